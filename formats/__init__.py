@@ -1,0 +1,26 @@
+"""What a number is: formats, their exact values, their names."""
+
+from .accumulator import Accumulator, product_range
+from .base import Fields, Format, Special
+from .catalog import catalog, parse, parse_list, study_formats
+from .integer import Integer, SignMagnitude
+from .minifloat import Minifloat, Specials
+from .policy import Overflow, Rounding
+
+__all__ = [
+    "Accumulator",
+    "Fields",
+    "Format",
+    "Integer",
+    "Minifloat",
+    "Overflow",
+    "Rounding",
+    "SignMagnitude",
+    "Special",
+    "Specials",
+    "catalog",
+    "parse",
+    "parse_list",
+    "product_range",
+    "study_formats",
+]

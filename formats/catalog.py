@@ -1,0 +1,124 @@
+"""The names of formats: parsing them, and the lists that names and patterns stand for."""
+
+import difflib
+import re
+from fnmatch import fnmatchcase
+from functools import cache
+
+from .base import Format
+from .integer import Integer, SignMagnitude
+from .minifloat import Minifloat, Specials
+
+__all__ = ["catalog", "parse", "parse_list", "study_formats"]
+
+MAX_NAMED_WIDTH = 16
+
+_ML_DTYPES = {
+    format.name: format
+    for format in (
+        Minifloat(3, 4, specials=Specials.IEEE, alias="float8_e3m4"),
+        Minifloat(4, 3, specials=Specials.IEEE, alias="float8_e4m3"),
+        Minifloat(4, 3, 11, specials=Specials.FNUZ, alias="float8_e4m3b11fnuz"),
+        Minifloat(4, 3, specials=Specials.FN, alias="float8_e4m3fn"),
+        Minifloat(4, 3, 8, specials=Specials.FNUZ, alias="float8_e4m3fnuz"),
+        Minifloat(5, 2, specials=Specials.IEEE, alias="float8_e5m2"),
+        Minifloat(5, 2, 16, specials=Specials.FNUZ, alias="float8_e5m2fnuz"),
+        Minifloat(8, 0, specials=Specials.FN, has_sign=False, subnormals=False, alias="float8_e8m0fnu"),
+        Minifloat(2, 3, alias="float6_e2m3fn"),
+        Minifloat(3, 2, alias="float6_e3m2fn"),
+        Minifloat(2, 1, alias="float4_e2m1fn"),
+        Minifloat(8, 7, specials=Specials.IEEE, alias="bfloat16"),
+        Minifloat(5, 10, specials=Specials.IEEE, alias="float16"),
+        Minifloat(8, 23, specials=Specials.IEEE, alias="float32"),
+    )
+}
+
+_PATTERNS = {
+    re.compile(r"(u?)e(\d+)m(\d+)(?:b(-?\d+))?"): "minifloat",
+    re.compile(r"int(\d+)(s?)"): "int",
+    re.compile(r"uint(\d+)"): "uint",
+    re.compile(r"sm(\d+)"): "sm",
+}
+
+
+def parse(name: str) -> Format:
+    """The format of that name. Raises ValueError that says what a good name looks like."""
+    if name in _ML_DTYPES:
+        return _ML_DTYPES[name]
+    for pattern, kind in _PATTERNS.items():
+        match = pattern.fullmatch(name)
+        if match:
+            try:
+                return _build(kind, match.groups())
+            except ValueError as error:
+                raise ValueError(f"format {name!r}: {error}") from None
+    nearest = difflib.get_close_matches(name.lower(), [format.name for format in catalog()], n=1, cutoff=0.0)
+    raise ValueError(
+        "format must be e{E}m{M} (as e4m3, e4m3b11), int{N}, int{N}s, uint{N}, sm{N} or a name of ml_dtypes (as float8_e4m3fn), "
+        f"not {name!r}; did you mean {nearest[0]!r}?"
+    )
+
+
+def _build(kind: str, groups: tuple[str | None, ...]) -> Format:
+    if kind == "minifloat":
+        unsigned, exponent_bits, fraction_bits, bias = groups
+        format = Minifloat(
+            int(exponent_bits or 0),
+            int(fraction_bits or 0),
+            None if bias is None else int(bias),
+            has_sign=not unsigned,
+        )
+        if format.width > MAX_NAMED_WIDTH:
+            raise ValueError(f"width must be at most {MAX_NAMED_WIDTH} bits, not {format.width}")
+        return format
+    bits = int(groups[0] or 0)
+    if kind == "sm":
+        return SignMagnitude(bits)
+    return Integer(bits, unsigned=kind == "uint", symmetric=kind == "int" and groups[1] == "s")
+
+
+def study_formats(*widths: int) -> list[Format]:
+    """The formats that the study compares, of the given widths (3 to 8 unless given): int{N}, and every e{E}m{M} with E >= 1."""
+    formats: list[Format] = []
+    for width in widths or range(3, 9):
+        formats.append(Integer(width))
+        formats += [Minifloat(bits, width - 1 - bits) for bits in range(1, width) if bits <= 8]
+    return formats
+
+
+@cache
+def catalog() -> tuple[Format, ...]:
+    """The formats that patterns choose from: integers of every encoding, all minifloats up to 8 bits, and ml_dtypes' names.
+
+    Any other e{E}m{M} up to 16 bits is a format all the same; only its name has to be given in full.
+    """
+    integers: list[Format] = []
+    for bits in range(1, MAX_NAMED_WIDTH + 1):
+        integers += [Integer(bits), Integer(bits, unsigned=True)]
+        if bits > 1:
+            integers += [Integer(bits, symmetric=True), SignMagnitude(bits)]
+    minifloats = [format for format in study_formats(2, *range(3, 9)) if isinstance(format, Minifloat)]
+    return (*integers, *minifloats, *_ML_DTYPES.values())
+
+
+def parse_list(text: str) -> list[Format]:
+    """The formats that a comma-separated list names, each once and in order.
+
+    An item is a name, a pattern of the shell's kind over the catalog (``float8_*``), or ``4bit``: what the study compares at
+    that width. Raises ValueError where an item is none of these.
+    """
+    found: dict[Format, None] = {}
+    for item in (item.strip() for item in text.split(",")):
+        bits = re.fullmatch(r"(\d+)bit", item)
+        if bits:
+            matches = study_formats(int(bits[1])) if 3 <= int(bits[1]) <= 8 else []
+            if not matches:
+                raise ValueError(f"a width as format must be 3bit to 8bit, not {item!r}")
+        elif re.search(r"[*?\[]", item):
+            matches = [format for format in catalog() if fnmatchcase(format.name, item)]
+            if not matches:
+                raise ValueError(f"pattern must match a format that `fewbit list` shows, not {item!r}")
+        else:
+            matches = [parse(item)]
+        found.update(dict.fromkeys(matches))
+    return list(found)

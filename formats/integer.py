@@ -1,0 +1,127 @@
+"""Integers: two's complement, its symmetric range, unsigned, and sign-magnitude."""
+
+from dataclasses import dataclass
+
+from .base import Fields, Format
+
+__all__ = ["Integer", "SignMagnitude"]
+
+MAX_WIDTH = 16
+
+
+def _check_width(name: str, width: int, least: int) -> None:
+    if not least <= width <= MAX_WIDTH:
+        raise ValueError(f"width of {name} must be {least} to {MAX_WIDTH} bits, not {width}")
+
+
+class _Whole(Format):
+    """What integers of every encoding share: the unit is 1, and no code is special."""
+
+    bits: int
+
+    @property
+    def width(self) -> int:
+        return self.bits
+
+    @property
+    def lsb_exponent(self) -> int:
+        return 0
+
+    def special(self, code: int) -> str | None:
+        self.check_code(code)
+        return None
+
+
+@dataclass(frozen=True)
+class Integer(_Whole):
+    """Two's complement (``int{N}``), unsigned (``uint{N}``), or two's complement without its most negative code (``int{N}s``).
+
+    The pattern that ``int{N}s`` leaves out, a one and then zeros, still reads as -2**(N-1), as in any two's complement; no
+    encoder produces it, and accumulators are sized without it.
+
+    Parameters
+    ----------
+    bits: width, 1 to 16
+    unsigned: 0 to 2**bits - 1
+    symmetric: -(2**(bits-1) - 1) to 2**(bits-1) - 1; 2 bits or more
+    """
+
+    bits: int
+    unsigned: bool = False
+    symmetric: bool = False
+
+    def __post_init__(self) -> None:
+        if self.unsigned and self.symmetric:
+            raise ValueError("an integer must be unsigned or symmetric, not both")
+        _check_width(self.name, self.bits, 2 if self.symmetric else 1)
+
+    @property
+    def name(self) -> str:
+        return f"{'u' if self.unsigned else ''}int{self.bits}{'s' if self.symmetric else ''}"
+
+    @property
+    def precision(self) -> int:
+        return self.bits if self.unsigned else max(self.bits - 1, 1)
+
+    @property
+    def max_integer(self) -> int:
+        return (1 << self.bits) - 1 if self.unsigned else (1 << self.bits - 1) - 1
+
+    @property
+    def min_integer(self) -> int:
+        return 0 if self.unsigned else -self.max_integer if self.symmetric else -(1 << self.bits - 1)
+
+    @property
+    def code_count(self) -> int:
+        return (1 << self.bits) - self.symmetric
+
+    @property
+    def codes(self) -> range | list[int]:
+        left_out = 1 << self.bits - 1 if self.symmetric else -1
+        return [code for code in range(1 << self.bits) if code != left_out]
+
+    def fields(self, code: int) -> Fields:
+        return Fields(None if self.unsigned else code >> self.bits - 1, None, self.check_code(code))
+
+    def integer(self, code: int) -> int:
+        self.check_code(code)
+        return code if self.unsigned or not code >> self.bits - 1 else code - (1 << self.bits)
+
+
+@dataclass(frozen=True)
+class SignMagnitude(_Whole):
+    """Sign and magnitude (``sm{N}``): -(2**(N-1) - 1) to 2**(N-1) - 1, both zeros read as 0.
+
+    Parameters
+    ----------
+    bits: width, the sign included, 2 to 16
+    """
+
+    bits: int
+
+    def __post_init__(self) -> None:
+        _check_width(self.name, self.bits, 2)
+
+    @property
+    def name(self) -> str:
+        return f"sm{self.bits}"
+
+    @property
+    def precision(self) -> int:
+        return self.bits - 1
+
+    @property
+    def max_integer(self) -> int:
+        return (1 << self.bits - 1) - 1
+
+    @property
+    def min_integer(self) -> int:
+        return -self.max_integer
+
+    def fields(self, code: int) -> Fields:
+        self.check_code(code)
+        return Fields(code >> self.bits - 1, None, code & self.max_integer)
+
+    def integer(self, code: int) -> int:
+        sign, _, magnitude = self.fields(code)
+        return -magnitude if sign else magnitude
