@@ -1,0 +1,88 @@
+"""Shifting a product to its place in the accumulator: a fine shift, then a choice of one group of bits."""
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value, signed, unsigned
+
+from .pipeline import Pipeline
+
+__all__ = ["Shift", "align"]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How far left a product goes: ``amount - offset``, where ``amount`` is at most ``largest``."""
+
+    amount: Value
+    offset: int
+    largest: int
+
+
+def align(
+    m: Module, pipeline: Pipeline, body: Value, negate: Value | None, shift: Shift | None, group: int, width: int
+) -> tuple[Value, Value | None]:
+    """``body`` shifted left, as two's complement of ``width`` bits, complemented bit by bit where ``negate`` is high.
+
+    The addend is ``(body << shift) ^ negate``, and ``negate``, given back, is the carry that makes it exact. The shift is
+    fine within ``group`` (a power of two) positions, then coarse by whole groups, where each bit has at most a few sources:
+    that last choice fits into the adder's own LUTs where those have the inputs.
+    """
+    if shift is None or shift.largest == shift.offset:
+        body = pipeline.cross("align", "body", body)
+        negate = pipeline.cross("align", "negate", negate)
+        return _complement(m, [_bit(body, i) for i in range(width)], negate), negate
+
+    fine_bits = group.bit_length() - 1
+    is_signed = body.shape().signed
+    reach = min(group - 1, shift.largest)
+    fine_shape = signed(len(body) + reach) if is_signed else unsigned(len(body) + reach)
+    fine = Signal(fine_shape, name="fine")
+    m.d.comb += fine.eq(body << shift.amount[:fine_bits])
+    fine = pipeline.cross("align", "fine", fine)
+    negate = pipeline.cross("align", "negate", negate)
+
+    coarse = shift.amount[fine_bits:]
+    groups = (shift.largest >> fine_bits) + 1
+    if groups == 1:
+        return _complement(m, [_bit(fine, i + shift.offset) for i in range(width)], negate), negate
+
+    select = Signal(groups, name="select")
+    m.d.comb += select.eq(Cat(coarse == k for k in range(groups)))
+    select = pipeline.cross("align", "select", select)
+    first = shift.offset >> fine_bits
+    bits: list[Value] = []
+    fills: dict[int, Value] = {}
+    for i in range(width):
+        position = i + shift.offset
+        sources: list[Value] = []
+        below = []
+        for k in range(first, groups):
+            j = position - k * group
+            if 0 <= j < len(fine):
+                sources.append(fine[j] & select[k])
+            elif j >= len(fine):
+                below.append(k)
+        if is_signed and below:
+            if len(below) not in fills:
+                fill = Signal(name=f"fill{len(below)}")
+                m.d.comb += fill.eq(fine[-1] & Cat(select[k] for k in below).any())
+                fills[len(below)] = fill
+            sources.append(fills[len(below)])
+        bit: Value = Const(0, 1)
+        for source in sources:
+            bit = bit | source
+        bits.append(bit)
+    return _complement(m, bits, negate), negate
+
+
+def _bit(value: Value, index: int) -> Value:
+    """Bit ``index`` of ``value``, extended as its shape says."""
+    if index < len(value):
+        return value[index]
+    return value[-1] if value.shape().signed else Const(0, 1)
+
+
+def _complement(m: Module, bits: list[Value], negate: Value | None) -> Value:
+    addend = Signal(len(bits), name="addend")
+    m.d.comb += addend.eq(Cat(bits) if negate is None else Cat(bits) ^ negate.replicate(len(bits)))
+    return addend

@@ -1,0 +1,42 @@
+"""Where registers go: a design names its cuts, and a pipeline decides which of them hold a register."""
+
+from collections.abc import Collection
+
+from amaranth.hdl import Module, Signal, Value
+
+__all__ = ["Pipeline"]
+
+
+class Pipeline:
+    """The register stages of one data path. Every value that crosses a cut has to pass through it.
+
+    Parameters
+    ----------
+    m: module that gets the registers
+    cuts: names of the cuts that are registers
+    """
+
+    def __init__(self, m: Module, cuts: Collection[str]):
+        self.m = m
+        self.cuts = frozenset(cuts)
+
+    def registered(self, cut: str) -> bool:
+        return cut in self.cuts
+
+    def cross(self, cut: str, name: str, value: Value | None, *, clear: Value | None = None, reset: bool = False):
+        """``value`` behind the cut; zero where ``clear`` is high, which a register does with its own reset and no logic.
+
+        ``reset`` says that the design's reset clears the register too; only what decides validity needs it.
+        """
+        if value is None:
+            return None
+        value = Value.cast(value)
+        if clear is None and not self.registered(cut):
+            return value
+        behind = Signal(value.shape(), name=f"{name}_{cut}", reset_less=not reset)
+        domain = self.m.d.sync if self.registered(cut) else self.m.d.comb
+        domain += behind.eq(value)
+        if clear is not None:
+            with self.m.If(clear):
+                domain += behind.eq(0)
+        return behind

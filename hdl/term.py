@@ -1,0 +1,166 @@
+"""One product on its way into a sum: decoded, multiplied, shifted into place, in the way that a build names."""
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Module, Signal, Value, signed
+
+from ..formats import Accumulator, Format
+from .align import Shift, align
+from .decode import Operand, as_signed, decode, max_shift
+from .pipeline import Pipeline
+from .product import PRODUCTS, significand_product, truth_table
+
+__all__ = ["SPECIALS", "Build", "Term", "make_term", "special_names"]
+
+
+@dataclass(frozen=True)
+class Build:
+    """One way to build the product of two formats; every way gives the same bits.
+
+    Parameters
+    ----------
+    product: how significands are multiplied, a key of ``PRODUCTS``; or ``whole``, one truth table from codes to product
+    group: positions that the fine shift covers, a power of two
+    register_rows: whether the second register stage holds Booth's rows, rather than the aligned product
+    """
+
+    product: str
+    group: int = 8
+    register_rows: bool = False
+
+    def __post_init__(self) -> None:
+        if self.product not in ("whole", *PRODUCTS):
+            raise ValueError(f"product must be one of whole, {', '.join(PRODUCTS)}, not {self.product!r}")
+        if self.group < 1 or self.group & (self.group - 1):
+            raise ValueError(f"group must be a power of two, not {self.group!r}")
+        if self.register_rows and self.product != "booth":
+            raise ValueError(f"register_rows must be False for {self.product!r}; only booth has rows to register")
+
+    def cuts(self, pipeline: int) -> tuple[str, ...]:
+        """Which cuts hold registers when the pipeline has that many stages."""
+        later = ("partial", "align") if self.register_rows else ("align", "product")
+        return ("input", *later)[:pipeline]
+
+
+SPECIALS = ("nan", "positive_infinity", "negative_infinity")
+
+
+@dataclass(frozen=True)
+class Term:
+    """A product, ``addend + carry`` in two's complement, and the flags of what is special about it, by name."""
+
+    addend: Value
+    carry: Value | None
+    specials: dict[str, Value]
+
+
+def special_names(weight: Format, activation: Format) -> tuple[str, ...]:
+    """The flags that a product of the two formats can raise."""
+    if weight.has_infinity or activation.has_infinity:
+        return SPECIALS
+    return SPECIALS[:1] if weight.has_nan or activation.has_nan else ()
+
+
+def make_term(
+    m: Module,
+    pipeline: Pipeline,
+    build: Build,
+    weight_format: Format,
+    activation_format: Format,
+    weight: Value,
+    activation: Value,
+    width: int,
+) -> Term:
+    """The product of two codes as an addend of ``width`` bits, behind the cuts ``partial``, ``product`` and ``align``."""
+    operands = (
+        decode(m, weight_format, weight, "weight"),
+        decode(m, activation_format, activation, "activation"),
+    )
+    if build.product == "whole":
+        body, negate = _whole_table(m, weight_format, activation_format, weight, activation, operands)
+        shift = None
+    else:
+        significands, negate = _common_signedness(m, operands)
+        body = significand_product(m, pipeline, build.product, *significands)
+        negate = pipeline.cross("partial", "negate", negate)
+        shift = _total_shift(m, operands, max_shift(weight_format) + max_shift(activation_format))
+        if shift is not None:
+            shift = Shift(pipeline.cross("partial", "shift", shift.amount), shift.offset, shift.largest)
+    body = pipeline.cross("product", "body", body)
+    negate = pipeline.cross("product", "negate", negate)
+    if shift is not None:
+        shift = Shift(pipeline.cross("product", "shift", shift.amount), shift.offset, shift.largest)
+    addend, carry = align(m, pipeline, body, negate, shift, build.group, width)
+    return Term(addend, carry, _special_product(m, pipeline, *operands))
+
+
+def _common_signedness(m: Module, operands: tuple[Operand, Operand]) -> tuple[tuple[Value, Value], Value | None]:
+    """Both significands unsigned and the sign of their product, or both as two's complement where either is that already."""
+    weight, activation = operands
+    if weight.significand.shape().signed or activation.significand.shape().signed:
+        return (as_signed(m, weight, "weight"), as_signed(m, activation, "activation")), None
+    signs = [operand.sign for operand in operands if operand.sign is not None]
+    negate = signs[0] ^ signs[1] if len(signs) == 2 else signs[0] if signs else None
+    return (weight.significand, activation.significand), negate
+
+
+def _total_shift(m: Module, operands: tuple[Operand, Operand], reach: int) -> Shift | None:
+    present = [operand for operand in operands if operand.exponent is not None]
+    if not present:
+        return None
+    offset = sum(operand.exponent_offset for operand in present)
+    amount = Signal(range(offset + reach + 1), name="amount")
+    m.d.comb += amount.eq(sum(operand.exponent for operand in present))
+    return Shift(amount, offset, offset + reach)
+
+
+def _whole_table(
+    m: Module,
+    weight_format: Format,
+    activation_format: Format,
+    weight: Value,
+    activation: Value,
+    operands: tuple[Operand, Operand],
+) -> tuple[Value, Value | None]:
+    """The product as one truth table of both codes, less their sign bits where the product's sign is only their XOR."""
+    significands, negate = _common_signedness(m, operands)
+    is_signed = significands[0].shape().signed
+    codes = []
+    for format, code, operand in zip((weight_format, activation_format), (weight, activation), operands, strict=True):
+        codes.append(code if is_signed or operand.sign is None else code[:-1])
+    split = len(codes[0])
+
+    def multiply(code: int) -> int:
+        return _integer(weight_format, code & ((1 << split) - 1)) * _integer(activation_format, code >> split)
+
+    products = Accumulator(weight_format, activation_format, 1)
+    body = Signal(
+        signed(products.width) if negate is None and products.signed else products.width - (negate is not None),
+        name="body",
+    )
+    m.d.comb += body.eq(truth_table(Cat(*codes), multiply, len(body)))
+    return body, negate
+
+
+def _integer(format: Format, code: int) -> int:
+    return 0 if format.special(code) else format.integer(code)
+
+
+def _special_product(m: Module, pipeline: Pipeline, weight: Operand, activation: Operand) -> dict[str, Value]:
+    """NaN, positive and negative infinity of the product, by IEEE 754-2019, 6.1 and 7.2."""
+    nans = [operand.nan for operand in (weight, activation) if operand.nan is not None]
+    infinities = []
+    for one, other in ((weight, activation), (activation, weight)):
+        if one.infinity is not None:
+            infinities.append(one.infinity)
+            nans.append(one.infinity & ~other.significand.any())
+    flags: dict[str, Value] = {}
+    if nans:
+        flags["nan"] = Cat(*nans).any()
+    if infinities:
+        negative = weight.negative ^ activation.negative
+        infinite = Cat(*infinities).any() & ~flags["nan"]
+        flags |= {"positive_infinity": infinite & ~negative, "negative_infinity": infinite & negative}
+    for cut in ("partial", "product", "align"):
+        flags = {name: pipeline.cross(cut, name, flag) for name, flag in flags.items()}
+    return flags
