@@ -13,8 +13,14 @@ BUILDS = ("auto", "whole", "table", "rows", "digits", "booth")
 """What a caller may ask for; ``auto`` is the smallest measured."""
 
 
-def choose_build(weight: Format, activation: Format, build: str, *, family: str | None, dsp: bool) -> Build:
-    """The build of that name, or for ``auto`` the one that measures smallest, with what else it needs chosen for the family."""
+def choose_build(
+    weight: Format, activation: Format, build: str, *, pipeline: int, family: str | None, dsp: bool
+) -> Build:
+    """The build of that name, or for ``auto`` the one that measures smallest, with the rest of it chosen for the family.
+
+    With all three register stages a caller wants speed, and ``auto`` then takes the smallest of what is fast.
+    """
+    fast = pipeline == 3
     lut = FAMILIES.get(family or "", 6)
     reach = max_shift(weight) + max_shift(activation)
     group = 8 if lut == 6 or reach < 16 else 16
@@ -30,5 +36,5 @@ def choose_build(weight: Format, activation: Format, build: str, *, family: str 
         elif weight.precision + activation.precision <= 6 and lut == 6:
             build = "table"
         else:
-            build = "rows"
-    return Build(build, group, register_rows=build == "booth" and lut == 4)
+            build = "digits" if fast else "rows"
+    return Build(build, group, register_rows=build == "booth" and (lut == 4 or fast), tree=fast)

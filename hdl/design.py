@@ -163,7 +163,9 @@ class Design:
     @property
     def chosen_build(self) -> Build:
         """What ``build`` comes down to for these formats and this family."""
-        return choose_build(self.weight, self.activation, self.build, family=self.family, dsp=self.dsp)
+        return choose_build(
+            self.weight, self.activation, self.build, pipeline=self.pipeline, family=self.family, dsp=self.dsp
+        )
 
     @property
     def latency(self) -> int:

@@ -3,13 +3,14 @@
 Each builder takes two integers, both unsigned or both signed, and gives their exact product. They differ in cost only:
 
 - ``table``: every output bit a truth table of all input bits;
-- ``rows``: one addition a bit of the second operand;
-- ``digits``: one addition a pair of bits of the second operand, each row a truth table;
-- ``booth``: one addition a pair of bits, radix-4 Booth recoded (MacSorley, Proc. IRE 49, 1961);
+- ``rows``: one row to add for each bit of the second operand;
+- ``digits``: one row for each pair of bits, each a truth table;
+- ``booth``: one row for each pair of bits, radix-4 Booth recoded (MacSorley, Proc. IRE 49, 1961);
 - ``operator``: a plain ``*``, for the synthesizer to put into a DSP block.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 
@@ -25,24 +26,83 @@ def truth_table(inputs: Value, function: Callable[[int], int], width: int) -> Va
     return Cat(Const(column, len(values)).bit_select(inputs, 1) for column in columns)
 
 
-def significand_product(m: Module, pipeline: Pipeline, method: str, a: Value, b: Value) -> Value:
-    """The exact product of ``a`` and ``b``, both unsigned or both signed. ``method`` is a key of ``PRODUCTS``."""
+def significand_product(
+    m: Module, pipeline: Pipeline, method: str, a: Value, b: Value, *, tree: bool, late_carry: bool
+) -> tuple[Value, Value | None]:
+    """The exact product of ``a`` and ``b``, both unsigned or both signed, as ``(value, carry)``: their sum is the product.
+
+    Parameters
+    ----------
+    method: a key of ``PRODUCTS``
+    tree: whether rows are summed as a balanced tree, faster, rather than one after the other
+    late_carry: whether the caller can add a carry (which spares an adder here); the one given back is None where not
+    """
     if a.shape().signed != b.shape().signed:
         raise TypeError(f"operands must be both signed or both unsigned, not {a.shape()} and {b.shape()}")
-    return PRODUCTS[method](m, pipeline, a, b)
-
-
-def _operator(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Value:
+    rows = PRODUCTS[method](m, pipeline, a, b)
+    if rows[0].carry is not None and not late_carry:
+        rows[0] = _add(m, _Row(Const(0, 1), 0, 0, 0), rows[0])
+    while len(rows) > 1:
+        if tree:
+            pairs = [_add(m, rows[k], rows[k + 1]) for k in range(0, len(rows) - 1, 2)]
+            rows = pairs + rows[len(rows) & ~1 :]
+        else:
+            rows = [_add(m, rows[0], rows[1]), *rows[2:]]
     product = Signal((a * b).shape(), name="product")
-    m.d.comb += product.eq(a * b)
-    return product
+    m.d.comb += product.eq(rows[0].value)
+    return product, rows[0].carry
 
 
-def _table(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Value:
+@dataclass(frozen=True)
+class _Row:
+    """``value + carry``, in units of ``2**position``; ``value`` lies in ``least`` to ``greatest`` and is signed if that is."""
+
+    value: Value
+    position: int
+    least: int
+    greatest: int
+    carry: Value | None = None
+
+
+def _row(value: Value, position: int, carry: Value | None = None) -> _Row:
+    """A row that may take any value of its shape."""
+    width = len(value)
+    if value.shape().signed:
+        return _Row(value, position, -(1 << width - 1), (1 << width - 1) - 1, carry)
+    return _Row(value, position, 0, (1 << width) - 1, carry)
+
+
+def _add(m: Module, low: _Row, high: _Row) -> _Row:
+    """The sum of two rows, the carry of ``low`` left open. Bits of ``low`` below ``high`` pass by the adder."""
+    below = high.position - low.position
+    least = (low.least >> below) + high.least
+    greatest = (low.greatest >> below) + high.greatest + (high.carry is not None)
+    bits = max(greatest.bit_length(), (-least - 1).bit_length())
+    total = Signal(signed(bits + 1) if least < 0 else unsigned(bits), name=f"sum{high.position}")
+    above = low.value[below:]
+    above = above.as_signed() if low.least < 0 else above
+    m.d.comb += total.eq(above + high.value if high.carry is None else above + high.value + high.carry)
+    value = Cat(low.value[:below], total)
+    value = value.as_signed() if least < 0 else value
+    floor = (1 << below) - 1
+    return _Row(value, low.position, least << below, (greatest << below) + floor, low.carry)
+
+
+def _operator(m: Module, pipeline: Pipeline, a: Value, b: Value) -> list[_Row]:
+    return [_row(a * b, 0)]
+
+
+def _table(m: Module, pipeline: Pipeline, a: Value, b: Value) -> list[_Row]:
+    return [_row(_tabulate(m, a, b, "product_table"), 0)]
+
+
+def _tabulate(m: Module, a: Value, b: Value, name: str) -> Value:
+    """``a * b`` as a truth table."""
+
     def multiply(code: int) -> int:
         return _read(code, a) * _read(code >> len(a), b)
 
-    product = Signal((a * b).shape(), name="product")
+    product = Signal((a * b).shape(), name=name)
     m.d.comb += product.eq(truth_table(Cat(a, b), multiply, len(product)))
     return product
 
@@ -54,63 +114,32 @@ def _read(code: int, like: Value) -> int:
     return code - (1 << width) if like.shape().signed and code >> width - 1 else code
 
 
-def _rows(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Value:
-    return _add_rows(m, a, b, 1)
+def _rows(m: Module, pipeline: Pipeline, a: Value, b: Value) -> list[_Row]:
+    rows = [_row(Mux(b[k], a, 0), k) for k in range(len(b))]
+    if b.shape().signed:
+        rows[-1] = _row(~Mux(b[-1], a, 0), len(b) - 1, Const(1, 1))
+    return rows
 
 
-def _digits(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Value:
-    return _add_rows(m, a, b, 2)
+def _digits(m: Module, pipeline: Pipeline, a: Value, b: Value) -> list[_Row]:
+    rows = []
+    for position in range(0, len(b), 2):
+        digit = b[position : position + 2]
+        digit = digit.as_signed() if b.shape().signed and position + 2 >= len(b) else digit
+        rows.append(_row(_tabulate(m, a, digit, f"row{position}"), position))
+    return rows
 
 
-def _add_rows(m: Module, a: Value, b: Value, digit: int) -> Value:
-    """Sum of ``a`` times each group of ``digit`` bits of ``b``, from the lowest up; the bits that are final leave at the bottom."""
-    is_signed = a.shape().signed
-    low: list[Value] = []
-    total: Value | None = None
-    for start in range(0, len(b), digit):
-        top = start + digit >= len(b)
-        part = b[start : start + digit]
-        part = part.as_signed() if is_signed and top else part
-        subtract = len(part) == 1 and part.shape().signed
-        row = _row(m, a, part.as_unsigned() if subtract else part, f"row{start}")
-        if total is None:
-            rest: Value = Const(0, 1)
-        else:
-            low.append(total[:digit])
-            rest = total[digit:].as_signed() if is_signed else total[digit:]
-        width = len(a) + len(part)
-        following = Signal(signed(width) if is_signed else unsigned(width), name=f"sum{start}")
-        m.d.comb += following.eq(rest - row if subtract else rest + row)
-        total = following
-    assert total is not None
-    product = Signal((a * b).shape(), name="product")
-    m.d.comb += product.eq(Cat(*low, total).as_signed() if is_signed else Cat(*low, total))
-    return product
-
-
-def _row(m: Module, a: Value, part: Value, name: str) -> Value:
-    if len(part) == 1:
-        return Mux(part, a, 0)
-    row = Signal((a * part).shape(), name=name)
-    m.d.comb += row.eq(
-        truth_table(Cat(part, a), lambda code: _read(code, part) * _read(code >> len(part), a), len(row))
-    )
-    return row
-
-
-def _booth(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Value:
-    """Radix-4 Booth. The recoded rows cross the cut ``partial``: there a register's reset makes the zero digits for free."""
+def _booth(m: Module, pipeline: Pipeline, a: Value, b: Value) -> list[_Row]:
+    """Radix-4 Booth. The rows cross the cut ``partial``: there a register's reset makes the zero digits for free."""
     is_signed = a.shape().signed
     top = b[-1] if is_signed else Const(0, 1)
     digits = (len(b) + (1 if is_signed else 2)) // 2
     padded = Cat(Const(0, 1), b, top, top)
     width = len(a) + (1 if is_signed else 2)
     extended = a if is_signed else Cat(a, Const(0, 1)).as_signed()
-
-    low: list[Value] = []
-    total: Value = Const(0, 1).as_signed()
-    least, greatest = 0, 0  # of `total`, so that it is no wider than it must be
-    reach = 1 << len(a) - is_signed
+    reach = 2 << len(a) - is_signed
+    rows = []
     for k in range(digits):
         triple = padded[2 * k : 2 * k + 3]
         negative = triple[2]
@@ -119,19 +148,11 @@ def _booth(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Value:
         multiple = Mux(doubled, extended << 1, extended)[:width]
         row = pipeline.cross("partial", f"row{k}", multiple ^ negative.replicate(width), clear=zero)
         carry = pipeline.cross("partial", f"carry{k}", negative & ~triple.all())
-        if k:
-            low.append(total[:2])
-            total, least, greatest = total[2:].as_signed(), least >> 2, greatest >> 2
-        least, greatest = least - 2 * reach, greatest + 2 * reach
-        following = Signal(range(least, greatest + 1), name=f"sum{k}")
-        m.d.comb += following.eq(total + row.as_signed() + carry)
-        total = following
-    product = Signal((a * b).shape(), name="product")
-    m.d.comb += product.eq(Cat(*low, total).as_signed())
-    return product
+        rows.append(_Row(row.as_signed(), 2 * k, -reach, reach, carry))
+    return rows
 
 
-PRODUCTS: dict[str, Callable[[Module, Pipeline, Value, Value], Value]] = {
+PRODUCTS: dict[str, Callable[[Module, Pipeline, Value, Value], list[_Row]]] = {
     "table": _table,
     "rows": _rows,
     "digits": _digits,

@@ -22,11 +22,13 @@ class Build:
     product: how significands are multiplied, a key of ``PRODUCTS``; or ``whole``, one truth table from codes to product
     group: positions that the fine shift covers, a power of two
     register_rows: whether the second register stage holds Booth's rows, rather than the aligned product
+    tree: whether rows are summed as a balanced tree, faster, rather than one after the other
     """
 
     product: str
     group: int = 8
     register_rows: bool = False
+    tree: bool = False
 
     def __post_init__(self) -> None:
         if self.product not in ("whole", *PRODUCTS):
@@ -76,22 +78,31 @@ def make_term(
         decode(m, weight_format, weight, "weight"),
         decode(m, activation_format, activation, "activation"),
     )
+    carry = None
     if build.product == "whole":
         body, negate = _whole_table(m, weight_format, activation_format, weight, activation, operands)
         shift = None
     else:
-        significands, negate = _common_signedness(m, operands)
-        body = significand_product(m, pipeline, build.product, *significands)
-        negate = pipeline.cross("partial", "negate", negate)
+        (w, a), negate = _common_signedness(m, operands)
         shift = _total_shift(m, operands, max_shift(weight_format) + max_shift(activation_format))
-        if shift is not None:
-            shift = Shift(pipeline.cross("partial", "shift", shift.amount), shift.offset, shift.largest)
+        # A carry that is not shifted goes in at the accumulator's own adder.
+        late_carry = build.register_rows and shift is None and w.shape().signed
+        body, carry = significand_product(m, pipeline, build.product, w, a, tree=build.tree, late_carry=late_carry)
+        negate, shift = _cross_both(pipeline, "partial", negate, shift)
     body = pipeline.cross("product", "body", body)
-    negate = pipeline.cross("product", "negate", negate)
-    if shift is not None:
-        shift = Shift(pipeline.cross("product", "shift", shift.amount), shift.offset, shift.largest)
-    addend, carry = align(m, pipeline, body, negate, shift, build.group, width)
+    carry = pipeline.cross("product", "carry", carry)
+    negate, shift = _cross_both(pipeline, "product", negate, shift)
+    addend, negate = align(m, pipeline, body, negate, shift, build.group, width)
+    carry = pipeline.cross("align", "carry", carry) if negate is None else negate
     return Term(addend, carry, _special_product(m, pipeline, *operands))
+
+
+def _cross_both(
+    pipeline: Pipeline, cut: str, negate: Value | None, shift: Shift | None
+) -> tuple[Value | None, Shift | None]:
+    if shift is not None:
+        shift = Shift(pipeline.cross(cut, "shift", shift.amount), shift.offset, shift.largest)
+    return pipeline.cross(cut, "negate", negate), shift
 
 
 def _common_signedness(m: Module, operands: tuple[Operand, Operand]) -> tuple[tuple[Value, Value], Value | None]:
