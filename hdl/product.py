@@ -9,7 +9,7 @@ Each builder takes two integers, both unsigned or both signed, and gives their e
 - ``operator``: a plain ``*``, for the synthesizer to put into a DSP block.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
@@ -39,18 +39,19 @@ def significand_product(
     """
     if a.shape().signed != b.shape().signed:
         raise TypeError(f"operands must be both signed or both unsigned, not {a.shape()} and {b.shape()}")
-    rows = PRODUCTS[method](m, pipeline, a, b)
-    if rows[0].carry is not None and not late_carry:
-        rows[0] = _add(m, _Row(Const(0, 1), 0, 0, 0), rows[0])
-    while len(rows) > 1:
-        if tree:
-            pairs = [_add(m, rows[k], rows[k + 1]) for k in range(0, len(rows) - 1, 2)]
-            rows = pairs + rows[len(rows) & ~1 :]
-        else:
-            rows = [_add(m, rows[0], rows[1]), *rows[2:]]
+    # Rows are made one by one, each after the sum that it is added to: yosys orders an adder's operands by the age of their
+    # names, and on families whose carry chain takes one operand past the LUT, that has to be the sum and not the row.
+    rows = iter(PRODUCTS[method](m, pipeline, a, b))
+    total = next(rows)
+    if total.carry is not None and not late_carry:
+        total = _add(m, _Row(Const(0, 1), 0, 0, 0), total)
+    if tree:
+        total = _sum_tree(m, [total, *rows])
+    for row in rows:
+        total = _add(m, total, row)
     product = Signal((a * b).shape(), name="product")
-    m.d.comb += product.eq(rows[0].value)
-    return product, rows[0].carry
+    m.d.comb += product.eq(total.value)
+    return product, total.carry
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,19 @@ def _add(m: Module, low: _Row, high: _Row) -> _Row:
     return _Row(value, low.position, least << below, (greatest << below) + floor, low.carry)
 
 
-def _operator(m: Module, pipeline: Pipeline, a: Value, b: Value) -> list[_Row]:
-    return [_row(a * b, 0)]
+def _sum_tree(m: Module, rows: list[_Row]) -> _Row:
+    while len(rows) > 1:
+        pairs = [_add(m, rows[k], rows[k + 1]) for k in range(0, len(rows) - 1, 2)]
+        rows = pairs + rows[len(rows) & ~1 :]
+    return rows[0]
 
 
-def _table(m: Module, pipeline: Pipeline, a: Value, b: Value) -> list[_Row]:
-    return [_row(_tabulate(m, a, b, "product_table"), 0)]
+def _operator(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[_Row]:
+    yield _row(a * b, 0)
+
+
+def _table(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[_Row]:
+    yield _row(_tabulate(m, a, b, "product_table"), 0)
 
 
 def _tabulate(m: Module, a: Value, b: Value, name: str) -> Value:
@@ -114,23 +122,22 @@ def _read(code: int, like: Value) -> int:
     return code - (1 << width) if like.shape().signed and code >> width - 1 else code
 
 
-def _rows(m: Module, pipeline: Pipeline, a: Value, b: Value) -> list[_Row]:
-    rows = [_row(Mux(b[k], a, 0), k) for k in range(len(b))]
-    if b.shape().signed:
-        rows[-1] = _row(~Mux(b[-1], a, 0), len(b) - 1, Const(1, 1))
-    return rows
+def _rows(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[_Row]:
+    is_signed = b.shape().signed
+    for k in range(len(b) - is_signed):
+        yield _row(Mux(b[k], a, 0), k)
+    if is_signed:
+        yield _row(~Mux(b[-1], a, 0), len(b) - 1, Const(1, 1))
 
 
-def _digits(m: Module, pipeline: Pipeline, a: Value, b: Value) -> list[_Row]:
-    rows = []
+def _digits(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[_Row]:
     for position in range(0, len(b), 2):
         digit = b[position : position + 2]
         digit = digit.as_signed() if b.shape().signed and position + 2 >= len(b) else digit
-        rows.append(_row(_tabulate(m, a, digit, f"row{position}"), position))
-    return rows
+        yield _row(_tabulate(m, a, digit, f"row{position}"), position)
 
 
-def _booth(m: Module, pipeline: Pipeline, a: Value, b: Value) -> list[_Row]:
+def _booth(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[_Row]:
     """Radix-4 Booth. The rows cross the cut ``partial``: there a register's reset makes the zero digits for free."""
     is_signed = a.shape().signed
     top = b[-1] if is_signed else Const(0, 1)
@@ -139,7 +146,6 @@ def _booth(m: Module, pipeline: Pipeline, a: Value, b: Value) -> list[_Row]:
     width = len(a) + (1 if is_signed else 2)
     extended = a if is_signed else Cat(a, Const(0, 1)).as_signed()
     reach = 2 << len(a) - is_signed
-    rows = []
     for k in range(digits):
         triple = padded[2 * k : 2 * k + 3]
         negative = triple[2]
@@ -148,11 +154,10 @@ def _booth(m: Module, pipeline: Pipeline, a: Value, b: Value) -> list[_Row]:
         multiple = Mux(doubled, extended << 1, extended)[:width]
         row = pipeline.cross("partial", f"row{k}", multiple ^ negative.replicate(width), clear=zero)
         carry = pipeline.cross("partial", f"carry{k}", negative & ~triple.all())
-        rows.append(_Row(row.as_signed(), 2 * k, -reach, reach, carry))
-    return rows
+        yield _Row(row.as_signed(), 2 * k, -reach, reach, carry)
 
 
-PRODUCTS: dict[str, Callable[[Module, Pipeline, Value, Value], list[_Row]]] = {
+PRODUCTS: dict[str, Callable[[Module, Pipeline, Value, Value], Iterator[_Row]]] = {
     "table": _table,
     "rows": _rows,
     "digits": _digits,
