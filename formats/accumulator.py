@@ -8,7 +8,7 @@ __all__ = ["Accumulator", "product_range"]
 
 
 def product_range(weight: Format, activation: Format) -> tuple[int, int]:
-    """The least and the greatest integer of any product, in units of ``2**(weight.lsb_exponent + activation.lsb_exponent)``."""
+    """The least and the greatest integer of any product, its lsb_exponent being the sum of the operands'."""
     corners = [
         w * a
         for w in (weight.min_integer, weight.max_integer)
@@ -21,8 +21,8 @@ def product_range(weight: Format, activation: Format) -> tuple[int, int]:
 class Accumulator:
     """The narrowest two's complement (or unsigned) integer that no sum of up to ``terms`` products overflows.
 
-    Its value is ``integer * 2**lsb_exponent``. The bound is the true one: ``terms`` times the extreme products, not a sum of
-    field widths. It is unsigned where no product is negative.
+    Its value is ``integer * 2**lsb_exponent``. The bound is the true one: ``terms`` times the extreme products, not a
+    sum of field widths. It is unsigned where no product is negative.
 
     Parameters
     ----------

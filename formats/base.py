@@ -1,11 +1,11 @@
-"""What every number format has in common: a code of ``width`` bits is an integer times a power of two, or a special value."""
+"""What all number formats have in common: a code is an integer times a power of two, or a special value."""
 
 from abc import ABC, abstractmethod
 from fractions import Fraction
 from functools import cached_property
 from typing import NamedTuple
 
-__all__ = ["Fields", "Format", "Special", "TABLE_WIDTH"]
+__all__ = ["TABLE_WIDTH", "Fields", "Format", "Special"]
 
 TABLE_WIDTH = 16
 """The widest format, in bits, whose table of all codes is offered."""
@@ -145,4 +145,3 @@ class Format(ABC):
 
     def __str__(self) -> str:
         return self.name
-

@@ -7,7 +7,7 @@ from functools import cache
 
 from .base import Format
 from .integer import Integer, SignMagnitude
-from .minifloat import Minifloat, Specials
+from .minifloat import Minifloat, Specials, default_bias
 
 __all__ = ["catalog", "parse", "parse_list", "study_formats"]
 
@@ -54,8 +54,8 @@ def parse(name: str) -> Format:
                 raise ValueError(f"format {name!r}: {error}") from None
     nearest = difflib.get_close_matches(name.lower(), [format.name for format in catalog()], n=1, cutoff=0.0)
     raise ValueError(
-        "format must be e{E}m{M} (as e4m3, e4m3b11), int{N}, int{N}s, uint{N}, sm{N} or a name of ml_dtypes (as float8_e4m3fn), "
-        f"not {name!r}; did you mean {nearest[0]!r}?"
+        "format must be e{E}m{M} (as e4m3, e4m3b11), int{N}, int{N}s, uint{N}, sm{N} "
+        f"or a name of ml_dtypes (as float8_e4m3fn), not {name!r}; did you mean {nearest[0]!r}?"
     )
 
 
@@ -65,7 +65,7 @@ def _build(kind: str, groups: tuple[str | None, ...]) -> Format:
         format = Minifloat(
             int(exponent_bits or 0),
             int(fraction_bits or 0),
-            None if bias is None else int(bias),
+            default_bias(int(exponent_bits or 0)) if bias is None else int(bias),
             has_sign=not unsigned,
         )
         if format.width > MAX_NAMED_WIDTH:
@@ -78,7 +78,7 @@ def _build(kind: str, groups: tuple[str | None, ...]) -> Format:
 
 
 def study_formats(*widths: int) -> list[Format]:
-    """The formats that the study compares, of the given widths (3 to 8 unless given): int{N}, and every e{E}m{M} with E >= 1."""
+    """What the study compares, of the given widths (3 to 8 unless given): int{N}, and every e{E}m{M} with E >= 1."""
     formats: list[Format] = []
     for width in widths or range(3, 9):
         formats.append(Integer(width))
@@ -88,7 +88,7 @@ def study_formats(*widths: int) -> list[Format]:
 
 @cache
 def catalog() -> tuple[Format, ...]:
-    """The formats that patterns choose from: integers of every encoding, all minifloats up to 8 bits, and ml_dtypes' names.
+    """The formats that patterns choose from: all integers, all minifloats up to 8 bits, and ml_dtypes' names.
 
     Any other e{E}m{M} up to 16 bits is a format all the same; only its name has to be given in full.
     """
@@ -104,8 +104,8 @@ def catalog() -> tuple[Format, ...]:
 def parse_list(text: str) -> list[Format]:
     """The formats that a comma-separated list names, each once and in order.
 
-    An item is a name, a pattern of the shell's kind over the catalog (``float8_*``), or ``4bit``: what the study compares at
-    that width. Raises ValueError where an item is none of these.
+    An item is a name, a pattern of the shell's kind over the catalog (``float8_*``), or ``4bit``: what the study
+    compares at that width. Raises ValueError where an item is none of these.
     """
     found: dict[Format, None] = {}
     for item in (item.strip() for item in text.split(",")):

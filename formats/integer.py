@@ -34,10 +34,10 @@ class _Whole(Format):
 
 @dataclass(frozen=True)
 class Integer(_Whole):
-    """Two's complement (``int{N}``), unsigned (``uint{N}``), or two's complement without its most negative code (``int{N}s``).
+    """Two's complement (``int{N}``), the same without its most negative code (``int{N}s``), or unsigned (``uint{N}``).
 
-    The pattern that ``int{N}s`` leaves out, a one and then zeros, still reads as -2**(N-1), as in any two's complement; no
-    encoder produces it, and accumulators are sized without it.
+    The pattern that ``int{N}s`` leaves out, a one and then zeros, still reads as -2**(N-1), as in any two's
+    complement; no encoder produces it, and accumulators are sized without it.
 
     Parameters
     ----------

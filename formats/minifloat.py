@@ -5,18 +5,24 @@ from enum import Enum
 
 from .base import Fields, Format, Special
 
-__all__ = ["Minifloat", "Specials"]
+__all__ = ["Minifloat", "Specials", "default_bias"]
 
 MAX_EXPONENT_BITS = 8
 MAX_FRACTION_BITS = 23
 MAX_BIAS = 400
 
 
+def default_bias(exponent_bits: int) -> int:
+    """The bias that a minifloat has unless it names another: that of IEEE 754."""
+    return (1 << exponent_bits - 1) - 1 if exponent_bits else 0
+
+
 class Specials(Enum):
     """Which codes of a minifloat are not finite, by the naming of ml_dtypes.
 
-    ``NONE``: no code (the minifloats of arXiv 2311.12359). ``IEEE``: an exponent of all ones, infinity where the fraction is
-    zero and NaN elsewhere. ``FN``: NaN where exponent and fraction are all ones. ``FNUZ``: NaN instead of the negative zero.
+    ``NONE``: no code (the minifloats of arXiv 2311.12359). ``IEEE``: an exponent of all ones, infinity where the
+    fraction is zero and NaN elsewhere. ``FN``: NaN where exponent and fraction are all ones. ``FNUZ``: NaN instead of
+    the negative zero.
     """
 
     NONE = "none"
@@ -29,8 +35,8 @@ class Specials(Enum):
 class Minifloat(Format):
     """Sign, biased exponent and fraction, from the most significant bit down.
 
-    An exponent of zero is subnormal: ``fraction * 2**(1 - bias - fraction_bits)``; any other exponent has the hidden bit:
-    ``(2**fraction_bits + fraction) * 2**(exponent - bias - fraction_bits)``. Both zeros read as 0.
+    An exponent of zero is subnormal: ``fraction * 2**(1 - bias - fraction_bits)``; any other exponent has the hidden
+    bit: ``(2**fraction_bits + fraction) * 2**(exponent - bias - fraction_bits)``. Both zeros read as 0.
 
     Parameters
     ----------
@@ -38,14 +44,15 @@ class Minifloat(Format):
     fraction_bits: 0 to 23
     bias: of the exponent; None is ``2**(exponent_bits - 1) - 1``
     specials: which codes are not finite
-    signed: whether the first bit is a sign
+    has_sign: whether the first bit is a sign
     subnormals: False reads an exponent of zero like any other, so that no code is zero (``float8_e8m0fnu``)
-    alias: the name to go by instead of the ``e{E}m{M}`` that follows from the fields
+    alias: the name to go by instead of the ``e{E}m{M}`` that follows from the fields; needed with specials or without
+        subnormals, which that name cannot tell
     """
 
     exponent_bits: int
     fraction_bits: int
-    bias: int | None = None  # type: ignore[assignment]  # never None after __post_init__
+    bias: int = None  # type: ignore[assignment]  # never None after __post_init__
     specials: Specials = Specials.NONE
     has_sign: bool = True
     subnormals: bool = True
@@ -53,14 +60,17 @@ class Minifloat(Format):
 
     def __post_init__(self) -> None:
         if not 1 <= self.exponent_bits <= MAX_EXPONENT_BITS:
-            hint = f"; without an exponent it is sm{self.fraction_bits + 1}" if self.exponent_bits == 0 else ""
+            plain = f"sm{self.fraction_bits + 1}" if self.has_sign else f"uint{self.fraction_bits}"
+            hint = f"; without an exponent it is {plain}" if self.exponent_bits == 0 else ""
             raise ValueError(f"exponent bits must be 1 to {MAX_EXPONENT_BITS}, not {self.exponent_bits}{hint}")
         if not 0 <= self.fraction_bits <= MAX_FRACTION_BITS:
             raise ValueError(f"fraction bits must be 0 to {MAX_FRACTION_BITS}, not {self.fraction_bits}")
         if self.specials is Specials.FNUZ and not self.has_sign:
-            raise ValueError("specials must not be FNUZ for an unsigned minifloat: it has no negative zero to use for NaN")
+            raise ValueError("specials must not be FNUZ without a sign: there is no negative zero to use for NaN")
+        if self.alias is None and (self.specials is not Specials.NONE or not self.subnormals):
+            raise ValueError("alias must be given for a minifloat with specials or without subnormals, not None")
         if self.bias is None:
-            object.__setattr__(self, "bias", (1 << self.exponent_bits - 1) - 1)
+            object.__setattr__(self, "bias", default_bias(self.exponent_bits))
         if not -MAX_BIAS <= self.bias <= MAX_BIAS:
             raise ValueError(f"bias must be {-MAX_BIAS} to {MAX_BIAS}, not {self.bias}")
 
@@ -68,7 +78,7 @@ class Minifloat(Format):
     def name(self) -> str:
         if self.alias is not None:
             return self.alias
-        bias = "" if self.bias == (1 << self.exponent_bits - 1) - 1 else f"b{self.bias}"
+        bias = "" if self.bias == default_bias(self.exponent_bits) else f"b{self.bias}"
         return f"{'' if self.has_sign else 'u'}e{self.exponent_bits}m{self.fraction_bits}{bias}"
 
     @property

@@ -1,0 +1,81 @@
+"""The MAC unit, cycle by cycle."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..formats import Format
+from .arithmetic import dot, multiply
+from .codes import check_codes, largest_integer
+from .exact import Exact
+
+__all__ = ["mac"]
+
+Array = NDArray[Any]
+
+
+def mac(
+    weight: ArrayLike,
+    activation: ArrayLike,
+    weight_format: Format,
+    activation_format: Format,
+    valid: ArrayLike | None = None,
+    first: ArrayLike | None = None,
+    rst: ArrayLike | None = None,
+) -> Exact:
+    """The accumulator right after every rising edge, at latency 1: entry ``i`` has the operands of cycle ``i`` in it.
+
+    In a cycle with ``rst`` the sum becomes 0, whatever else is up. Otherwise, in a cycle with ``valid`` the sum
+    starts anew with this product if ``first`` is up too and grows by it if not; without ``valid`` it holds, ``first``
+    or not. It begins at 0. NaN and infinities stick until the next start or reset, and the integer is 0 while one is
+    marked. The accumulator is
+    as wide as it needs to be: no sum wraps.
+
+    Parameters
+    ----------
+    weight, activation: codes of shape (cycles,), or (cycles, lanes) for a unit that adds several products a cycle
+    valid, first, rst: shape (cycles,), true or false; None is always valid, never first, never reset
+    """
+    w, a = check_codes(weight, weight_format), check_codes(activation, activation_format)
+    if w.shape != a.shape or w.ndim not in (1, 2):
+        raise ValueError(
+            f"weight and activation must both be (cycles,) or (cycles, lanes), not {w.shape} and {a.shape}"
+        )
+    cycles = len(w)
+    reset = _flags("rst", rst, False, cycles)
+    adds = _flags("valid", valid, True, cycles) & ~reset
+    starts = _flags("first", first, False, cycles) & adds
+    product = (multiply if w.ndim == 1 else dot)(w, a, weight_format, activation_format)
+
+    def running(terms: Array) -> Array:
+        """The sum of what was added since the last start or reset, for every cycle."""
+        total = np.add.accumulate(np.where(adds, terms, 0))
+        origin = np.maximum.accumulate(np.where(starts | reset, np.arange(cycles), 0))
+        return np.asarray(total - (total - np.where(adds, terms, 0))[origin])
+
+    most = w.size * largest_integer(weight_format) * largest_integer(activation_format)
+    integers = running(product.integers.astype(np.int64 if most < 1 << 63 else object))
+    nan, positive, negative = (
+        None if mask is None else running(mask.astype(np.int64)) > 0
+        for mask in (product.nan, product.positive_infinity, product.negative_infinity)
+    )
+    if positive is not None and negative is not None:
+        # Infinities of both signs make a NaN of the sum, whether or not a single product can.
+        nan = positive & negative if nan is None else nan | (positive & negative)
+    if nan is not None:
+        positive = None if positive is None else positive & ~nan
+        negative = None if negative is None else negative & ~nan
+    for mask in (nan, positive, negative):
+        if mask is not None:
+            integers[mask] = 0
+    return Exact(integers, product.lsb_exponent, nan, positive, negative)
+
+
+def _flags(name: str, values: ArrayLike | None, default: bool, cycles: int) -> NDArray[np.bool_]:
+    if values is None:
+        return np.full(cycles, default)
+    flags = np.asarray(values)
+    if flags.shape != (cycles,):
+        raise ValueError(f"{name} must have one entry for each of {cycles} cycles, not shape {flags.shape}")
+    return flags.astype(bool)
