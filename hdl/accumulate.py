@@ -21,10 +21,12 @@ def accumulate(
     accumulator: Signal,
     flags: dict[str, Signal],
 ) -> None:
-    """Add ``terms`` to ``accumulator`` whenever a ``valid`` has come down the pipeline, from zero where ``first`` came with it.
+    """Add ``terms`` to ``accumulator`` whenever a ``valid`` has come down the pipeline, from zero where ``first``
+    came with it.
 
-    With any register before the adder, the running sum is kept apart from the finished one that ``accumulator`` shows: it is
-    cleared by its registers' reset in the cycle before the first product, so that no multiplexer stands before the adder.
+    With any register before the adder, the running sum is kept apart from the finished one that ``accumulator``
+    shows: it is cleared by its registers' reset in the cycle before the first product, so that no multiplexer stands
+    before the adder.
     """
     cuts = [cut for cut in CUT_ORDER if pipeline.registered(cut)]
     for cut in cuts[:-1]:

@@ -23,9 +23,9 @@ def align(
 ) -> tuple[Value, Value | None]:
     """``body`` shifted left, as two's complement of ``width`` bits, complemented bit by bit where ``negate`` is high.
 
-    The addend is ``(body << shift) ^ negate``, and ``negate``, given back, is the carry that makes it exact. The shift is
-    fine within ``group`` (a power of two) positions, then coarse by whole groups, where each bit has at most a few sources:
-    that last choice fits into the adder's own LUTs where those have the inputs.
+    The addend is ``(body << shift) ^ negate``, and ``negate``, given back, is the carry that makes it exact. The
+    shift is fine within ``group`` (a power of two) positions, then coarse by whole groups, where each bit has at
+    most a few sources: that last choice fits into the adder's own LUTs where those have the inputs.
     """
     if shift is None or shift.largest == shift.offset:
         body = pipeline.cross("align", "body", body)

@@ -16,7 +16,8 @@ BUILDS = ("auto", "whole", "table", "rows", "digits", "booth")
 def choose_build(
     weight: Format, activation: Format, build: str, *, pipeline: int, family: str | None, dsp: bool
 ) -> Build:
-    """The build of that name, or for ``auto`` the one that measures smallest, with the rest of it chosen for the family.
+    """The build of that name, or for ``auto`` the one that measures smallest, with the rest of it chosen for the
+    family.
 
     With all three register stages a caller wants speed, and ``auto`` then takes the smallest of what is fast.
     """

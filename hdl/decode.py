@@ -13,10 +13,11 @@ __all__ = ["Decode", "Operand", "as_signed", "decode", "max_shift"]
 
 @dataclass(frozen=True)
 class Operand:
-    """A decoded code: ``(-1)**sign * significand * 2**(exponent - exponent_offset)`` in units of the format's lowest bit.
+    """A decoded code: ``(-1)**sign * significand * 2**(exponent - exponent_offset)`` in units of the format's lowest
+    bit.
 
-    The exponent stays biased by one where the format has subnormals, which saves the subtraction. Any of the optional parts is
-    None where the format doesn't have it.
+    The exponent stays biased by one where the format has subnormals, which saves the subtraction. Any of the
+    optional parts is None where the format doesn't have it.
     """
 
     significand: Value
@@ -36,12 +37,14 @@ class Operand:
 
 
 def max_shift(format: Format) -> int:
-    """The largest left shift of a significand of the format: ``exponent - exponent_offset`` of its greatest finite value."""
+    """The largest left shift of a significand of the format: ``exponent - exponent_offset`` of its greatest finite
+    value."""
     return max(0, format.max_integer.bit_length() - format.precision) if isinstance(format, Minifloat) else 0
 
 
 def decode(m: Module, format: Format, code: Value, name: str) -> Operand:
-    """Split ``code``; the signals made for it in ``m`` start with ``name``. A special code's significand means nothing."""
+    """Split ``code``; the signals made for it in ``m`` start with ``name``. A special code's significand means
+    nothing."""
     if isinstance(format, Integer):
         return Operand(code if format.unsigned else code.as_signed())
     if isinstance(format, SignMagnitude):

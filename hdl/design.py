@@ -182,7 +182,8 @@ class Design:
         return verilog_of([self])[0]
 
     def description(self, command: str = "", version: str = "") -> dict[str, Any]:
-        """The unit's contract for any tool that verifies or integrates it, ready for JSON: see DESIGN in docs/units.md."""
+        """The unit's contract for any tool that verifies or integrates it, ready for JSON: see DESIGN in
+        docs/units.md."""
         unit = UNITS[self.unit]
         described: dict[str, Any] = {
             "unit": self.unit,

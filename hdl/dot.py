@@ -10,7 +10,8 @@ __all__ = ["Dot"]
 class Dot(Mac):
     """Exact dot product of two formats, ``lanes`` products a cycle: a ``Mac`` whose operands are vectors.
 
-    Latency ``pipeline + 1`` cycles, initiation interval 1; the products of a cycle are added by a balanced tree, exactly.
+    Latency ``pipeline + 1`` cycles, initiation interval 1; the products of a cycle are added by a balanced tree,
+    exactly.
 
     Parameters
     ----------

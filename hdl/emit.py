@@ -62,7 +62,8 @@ def to_verilog(designs: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def _tidy(verilog: str) -> str:
-    """The module alone: without yosys's banner, with start values of registers as initial blocks, lint waivers around it."""
+    """The module alone: without yosys's banner, with start values of registers as initial blocks, lint waivers
+    around it."""
     verilog = re.sub(r"\A/\*.*?\*/\s*", "", verilog, flags=re.DOTALL)
     verilog = re.sub(r"^(  reg [^=;]*?)(\S+)\s+= ([^;]+);$", r"\1\2;\n  initial \2 = \3;", verilog, flags=re.MULTILINE)
     off = "\n".join(f"/* verilator lint_off {rule} */ // {reason}" for rule, reason in _WAIVERS.items())

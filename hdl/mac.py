@@ -15,9 +15,9 @@ __all__ = ["Mac"]
 class Mac(wiring.Component):
     """Exact multiply-accumulate of two formats, one product a cycle.
 
-    ``accumulator * 2**accumulator_format.lsb_exponent`` is the sum of all products since the last ``first`` (or reset), exact for
-    up to ``terms`` of them. Latency ``pipeline + 1`` cycles, initiation interval 1. Where a product is NaN or infinite, a sticky
-    flag says so until the next ``first``, and ``accumulator`` reads 0 meanwhile.
+    ``accumulator * 2**accumulator_format.lsb_exponent`` is the sum of all products since the last ``first`` (or
+    reset), exact for up to ``terms`` of them. Latency ``pipeline + 1`` cycles, initiation interval 1. Where a
+    product is NaN or infinite, a sticky flag says so until the next ``first``, and ``accumulator`` reads 0 meanwhile.
 
     Parameters
     ----------

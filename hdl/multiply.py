@@ -14,8 +14,9 @@ __all__ = ["Multiply"]
 class Multiply(wiring.Component):
     """Exact product of two formats, one a cycle.
 
-    ``product * 2**product_format.lsb_exponent`` is the product of the two values. Latency ``pipeline`` cycles, initiation interval
-    1; combinational where that is 0. Where the product is NaN or infinite, a flag says so and ``product`` reads 0.
+    ``product * 2**product_format.lsb_exponent`` is the product of the two values. Latency ``pipeline`` cycles,
+    initiation interval 1; combinational where that is 0. Where the product is NaN or infinite, a flag says so and
+    ``product`` reads 0.
 
     Parameters
     ----------

@@ -24,7 +24,8 @@ class Pipeline:
         return cut in self.cuts
 
     def cross(self, cut: str, name: str, value: Value | None, *, clear: Value | None = None, reset: bool = False):
-        """``value`` behind the cut; zero where ``clear`` is high, which a register does with its own reset and no logic.
+        """``value`` behind the cut; zero where ``clear`` is high, which a register does with its own reset and no
+        logic.
 
         ``reset`` says that the design's reset clears the register too; only what decides validity needs it.
         """

@@ -29,7 +29,8 @@ def truth_table(inputs: Value, function: Callable[[int], int], width: int) -> Va
 def significand_product(
     m: Module, pipeline: Pipeline, method: str, a: Value, b: Value, *, tree: bool, late_carry: bool
 ) -> tuple[Value, Value | None]:
-    """The exact product of ``a`` and ``b``, both unsigned or both signed, as ``(value, carry)``: their sum is the product.
+    """The exact product of ``a`` and ``b``, both unsigned or both signed, as ``(value, carry)``: their sum is the
+    product.
 
     Parameters
     ----------
@@ -56,7 +57,8 @@ def significand_product(
 
 @dataclass(frozen=True)
 class _Row:
-    """``value + carry``, in units of ``2**position``; ``value`` lies in ``least`` to ``greatest`` and is signed if that is."""
+    """``value + carry``, in units of ``2**position``; ``value`` lies in ``least`` to ``greatest`` and is signed if
+    that is."""
 
     value: Value
     position: int

@@ -73,7 +73,8 @@ def make_term(
     activation: Value,
     width: int,
 ) -> Term:
-    """The product of two codes as an addend of ``width`` bits, behind the cuts ``partial``, ``product`` and ``align``."""
+    """The product of two codes as an addend of ``width`` bits, behind the cuts ``partial``, ``product`` and
+    ``align``."""
     operands = (
         decode(m, weight_format, weight, "weight"),
         decode(m, activation_format, activation, "activation"),
@@ -106,7 +107,8 @@ def _cross_both(
 
 
 def _common_signedness(m: Module, operands: tuple[Operand, Operand]) -> tuple[tuple[Value, Value], Value | None]:
-    """Both significands unsigned and the sign of their product, or both as two's complement where either is that already."""
+    """Both significands unsigned and the sign of their product, or both as two's complement where either is that
+    already."""
     weight, activation = operands
     if weight.significand.shape().signed or activation.significand.shape().signed:
         return (as_signed(m, weight, "weight"), as_signed(m, activation, "activation")), None
