@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from amaranth.hdl import Shape
+from amaranth.hdl import Fragment, Shape
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
@@ -217,7 +217,9 @@ class Design:
         ports = []
         if self.latency:
             ports = [("clk", "input", 1, False), ("rst", "input", 1, False)]
-        for name, member in self.component().signature.members.items():
+        component = self.component()
+        Fragment.get(component, None)  # or Amaranth warns that a component came to nothing
+        for name, member in component.signature.members.items():
             shape = Shape.cast(member.shape)
             ports.append((name, "input" if member.flow is In else "output", shape.width, shape.signed))
         return [

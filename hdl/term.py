@@ -85,10 +85,11 @@ def make_term(
         shift = None
     else:
         (w, a), negate = _common_signedness(m, operands)
+        long, short = (w, a) if len(w) >= len(a) else (a, w)
         shift = _total_shift(m, operands, max_shift(weight_format) + max_shift(activation_format))
         # A carry that is not shifted goes in at the accumulator's own adder.
-        late_carry = build.register_rows and shift is None and w.shape().signed
-        body, carry = significand_product(m, pipeline, build.product, w, a, tree=build.tree, late_carry=late_carry)
+        late_carry = build.register_rows and shift is None and long.shape().signed
+        body, carry = significand_product(m, pipeline, build.product, long, short, tree=build.tree, late_carry=late_carry)
         negate, shift = _cross_both(pipeline, "partial", negate, shift)
     body = pipeline.cross("product", "body", body)
     carry = pipeline.cross("product", "carry", carry)
