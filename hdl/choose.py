@@ -4,10 +4,13 @@ from ..formats import Format, Integer
 from .decode import max_shift
 from .term import Build
 
-__all__ = ["BUILDS", "FAMILIES", "choose_build"]
+__all__ = ["BUILDS", "FAMILIES", "MAX_PIPELINE", "choose_build"]
 
 FAMILIES = {"ice40": 4, "ecp5": 4, "gowin": 4, "nexus": 4, "gatemate": 4, "xc7": 6, "xcup": 6}
 """Inputs of a LUT, by family."""
+
+MAX_PIPELINE = 3
+"""Most register stages of a unit."""
 
 BUILDS = ("auto", "whole", "table", "rows", "digits", "booth")
 """What a caller may ask for; ``auto`` is the smallest measured."""
@@ -19,23 +22,40 @@ def choose_build(
     """The build of that name, or for ``auto`` the one that measures smallest, with the rest of it chosen for the
     family.
 
-    With all three register stages a caller wants speed, and ``auto`` then takes the smallest of what is fast.
+    With all three register stages a caller wants speed, and rows are then summed by a tree. The rules were found by
+    measuring all builds of some twenty pairs, and tests/test_hdl_choose.py measures them again.
     """
-    fast = pipeline == 3
     lut = FAMILIES.get(family or "", 6)
+    twos_complement = any(isinstance(format, Integer) and not format.unsigned for format in (weight, activation))
     reach = max_shift(weight) + max_shift(activation)
-    group = 8 if lut == 6 or reach < 16 else 16
+    group = _group(lut, reach, twos_complement)
     if dsp:
         return Build("operator", group)
-    integers = any(isinstance(format, Integer) and not format.unsigned for format in (weight, activation))
-    bits = sum(format.width if integers else format.width - format.signed for format in (weight, activation))
+    fast = pipeline == MAX_PIPELINE
     if build == "auto":
-        if bits <= 6:
-            build = "whole"
-        elif integers:
-            build = "booth"
-        elif weight.precision + activation.precision <= 6 and lut == 6:
-            build = "table"
-        else:
-            build = "digits" if fast else "rows"
-    return Build(build, group, register_rows=build == "booth" and (lut == 4 or fast), tree=fast)
+        build = _smallest(weight, activation, lut, reach, twos_complement)
+        if build == "rows" and fast:
+            build = "digits"
+    register_rows = build == "booth" and reach == 0 and (lut == 4 or fast)
+    return Build(build, group, register_rows=register_rows, tree=fast)
+
+
+def _group(lut: int, reach: int, twos_complement: bool) -> int:
+    """Reach of the fine shift: longer where the LUTs are small, and where a sign has to be extended past it."""
+    if lut == 4:
+        return 4 if reach <= 4 else 8 if reach < 14 else 16
+    return 4 if reach <= 12 else 16 if twos_complement else 8
+
+
+def _smallest(weight: Format, activation: Format, lut: int, reach: int, twos_complement: bool) -> str:
+    bits = sum(format.width - (format.signed and not twos_complement) for format in (weight, activation))
+    if bits <= 6:
+        return "whole"
+    short = min(weight.precision, activation.precision)
+    if twos_complement:
+        return "rows" if lut == 4 and reach and short <= 2 else "booth"
+    if lut == 6 and weight.precision + activation.precision <= 6:
+        return "table"
+    if short >= 5:
+        return "booth"
+    return "digits" if lut == 6 else "rows"

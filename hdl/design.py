@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from ..formats import Accumulator, Format
-from .choose import BUILDS, FAMILIES, choose_build
+from .choose import BUILDS, FAMILIES, MAX_PIPELINE, choose_build
 from .decode import Decode
 from .dot import Dot
 from .emit import to_rtlil, to_verilog
@@ -19,7 +19,6 @@ from .term import Build
 
 __all__ = ["UNITS", "Design", "Unit", "verilog_of"]
 
-MAX_PIPELINE = 3
 MAX_LANES = 1024
 MAX_TERMS = 1 << 32
 

@@ -40,8 +40,8 @@ def significand_product(
     """
     if a.shape().signed != b.shape().signed:
         raise TypeError(f"operands must be both signed or both unsigned, not {a.shape()} and {b.shape()}")
-    # Rows are made one by one, each after the sum that it is added to: yosys orders an adder's operands by the age of their
-    # names, and on families whose carry chain takes one operand past the LUT, that has to be the sum and not the row.
+    # Rows are made one by one, each after the sum that it is added to: yosys orders an adder's operands by the age of
+    # their names, and where a carry chain takes one operand past the LUT, that has to be the sum and not the row.
     rows = iter(PRODUCTS[method](m, pipeline, a, b))
     total = next(rows)
     if total.carry is not None and not late_carry:

@@ -89,7 +89,9 @@ def make_term(
         shift = _total_shift(m, operands, max_shift(weight_format) + max_shift(activation_format))
         # A carry that is not shifted goes in at the accumulator's own adder.
         late_carry = build.register_rows and shift is None and long.shape().signed
-        body, carry = significand_product(m, pipeline, build.product, long, short, tree=build.tree, late_carry=late_carry)
+        body, carry = significand_product(
+            m, pipeline, build.product, long, short, tree=build.tree, late_carry=late_carry
+        )
         negate, shift = _cross_both(pipeline, "partial", negate, shift)
     body = pipeline.cross("product", "body", body)
     carry = pipeline.cross("product", "carry", carry)
@@ -139,9 +141,10 @@ def _whole_table(
     """The product as one truth table of both codes, less their sign bits where the product's sign is only their XOR."""
     significands, negate = _common_signedness(m, operands)
     is_signed = significands[0].shape().signed
-    codes = []
-    for format, code, operand in zip((weight_format, activation_format), (weight, activation), operands, strict=True):
-        codes.append(code if is_signed or operand.sign is None else code[:-1])
+    codes = [
+        code if is_signed or operand.sign is None else code[:-1]
+        for code, operand in zip((weight, activation), operands, strict=True)
+    ]
     split = len(codes[0])
 
     def multiply(code: int) -> int:

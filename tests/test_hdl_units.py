@@ -147,8 +147,10 @@ def test_multiply_is_the_golden_product_at_its_latency(weight, activation):
         assert seen[pipeline - 1 :] == expected[: 201 - pipeline]
 
 
-@pytest.mark.parametrize("name", ["int5", "int5s", "uint4", "sm4", "e3m2", "e1m3", "e2m1b7", "float8_e5m2",
-"float8_e4m3fn"]) def test_decode_gives_every_code_its_value(name):
+@pytest.mark.parametrize(
+    "name", ["int5", "int5s", "uint4", "sm4", "e3m2", "e1m3", "e2m1b7", "float8_e5m2", "float8_e4m3fn"]
+)
+def test_decode_gives_every_code_its_value(name):
     format = parse(name)
     unit = Decode(format)
 
@@ -168,8 +170,10 @@ def test_multiply_is_the_golden_product_at_its_latency(weight, activation):
     simulator.run()
 
 
-@pytest.mark.parametrize(("weight", "activation"), [("int8", "int8"), ("e3m2", "int4"), ("e5m2", "e5m2"), ("uint3",
-"uint3")]) def test_worst_sums_touch_both_ends_of_the_accumulator(weight, activation):
+@pytest.mark.parametrize(
+    ("weight", "activation"), [("int8", "int8"), ("e3m2", "int4"), ("e5m2", "e5m2"), ("uint3", "uint3")]
+)
+def test_worst_sums_touch_both_ends_of_the_accumulator(weight, activation):
     weight, activation = parse(weight), parse(activation)
     terms = 37
     bound = Accumulator(weight, activation, terms)
