@@ -41,10 +41,12 @@ def choose_build(
 
 
 def _group(lut: int, reach: int, twos_complement: bool) -> int:
-    """Reach of the fine shift: longer where the LUTs are small, and where a sign has to be extended past it."""
+    """Reach of the fine shift. Where a sign has to be extended past the coarse one, it goes all the way if 16 will do."""
+    if twos_complement:
+        return 4 if reach < 3 else 8 if reach < 7 else 16
     if lut == 4:
         return 4 if reach <= 4 else 8 if reach < 14 else 16
-    return 4 if reach <= 12 else 16 if twos_complement else 8
+    return 4 if reach <= 12 else 8
 
 
 def _smallest(weight: Format, activation: Format, lut: int, reach: int, twos_complement: bool) -> str:

@@ -1,0 +1,44 @@
+"""What a design costs on an FPGA: tools, families, recipes, measurement, cache, sweeps, tables."""
+
+from .cache import Cache, cache_folder
+from .families import FAMILIES, Target, parse_target, targets
+from .family import Family
+from .flow import DSP_POLICIES, SEEDS, Flow, measure
+from .peers import PEER_FAMILIES, Comparison, Match, compare, peer_pairs, peers
+from .row import Cost, Row
+from .sweep import SweepError, sweep
+from .table import read_json, screen_table, write_csv, write_json, write_whole
+from .tools import ToolError, ToolMissing, ToolStatus, doctor
+
+__all__ = [
+    "DSP_POLICIES",
+    "FAMILIES",
+    "PEER_FAMILIES",
+    "SEEDS",
+    "Cache",
+    "Comparison",
+    "Cost",
+    "Family",
+    "Flow",
+    "Match",
+    "Row",
+    "SweepError",
+    "Target",
+    "ToolError",
+    "ToolMissing",
+    "ToolStatus",
+    "cache_folder",
+    "compare",
+    "doctor",
+    "measure",
+    "parse_target",
+    "peer_pairs",
+    "peers",
+    "read_json",
+    "screen_table",
+    "sweep",
+    "targets",
+    "write_csv",
+    "write_json",
+    "write_whole",
+]

