@@ -9,7 +9,7 @@ from .term import SPECIALS, Term
 
 __all__ = ["accumulate"]
 
-CUT_ORDER = ("input", "partial", "product", "align")
+CUT_ORDER = ("input", "partial", "sums", "product", "align")
 
 
 def accumulate(

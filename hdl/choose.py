@@ -36,12 +36,14 @@ def choose_build(
         build = _smallest(weight, activation, lut, reach, twos_complement)
         if build == "rows" and fast:
             build = "digits"
-    register_rows = build == "booth" and reach == 0 and (lut == 4 or fast)
-    return Build(build, group, register_rows=register_rows, tree=fast)
+    registers = "aligned"
+    if build == "booth" and reach == 0:
+        registers = "sums" if fast else "rows" if lut == 4 else "aligned"
+    return Build(build, group, registers, tree=fast)
 
 
 def _group(lut: int, reach: int, twos_complement: bool) -> int:
-    """Reach of the fine shift. Where a sign has to be extended past the coarse one, it goes all the way if 16 will do."""
+    """Reach of the fine shift: all the way, if 16 will do, where the coarse one would have to extend a sign."""
     if twos_complement:
         return 4 if reach < 3 else 8 if reach < 7 else 16
     if lut == 4:

@@ -10,7 +10,7 @@ Each builder takes two integers, both unsigned or both signed, and gives their e
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 
@@ -46,8 +46,8 @@ def significand_product(
     total = next(rows)
     if total.carry is not None and not late_carry:
         total = _add(m, _Row(Const(0, 1), 0, 0, 0), total)
-    if tree:
-        total = _sum_tree(m, [total, *rows])
+    if tree or pipeline.registered("sums"):
+        total = _sum_tree(m, pipeline, [total, *rows])
     for row in rows:
         total = _add(m, total, row)
     product = Signal((a * b).shape(), name="product")
@@ -91,11 +91,21 @@ def _add(m: Module, low: _Row, high: _Row) -> _Row:
     return _Row(value, low.position, least << below, (greatest << below) + floor, low.carry)
 
 
-def _sum_tree(m: Module, rows: list[_Row]) -> _Row:
+def _sum_tree(m: Module, pipeline: Pipeline, rows: list[_Row]) -> _Row:
+    """The sum of the rows by pairs, of which the first level crosses the cut ``sums``."""
+    rows = [replace(row, **_behind(pipeline, row)) for row in _pairs(m, rows)]
     while len(rows) > 1:
-        pairs = [_add(m, rows[k], rows[k + 1]) for k in range(0, len(rows) - 1, 2)]
-        rows = pairs + rows[len(rows) & ~1 :]
+        rows = _pairs(m, rows)
     return rows[0]
+
+
+def _pairs(m: Module, rows: list[_Row]) -> list[_Row]:
+    return [_add(m, rows[k], rows[k + 1]) for k in range(0, len(rows) - 1, 2)] + rows[len(rows) & ~1 :]
+
+
+def _behind(pipeline: Pipeline, row: _Row) -> dict[str, Value | None]:
+    parts = {"value": row.value, "carry": row.carry}
+    return {name: pipeline.cross("sums", f"{name}{row.position}", part) for name, part in parts.items()}
 
 
 def _operator(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[_Row]:

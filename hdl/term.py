@@ -13,6 +13,10 @@ from .product import PRODUCTS, significand_product, truth_table
 __all__ = ["SPECIALS", "Build", "Term", "make_term", "special_names"]
 
 
+REGISTERS = {"aligned": ("align", "product"), "rows": ("partial", "align"), "sums": ("sums", "align")}
+"""The cuts that the second and the third register stage are at, by what the second one holds."""
+
+
 @dataclass(frozen=True)
 class Build:
     """One way to build the product of two formats; every way gives the same bits.
@@ -21,13 +25,14 @@ class Build:
     ----------
     product: how significands are multiplied, a key of ``PRODUCTS``; or ``whole``, one truth table from codes to product
     group: positions that the fine shift covers, a power of two
-    register_rows: whether the second register stage holds Booth's rows, rather than the aligned product
+    registers: what the second register stage holds, one of ``REGISTERS``: the ``aligned`` product, or for ``booth`` its
+        ``rows`` (a register's reset then makes the zero digits for free) or their ``sums`` by pairs (faster)
     tree: whether rows are summed as a balanced tree, faster, rather than one after the other
     """
 
     product: str
     group: int = 8
-    register_rows: bool = False
+    registers: str = "aligned"
     tree: bool = False
 
     def __post_init__(self) -> None:
@@ -35,13 +40,14 @@ class Build:
             raise ValueError(f"product must be one of whole, {', '.join(PRODUCTS)}, not {self.product!r}")
         if self.group < 1 or self.group & (self.group - 1):
             raise ValueError(f"group must be a power of two, not {self.group!r}")
-        if self.register_rows and self.product != "booth":
-            raise ValueError(f"register_rows must be False for {self.product!r}; only booth has rows to register")
+        if self.registers not in REGISTERS:
+            raise ValueError(f"registers must be one of {', '.join(REGISTERS)}, not {self.registers!r}")
+        if self.registers != "aligned" and self.product != "booth":
+            raise ValueError(f"registers must be 'aligned' for {self.product!r}, not {self.registers!r}")
 
     def cuts(self, pipeline: int) -> tuple[str, ...]:
         """Which cuts hold registers when the pipeline has that many stages."""
-        later = ("partial", "align") if self.register_rows else ("align", "product")
-        return ("input", *later)[:pipeline]
+        return ("input", *REGISTERS[self.registers])[:pipeline]
 
 
 SPECIALS = ("nan", "positive_infinity", "negative_infinity")
@@ -73,8 +79,8 @@ def make_term(
     activation: Value,
     width: int,
 ) -> Term:
-    """The product of two codes as an addend of ``width`` bits, behind the cuts ``partial``, ``product`` and
-    ``align``."""
+    """The product of two codes as an addend of ``width`` bits, behind the cuts ``partial``, ``sums``,
+    ``product`` and ``align``."""
     operands = (
         decode(m, weight_format, weight, "weight"),
         decode(m, activation_format, activation, "activation"),
@@ -88,11 +94,12 @@ def make_term(
         long, short = (w, a) if len(w) >= len(a) else (a, w)
         shift = _total_shift(m, operands, max_shift(weight_format) + max_shift(activation_format))
         # A carry that is not shifted goes in at the accumulator's own adder.
-        late_carry = build.register_rows and shift is None and long.shape().signed
+        late_carry = build.registers != "aligned" and shift is None and long.shape().signed
         body, carry = significand_product(
             m, pipeline, build.product, long, short, tree=build.tree, late_carry=late_carry
         )
-        negate, shift = _cross_both(pipeline, "partial", negate, shift)
+        for cut in ("partial", "sums"):
+            negate, shift = _cross_both(pipeline, cut, negate, shift)
     body = pipeline.cross("product", "body", body)
     carry = pipeline.cross("product", "carry", carry)
     negate, shift = _cross_both(pipeline, "product", negate, shift)
@@ -178,6 +185,6 @@ def _special_product(m: Module, pipeline: Pipeline, weight: Operand, activation:
         negative = weight.negative ^ activation.negative
         infinite = Cat(*infinities).any() & ~flags["nan"]
         flags |= {"positive_infinity": infinite & ~negative, "negative_infinity": infinite & negative}
-    for cut in ("partial", "product", "align"):
+    for cut in ("partial", "sums", "product", "align"):
         flags = {name: pipeline.cross(cut, name, flag) for name, flag in flags.items()}
     return flags

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
@@ -10,15 +9,9 @@ from typing import Any
 
 import diskcache  # type: ignore[import-untyped]
 
+from ..places import cache_folder
+
 __all__ = ["Cache", "cache_folder"]
-
-
-def cache_folder() -> Path:
-    """``FEWBIT_CACHE`` where that is set, else ``fewbit`` in the user's cache folder."""
-    chosen = os.environ.get("FEWBIT_CACHE")
-    if chosen:
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fewbit"
 
 
 class Cache:

@@ -28,6 +28,10 @@ SEEDS = (1, 2, 3)
 """Seeds of place and route unless the caller names others; at least three, because Fmax moves with the seed."""
 
 
+NARROW = "-nowidelut"
+"""yosys's option that keeps it from joining LUTs, without which some families' counts grow."""
+
+
 @dataclass(frozen=True)
 class Flow:
     """How a cost is measured, whatever the design.
@@ -172,6 +176,8 @@ def _mapping(recipe: Recipe, synth: str, flow: Flow) -> list[str]:
         abc = f"abc -lut {family.lut_inputs} -script +{script}"
         return [*family.before_abc, abc, "clean", *family.after_abc, f"{synth} -run {family.finish}"]
     own = f"{synth} -run map_luts:check"
+    if recipe.wide:
+        own = own.replace(f" {NARROW}", "")
     if not recipe.abc9:
         return [own]
     return [f"scratchpad -copy {recipe.abc9} abc9.script", own, "scratchpad -unset abc9.script"]
@@ -179,7 +185,8 @@ def _mapping(recipe: Recipe, synth: str, flow: Flow) -> list[str]:
 
 def synthesize(rtlil: str, top: str, flow: Flow, folder: Path) -> list[Candidate]:
     """The result of every recipe for ``unit.il`` in ``folder``. Raises ToolError where the family's own flow fails."""
-    recipes = list(recipes_for(rtlil, flow.dsp))
+    wide = flow.target_mhz is not None and NARROW in flow.target.family.synth
+    recipes = list(recipes_for(rtlil, flow.dsp, wide=wide))
     while True:
         (folder / "run.ys").write_text(synthesis_script(rtlil, top, flow, recipes))
         try:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["RECIPES", "Recipe", "recipes_for"]
+__all__ = ["RECIPES", "WIDE", "Recipe", "recipes_for"]
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,7 @@ class Recipe:
     name: as rows give it
     booth: multiply by yosys's radix-4 Booth pass
     abc9: script for abc9, or the name (``abc9.script.*``) of one of its own; empty for the family's default
+    wide: join LUTs by the multiplexers behind them, where the family's own options forbid it: faster, never smaller
     abc: script for the older abc instead of abc9; carry chains are then borders that no logic is optimized across
     """
 
@@ -21,6 +22,7 @@ class Recipe:
     booth: bool = False
     abc9: str = ""
     abc: str = ""
+    wide: bool = False
 
 
 _MAP = "dch -f; if -a; mfs2 -a -e; lutpack -S 1"
@@ -47,7 +49,10 @@ RECIPES = tuple(
 )
 
 
-def recipes_for(rtlil: str, dsp: str) -> tuple[Recipe, ...]:
-    """The recipes that can make a difference: Booth only for multiplications that stay in logic."""
+WIDE = Recipe("abc9-wide", wide=True)
+
+
+def recipes_for(rtlil: str, dsp: str, *, wide: bool = False) -> tuple[Recipe, ...]:
+    """The recipes that can make a difference: Booth only for multiplications that stay in logic, ``WIDE`` if asked."""
     booth = dsp == "none" and "cell $mul " in rtlil
-    return tuple(recipe for recipe in RECIPES if booth or not recipe.booth)
+    return (*(recipe for recipe in RECIPES if booth or not recipe.booth), *((WIDE,) if wide else ()))

@@ -1,21 +1,14 @@
 """Where built simulations are kept, and how they are named: by the content of everything that went into them."""
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from ..places import cache_folder
+
 __all__ = ["cache_folder", "cached", "content_hash"]
-
-
-def cache_folder() -> Path:
-    """The folder that ``FEWBIT_CACHE`` names, else ``~/.cache/fewbit`` (or below ``XDG_CACHE_HOME``)."""
-    named = os.environ.get("FEWBIT_CACHE")
-    if named:
-        return Path(named).expanduser().resolve()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fewbit"
 
 
 def content_hash(parts: Iterable[str]) -> str:

@@ -42,8 +42,9 @@ BUILDS = [
     Build("digits", 8),
     Build("digits", 16, tree=True),
     Build("booth", 8),
-    Build("booth", 4, register_rows=True, tree=True),
-    Build("booth", 16, register_rows=True),
+    Build("booth", 4, "rows", tree=True),
+    Build("booth", 16, "rows"),
+    Build("booth", 8, "sums"),
     Build("operator", 8),
 ]
 
@@ -122,7 +123,7 @@ def check_macs(weight, activation, builds, cycles):
 @pytest.mark.parametrize(("weight", "activation"), [("e2m1", "int4"), ("e4m3", "e4m3"), ("float8_e5m2", "float8_e5m2")])
 def test_dot_is_the_golden_sum(weight, activation, lanes):
     weight, activation = parse(weight), parse(activation)
-    for build, pipeline in [(Build("rows"), 0), (Build("booth", register_rows=True), 2), (Build("digits", 16), 3)]:
+    for build, pipeline in [(Build("rows"), 0), (Build("booth", registers="rows"), 2), (Build("digits", 16), 3)]:
         dot = Dot(weight, activation, build, lanes=lanes, terms=1000 * lanes, pipeline=pipeline)
         check_sums(dot, weight, activation, lanes, 150)
 
@@ -133,7 +134,7 @@ def test_multiply_is_the_golden_product_at_its_latency(weight, activation):
     rng = np.random.default_rng(1)
     w, a = rng.choice(weight.codes, 200), rng.choice(activation.codes, 200)
     golden = sim.multiply(w, a, weight, activation)
-    for build, pipeline in [(Build("rows"), 1), (Build("booth", register_rows=True), 2), (Build("booth"), 3)]:
+    for build, pipeline in [(Build("rows"), 1), (Build("booth", registers="rows"), 2), (Build("booth"), 3)]:
         unit = Multiply(weight, activation, build, pipeline=pipeline)
         ports = [unit.product, *(getattr(unit, name) for name in unit.special_names)]
         masks = [getattr(golden, name) for name in unit.special_names]
@@ -234,7 +235,8 @@ def ResetIn(fragment, cycles):
     [
         (("shift",), "product must be one of whole, table, rows, digits, booth, operator, not 'shift'"),
         (("rows", 6), "group must be a power of two, not 6"),
-        (("rows", 8, True), "register_rows must be False for 'rows'; only booth has rows to register"),
+        (("rows", 8, "rows"), "registers must be 'aligned' for 'rows', not 'rows'"),
+        (("booth", 8, "all"), "registers must be one of aligned, rows, sums, not 'all'"),
     ],
 )
 def test_build_says_what_it_must_be(arguments, message):

@@ -90,7 +90,9 @@ def test_cost_without_routing_has_no_fmax():
 
 
 def test_recipe_that_fails_is_left_out(monkeypatch):
-    monkeypatch.setattr(flow, "recipes_for", lambda *_: (RECIPES[0], Recipe("broken", abc="nonsense"), RECIPES[1]))
+    monkeypatch.setattr(
+        flow, "recipes_for", lambda *_, **__: (RECIPES[0], Recipe("broken", abc="nonsense"), RECIPES[1])
+    )
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "unit.il").write_text(_COUNTER)
         candidates = synthesize(_COUNTER, "counter", Flow(parse_target("xc7")), Path(folder))
@@ -108,6 +110,7 @@ def test_booth_is_tried_only_where_multiplications_stay_in_logic():
     assert not any(recipe.booth for recipe in recipes_for(multiplication, "auto"))
     assert not any(recipe.booth for recipe in recipes_for(_COUNTER, "none"))
     assert RECIPES[0] == Recipe("abc9")
+    assert recipes_for(_COUNTER, "none", wide=True)[-1].wide and not any(recipe.wide for recipe in RECIPES)
 
 
 def test_identity_depends_on_all_that_the_cost_depends_on(monkeypatch):

@@ -1,0 +1,14 @@
+"""Where fewbit keeps things on disk."""
+
+import os
+from pathlib import Path
+
+__all__ = ["cache_folder"]
+
+
+def cache_folder() -> Path:
+    """The folder that ``FEWBIT_CACHE`` names, else ``fewbit`` in the user's cache folder."""
+    named = os.environ.get("FEWBIT_CACHE")
+    if named:
+        return Path(named).expanduser().resolve()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fewbit"
