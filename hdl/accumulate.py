@@ -37,7 +37,9 @@ def accumulate(
     for cut in cuts[-1:]:
         valid = pipeline.cross(cut, "valid", valid, reset=True)
 
-    running = Signal.like(accumulator, name="running")
+    # Its name sorts before the addend's: yosys writes Verilog in that order, reads ages from it, and gives the carry chain
+    # the elder operand past the LUT, which has to be the register.
+    running = Signal.like(accumulator, name="accumulated")
     total = Signal.like(accumulator, name="total")
     m.d.comb += total.eq(_sum(m, running, terms))
     raised = {name: Cat(*(term.specials[name] for term in terms)).any() for name in flags}

@@ -4,13 +4,15 @@ from ..formats import Format, Integer
 from .decode import max_shift
 from .term import Build
 
-__all__ = ["BUILDS", "FAMILIES", "MAX_PIPELINE", "choose_build"]
+__all__ = ["BUILDS", "FAMILIES", "MAX_PIPELINE", "check_table", "choose_build"]
 
 FAMILIES = {"ice40": 4, "ecp5": 4, "gowin": 4, "nexus": 4, "gatemate": 4, "xc7": 6, "xcup": 6}
 """Inputs of a LUT, by family."""
 
 MAX_PIPELINE = 3
 """Most register stages of a unit."""
+
+MAX_TABLE_BITS = 12
 
 BUILDS = ("auto", "whole", "table", "rows", "digits", "booth")
 """What a caller may ask for; ``auto`` is the smallest measured."""
@@ -40,6 +42,14 @@ def choose_build(
     if build == "booth" and reach == 0:
         registers = "sums" if fast else "rows" if lut == 4 else "aligned"
     return Build(build, group, registers, tree=fast)
+
+
+def check_table(weight: Format, activation: Format, build: str) -> None:
+    """Raise ValueError where ``build`` would be a truth table of more inputs than any LUTs are worth."""
+    bits = weight.width + activation.width if build == "whole" else weight.precision + activation.precision
+    if build in ("whole", "table") and bits > MAX_TABLE_BITS:
+        what = "operands" if build == "whole" else "significands"
+        raise ValueError(f"{what} must have at most {MAX_TABLE_BITS} bits together for build {build!r}, not {bits}")
 
 
 def _group(lut: int, reach: int, twos_complement: bool) -> int:

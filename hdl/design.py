@@ -8,14 +8,14 @@ from amaranth.hdl import Fragment, Shape
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from ..formats import Accumulator, Format
-from .choose import BUILDS, FAMILIES, MAX_PIPELINE, choose_build
+from ..formats import Accumulator, Format, Integer, Minifloat
+from .choose import BUILDS, FAMILIES, MAX_PIPELINE, check_table, choose_build
 from .decode import Decode
 from .dot import Dot
 from .emit import to_rtlil, to_verilog
 from .mac import Mac
 from .multiply import Multiply
-from .term import Build
+from .term import Build, special_names
 
 __all__ = ["UNITS", "Design", "Unit", "verilog_of"]
 
@@ -96,13 +96,13 @@ _MEANINGS = {
     "weight": "code of the weight",
     "activation": "code of the activation",
     "code": "code to decode",
-    "accumulator": "the exact sum in units of 2**lsb_exponent; holds while no product arrives; 0 while a flag is up",
-    "product": "the exact product in units of 2**lsb_exponent; 0 while a flag is up",
+    "accumulator": "the exact sum in units of 2**lsb_exponent; holds while no product arrives",
+    "product": "the exact product in units of 2**lsb_exponent",
     "sign": "1 where the value is negative",
     "significand": "magnitude before the shift",
     "shift": "places to the left that the significand goes",
     "infinity": "the code is an infinity",
-    "nan": "the result is NaN",
+    "nan": "the value is NaN",
     "positive_infinity": "the result is +infinity",
     "negative_infinity": "the result is -infinity",
 }
@@ -151,6 +151,10 @@ class Design:
                 raise ValueError(f"{name} must be {least} to {most}, not {value}")
         if self.lanes > 1 and self.unit != "dot":
             raise ValueError(f"lanes must be 1 for {self.unit}, not {self.lanes}; the unit with more is dot")
+        if self.dsp and self.build != "auto":
+            raise ValueError(f"build must be 'auto' where a DSP block makes the product, not {self.build!r}")
+        if self.unit != "decode":
+            check_table(self.weight, self.activation, self.build)
         if self.lanes > self.terms:
             raise ValueError(f"terms must be at least the {self.lanes} lanes, not {self.terms}")
 
@@ -181,8 +185,8 @@ class Design:
         return verilog_of([self])[0]
 
     def description(self, command: str = "", version: str = "") -> dict[str, Any]:
-        """The unit's contract for any tool that verifies or integrates it, ready for JSON: see DESIGN in
-        docs/units.md."""
+        """The unit's contract for any tool that verifies or integrates it, ready for JSON: docs/units.md
+        goes through it key by key."""
         unit = UNITS[self.unit]
         described: dict[str, Any] = {
             "unit": self.unit,
@@ -229,7 +233,8 @@ class Design:
     def _meaning(self, name: str) -> str:
         if self.lanes > 1 and name in ("weight", "activation"):
             return f"codes of the {name}s, lane i in bits i*{getattr(self, name).width} and up"
-        return _MEANINGS[name]
+        flagged = name == UNITS[self.unit].result and special_names(self.weight, self.activation)
+        return _MEANINGS[name] + ("; 0 while a flag is up" if flagged else "")
 
 
 def verilog_of(designs: list[Design]) -> list[str]:
@@ -243,12 +248,21 @@ def _check(what: str, value: str, known: Any) -> None:
 
 
 def _describe_format(format: Format) -> dict[str, Any]:
-    fields = {
-        name: getattr(format, name) for name in ("exponent_bits", "fraction_bits", "bias") if hasattr(format, name)
-    }
-    return {
+    described: dict[str, Any] = {
         "name": format.name,
         "width": format.width,
         "signed": format.signed,
         "lsb_exponent": format.lsb_exponent,
-    } | fields
+    }
+    if isinstance(format, Minifloat):
+        return described | {
+            "encoding": "minifloat",
+            "exponent_bits": format.exponent_bits,
+            "fraction_bits": format.fraction_bits,
+            "bias": format.bias,
+            "subnormals": format.subnormals,
+            "specials": format.specials.value,
+        }
+    if isinstance(format, Integer):
+        return described | {"encoding": "unsigned" if format.unsigned else "twos_complement"}
+    return described | {"encoding": "sign_magnitude"}

