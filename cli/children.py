@@ -1,0 +1,73 @@
+"""Processes below this one: how many there may be, and that Ctrl-C ends them all."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+
+__all__ = ["cores", "descendants", "ended_by_interrupt", "worker_pool"]
+
+
+@contextmanager
+def ended_by_interrupt() -> Iterator[None]:
+    """Inside, Ctrl-C kills every process below this one before it becomes a KeyboardInterrupt.
+
+    Simulations run in threads, which an exception in the main thread does not reach; with its simulator gone each ends
+    by itself. The first Ctrl-C is enough: while it is being dealt with, others change nothing.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for process in descendants(os.getpid()):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(process, signal.SIGKILL)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def descendants(ancestor: int) -> list[int]:
+    """The processes below that one, nearest first; none where the system has no /proc."""
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError, ValueError):
+            after_name = (folder / "stat").read_text().rpartition(")")[2].split()
+            children.setdefault(int(after_name[1]), []).append(int(folder.name))
+    found = [ancestor]
+    for process in found:
+        found += children.get(process, [])
+    return found[1:]
+
+
+def cores() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def worker_pool(jobs: int | None) -> Iterator[ProcessPoolExecutor | None]:
+    """That many processes for ``sweep``; None, which lets it choose, where none is said. Left early, all are ended."""
+    if jobs is None:
+        yield None
+        return
+    from ..synth.sweep import _start_worker
+
+    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
+    others = set(multiprocessing.active_children())
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.terminate()
+            worker.join()
+        raise
+    pool.shutdown()

@@ -1,0 +1,184 @@
+"""``fewbit demo``: from format names to proven and priced hardware, in a table and a chart."""
+
+import csv
+import io
+import json as json_module
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from .console import print_json, print_table
+from .options import Jobs, Json, Out, choose_designs, command_line, design_name
+
+if TYPE_CHECKING:
+    from ..hdl import Design
+    from ..tb import Result
+
+__all__ = ["PAIRS", "demo"]
+
+PAIRS = {
+    "4 bits": [("int4", "int4"), ("e2m1", "e2m1"), ("e3m0", "e3m0")],
+    "6 bits": [("int6", "int6"), ("e2m3", "e2m3"), ("e3m2", "e3m2")],
+    "8 bits": [("int8", "int8"), ("e4m3", "e4m3"), ("e5m2", "e5m2"), ("float8_e4m3fn", "float8_e4m3fn")],
+    "mixed": [("int4", "int8"), ("e2m1", "int8"), ("int4", "e4m3"), ("e2m1", "e4m3")],
+}
+"""Weight and activation: the popular formats of 4, 6 and 8 bits, and narrow weights with wider activations."""
+
+FAMILIES = ("ice40", "xc7")
+TERMS = 8192
+"""As in the contract of the peers' MACs, so that the figures compare."""
+
+
+def demo(context: typer.Context, jobs: Jobs = None, out: Out = Path("out/demo"), json: Json = False) -> None:
+    """MACs of 4, 6 and 8 bits: Verilog, simulated against the golden model, measured on ice40 and xc7.
+
+    Leaves a table as CSV and JSON and a chart as PNG and SVG in --out.
+    """
+    from ..synth import SEEDS, parse_target, peers, write_whole
+    from .chart import draw
+    from .files import check_folder, emit, folders, write_design
+    from .synth import measure_rows
+
+    started = time.monotonic()
+    check_folder(out)
+    command = command_line(context)
+    options: dict[str, Any] = {"terms": TERMS, "lanes": 1, "pipeline": 2, "build": "auto", "families": FAMILIES}
+    designs = [d for pairs in PAIRS.values() for w, a in pairs for d in choose_designs("mac", w, a, **options)]
+
+    def say(text: str) -> None:
+        if not json:
+            print(text, flush=True)
+
+    say(f"1/4  Verilog of {len(designs)} MACs, {len(designs) // 2} format pairs for each of {' and '.join(FAMILIES)}")
+    texts = emit(designs)
+    places = folders(designs, out / "verilog")
+    written = zip(designs, texts, places, strict=True)
+    descriptions = [write_design(design, text, place, command) for design, text, place in written]
+
+    say("2/4  Simulation against the golden model: every operand pair, random sums, resets, both ends of the sum")
+    results = _simulate(texts, descriptions, jobs)
+    if any(not result.ok for result in results):
+        for design, result in zip(designs, results, strict=True):
+            for failure in result.failed:
+                say(f"{result.unit} for {design.family}: {failure}")
+        raise typer.Exit(1)
+
+    say("3/4  Synthesis for ice40, placed and routed with three seeds, and for xc7")
+    rows: list[Any] = []
+    portable = list({design_name(d): d for d in designs}.values())
+    targets = [parse_target(family) for family in FAMILIES]
+    measure_rows(portable, targets, ("none",), rows, seeds=SEEDS, jobs=jobs)
+
+    say("4/4  Table and chart")
+    table = _table(designs, results, rows)
+    head = {"command": command, "terms": TERMS, "pipeline": 2, "dsp": "none", "peers": peers()["how"]}
+    write_whole(out / "demo.json", json_module.dumps(head | {"rows": table}, indent=1) + "\n")
+    write_whole(out / "demo.csv", _csv(table))
+    draw(table, {title: len(pairs) for title, pairs in PAIRS.items()}, out / "demo")
+    if json:
+        print_json(head | {"rows": table})
+        return
+    _show(table)
+    print(f"Verilog is in {out / 'verilog'}; table and chart: {out / 'demo'}.csv, .json, .png, .svg")
+    print(f"{time.monotonic() - started:.1f} s")
+
+
+def _simulate(texts: list[str], descriptions: list[dict[str, object]], jobs: int | None) -> "list[Result]":
+    from .. import tb
+    from ..synth import Cache
+    from .simulate import Simulation, in_threads
+    from .verdicts import recall, remember, verdict_key
+
+    keys = [verdict_key(text, about, "simulate") for text, about in zip(texts, descriptions, strict=True)]
+    with closing(Cache()) as store:
+        results = {key: recall(store, key) for key in keys}
+        todo = {key: place for place, key in enumerate(keys) if results[key] is None}
+
+        def simulation(place: int) -> Simulation:
+            return lambda: tb.simulate(texts[place], descriptions[place])
+
+        for index, result in in_threads([simulation(place) for place in todo.values()], jobs, "Simulating"):
+            key = [*todo][index]
+            remember(store, key, result)
+            results[key] = result
+    return [found for key in keys if (found := results[key]) is not None]
+
+
+def _table(designs: "list[Design]", results: "list[Result]", rows: list[Any]) -> list[dict[str, Any]]:
+    """A line for each format pair: what both simulations verified, what each family costs, what the peer costs."""
+    from ..synth import peers
+
+    costs = {(row.weight, row.activation, row.family): row for row in rows}
+    known = {(row["weight"], row["activation"]): row for row in peers()["rows"]}
+    table = []
+    for w, a in (pair for pairs in PAIRS.values() for pair in pairs):
+        ice40, xc7 = (costs[w, a, family] for family in FAMILIES)
+        checked = [
+            result
+            for design, result in zip(designs, results, strict=True)
+            if (design.weight.name, design.activation.name) == (w, a)
+        ]
+        peer = known.get((w, a), {})
+        table.append(
+            {
+                "weight": w,
+                "activation": a,
+                "accumulator_bits": ice40.accumulator_bits,
+                "ice40_lut4": ice40.luts,
+                "ice40_peer_lut4": peer.get("ice40_luts"),
+                "ice40_fmax_mhz": ice40.fmax_mhz,
+                "ice40_fmax_min_mhz": ice40.fmax_min_mhz,
+                "ice40_fmax_max_mhz": ice40.fmax_max_mhz,
+                "xc7_lut6": xc7.luts,
+                "xc7_peer_lut6": peer.get("xc7_luts"),
+                "operand_pairs": min(result.operand_pairs for result in checked),
+                "cycles": sum(result.cycles for result in checked),
+                "verified": all(result.ok for result in checked),
+                "tools": ice40.tools | xc7.tools,
+            }
+        )
+    return table
+
+
+def _csv(table: list[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    columns = [name for name in table[0] if name != "tools"]
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return text.getvalue()
+
+
+def _show(table: list[dict[str, Any]]) -> None:
+    from rich.table import Table
+
+    shown = Table(
+        title=f"Exact MACs, one product a cycle, sums of up to {TERMS} products, no DSP", title_justify="left"
+    )
+    shown.add_column("weight x\nactivation")
+    for column in (
+        "accumulator\nbits",
+        "ice40\nLUT4",
+        "peer's",
+        "ice40\nMHz",
+        "xc7\nLUTs",
+        "peer's",
+        "pairs\nverified",
+    ):
+        shown.add_column(column, justify="right")
+    last = [pairs[-1] for pairs in PAIRS.values()]
+    for row in table:
+        pair = (row["weight"], row["activation"])
+        shown.add_row(
+            *(pair[0] if pair[0] == pair[1] else " x ".join(pair), str(row["accumulator_bits"])),
+            *(str(row["ice40_lut4"]), str(row["ice40_peer_lut4"] or ""), f"{row['ice40_fmax_mhz']:.0f}"),
+            *(str(row["xc7_lut6"]), str(row["xc7_peer_lut6"] or "")),
+            f"{row['operand_pairs']:,}",
+            end_section=pair in last,
+        )
+    print_table(shown)
+    print("Verified: every operand pair, and long sums, on both families' Verilog.")
+    print("peer's: the best open MAC of the same contract, measured alike. MHz: median of three seeds.")

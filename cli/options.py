@@ -1,0 +1,159 @@
+"""The options, alike in every command, and the designs that they stand for."""
+
+import difflib
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ..formats import Format
+    from ..hdl import Design
+    from ..synth import Target
+
+__all__ = [
+    "DEFAULT_FORMAT",
+    "Activation",
+    "Build",
+    "Dsp",
+    "Families",
+    "Formats",
+    "Jobs",
+    "Json",
+    "Lanes",
+    "Out",
+    "Pipeline",
+    "Terms",
+    "UnitName",
+    "choose_designs",
+    "choose_formats",
+    "choose_pairs",
+    "choose_policies",
+    "choose_targets",
+    "command_line",
+    "design_name",
+]
+
+DEFAULT_FORMAT = "int8"
+
+UnitName = Annotated[str, typer.Argument(metavar="UNIT", help="decode, multiply, mac or dot.")]
+Formats = Annotated[
+    str | None,
+    typer.Option(
+        "--weight",
+        metavar="FORMATS",
+        show_default=DEFAULT_FORMAT,
+        help="Formats of the weights: names, patterns and widths with commas between, as e2m1,int4 or 'e4*' or 4bit.",
+    ),
+]
+Activation = Annotated[
+    str | None,
+    typer.Option(
+        "--activation",
+        metavar="FORMATS",
+        show_default="that of each weight",
+        help="Formats of the activations; every weight meets every activation.",
+    ),
+]
+Terms = Annotated[int, typer.Option("--terms", help="Most products in one sum; it cannot overflow.")]
+Lanes = Annotated[int, typer.Option("--lanes", help="Products a cycle; more than one for dot.")]
+Pipeline = Annotated[int, typer.Option("--pipeline", help="Register stages, 0 to 3.")]
+Families = Annotated[
+    str | None,
+    typer.Option("--family", metavar="FAMILIES", help="FPGA families with commas between, as ice40,xc7, or all."),
+]
+Dsp = Annotated[str, typer.Option("--dsp", help="Use of the device's multipliers: none, auto or both.")]
+Build = Annotated[
+    str, typer.Option("--build", help="How products are built: auto, whole, table, rows, digits or booth.")
+]
+Out = Annotated[Path, typer.Option("--out", help="Folder for the files.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", min=1, show_default="one a core", help="Processes to work in parallel.")
+]
+
+
+def command_line(context: typer.Context) -> str:
+    """The command as the user gave it."""
+    return shlex.join(["fewbit", *context.find_root().obj])
+
+
+def choose_formats(text: str) -> "list[Format]":
+    from ..formats import parse_list
+
+    return parse_list(text)
+
+
+def choose_pairs(weight: str | None, activation: str | None) -> "list[tuple[Format, Format]]":
+    """The pairs of formats that the two options stand for: crossed, or each weight with itself."""
+    weights = choose_formats(weight or DEFAULT_FORMAT)
+    if activation is None:
+        return [(format, format) for format in weights]
+    activations = choose_formats(activation)
+    return [(weight, activation) for weight in weights for activation in activations]
+
+
+def choose_targets(text: str) -> "list[Target]":
+    """The targets that ``--family`` stands for. Raises ValueError that suggests the nearest."""
+    from ..synth import parse_target, targets
+
+    if text == "all":
+        return targets()
+    found = {}
+    for item in (item.strip() for item in text.split(",")):
+        try:
+            found[item] = parse_target(item)
+        except ValueError as error:
+            raise ValueError(f"{error}{_nearest(item, [target.name for target in targets()])}") from None
+    return list(dict.fromkeys(found.values()))
+
+
+def choose_policies(dsp: str) -> tuple[str, ...]:
+    if dsp not in ("none", "auto", "both"):
+        raise ValueError(f"dsp must be none, auto or both, not {dsp!r}")
+    return ("none", "auto") if dsp == "both" else (dsp,)
+
+
+def choose_designs(
+    unit: str,
+    weight: str | None,
+    activation: str | None,
+    *,
+    terms: int,
+    lanes: int,
+    pipeline: int,
+    build: str,
+    families: Sequence[str | None] = (None,),
+    policies: Sequence[str] = ("none",),
+) -> "list[Design]":
+    """Every design that the options stand for, each once. Raises ValueError."""
+    # a design is also described, and amaranth then warns of a component that never became hardware
+    import warnings
+
+    from amaranth.hdl import UnusedElaboratable
+
+    from ..hdl import UNITS, Design
+
+    warnings.simplefilter("ignore", UnusedElaboratable)
+    if unit not in UNITS:
+        raise ValueError(f"unit must be one of {', '.join(UNITS)}, not {unit!r}{_nearest(unit, list(UNITS))}")
+    pairs = choose_pairs(weight, None if unit == "decode" else activation)
+    designs = {
+        Design(unit, w, a, terms, lanes, pipeline, policy == "auto", build, family): None
+        for w, a in pairs
+        for family in families
+        for policy in policies
+    }
+    return list(designs)
+
+
+def design_name(design: "Design") -> str:
+    """A name for files: ``mac_e2m1_int4``."""
+    formats = [design.weight.name] if design.unit == "decode" else [design.weight.name, design.activation.name]
+    return "_".join([design.unit, *formats])
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    return f"; did you mean {difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.0)[0]!r}?"

@@ -1,0 +1,72 @@
+"""``fewbit verilog``: designs as files."""
+
+from pathlib import Path
+
+import typer
+
+from .console import print_json, screen
+from .options import (
+    Activation,
+    Build,
+    Dsp,
+    Families,
+    Formats,
+    Json,
+    Lanes,
+    Out,
+    Pipeline,
+    Terms,
+    UnitName,
+    choose_designs,
+    choose_policies,
+    choose_targets,
+    command_line,
+)
+
+__all__ = ["verilog"]
+
+
+def verilog(
+    context: typer.Context,
+    unit: UnitName,
+    weight: Formats = None,
+    activation: Activation = None,
+    terms: Terms = 4096,
+    lanes: Lanes = 1,
+    pipeline: Pipeline = 2,
+    family: Families = None,
+    dsp: Dsp = "none",
+    build: Build = "auto",
+    out: Out = Path("out"),
+    json: Json = False,
+) -> None:
+    """Write UNIT.v and UNIT.json, in a subfolder of each design where there are several.
+
+    Without --family the Verilog is portable; with it, products are built the way that is smallest there.
+    """
+    from .files import check_folder, emit, folders, write_design
+
+    families = [None] if family is None else list(dict.fromkeys(t.family.name for t in choose_targets(family)))
+    designs = choose_designs(
+        *(unit, weight, activation),
+        terms=terms,
+        lanes=lanes,
+        pipeline=pipeline,
+        build=build,
+        families=families,
+        policies=choose_policies(dsp),
+    )
+    check_folder(out)
+    command = command_line(context)
+    places = folders(designs, out)
+    written = []
+    for design, text, place in zip(designs, emit(designs), places, strict=True):
+        description = write_design(design, text, place, command)
+        written.append({"verilog": str(place / f"{unit}.v"), "json": str(place / f"{unit}.json")} | description)
+    if json:
+        print_json({"designs": written})
+        return
+    for files in written:
+        print(files["verilog"], files["json"], sep="\n")
+    if len(written) > 1:
+        screen().print(f"{len(written)} designs")

