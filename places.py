@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import platformdirs
+
 __all__ = ["cache_folder"]
 
 
@@ -11,4 +13,4 @@ def cache_folder() -> Path:
     named = os.environ.get("FEWBIT_CACHE")
     if named:
         return Path(named).expanduser().resolve()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fewbit"
+    return Path(platformdirs.user_cache_dir("fewbit", appauthor=False))

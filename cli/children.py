@@ -1,15 +1,13 @@
 """Processes below this one: how many there may be, and that Ctrl-C ends them all."""
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-__all__ = ["cores", "descendants", "ended_by_interrupt", "worker_pool"]
+__all__ = ["cores", "descendants", "ended_by_interrupt"]
 
 
 @contextmanager
@@ -50,24 +48,3 @@ def descendants(ancestor: int) -> list[int]:
 def cores() -> int:
     """The processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def worker_pool(jobs: int | None) -> Iterator[ProcessPoolExecutor | None]:
-    """That many processes for ``sweep``; None, which lets it choose, where none is said. Left early, all are ended."""
-    if jobs is None:
-        yield None
-        return
-    from ..synth.sweep import _start_worker
-
-    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
-    others = set(multiprocessing.active_children())
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for worker in set(multiprocessing.active_children()) - others:
-            worker.terminate()
-            worker.join()
-        raise
-    pool.shutdown()

@@ -129,14 +129,8 @@ def choose_designs(
     policies: Sequence[str] = ("none",),
 ) -> "list[Design]":
     """Every design that the options stand for, each once. Raises ValueError."""
-    # a design is also described, and amaranth then warns of a component that never became hardware
-    import warnings
-
-    from amaranth.hdl import UnusedElaboratable
-
     from ..hdl import UNITS, Design
 
-    warnings.simplefilter("ignore", UnusedElaboratable)
     if unit not in UNITS:
         raise ValueError(f"unit must be one of {', '.join(UNITS)}, not {unit!r}{_nearest(unit, list(UNITS))}")
     pairs = choose_pairs(weight, None if unit == "decode" else activation)

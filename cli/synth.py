@@ -80,14 +80,14 @@ def synth(
 
     def keep() -> None:
         if rows:
-            write_csv(rows, out / f"{unit}.csv")
-            write_json(rows, out / f"{unit}.json")
+            write_csv(rows, out / f"{unit}_cost.csv")
+            write_json(rows, out / f"{unit}_cost.json")
 
     try:
         measure_rows(designs, targets, policies, rows, target_mhz=target_mhz, seeds=seed_numbers, jobs=jobs)
     except KeyboardInterrupt:
         keep()
-        kept = f"{len(rows)} finished rows are in {out / unit}.csv and .json" if rows else "no row was finished"
+        kept = f"{len(rows)} finished rows are in {out / unit}_cost.csv and .json" if rows else "no row was finished"
         raise KeyboardInterrupt(kept) from None
     except Exception:
         keep()
@@ -109,7 +109,7 @@ def synth(
     else:
         _show(rows)
     if not json:
-        print(f"written: {out / unit}.csv and .json")
+        print(f"written: {out / unit}_cost.csv and .json")
 
 
 def measure_rows(
@@ -126,7 +126,6 @@ def measure_rows(
     from contextlib import closing
 
     from ..synth import Cache, Flow, sweep
-    from .children import worker_pool
     from .prepare import prepare
 
     # what is wrong or missing is told before anything takes long
@@ -142,9 +141,9 @@ def measure_rows(
         )
     }
     try:
-        with progress("Measuring") as report, worker_pool(jobs) as executor:
-            options: dict[str, Any] = {"target_mhz": target_mhz, "seeds": seeds, "progress": report}
-            with closing(sweep(designs, targets, policies, executor=executor, **options)) as found:  # type: ignore[type-var]
+        with progress("Measuring") as report:
+            options: dict[str, Any] = {"target_mhz": target_mhz, "seeds": seeds, "progress": report, "jobs": jobs}
+            with closing(sweep(designs, targets, policies, **options)) as found:  # type: ignore[type-var]
                 for row in found:
                     rows.append(row)
     finally:

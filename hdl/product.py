@@ -93,7 +93,7 @@ def _add(m: Module, low: _Row, high: _Row) -> _Row:
 
 def _sum_tree(m: Module, pipeline: Pipeline, rows: list[_Row]) -> _Row:
     """The sum of the rows by pairs, of which the first level crosses the cut ``sums``."""
-    rows = [replace(row, **_behind(pipeline, row)) for row in _pairs(m, rows)]
+    rows = [_behind_sums(pipeline, row) for row in _pairs(m, rows)]
     while len(rows) > 1:
         rows = _pairs(m, rows)
     return rows[0]
@@ -103,9 +103,9 @@ def _pairs(m: Module, rows: list[_Row]) -> list[_Row]:
     return [_add(m, rows[k], rows[k + 1]) for k in range(0, len(rows) - 1, 2)] + rows[len(rows) & ~1 :]
 
 
-def _behind(pipeline: Pipeline, row: _Row) -> dict[str, Value | None]:
-    parts = {"value": row.value, "carry": row.carry}
-    return {name: pipeline.cross("sums", f"{name}{row.position}", part) for name, part in parts.items()}
+def _behind_sums(pipeline: Pipeline, row: _Row) -> _Row:
+    value = pipeline.cross("sums", f"value{row.position}", row.value)
+    return replace(row, value=value, carry=pipeline.cross("sums", f"carry{row.position}", row.carry))
 
 
 def _operator(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[_Row]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
 from ..formats import Accumulator, Format
 from .align import Shift, align
@@ -128,12 +128,15 @@ def _common_signedness(m: Module, operands: tuple[Operand, Operand]) -> tuple[tu
 
 
 def _total_shift(m: Module, operands: tuple[Operand, Operand], reach: int) -> Shift | None:
-    present = [operand for operand in operands if operand.exponent is not None]
+    present = [(operand.exponent, operand.exponent_offset) for operand in operands if operand.exponent is not None]
     if not present:
         return None
-    offset = sum(operand.exponent_offset for operand in present)
+    offset = sum(offset for _, offset in present)
     amount = Signal(range(offset + reach + 1), name="amount")
-    m.d.comb += amount.eq(sum(operand.exponent for operand in present))
+    total: Value = Const(0, 1)
+    for exponent, _ in present:
+        total = total + exponent
+    m.d.comb += amount.eq(total)
     return Shift(amount, offset, offset + reach)
 
 

@@ -45,6 +45,7 @@ def sweep(
     target_mhz: float | None = None,
     seeds: tuple[int, ...] = SEEDS,
     executor: Executor | None = None,
+    jobs: int | None = None,
     cache_folder: Path | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Row]:
@@ -59,7 +60,8 @@ def sweep(
     targets: from ``parse_target``
     dsp_policies: ``none`` and ``auto``
     target_mhz, seeds: see ``Flow``
-    executor: where to measure; one process a core unless given. A given one is not shut down
+    executor: where to measure; processes on this machine unless given. A given one is not shut down
+    jobs: how many of these processes, one a core unless given
     cache_folder: of the results, see ``Cache``
     progress: called with the numbers of finished and of all rows
 
@@ -69,13 +71,13 @@ def sweep(
     flows = [Flow(target, policy, target_mhz, seeds) for target in targets for policy in policies]
     for flow in flows:
         _ = flow.tools
-    jobs = dict.fromkeys((_for_flow(design, flow), flow) for design in designs for flow in flows)
-    done, total = 0, len(jobs)
+    asked = dict.fromkeys((_for_flow(design, flow), flow) for design in designs for flow in flows)
+    done, total = 0, len(asked)
     report = progress or (lambda done, total: None)
     report(done, total)
     todo, failures = [], []
     with closing(Cache(cache_folder)) as store:
-        for job in jobs:
+        for job in asked:
             cost = _cached(job, store)
             if cost is None:
                 todo.append(job)
@@ -83,7 +85,7 @@ def sweep(
             done += 1
             report(done, total)
             yield _row(job[0], cost)
-        for job, result in _measured(todo, store, executor) if todo else ():
+        for job, result in _measured(todo, store, executor, jobs) if todo else ():
             done += 1
             report(done, total)
             if isinstance(result, Cost):
@@ -98,10 +100,12 @@ def _for_flow(design: Design, flow: Flow) -> Design:
     return replace(design, family=flow.target.family.name, dsp=flow.dsp == "auto")
 
 
-def _measured(jobs: list[Job], store: Cache, executor: Executor | None) -> Iterator[tuple[Job, Cost | Exception]]:
+def _measured(
+    todo: list[Job], store: Cache, executor: Executor | None, jobs: int | None
+) -> Iterator[tuple[Job, Cost | Exception]]:
     others = set(multiprocessing.active_children())
-    pool = executor or _default_executor(len(jobs))
-    futures: dict[Future[Cost], Job] = {pool.submit(_work, job, store.folder): job for job in jobs}
+    pool = executor or _default_executor(min(jobs or _cores(), len(todo)))
+    futures: dict[Future[Cost], Job] = {pool.submit(_work, job, store.folder): job for job in todo}
     try:
         for future in as_completed(futures):
             error = future.exception()
@@ -188,10 +192,13 @@ def _title(job: Job) -> str:
     return f"{design.unit} {design.weight.name} x {design.activation.name} on {flow.target.name}, dsp {flow.dsp}"
 
 
-def _default_executor(jobs: int) -> ProcessPoolExecutor:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _default_executor(workers: int) -> ProcessPoolExecutor:
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(min(cores, jobs), mp_context=context, initializer=_start_worker)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _start_worker() -> None:

