@@ -13,6 +13,10 @@ MAX_PIPELINE = 3
 """Most register stages of a unit."""
 
 MAX_TABLE_BITS = 12
+"""Most inputs of a truth table that a caller may ask for."""
+
+MAX_DIGITS_BITS = 8
+"""Longest significand whose rows ``auto`` makes by truth tables."""
 
 BUILDS = ("auto", "whole", "table", "rows", "digits", "booth")
 """What a caller may ask for; ``auto`` is the smallest measured."""
@@ -34,10 +38,11 @@ def choose_build(
     if dsp:
         return Build("operator", group)
     fast = pipeline == MAX_PIPELINE
+    long = max(weight.precision, activation.precision)
     if build == "auto":
         build = _smallest(weight, activation, lut, reach, twos_complement)
         if build == "rows" and fast:
-            build = "digits"
+            build = "digits" if long <= MAX_DIGITS_BITS else "booth"
     registers = "aligned"
     if build == "booth" and reach == 0:
         registers = "sums" if fast else "rows" if lut == 4 else "aligned"
@@ -46,9 +51,13 @@ def choose_build(
 
 def check_table(weight: Format, activation: Format, build: str) -> None:
     """Raise ValueError where ``build`` would be a truth table of more inputs than any LUTs are worth."""
-    bits = weight.width + activation.width if build == "whole" else weight.precision + activation.precision
-    if build in ("whole", "table") and bits > MAX_TABLE_BITS:
-        what = "operands" if build == "whole" else "significands"
+    precisions = weight.precision, activation.precision
+    bits, what = {
+        "whole": (weight.width + activation.width, "operands"),
+        "table": (sum(precisions), "significands"),
+        "digits": (max(precisions) + 2, "the longer significand and a digit"),
+    }.get(build, (0, ""))
+    if bits > MAX_TABLE_BITS:
         raise ValueError(f"{what} must have at most {MAX_TABLE_BITS} bits together for build {build!r}, not {bits}")
 
 
@@ -72,4 +81,6 @@ def _smallest(weight: Format, activation: Format, lut: int, reach: int, twos_com
         return "table"
     if short >= 5:
         return "booth"
-    return "digits" if lut == 6 else "rows"
+    if lut == 4:
+        return "rows"
+    return "digits" if max(weight.precision, activation.precision) <= MAX_DIGITS_BITS else "booth"

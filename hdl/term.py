@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
-from ..formats import Accumulator, Format
+from ..formats import Format
 from .align import Shift, align
 from .decode import Operand, as_signed, decode, max_shift
 from .pipeline import Pipeline
@@ -160,11 +160,10 @@ def _whole_table(
     def multiply(code: int) -> int:
         return _integer(weight_format, code & ((1 << split) - 1)) * _integer(activation_format, code >> split)
 
-    products = Accumulator(weight_format, activation_format, 1)
-    body = Signal(
-        signed(products.width) if negate is None and products.signed else products.width - (negate is not None),
-        name="body",
-    )
+    # Over all bit patterns, the one that a symmetric integer leaves out too: it reads as a number like any other.
+    products = [multiply(code) for code in range(1 << sum(len(code) for code in codes))]
+    bits = max(max(products).bit_length(), (-min(products) - 1).bit_length())
+    body = Signal(signed(bits + 1) if min(products) < 0 else max(1, bits), name="body")
     m.d.comb += body.eq(truth_table(Cat(*codes), multiply, len(body)))
     return body, negate
 

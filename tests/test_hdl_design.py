@@ -36,6 +36,10 @@ def test_design_is_a_value():
             {"build": "table", "activation": parse("float16")},
             "significands must have at most 12 bits together for build 'table', not 13",
         ),
+        (
+            {"build": "digits", "activation": parse("float32")},
+            "the longer significand and a digit must have at most 12 bits together for build 'digits', not 26",
+        ),
         ({"unit": "dot", "lanes": 8, "terms": 7}, "terms must be at least the 8 lanes, not 7"),
     ],
 )
@@ -114,3 +118,11 @@ def test_auto_chooses_a_build_for_every_pair_and_family(family):
 def test_dsp_leaves_a_multiplication_to_the_tool():
     assert " * " in Design("mac", parse("int8"), dsp=True).verilog()
     assert " * " not in Design("mac", parse("int8")).verilog()
+
+
+@pytest.mark.parametrize("family", [None, "ice40"])
+@pytest.mark.parametrize("pipeline", [2, 3])
+@pytest.mark.parametrize(("weight", "activation"), [("float32", "float32"), ("uint16", "uint4"), ("float16", "e2m1")])
+def test_wide_formats_are_generated_at_once(weight, activation, family, pipeline):
+    design = Design("mac", parse(weight), parse(activation), family=family, pipeline=pipeline)
+    assert len(design.rtlil()) < 1 << 24

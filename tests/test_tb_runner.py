@@ -111,6 +111,7 @@ def check(verilog: str, description: Mapping[str, Any], **options: Any) -> Resul
     return result
 
 
+@pytest.mark.slow
 def test_every_pair_of_a_mac_is_verified() -> None:
     result = check(*plain_mac("e2m1", "int4"))
     assert result.passed == ("operand_pairs", "random_sums", "resets", "extreme_sums")
@@ -165,7 +166,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("name", [*WRONG][:2])
+@pytest.mark.parametrize("name", [*WRONG][1:2])
 def test_a_wrong_mac_fails(name: str) -> None:
     verilog, description = plain_mac("e2m1", "int3", terms=20)
     wrong = verilog.replace(*WRONG[name], 1)
@@ -176,7 +177,7 @@ def test_a_wrong_mac_fails(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*WRONG][2:])
+@pytest.mark.parametrize("name", [*WRONG][:1] + [*WRONG][2:])
 def test_every_wrong_mac_fails(name: str) -> None:
     test_a_wrong_mac_fails(name)
 
@@ -231,12 +232,14 @@ def plain_multiply() -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_multiply() -> None:
     assert check(MULTIPLY, plain_multiply()).operand_pairs == 128
     wrong = simulate(MULTIPLY.replace("activation[3]", "weight[2]"), plain_multiply())
     assert not wrong.ok
 
 
+@pytest.mark.slow
 def test_waves_are_left_where_asked(tmp_path: Path) -> None:
     result = check(*plain_mac("int3", "int3"), waves=tmp_path / "mac.fst")
     assert result.waves == tmp_path / "mac.vcd"
