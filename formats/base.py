@@ -134,7 +134,7 @@ class Format(ABC):
 
     @property
     def min_subnormal(self) -> Fraction:
-        """The smallest positive value."""
+        """The smallest magnitude other than zero."""
         return self.lsb
 
     def check_code(self, code: int) -> int:

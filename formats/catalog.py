@@ -43,6 +43,8 @@ _PATTERNS = {
 
 def parse(name: str) -> Format:
     """The format of that name. Raises ValueError that says what a good name looks like."""
+    if not isinstance(name, str):
+        raise ValueError(f"format must be a name, not {name!r}")
     if name in _ML_DTYPES:
         return _ML_DTYPES[name]
     for pattern, kind in _PATTERNS.items():

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from fractions import Fraction
 
 from .base import Fields, Format, Special
 
@@ -148,7 +149,11 @@ class Minifloat(Format):
 
     @property
     def min_integer(self) -> int:
-        return -self.max_integer if self.has_sign else 0 if self.has_zero else 1
+        return -self.max_integer if self.has_sign else 0 if self.has_zero else 1 << self.fraction_bits
+
+    @property
+    def min_subnormal(self) -> Fraction:
+        return self.lsb * (1 if self.subnormals else 1 << self.fraction_bits)
 
     def __repr__(self) -> str:
         return f"Minifloat({self.name!r})"

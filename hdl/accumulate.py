@@ -45,15 +45,15 @@ def accumulate(
     raised = {name: Cat(*(term.specials[name] for term in terms)).any() for name in flags}
     running_flags = {name: Signal(name=f"running_{name}") for name in flags}
     total_flags = _sticky(m, running_flags, raised)
-    special = Cat(*total_flags.values()).any()
 
     with m.If(valid):
         m.d.sync += accumulator.eq(total)
-        if flags:
-            with m.If(special):
-                m.d.sync += accumulator.eq(0)
         for name, flag in flags.items():
             m.d.sync += flag.eq(total_flags[name])
+    if flags:
+        # Last, so that it becomes the registers' reset and takes no logic before them.
+        with m.If(valid & Cat(*total_flags.values()).any()):
+            m.d.sync += accumulator.eq(0)
     if not cuts:
         m.d.comb += running.eq(Mux(start, 0, accumulator))
         for name, flag in flags.items():

@@ -103,11 +103,12 @@ class Decode(wiring.Component):
 
     def __init__(self, format: Format):
         self.format = format
-        precision = max(format.max_integer.bit_length(), (-format.min_integer).bit_length())
+        # The magnitude of two's complement's most negative code takes all the bits.
+        bits = format.bits if isinstance(format, Integer) else format.precision
         members = {
             "code": In(format.width),
             "sign": Out(1),
-            "significand": Out(format.precision if isinstance(format, Minifloat) else precision),
+            "significand": Out(bits),
             "shift": Out(max(1, max_shift(format).bit_length())),
         }
         if format.has_nan:

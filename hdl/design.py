@@ -142,13 +142,16 @@ class Design:
             _check("family", self.family, FAMILIES)
         if self.activation is None:
             object.__setattr__(self, "activation", self.weight)
+        for name in ("weight", "activation"):
+            if not isinstance(getattr(self, name), Format):
+                raise ValueError(f"{name} must be a format, as formats.parse gives, not {getattr(self, name)!r}")
         for name, value, least, most in (
             ("terms", self.terms, 1, MAX_TERMS),
             ("lanes", self.lanes, 1, MAX_LANES),
             ("pipeline", self.pipeline, 0, MAX_PIPELINE),
         ):
-            if not least <= value <= most:
-                raise ValueError(f"{name} must be {least} to {most}, not {value}")
+            if not (isinstance(value, int) and least <= value <= most):
+                raise ValueError(f"{name} must be {least} to {most}, not {value!r}")
         if self.lanes > 1 and self.unit != "dot":
             raise ValueError(f"lanes must be 1 for {self.unit}, not {self.lanes}; the unit with more is dot")
         if self.dsp and self.build != "auto":

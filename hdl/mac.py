@@ -46,6 +46,9 @@ class Mac(wiring.Component):
         pipeline: int = 1,
         lanes: int = 1,
     ):
+        if lanes < 1:
+            raise ValueError(f"lanes must be 1 or more, not {lanes!r}")
+        build.cuts(pipeline)
         self.weight_format = weight_format
         self.activation_format = activation_format
         self.build = build

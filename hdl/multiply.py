@@ -32,6 +32,7 @@ class Multiply(wiring.Component):
     """
 
     def __init__(self, weight_format: Format, activation_format: Format, build: Build, *, pipeline: int = 0):
+        build.cuts(pipeline)
         self.weight_format = weight_format
         self.activation_format = activation_format
         self.build = build

@@ -46,7 +46,9 @@ class Build:
             raise ValueError(f"registers must be 'aligned' for {self.product!r}, not {self.registers!r}")
 
     def cuts(self, pipeline: int) -> tuple[str, ...]:
-        """Which cuts hold registers when the pipeline has that many stages."""
+        """Which cuts hold registers when the pipeline has that many stages, 0 to 3."""
+        if pipeline not in range(4):
+            raise ValueError(f"pipeline must be 0 to 3, not {pipeline!r}")
         return ("input", *REGISTERS[self.registers])[:pipeline]
 
 

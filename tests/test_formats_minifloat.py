@@ -168,3 +168,10 @@ def test_formats_are_values(format: Minifloat) -> None:
     assert copy == format and hash(copy) == hash(format) and {format: 1}[copy] == 1
     with pytest.raises(FrozenInstanceError):
         format.bias = 3  # type: ignore[misc]
+
+
+def test_without_subnormals_the_hidden_bit_is_always_there():
+    format = Minifloat(3, 1, subnormals=False, has_sign=False, alias="normal")
+    values = [format.value(code) for code in format.codes]
+    assert (min(values), max(values)) == (format.min_finite, format.max_finite)
+    assert format.min_subnormal == min(values) and format.min_integer == 2

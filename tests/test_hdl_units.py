@@ -158,7 +158,7 @@ def test_decode_gives_every_code_its_value(name):
     unit = Decode(format)
 
     async def testbench(ctx):
-        for code in format.codes:
+        for code in range(1 << format.width):
             ctx.set(unit.code, code)
             special = format.special(code)
             assert ("nan" in unit.signature.members and bool(ctx.get(unit.nan))) == (special == "NaN")
@@ -244,6 +244,15 @@ def ResetIn(fragment, cycles):
 def test_build_says_what_it_must_be(arguments, message):
     with pytest.raises(ValueError, match=message):
         Build(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [({"pipeline": -1}, "pipeline must be 0 to 3, not -1"), ({"lanes": 0}, "lanes must be 1 or more, not 0")],
+)
+def test_mac_says_what_it_must_be(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Mac(parse("int4"), parse("int4"), Build("rows"), **arguments)
 
 
 def test_specials_are_named_as_the_golden_model_names_them():
