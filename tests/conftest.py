@@ -1,5 +1,7 @@
 """What tests of several rooms share."""
 
+import signal
+
 import pytest
 from fewbit.cli.prepare import prepare
 
@@ -26,3 +28,9 @@ def in_folder(tmp_path, monkeypatch, verilator_runtime, prepared):
     monkeypatch.setenv("FEWBIT_CACHE", str(cache))
     monkeypatch.chdir(here)
     return here
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interruptible() -> None:
+    """Whoever runs the tests in the background has Ctrl-C ignored, and a child would inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
