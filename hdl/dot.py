@@ -27,6 +27,6 @@ class Dot(Mac):
         *,
         lanes: int,
         terms: int = 4096,
-        pipeline: int = 1,
+        pipeline: int = 2,
     ):
         super().__init__(weight_format, activation_format, build, terms=terms, pipeline=pipeline, lanes=lanes)

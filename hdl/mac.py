@@ -43,7 +43,7 @@ class Mac(wiring.Component):
         build: Build,
         *,
         terms: int = 4096,
-        pipeline: int = 1,
+        pipeline: int = 2,
         lanes: int = 1,
     ):
         if lanes < 1:
