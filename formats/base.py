@@ -5,7 +5,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import NamedTuple
 
-__all__ = ["TABLE_WIDTH", "Fields", "Format", "Special"]
+__all__ = ["TABLE_WIDTH", "Fields", "Format", "Special", "check_format"]
 
 TABLE_WIDTH = 16
 """The widest format, in bits, whose table of all codes is offered."""
@@ -145,3 +145,9 @@ class Format(ABC):
 
     def __str__(self) -> str:
         return self.name
+
+
+def check_format(name: str, format: object) -> None:
+    """Raise ValueError where ``format``, an argument of that name, is not a format."""
+    if not isinstance(format, Format):
+        raise ValueError(f"{name} must be a format, as formats.parse gives, not {format!r}")

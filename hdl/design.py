@@ -8,7 +8,7 @@ from amaranth.hdl import Fragment, Shape
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from ..formats import Accumulator, Format, Integer, Minifloat
+from ..formats import Accumulator, Format, Integer, Minifloat, check_format
 from .choose import BUILDS, FAMILIES, MAX_PIPELINE, check_table, choose_build
 from .decode import Decode
 from .dot import Dot
@@ -143,8 +143,7 @@ class Design:
         if self.activation is None:
             object.__setattr__(self, "activation", self.weight)
         for name in ("weight", "activation"):
-            if not isinstance(getattr(self, name), Format):
-                raise ValueError(f"{name} must be a format, as formats.parse gives, not {getattr(self, name)!r}")
+            check_format(name, getattr(self, name))
         for name, value, least, most in (
             ("terms", self.terms, 1, MAX_TERMS),
             ("lanes", self.lanes, 1, MAX_LANES),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..formats import Format, Minifloat, SignMagnitude, Specials
+from ..formats import Format, Minifloat, SignMagnitude, Specials, check_format
 
 __all__ = ["Unpacked", "all_finite", "check_codes", "code_dtype", "decode", "digit", "largest_integer", "unpack"]
 
@@ -34,6 +34,7 @@ def code_dtype(format: Format) -> type[np.unsignedinteger[Any]]:
 
 def check_codes(codes: ArrayLike, format: Format) -> NDArray[Any]:
     """``codes`` as an integer array. Raises ValueError where one is not a bit pattern of ``format``."""
+    check_format("format", format)
     array = np.asarray(codes)
     if array.dtype.kind not in "iu":
         raise ValueError(f"codes must be integers, not {array.dtype}")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..formats import Format, Integer, Minifloat, Overflow, Rounding
+from ..formats import Format, Integer, Minifloat, Overflow, Rounding, check_format
 from .codes import code_dtype, largest_integer
 from .rounding import round_to_codes, split
 
@@ -45,6 +45,7 @@ def encode(
 
     Raises ValueError where a policy does not suit the format, NaN meets a format without NaN, or infinity is to wrap.
     """
+    check_format("format", format)
     _check_policies(format, rounding, overflow, seed)
     array = _as_numbers(values)
     _check_specials(array, format, overflow)

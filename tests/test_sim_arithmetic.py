@@ -269,3 +269,10 @@ def test_what_is_refused(call: Any, message: str) -> None:
     with pytest.raises(ValueError) as error:
         call(parse("int4"))
     assert str(error.value) == message
+
+
+def test_a_name_is_not_a_format():
+    with pytest.raises(ValueError, match=r"^format must be a format, as formats\.parse gives, not 'int4'"):
+        multiply([1], [1], "int4", "int4")
+    with pytest.raises(ValueError, match=r"^format must be a format, as formats\.parse gives, not 'int4'"):
+        encode([1.0], "int4")
