@@ -66,7 +66,11 @@ def write_design(design: "Design", verilog: str, folder: Path, command: str) -> 
     from ..synth import write_whole
 
     description = design.description(command=command, version=__version__)
-    write_whole(folder / f"{design.unit}.v", verilog)
+    formats = " x ".join(str(description[key]["name"]) for key in ("weight", "activation") if key in description)
+    about = (
+        f"// {formats}: {description['contract']}; latency {design.latency}.\n// {command} (version {__version__})\n"
+    )
+    write_whole(folder / f"{design.unit}.v", about + verilog)
     write_whole(folder / f"{design.unit}.json", json.dumps(description, indent=1) + "\n")
     return description
 
