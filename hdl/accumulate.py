@@ -4,12 +4,10 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
-from .pipeline import Pipeline
+from .pipeline import CUTS, Pipeline
 from .term import SPECIALS, Term
 
 __all__ = ["accumulate"]
-
-CUT_ORDER = ("input", "partial", "sums", "product", "align")
 
 
 def accumulate(
@@ -28,7 +26,7 @@ def accumulate(
     shows: it is cleared by its registers' reset in the cycle before the first product, so that no multiplexer stands
     before the adder.
     """
-    cuts = [cut for cut in CUT_ORDER if pipeline.registered(cut)]
+    cuts = [cut for cut in CUTS if pipeline.registered(cut)]
     for cut in cuts[:-1]:
         valid = pipeline.cross(cut, "valid", valid, reset=True)
         first = pipeline.cross(cut, "first", first)

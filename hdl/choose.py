@@ -2,15 +2,12 @@
 
 from ..formats import Format, Integer
 from .decode import max_shift
-from .term import Build
+from .term import MAX_PIPELINE, Build
 
-__all__ = ["BUILDS", "FAMILIES", "MAX_PIPELINE", "check_table", "choose_build"]
+__all__ = ["BUILDS", "FAMILIES", "check_table", "choose_build"]
 
 FAMILIES = {"ice40": 4, "ecp5": 4, "gowin": 4, "nexus": 4, "gatemate": 4, "xc7": 6, "xcup": 6}
 """Inputs of a LUT, by family."""
-
-MAX_PIPELINE = 3
-"""Most register stages of a unit."""
 
 MAX_TABLE_BITS = 12
 """Most inputs of a truth table that a caller may ask for."""
@@ -38,11 +35,10 @@ def choose_build(
     if dsp:
         return Build("operator", group)
     fast = pipeline == MAX_PIPELINE
-    long = max(weight.precision, activation.precision)
     if build == "auto":
         build = _smallest(weight, activation, lut, reach, twos_complement)
         if build == "rows" and fast:
-            build = "digits" if long <= MAX_DIGITS_BITS else "booth"
+            build = _digits_or_booth(weight, activation)
     registers = "aligned"
     if build == "booth" and reach == 0:
         registers = "sums" if fast else "rows" if lut == 4 else "aligned"
@@ -83,4 +79,8 @@ def _smallest(weight: Format, activation: Format, lut: int, reach: int, twos_com
         return "booth"
     if lut == 4:
         return "rows"
+    return _digits_or_booth(weight, activation)
+
+
+def _digits_or_booth(weight: Format, activation: Format) -> str:
     return "digits" if max(weight.precision, activation.precision) <= MAX_DIGITS_BITS else "booth"

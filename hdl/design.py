@@ -9,13 +9,13 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from ..formats import Accumulator, Format, Integer, Minifloat, check_format
-from .choose import BUILDS, FAMILIES, MAX_PIPELINE, check_table, choose_build
+from .choose import BUILDS, FAMILIES, check_table, choose_build
 from .decode import Decode
 from .dot import Dot
 from .emit import to_rtlil, to_verilog
 from .mac import Mac
 from .multiply import Multiply
-from .term import Build, special_names
+from .term import MAX_PIPELINE, Build, special_names
 
 __all__ = ["UNITS", "Design", "Unit", "verilog_of"]
 

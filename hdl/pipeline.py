@@ -4,7 +4,10 @@ from collections.abc import Collection
 
 from amaranth.hdl import Module, Signal, Value
 
-__all__ = ["Pipeline"]
+__all__ = ["CUTS", "Pipeline"]
+
+CUTS = ("input", "partial", "sums", "product", "align")
+"""The cuts of a data path, in the order in which values cross them."""
 
 
 class Pipeline:

@@ -7,11 +7,14 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 from ..formats import Format
 from .align import Shift, align
 from .decode import Operand, as_signed, decode, max_shift
-from .pipeline import Pipeline
+from .pipeline import CUTS, Pipeline
 from .product import PRODUCTS, significand_product, truth_table
 
-__all__ = ["SPECIALS", "Build", "Term", "make_term", "special_names"]
+__all__ = ["MAX_PIPELINE", "SPECIALS", "Build", "Term", "make_term", "special_names"]
 
+
+MAX_PIPELINE = 3
+"""Most register stages of a unit."""
 
 REGISTERS = {"aligned": ("align", "product"), "rows": ("partial", "align"), "sums": ("sums", "align")}
 """The cuts that the second and the third register stage are at, by what the second one holds."""
@@ -47,8 +50,8 @@ class Build:
 
     def cuts(self, pipeline: int) -> tuple[str, ...]:
         """Which cuts hold registers when the pipeline has that many stages, 0 to 3."""
-        if pipeline not in range(4):
-            raise ValueError(f"pipeline must be 0 to 3, not {pipeline!r}")
+        if pipeline not in range(MAX_PIPELINE + 1):
+            raise ValueError(f"pipeline must be 0 to {MAX_PIPELINE}, not {pipeline!r}")
         return ("input", *REGISTERS[self.registers])[:pipeline]
 
 
@@ -189,6 +192,6 @@ def _special_product(m: Module, pipeline: Pipeline, weight: Operand, activation:
         negative = weight.negative ^ activation.negative
         infinite = Cat(*infinities).any() & ~flags["nan"]
         flags |= {"positive_infinity": infinite & ~negative, "negative_infinity": infinite & negative}
-    for cut in ("partial", "sums", "product", "align"):
+    for cut in CUTS[1:]:
         flags = {name: pipeline.cross(cut, name, flag) for name, flag in flags.items()}
     return flags

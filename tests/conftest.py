@@ -34,3 +34,12 @@ def in_folder(tmp_path, monkeypatch, verilator_runtime, prepared):
 def interruptible() -> None:
     """Whoever runs the tests in the background has Ctrl-C ignored, and a child would inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory):
+    """A cache of a test module's own, so that none of its tests rests on an earlier run."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("FEWBIT_CACHE", str(folder))
+        yield folder

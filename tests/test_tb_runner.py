@@ -96,13 +96,7 @@ endmodule
     return verilog, description
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A cache of the tests' own, so that none of them rests on an earlier run."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("FEWBIT_CACHE", str(folder))
-        yield folder
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def check(verilog: str, description: Mapping[str, Any], **options: Any) -> Result:
@@ -119,12 +113,12 @@ def test_every_pair_of_a_mac_is_verified() -> None:
     assert result.cycles > 256 + 2 * 1500 + 300
 
 
-def test_a_second_run_does_not_build(cache: Path) -> None:
+def test_a_second_run_does_not_build(own_cache: Path) -> None:
     verilog, description = plain_mac("e2m1", "int4")
     check(verilog, description)
-    built = sorted(cache.rglob("*"))
+    built = sorted(own_cache.rglob("*"))
     assert check(verilog, description, seed=2).build_seconds < 0.5
-    assert sorted(cache.rglob("*")) == built
+    assert sorted(own_cache.rglob("*")) == built
     assert not [path for path in built if path.name.startswith(".making")]
 
 

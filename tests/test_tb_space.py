@@ -1,7 +1,6 @@
 """Many designs in one simulation: what one of them does wrong is laid at its door, and only there."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +12,7 @@ from fewbit.tb.batch import rename_modules
 Entry = tuple[str, str, dict[str, Any]]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("FEWBIT_CACHE", str(folder))
-        yield folder
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def designs(weights: Sequence[Format], activations: Sequence[Format], **parameters: Any) -> Iterator[Entry]:

@@ -1,7 +1,5 @@
 """Emitted Verilog of every unit passes its testbench."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,13 +7,7 @@ from fewbit.formats import parse
 from fewbit.hdl import Design
 from fewbit.tb import Result, simulate
 
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("FEWBIT_CACHE", str(folder))
-        yield folder
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def check(unit: str, pair: str, **parameters: Any) -> Result:
