@@ -2,26 +2,42 @@
 
 from .accumulator import Accumulator, product_range
 from .base import Fields, Format, Special, check_format
+from .blocks import Blocks
 from .catalog import catalog, parse, parse_list, study_formats
+from .dyadic import Dyadic
+from .engine import CONTROLS, DATAFLOWS, MAX_SIZE, Engine
+from .fixed_point import FixedPoint, special_names
 from .integer import Integer, SignMagnitude
 from .minifloat import Minifloat, Specials
-from .policy import Overflow, Rounding
+from .policy import Overflow, Rounding, check_policies
+from .requantization import RANDOM_BITS, Requantization
 
 __all__ = [
+    "CONTROLS",
+    "DATAFLOWS",
+    "MAX_SIZE",
+    "RANDOM_BITS",
     "Accumulator",
+    "Blocks",
+    "Dyadic",
+    "Engine",
     "Fields",
+    "FixedPoint",
     "Format",
     "Integer",
     "Minifloat",
     "Overflow",
+    "Requantization",
     "Rounding",
     "SignMagnitude",
     "Special",
     "Specials",
     "catalog",
     "check_format",
+    "check_policies",
     "parse",
     "parse_list",
     "product_range",
+    "special_names",
     "study_formats",
 ]

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 
 from .base import Format
+from .dyadic import Dyadic
 from .integer import Integer, SignMagnitude
 from .minifloat import Minifloat, Specials, default_bias
 
@@ -38,11 +39,15 @@ _PATTERNS = {
     re.compile(r"int(\d+)(s?)"): "int",
     re.compile(r"uint(\d+)"): "uint",
     re.compile(r"sm(\d+)"): "sm",
+    re.compile(r"dyadic(\d+)s(\d+)"): "dyadic",
 }
 
 
 def parse(name: str) -> Format:
-    """The format of that name. Raises ValueError that says what a good name looks like."""
+    """The format of that name. Raises ValueError that says what a good name looks like.
+
+    ``dyadic{M}s{S}`` too is a name, of scales; the sentence speaks of operands only.
+    """
     if not isinstance(name, str):
         raise ValueError(f"format must be a name, not {name!r}")
     if name in _ML_DTYPES:
@@ -74,6 +79,8 @@ def _build(kind: str, groups: tuple[str | None, ...]) -> Format:
             raise ValueError(f"width must be at most {MAX_NAMED_WIDTH} bits, not {format.width}")
         return format
     bits = int(groups[0] or 0)
+    if kind == "dyadic":
+        return Dyadic(bits, int(groups[1] or 0))
     if kind == "sm":
         return SignMagnitude(bits)
     return Integer(bits, unsigned=kind == "uint", symmetric=kind == "int" and groups[1] == "s")
@@ -107,7 +114,7 @@ def parse_list(text: str) -> list[Format]:
     """The formats that a comma-separated list names, each once and in order.
 
     An item is a name, a pattern of the shell's kind over the catalog (``float8_*``), or ``4bit``: what the study
-    compares at that width. Raises ValueError where an item is none of these.
+    compares at that width. Raises ValueError where an item is none of these, or is a format of scales alone.
     """
     found: dict[Format, None] = {}
     for item in (item.strip() for item in text.split(",")):
@@ -122,5 +129,7 @@ def parse_list(text: str) -> list[Format]:
                 raise ValueError(f"pattern must match a format that `fewbit list` shows, not {item!r}")
         else:
             matches = [parse(item)]
+            if isinstance(matches[0], Dyadic):
+                raise ValueError(f"format must be one of operands, not {item!r}, which is one of scales")
         found.update(dict.fromkeys(matches))
     return list(found)

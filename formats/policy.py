@@ -2,7 +2,10 @@
 
 from enum import Enum
 
-__all__ = ["Overflow", "Rounding"]
+from .base import Format
+from .integer import Integer
+
+__all__ = ["Overflow", "Rounding", "check_policies"]
 
 
 class Rounding(Enum):
@@ -29,3 +32,19 @@ class Overflow(Enum):
     INFINITY = "infinity"
     NAN = "nan"
     WRAP = "wrap"
+
+
+def check_policies(format: Format, rounding: Rounding, overflow: Overflow) -> None:
+    """Raise ValueError where these are not policies, or ``format`` cannot show what the overflow is to become."""
+    if not isinstance(rounding, Rounding):
+        raise ValueError(f"rounding must be a Rounding, not {rounding!r}")
+    if not isinstance(overflow, Overflow):
+        raise ValueError(f"overflow must be an Overflow, not {overflow!r}")
+    if overflow is Overflow.INFINITY and not format.has_infinity:
+        raise ValueError(
+            f"overflow must be one that {format.name} can show, not {overflow.value!r}: it has no infinity"
+        )
+    if overflow is Overflow.NAN and not format.has_nan:
+        raise ValueError(f"overflow must be one that {format.name} can show, not {overflow.value!r}: it has no NaN")
+    if overflow is Overflow.WRAP and not (isinstance(format, Integer) and not format.symmetric):
+        raise ValueError(f"overflow must be 'wrap' for int{{N}} and uint{{N}} only, not for {format.name}")

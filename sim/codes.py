@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..formats import Format, Minifloat, SignMagnitude, Specials, check_format
+from ..formats import Dyadic, Format, Minifloat, SignMagnitude, Specials, check_format
 
 __all__ = ["Unpacked", "all_finite", "check_codes", "code_dtype", "decode", "digit", "largest_integer", "unpack"]
 
@@ -28,8 +28,10 @@ class Unpacked(NamedTuple):
 
 
 def code_dtype(format: Format) -> type[np.unsignedinteger[Any]]:
-    """The narrowest of uint8, uint16 and uint32 that holds a code."""
-    return np.uint8 if format.width <= 8 else np.uint16 if format.width <= 16 else np.uint32
+    """The narrowest of uint8, uint16, uint32 and uint64 that holds a code."""
+    return next(
+        kind for kind in (np.uint8, np.uint16, np.uint32, np.uint64) if format.width <= 8 * np.dtype(kind).itemsize
+    )
 
 
 def check_codes(codes: ArrayLike, format: Format) -> NDArray[Any]:
@@ -50,6 +52,9 @@ def unpack(codes: ArrayLike, format: Format) -> Unpacked:
     code = check_codes(codes, format).astype(np.int64)
     none = np.zeros(code.shape, dtype=bool)
     sign = (code >> format.width - 1).astype(bool)
+    if isinstance(format, Dyadic):
+        shift = format.max_shift - (code >> format.multiplier_bits)
+        return Unpacked(none, code & ((1 << format.multiplier_bits) - 1), shift, none, none)
     if not isinstance(format, Minifloat):
         if isinstance(format, SignMagnitude):
             return Unpacked(sign, code & format.max_integer, np.zeros_like(code), none, none)
@@ -87,7 +92,8 @@ def decode(codes: ArrayLike, format: Format) -> NDArray[np.float64]:
 
 def _decode(codes: NDArray[Any], format: Format) -> NDArray[np.float64]:
     negative, significand, shift, nan, infinite = unpack(codes, format)
-    magnitude = np.ldexp(significand.astype(np.float64), shift + format.lsb_exponent)
+    # NumPy makes scalars of 0-d results.
+    magnitude = np.asarray(np.ldexp(significand.astype(np.float64), shift + format.lsb_exponent))
     magnitude[nan] = np.nan
     magnitude[infinite] = np.inf
     has_negative_zero = isinstance(format, (Minifloat, SignMagnitude))

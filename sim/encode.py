@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..formats import Format, Integer, Minifloat, Overflow, Rounding, check_format
+from ..formats import Dyadic, Format, Minifloat, Overflow, Rounding, check_format, check_policies
 from .codes import code_dtype, largest_integer
 from .rounding import round_to_codes, split
 
-__all__ = ["encode"]
+__all__ = ["CHUNK", "as_numbers", "encode"]
 
 CHUNK = 1 << 15  # elements whose temporaries stay in a core's cache
 TABLE_BITS = 21
@@ -46,8 +46,10 @@ def encode(
     Raises ValueError where a policy does not suit the format, NaN meets a format without NaN, or infinity is to wrap.
     """
     check_format("format", format)
+    if isinstance(format, Dyadic):
+        raise ValueError(f"format must be other than the dyadic {format.name}, whose codes dyadic_codes gives")
     _check_policies(format, rounding, overflow, seed)
-    array = _as_numbers(values)
+    array = as_numbers(values)
     _check_specials(array, format, overflow)
     flat = array.reshape(-1)
     codes = np.empty(flat.shape, dtype=code_dtype(format))
@@ -71,27 +73,16 @@ def _chunks(size: int) -> Iterator[slice]:
 
 
 def _check_policies(format: Format, rounding: Rounding, overflow: Overflow, seed: int | None) -> None:
-    if not isinstance(rounding, Rounding):
-        raise ValueError(f"rounding must be a Rounding, not {rounding!r}")
-    if not isinstance(overflow, Overflow):
-        raise ValueError(f"overflow must be an Overflow, not {overflow!r}")
+    check_policies(format, rounding, overflow)
     if (rounding is Rounding.STOCHASTIC) != (seed is not None):
         raise ValueError(
             f"seed must be given with stochastic rounding and with no other, not {seed!r} with {rounding.value}"
         )
     if seed is not None and seed < 0:
         raise ValueError(f"seed must be 0 or more, not {seed!r}")
-    if overflow is Overflow.INFINITY and not format.has_infinity:
-        raise ValueError(
-            f"overflow must be one that {format.name} can show, not {overflow.value!r}: it has no infinity"
-        )
-    if overflow is Overflow.NAN and not format.has_nan:
-        raise ValueError(f"overflow must be one that {format.name} can show, not {overflow.value!r}: it has no NaN")
-    if overflow is Overflow.WRAP and not (isinstance(format, Integer) and not format.symmetric):
-        raise ValueError(f"overflow must be 'wrap' for int{{N}} and uint{{N}} only, not for {format.name}")
 
 
-def _as_numbers(values: ArrayLike) -> NDArray[Any]:
+def as_numbers(values: ArrayLike) -> NDArray[Any]:
     """``values`` as an array of float16, float32, float64 or integers, without loss."""
     array = np.asarray(values)
     if array.dtype.kind in "iu" or (array.dtype.kind == "f" and array.dtype.itemsize <= 8):

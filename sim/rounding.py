@@ -5,19 +5,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..formats import Format, Integer, Minifloat, Overflow, Rounding, SignMagnitude, Specials
+from ..formats import RANDOM_BITS, Format, Integer, Minifloat, Overflow, Rounding, SignMagnitude, Specials
 from .codes import code_dtype
 
-__all__ = ["Split", "round_to_codes", "split"]
+__all__ = ["Split", "Words", "normalize", "normalize_large", "normalize_pair", "round_to_codes", "split"]
 
 Words = NDArray[np.uint64]
 HALF = np.uint64(1 << 63)
+ZERO_EXPONENT = -(1 << 20)  # a zero lies below every format's lsb
 
 
 class Split(NamedTuple):
-    """Real values taken apart without loss: ``(-1)**negative * significand * 2**exponent``, or NaN, or infinite.
+    """Real values taken apart: ``(-1)**negative * significand * 2**exponent``, or NaN, or infinite.
 
-    The significand is uint64, its highest bit set unless the value is 0 or a subnormal float64.
+    The significand is uint64, its highest bit set unless the value is 0 or a subnormal float64. It is the exact one, or
+    its lowest bit is one and stands for whatever lies below the 64: no format keeps so many, save under ``WRAP``.
     """
 
     negative: NDArray[np.bool_]
@@ -44,20 +46,56 @@ def split(values: NDArray[Any]) -> Split:
         )
     negative = values < 0
     magnitude = values.astype(np.uint64)
-    magnitude = np.where(negative, ~magnitude + np.uint64(1), magnitude)
-    exponent = np.where(magnitude > 0, 0, -2000)  # a zero lies below every format's lsb
-    for places in (32, 16, 8, 4, 2, 1):
-        short = magnitude < np.uint64(1 << 64 - places)
-        magnitude = np.where(short, magnitude << np.uint64(places), magnitude)
-        exponent -= np.where(short, places, 0)
+    significand, exponent = normalize(np.where(negative, ~magnitude + np.uint64(1), magnitude))
     none = np.zeros(values.shape, dtype=bool)
-    return Split(negative, magnitude, exponent, none, none)
+    return Split(negative, significand, exponent, none, none)
+
+
+def normalize(words: Words) -> tuple[Words, NDArray[np.int64]]:
+    """Significands with their highest bit set and the exponents that make them the integers ``words`` again."""
+    # The exponent of float64 tells the bit length, or one more where the conversion rounds up to a power of two.
+    length = np.clip((words.astype(np.float64).view(np.int64) >> 52) - 1022, 1, 64)
+    significand = words << (64 - length).astype(np.uint64)
+    short = (significand < HALF) & (words > 0)
+    exponent = np.where(words > 0, length - 64 - short, ZERO_EXPONENT)
+    return np.where(short, significand << np.uint64(1), significand), exponent
+
+
+def normalize_pair(high: Words, low: Words) -> tuple[Words, NDArray[np.int64]]:
+    """The same for the integers ``high * 2**64 + low``: what lies below the significand makes its lowest bit one."""
+    significand, exponent = normalize(high)
+    low_significand, low_exponent = normalize(low)
+    long = high > 0
+    left = np.where(long, -exponent, 0)
+    significand = significand | _shift(low, left - 64) | (_shift(low, left) > 0)
+    return np.where(long, significand, low_significand), np.where(long, exponent + 64, low_exponent)
+
+
+def normalize_large(integers: list[int]) -> tuple[Words, NDArray[np.int64]]:
+    """The same for integers of any length."""
+    significand = np.zeros(len(integers), dtype=np.uint64)
+    exponent = np.full(len(integers), ZERO_EXPONENT)
+    for i, integer in enumerate(integers):
+        if integer:
+            cut = integer.bit_length() - 64
+            top = integer >> cut if cut > 0 else integer << -cut
+            significand[i] = top | (cut > 0 and integer != top << cut)
+            exponent[i] = cut
+    return significand, exponent
 
 
 def round_to_codes(
-    values: Split, format: Format, rounding: Rounding, overflow: Overflow, random: np.random.BitGenerator | None
+    values: Split,
+    format: Format,
+    rounding: Rounding,
+    overflow: Overflow,
+    random: np.random.BitGenerator | Words | None,
+    zero_point: NDArray[np.int64] | None = None,
 ) -> NDArray[Any]:
     """The codes of ``values``; the caller has checked that the policies suit the format, and that it has NaN if needed.
+
+    Random words in the place of a generator, ``RANDOM_BITS`` each, are those of the hardware: up where the word and the
+    first bits of what is cut off, as many, carry. A zero point, for integers, is added before overflow is judged.
 
     A *position* is how many steps a magnitude lies above the format's least one (0 unless the format has no zero).
     Positions
@@ -82,10 +120,16 @@ def round_to_codes(
         up = np.zeros(kept.shape, dtype=bool)
     else:
         assert random is not None
-        up = _chance(values.significand, fraction, dropped, random)
+        if isinstance(random, np.ndarray):
+            up = (fraction >> np.uint64(64 - RANDOM_BITS)) + random >= np.uint64(1 << RANDOM_BITS)
+        else:
+            up = _chance(values.significand, fraction, dropped, random)
     position = first + kept + up.astype(np.uint64)
     if overflow is Overflow.WRAP:
         wrapped = np.where(values.negative, ~position + np.uint64(1), position)
+        if zero_point is not None:
+            wrapped = wrapped + zero_point.astype(np.uint64)
+        wrapped = np.where(values.infinite, np.uint64(0), wrapped)
         return (wrapped & np.uint64((1 << format.width) - 1)).astype(code_dtype(format))
 
     most, least = _limits(format)
@@ -94,8 +138,12 @@ def round_to_codes(
     if not isinstance(format, Minifloat):
         endless = endless | ((values.significand > 0) & ((dropped < 0) | (position >= HALF)))
     place = np.where(endless, np.int64(1 << 62), position.astype(np.int64))
+    if zero_point is not None:
+        total = np.where(values.negative, -place, place) + zero_point
+        return (total.clip(format.min_integer, format.max_integer) & ((1 << format.width) - 1)).astype(
+            code_dtype(format)
+        )
     # Below the least value of a format without zero lies zero, which overflows, and positive values, which do not.
-    # not.
     out_of_range = (place > limit) | ((place < 0) & (values.negative | (values.significand == 0)))
     codes = _codes(np.clip(place, 0, np.maximum(limit, 0)), values.negative, format)
     if overflow is Overflow.NAN:

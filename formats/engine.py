@@ -1,0 +1,197 @@
+"""The shape of a matmul engine: what its hardware, its cycle model and the packing of its streams all depend on."""
+
+from dataclasses import dataclass
+
+from .base import Format, check_format
+from .blocks import Blocks
+from .dyadic import Dyadic
+from .fixed_point import FixedPoint
+from .requantization import Requantization
+
+__all__ = ["CONTROLS", "DATAFLOWS", "MAX_SIZE", "Engine"]
+
+DATAFLOWS = ("output_stationary", "weight_stationary")
+"""What stays in a processing element while operands stream past: the sum, or the weight."""
+
+MAX_SIZE = (1 << 16) - 1
+"""The greatest m and n, and of k if an engine is made for it."""
+
+CONTROLS = ("axi_lite", "wishbone")
+"""Buses that the registers can be behind."""
+
+MAX_SIDE = 64
+MAX_BUS_BITS = 4096
+MAX_DEPTH = MAX_SIZE
+
+
+@dataclass(frozen=True)
+class Engine:
+    """``C[m, n] = requantize(A[m, k] @ W[k, n])``: an array of ``rows x columns`` elements of ``lanes`` products.
+
+    An output-stationary array computes ``rows`` rows of ``columns`` columns of C at a time, ``lanes`` values of k a
+    cycle. A weight-stationary one holds ``rows * lanes`` values of k by ``columns`` weights and takes one row of A a
+    cycle. Both read A in panels of ``tile_m`` rows and W in panels of ``columns`` columns; W is read once for every
+    panel of A.
+
+    Parameters
+    ----------
+    weight, activation: formats of W and A
+    requantization: from the exact sum to the output's format. Its ``scale`` comes by ``scale_per``, its bias with every
+        column, tensor scale and zero point once a product
+    rows, columns: processing elements, 1 to 64 each
+    lanes: products a cycle of each, 1 to 64
+    dataflow: one of ``DATAFLOWS``
+    tile_m: rows of A in a panel, held in block RAM twice; a multiple of ``rows`` where output-stationary
+    max_k: largest k; a panel of A, and of W where output-stationary, is held for so many
+    outputs: outputs requantized a cycle; divides ``columns``
+    scale_per: ``tensor``, one scale for all outputs, or ``channel``, one for every column of C
+    blocks: scales along k, of A and of W; output-stationary only
+    bus_bits: width of every AXI4-Stream, a multiple of 8; a word takes as many beats as it needs. None makes each as
+        wide as its word, rounded up to bytes
+    control: bus of the registers, one of ``CONTROLS``
+    """
+
+    weight: Format
+    activation: Format
+    requantization: Requantization
+    rows: int = 4
+    columns: int = 4
+    lanes: int = 1
+    dataflow: str = "output_stationary"
+    tile_m: int = 16
+    max_k: int = 1024
+    outputs: int = 1
+    scale_per: str = "tensor"
+    blocks: Blocks | None = None
+    bus_bits: int | None = None
+    control: str = "axi_lite"
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "activation"):
+            format = getattr(self, name)
+            check_format(name, format)
+            if isinstance(format, Dyadic):
+                raise ValueError(f"{name} must be a format of numbers, not of scales as {format.name}")
+        for name, least, most in (
+            ("rows", 1, MAX_SIDE),
+            ("columns", 1, MAX_SIDE),
+            ("lanes", 1, MAX_SIDE),
+            ("tile_m", 1, MAX_DEPTH),
+            ("max_k", 1, MAX_DEPTH),
+            ("outputs", 1, MAX_SIDE),
+        ):
+            value = getattr(self, name)
+            if not (isinstance(value, int) and least <= value <= most):
+                raise ValueError(f"{name} must be {least} to {most}, not {value!r}")
+        if self.dataflow not in DATAFLOWS:
+            raise ValueError(f"dataflow must be {' or '.join(DATAFLOWS)}, not {self.dataflow!r}")
+        if self.scale_per not in ("tensor", "channel"):
+            raise ValueError(f"scale_per must be tensor or channel, not {self.scale_per!r}")
+        if self.columns % self.outputs:
+            raise ValueError(f"outputs must divide the {self.columns} columns, not be {self.outputs}")
+        if self.output_stationary and self.tile_m % self.rows:
+            raise ValueError(f"tile_m must be a multiple of the {self.rows} rows, not {self.tile_m}")
+        if self.k_step > 1 and not (self.weight.has_zero or self.activation.has_zero):
+            raise ValueError(
+                f"one of the formats must have a zero to fill up a ragged k with {self.k_step} values a cycle, "
+                f"not {self.weight} and {self.activation}"
+            )
+        if self.bus_bits is not None and (self.bus_bits % 8 or not 8 <= self.bus_bits <= MAX_BUS_BITS):
+            raise ValueError(f"bus_bits must be a multiple of 8 up to {MAX_BUS_BITS}, not {self.bus_bits!r}")
+        if self.control not in CONTROLS:
+            raise ValueError(f"control must be {' or '.join(CONTROLS)}, not {self.control!r}")
+        self._check_blocks()
+
+    def _check_blocks(self) -> None:
+        if self.blocks is None:
+            return
+        if not self.output_stationary:
+            raise ValueError("dataflow must be output_stationary with block scales, not 'weight_stationary'")
+        if self.blocks.size % self.lanes:
+            raise ValueError(f"lanes must divide the blocks' {self.blocks.size} elements, not be {self.lanes}")
+        if self.requantization.bias_bits and isinstance(self.sum, Format):
+            raise ValueError("bias_bits must be 0 where blocks are added in float32: there is no accumulator's unit")
+
+    @property
+    def output_stationary(self) -> bool:
+        return self.dataflow == DATAFLOWS[0]
+
+    @property
+    def products(self) -> int:
+        """Products a cycle, at most."""
+        return self.rows * self.columns * self.lanes
+
+    @property
+    def k_step(self) -> int:
+        """Values of k that a cycle takes."""
+        return self.lanes if self.output_stationary else self.rows * self.lanes
+
+    @property
+    def k_words(self) -> int:
+        """Words that the largest k takes."""
+        return -(-self.max_k // self.k_step)
+
+    @property
+    def block_terms(self) -> int:
+        """Most products in one exact sum before scales come in."""
+        return self.max_k if self.blocks is None else min(self.blocks.size, self.max_k)
+
+    @property
+    def accumulator(self) -> FixedPoint:
+        """Of a processing element's sum."""
+        return FixedPoint.of(self.weight, self.activation, self.block_terms)
+
+    @property
+    def sum(self) -> FixedPoint | Format:
+        """What is requantized: the accumulator, or the sum over blocks."""
+        if self.blocks is None:
+            return self.accumulator
+        return self.blocks.sum_format(self.weight, self.activation, self.max_k)
+
+    @property
+    def channel_fields(self) -> dict[str, int]:
+        """What comes with every column of C: names and bits, lowest first."""
+        fields = {}
+        if self.requantization.scale is not None and self.scale_per == "channel":
+            fields["scale"] = self.requantization.scale.width
+        if self.requantization.bias_bits:
+            fields["bias"] = self.requantization.bias_bits
+        return fields
+
+    @property
+    def tensor_fields(self) -> dict[str, int]:
+        """What is set once a product: names and bits."""
+        how = self.requantization
+        fields = {}
+        if how.scale is not None and self.scale_per == "tensor":
+            fields["scale"] = how.scale.width
+        if how.tensor_scale is not None:
+            fields["tensor_scale"] = how.tensor_scale.width
+        if how.zero_point:
+            fields["zero_point"] = how.output.width
+        return fields
+
+    @property
+    def stream_bits(self) -> dict[str, int]:
+        """Bits of a word of every stream that the engine has, ``a`` to ``c``; of ``c`` without its last bit.
+
+        ``a`` and ``w`` carry codes, ``p`` what comes with a column, ``a_scales`` and ``w_scales`` block scales, ``c`` outputs.
+        """
+        words = {
+            "a": self.rows * self.lanes * self.activation.width,
+            "w": self.columns * self.lanes * self.weight.width,
+        }
+        if self.channel_fields:
+            words["p"] = sum(self.channel_fields.values())
+        if self.blocks is not None:
+            words["a_scales"] = self.rows * self.blocks.activation_scale.width
+            words["w_scales"] = self.columns * self.blocks.weight_scale.width
+        return words | {"c": self.outputs * self.requantization.output.width}
+
+    def bus(self, stream: str) -> int:
+        """Bits of a beat of that AXI4-Stream, a multiple of 8."""
+        return self.bus_bits or 8 * -(-self.stream_bits[stream] // 8)
+
+    def beats(self, stream: str) -> int:
+        """Beats that a word of that stream takes."""
+        return -(-self.stream_bits[stream] // self.bus(stream))
