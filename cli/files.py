@@ -61,8 +61,9 @@ def emit(designs: "Sequence[Design]", what: str = "Verilog") -> list[str]:
 
 
 def write_design(design: "Design", verilog: str, folder: Path, command: str) -> dict[str, object]:
-    """Write UNIT.v and UNIT.json; returns what the JSON says."""
+    """Write UNIT.v and UNIT.json, and for a unit with registers UNIT.h; returns what the JSON says."""
     from .. import __version__
+    from ..hdl import c_header, engine_registers
     from ..synth import write_whole
 
     description = design.description(command=command, version=__version__)
@@ -72,6 +73,8 @@ def write_design(design: "Design", verilog: str, folder: Path, command: str) -> 
     )
     write_whole(folder / f"{design.unit}.v", about + verilog)
     write_whole(folder / f"{design.unit}.json", json.dumps(description, indent=1) + "\n")
+    if design.engine is not None:
+        write_whole(folder / f"{design.unit}.h", c_header(design.module, engine_registers(design.engine)))
     return description
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .engine_options import EngineOptions
+
 if TYPE_CHECKING:
     from ..formats import Format
     from ..hdl import Design
@@ -38,7 +40,7 @@ __all__ = [
 
 DEFAULT_FORMAT = "int8"
 
-UnitName = Annotated[str, typer.Argument(metavar="UNIT", help="decode, multiply, mac or dot.")]
+UnitName = Annotated[str, typer.Argument(metavar="UNIT", help="decode, multiply, mac, dot or matmul.")]
 Formats = Annotated[
     str | None,
     typer.Option(
@@ -58,7 +60,7 @@ Activation = Annotated[
     ),
 ]
 Terms = Annotated[int, typer.Option("--terms", help="Most products in one sum; it cannot overflow.")]
-Lanes = Annotated[int, typer.Option("--lanes", help="Products a cycle; more than one for dot.")]
+Lanes = Annotated[int, typer.Option("--lanes", help="Products a cycle: of a dot, or of each element of a matmul.")]
 Pipeline = Annotated[int, typer.Option("--pipeline", help="Register stages, 0 to 3.")]
 Families = Annotated[
     str | None,
@@ -127,6 +129,7 @@ def choose_designs(
     build: str,
     families: Sequence[str | None] = (None,),
     policies: Sequence[str] = ("none",),
+    engine: "EngineOptions | None" = None,
 ) -> "list[Design]":
     """Every design that the options stand for, each once. Raises ValueError."""
     from ..hdl import UNITS, Design
@@ -134,6 +137,17 @@ def choose_designs(
     if unit not in UNITS:
         raise ValueError(f"unit must be one of {', '.join(UNITS)}, not {unit!r}{_nearest(unit, list(UNITS))}")
     pairs = choose_pairs(weight, None if unit == "decode" else activation)
+    if unit == "matmul":
+        engine = engine or EngineOptions()
+        engines = [engine.engine(w, a, lanes) for w, a in pairs]
+        return [
+            Design.matmul(each, pipeline=pipeline, dsp=policy == "auto", build=build, family=family)
+            for each in engines
+            for family in families
+            for policy in policies
+        ]
+    if engine is not None:
+        engine.check_unused(unit)
     designs = {
         Design(unit, w, a, terms, lanes, pipeline, policy == "auto", build, family): None
         for w, a in pairs

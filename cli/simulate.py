@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import print_json, print_table, progress
+from .engine_options import EngineOptions, takes_engine
 from .options import (
     Activation,
     Build,
@@ -37,6 +38,7 @@ __all__ = ["Simulation", "in_threads", "simulate"]
 Simulation = Callable[[], "Result"]
 
 
+@takes_engine
 def simulate(
     context: typer.Context,
     unit: UnitName,
@@ -57,6 +59,7 @@ def simulate(
     jobs: Jobs = None,
     out: Out = Path("out"),
     json: Json = False,
+    engine: EngineOptions = EngineOptions(),  # noqa: B008  # frozen
 ) -> None:
     """Check a unit against the golden model: every operand pair, random sums, resets, the extremes.
 
@@ -80,6 +83,7 @@ def simulate(
         build=build,
         families=list(dict.fromkeys(target.family.name for target in targets)) or [None],
         policies=choose_policies(dsp),
+        engine=engine,
     )
     from .. import tb
     from .verdicts import simulation_tools

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import print_json, print_table, progress
+from .engine_options import EngineOptions, takes_engine
 from .options import (
     Activation,
     Build,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["measure_rows", "synth"]
 
 
+@takes_engine
 def synth(
     unit: UnitName,
     weight: Formats = None,
@@ -52,6 +54,7 @@ def synth(
     jobs: Jobs = None,
     out: Out = Path("out"),
     json: Json = False,
+    engine: EngineOptions = EngineOptions(),  # noqa: B008  # frozen
 ) -> None:
     """Measure LUTs, carry, flip-flops, DSPs and Fmax; write them as CSV and JSON. Families: ice40 and xc7 unless given.
 
@@ -69,8 +72,10 @@ def synth(
             lanes=lanes,
             pipeline=pipeline,
             build=build,
+            engine=engine,
         )
     else:
+        engine.check_unused(unit)
         targets = choose_targets(family or ",".join(PEER_FAMILIES))
         policies = ("none",)
         designs = _peer_designs(against, unit, weight, activation, terms, lanes, pipeline, build, dsp)

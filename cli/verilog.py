@@ -5,6 +5,7 @@ from pathlib import Path
 import typer
 
 from .console import print_json, screen
+from .engine_options import EngineOptions, takes_engine
 from .options import (
     Activation,
     Build,
@@ -26,6 +27,7 @@ from .options import (
 __all__ = ["verilog"]
 
 
+@takes_engine
 def verilog(
     context: typer.Context,
     unit: UnitName,
@@ -39,8 +41,9 @@ def verilog(
     build: Build = "auto",
     out: Out = Path("out"),
     json: Json = False,
+    engine: EngineOptions = EngineOptions(),  # noqa: B008  # frozen
 ) -> None:
-    """Write UNIT.v and UNIT.json, in a subfolder of each design where there are several.
+    """Write UNIT.v and UNIT.json (for matmul also UNIT.h, the registers for C), in a subfolder of each design where there are several.
 
     Without --family the Verilog is portable; with it, products are built the way that is smallest there.
     """
@@ -55,6 +58,7 @@ def verilog(
         build=build,
         families=families,
         policies=choose_policies(dsp),
+        engine=engine,
     )
     check_folder(out)
     command = command_line(context)
@@ -62,11 +66,14 @@ def verilog(
     written = []
     for design, text, place in zip(designs, emit(designs), places, strict=True):
         description = write_design(design, text, place, command)
-        written.append({"verilog": str(place / f"{unit}.v"), "json": str(place / f"{unit}.json")} | description)
+        header = {"header": str(place / f"{unit}.h")} if design.engine else {}
+        written.append(
+            {"verilog": str(place / f"{unit}.v"), "json": str(place / f"{unit}.json")} | header | description
+        )
     if json:
         print_json({"designs": written})
         return
     for files in written:
-        print(files["verilog"], files["json"], sep="\n")
+        print(*(files[kind] for kind in ("verilog", "json", "header") if kind in files), sep="\n")
     if len(written) > 1:
         screen().print(f"{len(written)} designs")

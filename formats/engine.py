@@ -188,6 +188,10 @@ class Engine:
             words["w_scales"] = self.columns * self.blocks.weight_scale.width
         return words | {"c": self.outputs * self.requantization.output.width}
 
+    def seed(self, place: int) -> int:
+        """Seed of the random words of the output at that place of a word, for stochastic rounding."""
+        return (self.requantization.seed - 1 + place) % ((1 << 32) - 1) + 1
+
     def bus(self, stream: str) -> int:
         """Bits of a beat of that AXI4-Stream, a multiple of 8."""
         return self.bus_bits or 8 * -(-self.stream_bits[stream] // 8)

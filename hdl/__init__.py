@@ -6,7 +6,10 @@ from .design import UNITS, Design, Unit, verilog_of
 from .dot import Dot
 from .emit import YosysError
 from .mac import Mac
+from .matmul import Matmul
+from .matmul_engine import MatmulEngine, engine_registers
 from .multiply import Multiply
+from .registers import c_header, register_map
 from .term import Build
 
 __all__ = [
@@ -18,8 +21,13 @@ __all__ = [
     "Design",
     "Dot",
     "Mac",
+    "Matmul",
+    "MatmulEngine",
     "Multiply",
     "Unit",
     "YosysError",
+    "c_header",
+    "engine_registers",
+    "register_map",
     "verilog_of",
 ]

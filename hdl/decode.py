@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..formats import Format, Integer, Minifloat, SignMagnitude, Specials
 
-__all__ = ["Decode", "Operand", "as_signed", "decode", "max_shift"]
+__all__ = ["Decode", "Operand", "as_signed", "decode", "decoded", "max_shift", "operand_layout"]
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Operand:
     optional parts is None where the format doesn't have it.
     """
 
+    code: Value
     significand: Value
     """Unsigned beside a sign; signed for two's complement, whose ``sign`` is None."""
     sign: Value | None = None
@@ -42,13 +43,39 @@ def max_shift(format: Format) -> int:
     return max(0, format.max_integer.bit_length() - format.precision) if isinstance(format, Minifloat) else 0
 
 
+def operand_layout(format: Format) -> data.StructLayout:
+    """The fields that ``decode`` gives for the format, for a wire between the decoder and who uses it."""
+    if isinstance(format, Integer):
+        return data.StructLayout({"significand": Shape(format.bits, signed=not format.unsigned)})
+    fields: dict[str, Shape] = {"significand": unsigned(format.precision)}
+    if isinstance(format, SignMagnitude):
+        return data.StructLayout(fields | {"sign": unsigned(1)})
+    assert isinstance(format, Minifloat)
+    if format.has_sign:
+        fields["sign"] = unsigned(1)
+    if not format.subnormals or max_shift(format):
+        fields["exponent"] = unsigned(format.exponent_bits)
+    if format.has_nan:
+        fields["nan"] = unsigned(1)
+    if format.has_infinity:
+        fields["infinity"] = unsigned(1)
+    return data.StructLayout(fields)
+
+
+def decoded(format: Format, view: data.View) -> Operand:
+    """The operand whose fields are in ``view``, of ``operand_layout(format)``."""
+    fields = {name: getattr(view, name) for name, _ in view.shape()}
+    has_subnormals = isinstance(format, Minifloat) and format.subnormals and "exponent" in fields
+    return Operand(Const(0, format.width), exponent_offset=int(has_subnormals), **fields)
+
+
 def decode(m: Module, format: Format, code: Value, name: str) -> Operand:
     """Split ``code``; the signals made for it in ``m`` start with ``name``. A special code's significand means
     nothing."""
     if isinstance(format, Integer):
-        return Operand(code if format.unsigned else code.as_signed())
+        return Operand(code, code if format.unsigned else code.as_signed())
     if isinstance(format, SignMagnitude):
-        return Operand(code[:-1], code[-1])
+        return Operand(code, code[:-1], code[-1])
     if not isinstance(format, Minifloat):
         raise TypeError(f"format must be one that hdl can decode, not {format!r}")
     return _decode_minifloat(m, format, code, name)
@@ -61,13 +88,13 @@ def _decode_minifloat(m: Module, format: Minifloat, code: Value, name: str) -> O
     nan, infinity = _specials(format, code, fraction, exponent)
 
     if not format.subnormals:
-        return Operand(Cat(fraction, Const(1, 1)), sign, exponent, 0, nan, infinity)
+        return Operand(code, Cat(fraction, Const(1, 1)), sign, exponent, 0, nan, infinity)
     normal = Signal(name=f"{name}_normal")
     m.d.comb += normal.eq(exponent.any())
     significand = Cat(fraction, normal)
     if max_shift(format) == 0:
-        return Operand(significand, sign, nan=nan, infinity=infinity)
-    return Operand(significand, sign, Cat(exponent[0] | ~normal, exponent[1:]), 1, nan, infinity)
+        return Operand(code, significand, sign, nan=nan, infinity=infinity)
+    return Operand(code, significand, sign, Cat(exponent[0] | ~normal, exponent[1:]), 1, nan, infinity)
 
 
 def _specials(format: Minifloat, code: Value, fraction: Value, exponent: Value) -> tuple[Value | None, Value | None]:

@@ -8,12 +8,15 @@ from amaranth.hdl import Fragment, Shape
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from ..formats import Accumulator, Format, Integer, Minifloat, check_format
+from ..formats import Accumulator, Engine, Format, check_format
 from .choose import BUILDS, FAMILIES, check_table, choose_build
 from .decode import Decode
+from .describe import describe_engine, describe_format, meaning_at_edge
 from .dot import Dot
 from .emit import to_rtlil, to_verilog
 from .mac import Mac
+from .matmul import matmul_latencies, matmul_latency
+from .matmul_engine import MatmulEngine, engine_members
 from .multiply import Multiply
 from .term import MAX_PIPELINE, Build, special_names
 
@@ -41,6 +44,25 @@ class Unit:
     contract: Callable[["Design"], str]
     latency: Callable[["Design"], int]
     result: str | None
+
+
+def _matmul(design: "Design") -> MatmulEngine:
+    assert design.engine is not None
+    return MatmulEngine(design.engine, design.chosen_build, design.pipeline)
+
+
+def _matmul_contract(design: "Design") -> str:
+    assert design.engine is not None
+    output = design.engine.requantization.output
+    return (
+        f"C[m, n] = the sum over k of A[m, k] * W[k, n], exact for k up to {design.terms}, then scaled and rounded once "
+        f"to {output}"
+    )
+
+
+def _matmul_latency(design: "Design") -> int:
+    assert design.engine is not None
+    return matmul_latency(design.engine, design.chosen_build, design.pipeline)
 
 
 def _mac_contract(design: "Design") -> str:
@@ -86,6 +108,13 @@ UNITS: dict[str, Unit] = {
         lambda design: design.pipeline + 1,
         "accumulator",
     ),
+    "matmul": Unit(
+        "tiled matrix product, streaming, with requantized outputs",
+        _matmul,
+        _matmul_contract,
+        _matmul_latency,
+        None,
+    ),
 }
 
 _MEANINGS = {
@@ -123,6 +152,7 @@ class Design:
     dsp: whether the significand product is left to the device's multiplier
     build: how the product is built, one of ``BUILDS``
     family: FPGA family that ``auto`` chooses for, a key of ``FAMILIES``; None gives the portable choice
+    engine: of a ``matmul``, and of nothing else; ``Design.matmul`` makes the rest of it
     """
 
     unit: str
@@ -134,6 +164,25 @@ class Design:
     dsp: bool = False
     build: str = "auto"
     family: str | None = None
+    engine: Engine | None = None
+
+    @classmethod
+    def matmul(
+        cls, engine: Engine, *, pipeline: int = 2, dsp: bool = False, build: str = "auto", family: str | None = None
+    ) -> "Design":
+        """The design of a matmul engine."""
+        return cls(
+            "matmul",
+            engine.weight,
+            engine.activation,
+            terms=engine.max_k,
+            lanes=engine.lanes,
+            pipeline=pipeline,
+            dsp=dsp,
+            build=build,
+            family=family,
+            engine=engine,
+        )
 
     def __post_init__(self) -> None:
         _check("unit", self.unit, UNITS)
@@ -151,14 +200,32 @@ class Design:
         ):
             if not (isinstance(value, int) and least <= value <= most):
                 raise ValueError(f"{name} must be {least} to {most}, not {value!r}")
-        if self.lanes > 1 and self.unit != "dot":
-            raise ValueError(f"lanes must be 1 for {self.unit}, not {self.lanes}; the unit with more is dot")
+        if (self.engine is not None) != (self.unit == "matmul"):
+            raise ValueError(f"engine must be {'given' if self.engine is None else 'left out'} for {self.unit}")
+        if self.engine is not None:
+            self._check_engine(self.engine)
+        elif self.lanes > 1 and self.unit != "dot":
+            raise ValueError(
+                f"lanes must be 1 for {self.unit}, not {self.lanes}; the units with more are dot and matmul"
+            )
         if self.dsp and self.build != "auto":
             raise ValueError(f"build must be 'auto' where a DSP block makes the product, not {self.build!r}")
         if self.unit != "decode":
             check_table(self.weight, self.activation, self.build)
-        if self.lanes > self.terms:
+        if self.lanes > self.terms and self.unit == "dot":
             raise ValueError(f"terms must be at least the {self.lanes} lanes, not {self.terms}")
+
+    def _check_engine(self, engine: Engine) -> None:
+        if self.pipeline < 1:
+            raise ValueError(f"pipeline must be 1 to {MAX_PIPELINE} for matmul, not {self.pipeline}")
+        for name, value in (
+            ("weight", engine.weight),
+            ("activation", engine.activation),
+            ("lanes", engine.lanes),
+            ("terms", engine.max_k),
+        ):
+            if getattr(self, name) != value:
+                raise ValueError(f"{name} must be the engine's {value}, not {getattr(self, name)}")
 
     @property
     def module(self) -> str:
@@ -196,10 +263,10 @@ class Design:
             "command": command,
             "version": version,
             "contract": unit.contract(self),
-            "weight": _describe_format(self.weight),
+            "weight": describe_format(self.weight),
         }
         if self.unit != "decode":
-            described["activation"] = _describe_format(self.activation)
+            described["activation"] = describe_format(self.activation)
         if unit.result is not None:
             terms = self.terms if unit.result == "accumulator" else 1
             accumulator = Accumulator(self.weight, self.activation, terms)
@@ -209,12 +276,15 @@ class Design:
                 "lsb_exponent": accumulator.lsb_exponent,
             }
             described |= {"terms": terms, "lanes": self.lanes}
+        if self.engine is not None:
+            described |= describe_engine(self.engine)
+            described["latencies"] = matmul_latencies(self.engine, self.chosen_build, self.pipeline)
         return described | {
             "latency": self.latency,
             "initiation_interval": 1,
             "pipeline": self.latency and self.pipeline,
             "dsp": self.dsp,
-            "build": self.chosen_build.product if unit.result else None,
+            "build": self.chosen_build.product if self.unit != "decode" else None,
             "ports": self._ports(),
         }
 
@@ -222,9 +292,13 @@ class Design:
         ports = []
         if self.latency:
             ports = [("clk", "input", 1, False), ("rst", "input", 1, False)]
-        component = self.component()
-        Fragment.get(component, None)  # or Amaranth warns that a component came to nothing
-        for name, member in component.signature.members.items():
+        if self.engine is not None:
+            members = engine_members(self.engine)
+        else:
+            component = self.component()
+            Fragment.get(component, None)  # or Amaranth warns that a component came to nothing
+            members = component.signature.members
+        for name, member in members.items():
             shape = Shape.cast(member.shape)
             ports.append((name, "input" if member.flow is In else "output", shape.width, shape.signed))
         return [
@@ -233,6 +307,8 @@ class Design:
         ]
 
     def _meaning(self, name: str) -> str:
+        if self.engine is not None and name not in ("clk", "rst"):
+            return meaning_at_edge(name)
         if self.lanes > 1 and name in ("weight", "activation"):
             return f"codes of the {name}s, lane i in bits i*{getattr(self, name).width} and up"
         flagged = name == UNITS[self.unit].result and special_names(self.weight, self.activation)
@@ -247,24 +323,3 @@ def verilog_of(designs: list[Design]) -> list[str]:
 def _check(what: str, value: str, known: Any) -> None:
     if value not in known:
         raise ValueError(f"{what} must be one of {', '.join(known)}, not {value!r}")
-
-
-def _describe_format(format: Format) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "name": format.name,
-        "width": format.width,
-        "signed": format.signed,
-        "lsb_exponent": format.lsb_exponent,
-    }
-    if isinstance(format, Minifloat):
-        return described | {
-            "encoding": "minifloat",
-            "exponent_bits": format.exponent_bits,
-            "fraction_bits": format.fraction_bits,
-            "bias": format.bias,
-            "subnormals": format.subnormals,
-            "specials": format.specials.value,
-        }
-    if isinstance(format, Integer):
-        return described | {"encoding": "unsigned" if format.unsigned else "twos_complement"}
-    return described | {"encoding": "sign_magnitude"}

@@ -5,9 +5,11 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..formats import Accumulator, Format
-from .accumulate import accumulate
+from .accumulate import accumulate, sum_control
+from .decode import decode
 from .pipeline import Pipeline
 from .term import Build, make_term, special_names
+from .tree import sum_terms, term_shape
 
 __all__ = ["Mac"]
 
@@ -74,6 +76,8 @@ class Mac(wiring.Component):
         pipeline = Pipeline(m, self.build.cuts(self.pipeline))
         weight = pipeline.cross("input", "weight", self.weight)
         activation = pipeline.cross("input", "activation", self.activation)
+        alone = self.lanes == 1
+        width = self.accumulator_format.width if alone else term_shape(self.weight_format, self.activation_format).width
         terms = [
             make_term(
                 m,
@@ -81,12 +85,19 @@ class Mac(wiring.Component):
                 self.build,
                 self.weight_format,
                 self.activation_format,
-                weight.word_select(lane, self.weight_format.width),
-                activation.word_select(lane, self.activation_format.width),
-                self.accumulator_format.width,
+                decode(m, self.weight_format, weight.word_select(lane, self.weight_format.width), "weight"),
+                decode(
+                    m, self.activation_format, activation.word_select(lane, self.activation_format.width), "activation"
+                ),
+                width,
             )
             for lane in range(self.lanes)
         ]
         flags = {name: getattr(self, name) for name in self.special_names}
-        accumulate(m, pipeline, terms, self.valid, self.first, self.accumulator, flags)
+        control = sum_control(m, pipeline, self.valid, self.first)
+        if alone:
+            addend, carry = terms[0].addend, terms[0].carry
+        else:
+            addend, carry = sum_terms(m, terms, self.weight_format, self.activation_format)
+        accumulate(m, control, addend, carry, [term.specials for term in terms], self.accumulator, flags)
         return m

@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..formats import Accumulator, Format
+from .decode import decode
 from .pipeline import Pipeline
 from .term import Build, make_term, special_names
 
@@ -58,8 +59,8 @@ class Multiply(wiring.Component):
             self.build,
             self.weight_format,
             self.activation_format,
-            pipeline.cross("input", "weight", self.weight),
-            pipeline.cross("input", "activation", self.activation),
+            decode(m, self.weight_format, pipeline.cross("input", "weight", self.weight), "weight"),
+            decode(m, self.activation_format, pipeline.cross("input", "activation", self.activation), "activation"),
             self.product_format.width,
         )
         domain = m.d.sync if self.pipeline else m.d.comb

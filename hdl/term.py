@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
 from ..formats import Format
 from .align import Shift, align
-from .decode import Operand, as_signed, decode, max_shift
+from .decode import Operand, as_signed, max_shift
 from .pipeline import CUTS, Pipeline
 from .product import PRODUCTS, significand_product, truth_table
 
@@ -80,19 +80,16 @@ def make_term(
     build: Build,
     weight_format: Format,
     activation_format: Format,
-    weight: Value,
-    activation: Value,
+    weight: Operand,
+    activation: Operand,
     width: int,
 ) -> Term:
-    """The product of two codes as an addend of ``width`` bits, behind the cuts ``partial``, ``sums``,
+    """The product of two decoded codes as an addend of ``width`` bits, behind the cuts ``partial``, ``sums``,
     ``product`` and ``align``."""
-    operands = (
-        decode(m, weight_format, weight, "weight"),
-        decode(m, activation_format, activation, "activation"),
-    )
+    operands = weight, activation
     carry = None
     if build.product == "whole":
-        body, negate = _whole_table(m, weight_format, activation_format, weight, activation, operands)
+        body, negate = _whole_table(m, weight_format, activation_format, operands)
         shift = None
     else:
         (w, a), negate = _common_signedness(m, operands)
@@ -149,17 +146,12 @@ def _whole_table(
     m: Module,
     weight_format: Format,
     activation_format: Format,
-    weight: Value,
-    activation: Value,
     operands: tuple[Operand, Operand],
 ) -> tuple[Value, Value | None]:
     """The product as one truth table of both codes, less their sign bits where the product's sign is only their XOR."""
     significands, negate = _common_signedness(m, operands)
     is_signed = significands[0].shape().signed
-    codes = [
-        code if is_signed or operand.sign is None else code[:-1]
-        for code, operand in zip((weight, activation), operands, strict=True)
-    ]
+    codes = [operand.code if is_signed or operand.sign is None else operand.code[:-1] for operand in operands]
     split = len(codes[0])
 
     def multiply(code: int) -> int:

@@ -143,7 +143,8 @@ def _exact(block: Block, count: int, shape: tuple[int, ...], blocks: Blocks, for
         term, x_scale, y_scale = block(index)
         total = np.asarray(total + _scaled_integers(term, x_scale, y_scale, blocks, kind), dtype=kind)
         if form.specials:
-            special = special + _specials(term, x_scale, y_scale, blocks)
+            with np.errstate(invalid="ignore"):  # infinities of both signs make NaN
+                special = special + _specials(term, x_scale, y_scale, blocks)
     finite = np.isfinite(special)
     flags = {"nan": np.isnan(special), "positive_infinity": special == np.inf, "negative_infinity": special == -np.inf}
     return Exact(
@@ -156,13 +157,14 @@ def _exact(block: Block, count: int, shape: tuple[int, ...], blocks: Blocks, for
 def _scaled_integers(term: Exact, x_scale: Array, y_scale: Array, blocks: Blocks, kind: type) -> Array:
     """A block's sum times both scales, in units of the four factors' lowest bits; 0 where it is not finite."""
     x, y = _integers(x_scale, blocks.activation_scale, kind), _integers(y_scale, blocks.weight_scale, kind)
-    return np.asarray(term.integers.astype(kind) * x * y)
+    # NumPy makes scalars of 0-d results, and int64 of those that are small, unless told otherwise.
+    return np.asarray(np.asarray(term.integers.astype(kind) * x, dtype=kind) * y, dtype=kind)
 
 
 def _integers(codes: Array, format: Format, kind: type) -> Array:
     parts = unpack(codes, format)
     integers = np.where(parts.negative, -parts.significand, parts.significand)
-    return np.asarray(integers.astype(kind) << parts.shift.astype(kind))
+    return np.asarray(integers.astype(kind) << parts.shift.astype(kind), dtype=kind)
 
 
 def _specials(term: Exact, x_scale: Array, y_scale: Array, blocks: Blocks) -> Array:

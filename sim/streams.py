@@ -1,6 +1,6 @@
 """Matrices as the words of a matmul engine's streams, and back: the order of docs/matmul.md."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..formats import Engine
 from .codes import check_codes, code_dtype
 
-__all__ = ["pack", "unpack"]
+__all__ = ["arrange", "beats", "pack", "unpack"]
 
 Array = NDArray[Any]
 Words = NDArray[np.uint8]
@@ -43,91 +43,119 @@ def pack(
         raise ValueError(f"shapes must be (m, k) and (k, n), not {a.shape} and {w.shape}")
     if not all((*a.shape, *w.shape)) or a.shape[1] > engine.max_k:
         raise ValueError(f"k must be 1 to {engine.max_k}, and m and n at least 1, not {a.shape} and {w.shape}")
-    (m, k), n = a.shape, w.shape[1]
-    panels = -(-m // engine.tile_m)
-    step = engine.k_step
-    a = _fill(a, engine.rows if engine.output_stationary else 1, step)
-    w = _fill(w, step, engine.columns)
+    _check_given(engine.channel_fields, "of every column", scale=scale, bias=bias)
+    scaled = ("activation_scale", "weight_scale") if engine.blocks is not None else ()
+    _check_given(scaled, "of blocks", activation_scale=activation_scale, weight_scale=weight_scale)
     if engine.output_stationary:
-        by_row = a.reshape(-1, engine.rows, a.shape[1] // step, step).transpose(0, 2, 1, 3)
-        a_words = by_row.reshape(-1, engine.rows * step)
-        by_column = w.reshape(w.shape[0] // step, step, -1, engine.columns).transpose(2, 0, 3, 1)
+        streams = _pack_output_stationary(engine, a, w)
     else:
-        a_words = np.concatenate(
-            [rows.reshape(len(rows), -1, step).swapaxes(0, 1).reshape(-1, step) for rows in _panels(engine, a)]
-        )
-        by_row = w.reshape(-1, engine.rows, engine.lanes, w.shape[1] // engine.columns, engine.columns)
-        by_column = by_row.transpose(3, 0, 1, 4, 2)
-    w_words = by_column.reshape(-1, engine.columns * engine.lanes)
-    streams = {
-        "a": _to_bytes(a_words, engine.activation.width),
-        "w": np.tile(_to_bytes(w_words, engine.weight.width), (panels, 1)),
-    }
-    channel = {"scale": scale, "bias": bias}
-    for name, values in channel.items():
-        if (values is not None) != (name in engine.channel_fields):
-            raise ValueError(
-                f"{name} of every column must be {'given' if values is None else 'left out'} for this engine"
-            )
+        streams = _pack_weight_stationary(engine, a, w)
     if engine.channel_fields:
-        bits = [
-            _bits(np.broadcast_to(np.asarray(channel[name]), (n,))[:, None], width)
-            for name, width in engine.channel_fields.items()
-        ]
-        streams["p"] = np.tile(np.packbits(np.concatenate(bits, axis=1), axis=1, bitorder="little"), (panels, 1))
+        channel = {"scale": scale, "bias": bias}
+        streams["p"] = _pack_channels(engine, {name: channel[name] for name in engine.channel_fields}, w.shape[1])
+    if activation_scale is not None and weight_scale is not None:
+        streams |= _pack_blocks(engine, a.shape, w.shape[1], activation_scale, weight_scale)
+    panels = -(-len(a) // engine.tile_m)
+    return {
+        name: words if name in ("a", "a_scales") else np.tile(words, (panels, 1)) for name, words in streams.items()
+    }
+
+
+def _check_given(wanted: Collection[str], what: str, **values: ArrayLike | None) -> None:
+    for name, value in values.items():
+        if (value is not None) != (name in wanted):
+            verb = "given" if value is None else "left out"
+            raise ValueError(f"{name} {what} must be {verb} for this engine")
+
+
+def _pack_output_stationary(engine: Engine, a: Array, w: Array) -> dict[str, Words]:
+    step = engine.lanes
+    a, w = _fill(a, engine.rows, step), _fill(w, step, engine.columns)
+    by_row = a.reshape(-1, engine.rows, a.shape[1] // step, step).transpose(0, 2, 1, 3)
+    by_column = w.reshape(w.shape[0] // step, step, -1, engine.columns).transpose(2, 0, 3, 1)
+    return {
+        "a": _to_bytes(by_row.reshape(-1, engine.rows * step), engine.activation.width),
+        "w": _to_bytes(by_column.reshape(-1, engine.columns * step), engine.weight.width),
+    }
+
+
+def _pack_weight_stationary(engine: Engine, a: Array, w: Array) -> dict[str, Words]:
+    step = engine.k_step
+    a, w = _fill(a, 1, step), _fill(w, step, engine.columns)
+    panels = [a[top : top + engine.tile_m] for top in range(0, len(a), engine.tile_m)]
+    by_slice = [panel.reshape(len(panel), -1, step).swapaxes(0, 1).reshape(-1, step) for panel in panels]
+    by_row = w.reshape(-1, engine.rows, engine.lanes, w.shape[1] // engine.columns, engine.columns)
+    by_column = by_row.transpose(3, 0, 1, 4, 2)
+    return {
+        "a": _to_bytes(np.concatenate(by_slice), engine.activation.width),
+        "w": _to_bytes(by_column.reshape(-1, engine.columns * engine.lanes), engine.weight.width),
+    }
+
+
+def _pack_channels(engine: Engine, values: Mapping[str, ArrayLike | None], n: int) -> Words:
+    bits = [
+        _bits(np.broadcast_to(np.asarray(values[name]), (n,))[:, None], width)
+        for name, width in engine.channel_fields.items()
+    ]
+    return np.packbits(np.concatenate(bits, axis=1), axis=1, bitorder="little")
+
+
+def _pack_blocks(
+    engine: Engine, a_shape: tuple[int, ...], n: int, activation_scale: ArrayLike, weight_scale: ArrayLike
+) -> dict[str, Words]:
     blocks = engine.blocks
-    for name, values in (("activation_scale", activation_scale), ("weight_scale", weight_scale)):
-        if (values is not None) != (blocks is not None):
-            raise ValueError(f"{name} must be {'given' if values is None else 'left out'} for this engine")
-    if blocks is not None:
-        count = -(-k // blocks.size)
-        a_scales = check_codes(activation_scale, blocks.activation_scale)
-        w_scales = check_codes(weight_scale, blocks.weight_scale)
-        if a_scales.shape != (m, count) or w_scales.shape != (count, n):
-            raise ValueError(
-                f"scales must be of shapes {(m, count)} and {(count, n)}, not {a_scales.shape} and {w_scales.shape}"
-            )
-        by_row = _fill(a_scales, engine.rows, 1).reshape(-1, engine.rows, count).swapaxes(1, 2)
-        by_column = _fill(w_scales, 1, engine.columns).reshape(count, -1, engine.columns).swapaxes(0, 1)
-        streams["a_scales"] = _to_bytes(by_row.reshape(-1, engine.rows), blocks.activation_scale.width)
-        w_bytes = _to_bytes(by_column.reshape(-1, engine.columns), blocks.weight_scale.width)
-        streams["w_scales"] = np.tile(w_bytes, (panels, 1))
-    return streams
+    assert blocks is not None
+    m, k = a_shape
+    count = -(-k // blocks.size)
+    a, w = check_codes(activation_scale, blocks.activation_scale), check_codes(weight_scale, blocks.weight_scale)
+    if a.shape != (m, count) or w.shape != (count, n):
+        raise ValueError(f"scales must be of shapes {(m, count)} and {(count, n)}, not {a.shape} and {w.shape}")
+    by_row = _fill(a, engine.rows, 1).reshape(-1, engine.rows, count).swapaxes(1, 2)
+    by_column = _fill(w, 1, engine.columns).reshape(count, -1, engine.columns).swapaxes(0, 1)
+    return {
+        "a_scales": _to_bytes(by_row.reshape(-1, engine.rows), blocks.activation_scale.width),
+        "w_scales": _to_bytes(by_column.reshape(-1, engine.columns), blocks.weight_scale.width),
+    }
 
 
 def unpack(engine: Engine, words: ArrayLike, m: int, n: int) -> Array:
     """C as codes, (m, n), from the words of the output stream, uint8 of (words, bytes of a word)."""
     array = np.asarray(words, dtype=np.uint8)
     output = engine.requantization.output
-    codes = np.empty((m, n), dtype=code_dtype(output))
-    chunks = [
-        (start, min(start + engine.outputs, column + engine.columns, n))
-        for column in range(0, n, engine.columns)
-        for start in range(column, min(column + engine.columns, n), engine.outputs)
-    ]
-    if len(array) != m * len(chunks):
-        raise ValueError(f"words must be {m * len(chunks)} for {m} by {n}, not {len(array)}")
-    found = _from_bytes(array, output.width, engine.outputs)
+    if len(array) != beats(engine, m, n):
+        raise ValueError(f"words must be {beats(engine, m, n)} for {m} by {n}, not {len(array)}")
+    return arrange(engine, _from_bytes(array, output.width, engine.outputs), m, n).astype(code_dtype(output))
+
+
+def beats(engine: Engine, m: int, n: int) -> int:
+    """Words of the output stream of an (m, n) product."""
+    return m * sum(-(-columns // engine.outputs) for columns in _column_counts(engine, n))
+
+
+def arrange(engine: Engine, values: Array, m: int, n: int) -> Array:
+    """What comes with the outputs, (words, outputs) in the order of the stream, as (m, n)."""
+    arranged = np.empty((m, n), dtype=values.dtype)
     position = 0
     for top in range(0, m, engine.tile_m):
         rows = min(engine.tile_m, m - top)
-        for column in range(0, n, engine.columns):
-            mine = [chunk for chunk in chunks if column <= chunk[0] < column + engine.columns]
-            part = found[position : position + rows * len(mine)].reshape(rows, len(mine), engine.outputs)
-            for index, (start, stop) in enumerate(mine):
-                codes[top : top + rows, start:stop] = part[:, index, : stop - start]
-            position += rows * len(mine)
-    return codes
+        column = 0
+        for columns in _column_counts(engine, n):
+            words = rows * -(-columns // engine.outputs)
+            part = values[position : position + words].reshape(rows, -1)
+            arranged[top : top + rows, column : column + columns] = part[:, :columns]
+            position += words
+            column += columns
+    return arranged
+
+
+def _column_counts(engine: Engine, n: int) -> list[int]:
+    """How many columns of C each panel of W has."""
+    return [min(engine.columns, n - column) for column in range(0, n, engine.columns)]
 
 
 def _fill(codes: Array, rows: int, columns: int) -> Array:
     """Zeros after the last row and column, up to multiples."""
     return np.pad(codes, ((0, -codes.shape[0] % rows), (0, -codes.shape[1] % columns)))
-
-
-def _panels(engine: Engine, rows: Array) -> Iterator[Array]:
-    for top in range(0, len(rows), engine.tile_m):
-        yield rows[top : top + engine.tile_m]
 
 
 def _bits(values: Array, width: int) -> Words:

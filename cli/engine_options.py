@@ -1,0 +1,192 @@
+"""The options of units that requantize, and of the matmul engine: one list of them for every command."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+if TYPE_CHECKING:
+    from ..formats import Blocks, Engine, Format, Requantization
+
+__all__ = ["EngineOptions", "takes_engine"]
+
+ENGINE = "Matmul engine"
+OUTPUT = "Output of matmul, requantize and dequantize"
+
+
+def _option(name: str, help: str, panel: str, default: str, metavar: str | None = None) -> Any:
+    return typer.Option(name, metavar=metavar, help=help, rich_help_panel=panel, show_default=default)
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """What the user gave; None where nothing, so that an option without a use can be told from a default."""
+
+    output: Annotated[
+        str | None, _option("--output", "Format of the outputs, as float8_e4m3fn.", OUTPUT, "int8", "FORMAT")
+    ] = None
+    scale: Annotated[
+        str | None,
+        _option(
+            "--scale",
+            "Format of the scale: float8_e8m0fnu (powers of two), a minifloat, dyadic{M}s{S} (integer multiplier of M "
+            "bits and right shift of S bits), bfloat16, float32; or none.",
+            OUTPUT,
+            "dyadic16s5 for integer outputs, else float8_e8m0fnu",
+            "FORMAT",
+        ),
+    ] = None
+    scale_per: Annotated[
+        str | None, _option("--scale-per", "tensor, or channel: a scale for every column.", OUTPUT, "tensor")
+    ] = None
+    tensor_scale: Annotated[
+        str | None,
+        _option(
+            "--tensor-scale", "Format of a second scale for the whole tensor, as NVFP4 has.", OUTPUT, "none", "FORMAT"
+        ),
+    ] = None
+    bias_bits: Annotated[
+        int | None, _option("--bias-bits", "Bits of a bias for every column, in the accumulator's unit.", OUTPUT, "0")
+    ] = None
+    zero_point: Annotated[
+        bool | None, _option("--zero-point", "Add a zero point to integer outputs.", OUTPUT, "no")
+    ] = None
+    relu: Annotated[bool | None, _option("--relu", "Make negative outputs zero.", OUTPUT, "no")] = None
+    rounding: Annotated[
+        str | None,
+        _option("--rounding", "ties_to_even, toward_zero or stochastic.", OUTPUT, "ties_to_even"),
+    ] = None
+    overflow: Annotated[str | None, _option("--overflow", "saturate, infinity, nan or wrap.", OUTPUT, "saturate")] = (
+        None
+    )
+    seed: Annotated[int | None, _option("--seed", "Of stochastic rounding.", OUTPUT, "1")] = None
+    rows: Annotated[int | None, _option("--rows", "Rows of processing elements.", ENGINE, "4")] = None
+    columns: Annotated[int | None, _option("--columns", "Columns of processing elements.", ENGINE, "4")] = None
+    dataflow: Annotated[
+        str | None, _option("--dataflow", "output_stationary or weight_stationary.", ENGINE, "output_stationary")
+    ] = None
+    tile_m: Annotated[
+        int | None, _option("--tile-m", "Rows of A in a panel; two panels are held in RAM.", ENGINE, "4 times the rows")
+    ] = None
+    max_k: Annotated[int | None, _option("--max-k", "Largest k.", ENGINE, "1024")] = None
+    outputs: Annotated[
+        int | None, _option("--outputs", "Outputs requantized a cycle; divides the columns.", ENGINE, "1")
+    ] = None
+    block_size: Annotated[
+        int | None, _option("--block-size", "Values of k that share a scale: 16, 32, 64 or 128.", ENGINE, "no blocks")
+    ] = None
+    block_scale: Annotated[
+        str | None,
+        _option("--block-scale", "Format of the block scales of A and W.", ENGINE, "float8_e8m0fnu", "FORMAT"),
+    ] = None
+    accumulate: Annotated[
+        str | None,
+        _option(
+            "--accumulate", "How blocks are added: exact, float32, or auto (exact up to 128 bits).", ENGINE, "auto"
+        ),
+    ] = None
+    bus_bits: Annotated[
+        int | None,
+        _option("--bus-bits", "Width of every AXI4-Stream, a multiple of 8.", ENGINE, "each as wide as its word"),
+    ] = None
+    control: Annotated[
+        str | None, _option("--control", "Bus of the registers: axi_lite or wishbone.", ENGINE, "axi_lite")
+    ] = None
+
+    def check_unused(self, unit: str, used: tuple[str, ...] = ()) -> None:
+        """Raise ValueError where an option was given that the unit has no use for."""
+        for field in fields(self):
+            if getattr(self, field.name) is not None and field.name not in used:
+                raise ValueError(
+                    f"--{field.name.replace('_', '-')} must be left out for {unit}, which has no use for it"
+                )
+
+    def requantization(self, default_scale: bool = True) -> "Requantization":
+        from ..formats import Integer, Overflow, Requantization, Rounding, parse
+
+        output = parse(self.output or "int8")
+        scale = self.scale or ("dyadic16s5" if isinstance(output, Integer) else "float8_e8m0fnu")
+        return Requantization(
+            output,
+            scale=None if scale == "none" else parse(scale),
+            tensor_scale=_format(self.tensor_scale),
+            bias_bits=self.bias_bits or 0,
+            zero_point=bool(self.zero_point),
+            relu=bool(self.relu),
+            rounding=_policy("rounding", self.rounding or "ties_to_even", Rounding),
+            overflow=_policy("overflow", self.overflow or "saturate", Overflow),
+            seed=1 if self.seed is None else self.seed,
+        )
+
+    def blocks(self) -> "Blocks | None":
+        from ..formats import Blocks, parse
+
+        if self.block_size is None:
+            for name, value in (("block-scale", self.block_scale), ("accumulate", self.accumulate)):
+                if value is not None:
+                    raise ValueError(f"--block-size must be given with --{name}")
+            return None
+        scale = parse(self.block_scale or "float8_e8m0fnu")
+        return Blocks(self.block_size, scale, scale, self.accumulate or "auto")
+
+    def engine(self, weight: "Format", activation: "Format", lanes: int) -> "Engine":
+        """The engine for a pair of formats. Raises ValueError."""
+        from ..formats import Engine
+
+        rows = 4 if self.rows is None else self.rows
+        return Engine(
+            weight,
+            activation,
+            self.requantization(),
+            rows=rows,
+            columns=4 if self.columns is None else self.columns,
+            lanes=lanes,
+            dataflow=self.dataflow or "output_stationary",
+            tile_m=4 * rows if self.tile_m is None else self.tile_m,
+            max_k=1024 if self.max_k is None else self.max_k,
+            outputs=1 if self.outputs is None else self.outputs,
+            scale_per=self.scale_per or "tensor",
+            blocks=self.blocks(),
+            bus_bits=self.bus_bits,
+            control=self.control or "axi_lite",
+        )
+
+
+def _format(name: str | None) -> "Format | None":
+    from ..formats import parse
+
+    return None if name in (None, "none") else parse(name)
+
+
+def _policy(what: str, name: str, kind: Any) -> Any:
+    values = [policy.value for policy in kind]
+    if name not in values:
+        raise ValueError(f"{what} must be one of {', '.join(values)}, not {name!r}")
+    return kind(name)
+
+
+def takes_engine(command: Callable[..., None]) -> Callable[..., None]:
+    """A command with an argument ``engine`` gets every field of ``EngineOptions`` as an option in its place."""
+    hints = get_type_hints(EngineOptions, include_extras=True)
+    options = [
+        inspect.Parameter(
+            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
+        )
+        for field in fields(EngineOptions)
+    ]
+    own = inspect.signature(command)
+    names = [option.name for option in options]
+
+    @functools.wraps(command)
+    def with_options(*args: Any, **given: Any) -> None:
+        engine = EngineOptions(**{name: given.pop(name) for name in names})
+        command(*args, **given, engine=engine)
+
+    kept = [parameter for parameter in own.parameters.values() if parameter.name != "engine"]
+    with_options.__signature__ = own.replace(parameters=[*kept, *options])  # type: ignore[attr-defined]
+    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in [*kept, *options]}
+    del with_options.__wrapped__  # type: ignore[attr-defined]  # whose signature would be taken for this one's
+    return with_options

@@ -1,0 +1,106 @@
+"""What the JSON beside a unit's Verilog says of formats, engines, streams and registers."""
+
+from dataclasses import asdict
+from typing import Any
+
+from ..formats import Engine, FixedPoint, Format, Integer, Minifloat, Requantization
+from .matmul_engine import engine_registers
+from .registers import register_map
+
+__all__ = ["describe_engine", "describe_format", "meaning_at_edge"]
+
+_STREAMS = {
+    "a": "codes of A: rows by lanes where output-stationary, a slice of k where weight-stationary",
+    "w": "codes of W: columns by lanes",
+    "p": "what comes with a column of C",
+    "a_scales": "block scales of A, one for every row",
+    "w_scales": "block scales of W, one for every column",
+    "c": "codes of C",
+}
+
+_SIGNALS = {
+    "tdata": "data",
+    "tvalid": "a beat is there",
+    "tready": "the beat is taken",
+    "tlast": "the last beat of a product",
+}
+
+
+def describe_format(format: Format) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "name": format.name,
+        "width": format.width,
+        "signed": format.signed,
+        "lsb_exponent": format.lsb_exponent,
+    }
+    if isinstance(format, Minifloat):
+        return described | {
+            "encoding": "minifloat",
+            "exponent_bits": format.exponent_bits,
+            "fraction_bits": format.fraction_bits,
+            "bias": format.bias,
+            "subnormals": format.subnormals,
+            "specials": format.specials.value,
+        }
+    if isinstance(format, Integer):
+        return described | {"encoding": "unsigned" if format.unsigned else "twos_complement"}
+    return described | {"encoding": "sign_magnitude"}
+
+
+def describe_engine(engine: Engine) -> dict[str, Any]:
+    """Shape, sum, requantization, streams and registers."""
+    form = engine.sum
+    names = ("rows", "columns", "lanes", "dataflow", "tile_m", "max_k", "outputs", "scale_per", "bus_bits", "control")
+    blocks = engine.blocks
+    return {
+        "engine": {name: getattr(engine, name) for name in names},
+        "accumulator": asdict(engine.accumulator),
+        "blocks": None
+        if blocks is None
+        else {
+            "size": blocks.size,
+            "weight_scale": blocks.weight_scale.name,
+            "activation_scale": blocks.activation_scale.name,
+            "accumulate": blocks.accumulate,
+            "sum": asdict(form) if isinstance(form, FixedPoint) else form.name,
+        },
+        "requantization": _describe_requantization(engine.requantization),
+        "streams": [
+            {
+                "name": f"{'m' if name == 'c' else 's'}_axis_{name}",
+                "meaning": _STREAMS[name],
+                "word_bits": bits,
+                "beat_bits": engine.bus(name),
+                "beats_a_word": engine.beats(name),
+                **({"fields": engine.channel_fields} if name == "p" else {}),
+            }
+            for name, bits in engine.stream_bits.items()
+        ],
+        "registers": register_map(engine_registers(engine)),
+    }
+
+
+def _describe_requantization(how: Requantization) -> dict[str, Any]:
+    return {
+        "output": describe_format(how.output),
+        **{name: format and format.name for name, format in (("scale", how.scale), ("tensor_scale", how.tensor_scale))},
+        "bias_bits": how.bias_bits,
+        "zero_point": how.zero_point,
+        "relu": how.relu,
+        "rounding": how.rounding.value,
+        "overflow": how.overflow.value,
+        "seed": how.seed,
+    }
+
+
+def meaning_at_edge(name: str) -> str:
+    """What a port of a bus or a stream is."""
+    bus, _, signal = name.rpartition("_")
+    if signal in _SIGNALS:
+        what = _STREAMS[bus.split("_axis_")[1]]
+        if signal == "tlast" and bus.startswith("s_"):
+            return f"{what}: not looked at"
+        return f"{what}: {_SIGNALS[signal]}"
+    if name == "irq":
+        return "a product is complete, or a start was refused; until the bit in status is cleared"
+    return f"registers: {signal.upper()} of {'AXI4-Lite' if name.startswith('s_axi_') else 'Wishbone'}"

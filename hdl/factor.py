@@ -1,0 +1,75 @@
+"""Scales as factors: taken apart into significand, sign and exponent, so that a value can be multiplied by several."""
+
+from dataclasses import dataclass
+from functools import reduce
+from operator import or_, xor
+
+from amaranth.hdl import Const, Module, Mux, Value
+
+from ..formats import Dyadic, Format, Integer, Minifloat
+from .decode import decode, max_shift
+
+__all__ = ["ExponentRange", "Factor", "either", "factor_bits", "parity", "take_factor"]
+
+
+@dataclass(frozen=True)
+class ExponentRange:
+    """The runtime part of a format's exponent as its bits are read: limits, and what they are above ``lsb_exponent``."""
+
+    least: int
+    greatest: int
+
+    @classmethod
+    def of(cls, format: Format) -> "ExponentRange":
+        if isinstance(format, Dyadic):
+            return cls(0, format.max_shift)
+        reach = max_shift(format)
+        least = int(isinstance(format, Minifloat) and format.subnormals and reach > 0)
+        return cls(least, least + reach)
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A scale taken apart; a significand of None is one."""
+
+    significand: Value | None
+    sign: Value | None
+    exponent: Value | None
+    nan: Value
+    infinity: Value
+
+
+def factor_bits(format: Format) -> int:
+    """Bits of the scale's significand; 0 where all its values are powers of two."""
+    if isinstance(format, Minifloat):
+        return format.precision if format.fraction_bits or format.subnormals else 0
+    return format.bits if isinstance(format, Integer) else format.precision
+
+
+def parity(*flags: Value) -> Value:
+    """The exclusive or of flags, those left out that are never up."""
+    return reduce(xor, [flag for flag in flags if not isinstance(flag, Const)] or [Const(0, 1)])
+
+
+def either(*flags: Value) -> Value:
+    """The or of flags, those left out that are never up."""
+    return reduce(or_, [flag for flag in flags if not isinstance(flag, Const)] or [Const(0, 1)])
+
+
+def take_factor(m: Module, format: Format, code: Value, name: str) -> Factor:
+    """Split a scale's code; the signals made for it in ``m`` start with ``name``."""
+    no = Const(0, 1)
+    if isinstance(format, Dyadic):
+        return Factor(code[: format.multiplier_bits], None, ~code[format.multiplier_bits :], no, no)
+    operand = decode(m, format, code, name)
+    significand, sign = operand.significand, operand.sign
+    if significand.shape().signed:
+        sign = significand[-1]
+        significand = Mux(sign, -significand, significand)[: len(significand)]
+    return Factor(
+        significand if factor_bits(format) else None,
+        sign,
+        operand.exponent,
+        no if operand.nan is None else operand.nan,
+        no if operand.infinity is None else operand.infinity,
+    )

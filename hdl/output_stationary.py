@@ -1,0 +1,112 @@
+"""The output-stationary array: every element keeps the sum of one output while operands are broadcast to it."""
+
+from amaranth.hdl import Cat, Module, Shape, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..formats import Engine, FixedPoint
+from .accumulate import sum_control
+from .edge import Edge
+from .element import ProcessingElement
+from .pipeline import Pipeline
+from .term import Build
+
+__all__ = ["OutputStationary", "sum_layout"]
+
+
+def sum_layout(form: FixedPoint) -> data.StructLayout:
+    """A sum and its flags."""
+    fields: dict[str, Shape | int] = {"accumulator": Shape(form.width, form.signed)}
+    return data.StructLayout(fields | dict.fromkeys(form.specials, 1))
+
+
+def latency(engine: Engine, build: Build, pipeline: int) -> int:
+    """Cycles from the last word of a group to its sums."""
+    return pipeline + 1
+
+
+class OutputStationary(wiring.Component):
+    """``rows x columns`` exact sums of products, ``lanes`` products each a cycle, all in step.
+
+    Operands are decoded at the edge, once for a row of elements and once for a column. The sums of a group of words,
+    ``first`` to ``last``, stand in ``sums`` from ``latency`` cycles after the last word on, and hold until the next
+    group's; ``done`` is up in the first of those cycles. No stall: a cycle without ``valid`` is skipped.
+
+    Parameters
+    ----------
+    engine: formats, rows, columns, lanes
+    build: how products are built
+    pipeline: register stages before the accumulators, 1 to 3; the first is at the edge
+
+    Members
+    -------
+    valid, first, last: In(1), of the word
+    activation: In(rows * lanes codes), row by row
+    weight: In(columns * lanes codes), column by column
+    keep: In(lanes), which lanes count
+    done: Out(1)
+    sums: Out(sum_layout).array(rows, columns)
+    """
+
+    def __init__(self, engine: Engine, build: Build, pipeline: int):
+        self.engine = engine
+        self.build = build
+        self.pipeline = pipeline
+        self.latency = latency(engine, build, pipeline)
+        self.layout = sum_layout(engine.accumulator)
+        super().__init__(
+            {
+                **{name: In(1) for name in ("valid", "first", "last")},
+                "activation": In(engine.rows * engine.lanes * engine.activation.width),
+                "weight": In(engine.columns * engine.lanes * engine.weight.width),
+                "keep": In(engine.lanes),
+                "done": Out(1),
+                "sums": Out(self.layout).array(engine.rows, engine.columns),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        engine = self.engine
+        control = sum_control(m, Pipeline(m, self.build.cuts(self.pipeline)), self.valid, self.first, self.last)
+        m.d.sync += self.done.eq(control.done)
+        rows = self._enter(m, "activation", engine.rows)
+        columns = self._enter(m, "weight", engine.columns)
+        for r in range(engine.rows):
+            for c in range(engine.columns):
+                element = ProcessingElement(
+                    *(engine.weight, engine.activation, self.build, engine.accumulator),
+                    lanes=engine.lanes,
+                    pipeline=self.pipeline,
+                )
+                m.submodules[f"element{r}_{c}"] = element
+                sums = self.sums[r][c]
+                m.d.comb += [
+                    element.activation.eq(rows[r]),
+                    element.weight.eq(columns[c]),
+                    element.add.eq(control.add),
+                    element.start.eq(control.start),
+                    element.done.eq(control.done),
+                    sums.accumulator.eq(element.sum),
+                ]
+                for name in engine.accumulator.specials:
+                    m.d.comb += getattr(sums, name).eq(getattr(element, name))
+        return m
+
+    def _enter(self, m: Module, name: str, count: int) -> list[Signal]:
+        """The operands of every row or column, decoded and registered."""
+        engine = self.engine
+        format, word = getattr(engine, name), getattr(self, name)
+        edge = Edge(format, self.build)
+        entered = []
+        for index in range(count):
+            held = Signal(engine.lanes * edge.shape.width, name=f"{name}{index}", reset_less=True)
+            codes = word.word_select(index, engine.lanes * format.width)
+            operands = []
+            for lane in range(engine.lanes):
+                code = codes.word_select(lane, format.width)
+                keep = self.keep[lane] if engine.lanes > 1 and lane else None
+                operands.append(edge.enter(m, code, f"{name}{index}_{lane}", keep))
+            m.d.sync += held.eq(Cat(*operands))
+            entered.append(held)
+        return entered

@@ -1,0 +1,284 @@
+"""The matmul engine's core in Amaranth's simulator against the golden model: random engines, shapes, and stalls."""
+
+import random
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+from fewbit.formats import DATAFLOWS, Blocks, Engine, Integer, Requantization, Rounding, parse
+from fewbit.hdl import Matmul
+from fewbit.hdl.choose import choose_build
+from fewbit.hdl.matmul import matmul_latency
+from fewbit.sim import engine_matmul, pack, unpack
+
+
+def random_codes(rng, format, shape):
+    return rng.integers(0, 1 << format.width, shape) if format.width > 16 else rng.choice(np.array(format.codes), shape)
+
+
+def random_inputs(engine, rng, m, k, n):
+    """All that a product takes, by the names of ``engine_matmul``."""
+    how = engine.requantization
+    inputs = {
+        "activation": random_codes(rng, engine.activation, (m, k)),
+        "weight": random_codes(rng, engine.weight, (k, n)),
+    }
+    for name, format in (("scale", how.scale), ("tensor_scale", how.tensor_scale)):
+        if format is not None:
+            shape = (n,) if name in engine.channel_fields else ()
+            inputs[name] = random_codes(rng, format, shape)
+    if how.bias_bits:
+        half = 1 << how.bias_bits - 1
+        inputs["bias"] = rng.integers(-half, half, n)
+    if how.zero_point:
+        inputs["zero_point"] = int(rng.integers(how.output.min_integer, how.output.max_integer + 1))
+    if engine.blocks is not None:
+        blocks = -(-k // engine.blocks.size)
+        inputs["activation_scale"] = random_codes(rng, engine.blocks.activation_scale, (m, blocks))
+        inputs["weight_scale"] = random_codes(rng, engine.blocks.weight_scale, (blocks, n))
+    return inputs
+
+
+def streams_of(engine, inputs):
+    streamed = {"activation", "weight", "activation_scale", "weight_scale", *engine.channel_fields}
+    return pack(engine, **{name: value for name, value in inputs.items() if name in streamed})
+
+
+class Bench:
+    """An engine in the simulator; ``product`` runs one and gives C and its cycles."""
+
+    def __init__(self, engine, pipeline=2):
+        self.engine = engine
+        build = choose_build(engine.weight, engine.activation, "auto", pipeline=pipeline, family=None, dsp=False)
+        self.dut = Matmul(engine, build, pipeline)
+        self.latency = matmul_latency(engine, build, pipeline)
+
+    def run(self, testbench):
+        simulator = Simulator(self.dut)
+        simulator.add_clock(1e-8)
+        simulator.add_testbench(testbench)
+        simulator.run()
+
+    async def product(self, ctx, inputs, stalls=0.0, seed=0, stop_after=None):
+        engine, dut = self.engine, self.dut
+        m, k = inputs["activation"].shape
+        n = inputs["weight"].shape[1]
+        waiting = {
+            name: [int.from_bytes(bytes(word), "little") for word in words]
+            for name, words in streams_of(engine, inputs).items()
+        }
+        chance = random.Random(seed)
+        for name, value in (("m", m), ("k", k), ("n", n)):
+            ctx.set(getattr(dut, name), value)
+        for name, width in engine.tensor_fields.items():
+            ctx.set(getattr(dut, name), int(inputs[name]) & (1 << width) - 1)
+        ctx.set(dut.start, 1)
+        await ctx.tick()
+        ctx.set(dut.start, 0)
+        words, cycles, offered = [], 0, set()
+        while ctx.get(dut.busy):
+            for name, rest in waiting.items():
+                stream = getattr(dut, name)
+                if rest and (name in offered or chance.random() >= stalls):
+                    offered.add(name)
+                    ctx.set(stream.payload, rest[0])
+                ctx.set(stream.valid, name in offered)
+            ctx.set(dut.c.ready, chance.random() >= stalls)
+            taken = [name for name in offered if ctx.get(getattr(dut, name).ready)]
+            if ctx.get(dut.c.valid) and ctx.get(dut.c.ready):
+                words.append(ctx.get(dut.c.payload.data))
+                assert ctx.get(dut.c.payload.last) == (
+                    len(words)
+                    == m * sum(-(-min(engine.columns, n - c) // engine.outputs) for c in range(0, n, engine.columns))
+                )
+            await ctx.tick()
+            cycles += 1
+            for name in taken:
+                waiting[name].pop(0)
+                offered.discard(name)
+            if stop_after is not None and cycles == stop_after:
+                return None, cycles
+            assert cycles < 5000 + 60 * m * n * k, "the product must end"
+        assert not any(waiting.values()), "every word must be taken"
+        size = -(-engine.stream_bits["c"] // 8)
+        array = np.array([list(word.to_bytes(size, "little")) for word in words], dtype=np.uint8)
+        return unpack(engine, array, m, n), cycles
+
+
+def random_engine(chance, blocks=False):
+    while True:
+        dataflow = "output_stationary" if blocks else chance.choice(DATAFLOWS)
+        rows, columns, lanes = chance.choice([1, 2, 3, 4]), chance.choice([1, 2, 3, 4, 6]), chance.choice([1, 2, 4])
+        scale = chance.choice([None, "dyadic16s5", "float8_e4m3fn", "float32", "float8_e8m0fnu", "ue5m3"])
+        output = parse(chance.choice(["int8", "e4m3", "float8_e4m3fn", "bfloat16", "float32", "e2m1", "uint8"]))
+        how = Requantization(
+            output,
+            scale=scale and parse(scale),
+            tensor_scale=chance.choice([None, None, parse("float32")]),
+            bias_bits=0 if blocks else chance.choice([0, 12]),
+            relu=chance.random() < 0.3,
+            zero_point=isinstance(output, Integer) and chance.random() < 0.5,
+            rounding=chance.choice([*Rounding]),
+            seed=chance.randrange(1, 1 << 32),
+        )
+        block_scale = parse(chance.choice(["float8_e8m0fnu", "float8_e4m3fn", "ue5m3"]))
+        try:
+            return Engine(
+                parse(
+                    chance.choice(
+                        ["int8", "e2m1", "e4m3", "int4", "float8_e4m3fn", "float8_e5m2", "uint4", "sm5", "e3m0"]
+                    )
+                ),
+                parse(chance.choice(["int8", "e2m1", "e4m3", "float8_e5m2", "uint8", "int4", "float4_e2m1fn"])),
+                how,
+                rows=rows,
+                columns=columns,
+                lanes=lanes,
+                dataflow=dataflow,
+                tile_m=chance.choice([1, 2, 3]) * (rows if dataflow == "output_stationary" else 1),
+                max_k=chance.choice([16, 40, 100] if blocks else [1, 5, 16, 40]),
+                outputs=chance.choice([d for d in range(1, columns + 1) if columns % d == 0]),
+                scale_per=chance.choice(["tensor", "channel"]),
+                blocks=Blocks(chance.choice([16, 32]), block_scale, block_scale) if blocks else None,
+            )
+        except ValueError:
+            continue
+
+
+def check(seed, blocks=False):
+    """One random engine, two products one after another."""
+    chance = random.Random(seed)
+    engine = random_engine(chance, blocks)
+    bench = Bench(engine, pipeline=chance.choice([1, 2, 3]))
+    stochastic = engine.requantization.rounding is Rounding.STOCHASTIC
+
+    async def testbench(ctx):
+        for _ in range(1 if stochastic else 2):
+            m, n = chance.randint(1, 2 * engine.tile_m + 2), chance.randint(1, 2 * engine.columns + 1)
+            inputs = random_inputs(engine, np.random.default_rng(seed), m, chance.randint(1, engine.max_k), n)
+            found, _ = await bench.product(ctx, inputs, chance.choice([0, 0.3, 0.7]), seed)
+            assert np.array_equal(found, engine_matmul(engine, **inputs)), (engine, inputs["activation"].shape, n)
+
+    bench.run(testbench)
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_random_engine_is_the_golden_model(seed):
+    check(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 200, 10))
+def test_more_random_engines_are_the_golden_model(seed):
+    for each in range(seed, seed + 10):
+        check(each)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_engine_with_blocks_is_the_golden_model(seed):
+    check(seed, blocks=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(200, 240, 10))
+def test_more_random_engines_with_blocks_are_the_golden_model(seed):
+    for each in range(seed, seed + 10):
+        check(each, blocks=True)
+
+
+INT8 = parse("int8")
+SMALL = {"rows": 2, "columns": 4, "lanes": 2, "max_k": 32, "outputs": 2}
+
+
+@pytest.mark.parametrize("dataflow", DATAFLOWS)
+def test_refused_sizes_touch_no_data(dataflow):
+    engine = Engine(INT8, INT8, Requantization(INT8, scale=parse("dyadic16s5")), dataflow=dataflow, tile_m=4, **SMALL)
+    bench = Bench(engine)
+    dut = bench.dut
+    refusals = {
+        "refused_zero": [(0, 4, 4), (4, 0, 4), (4, 4, 0), (0, 0, 0)],
+        "refused_large": [(4, 33, 4), (1 << 16, 4, 4), (4, 4, 1 << 31)],
+    }
+
+    async def testbench(ctx):
+        for name in dut.inputs:
+            ctx.set(getattr(dut, name).valid, 1)
+        for name, sizes in refusals.items():
+            for m, k, n in sizes:
+                ctx.set(dut.m, m)
+                ctx.set(dut.k, k)
+                ctx.set(dut.n, n)
+                ctx.set(dut.start, 1)
+                assert ctx.get(getattr(dut, name)) == 1
+                await ctx.tick()
+                ctx.set(dut.start, 0)
+                for _ in range(5):
+                    assert not ctx.get(dut.busy)
+                    assert not any(ctx.get(getattr(dut, each).ready) for each in dut.inputs)
+                    assert not any(
+                        ctx.get(getattr(dut, each)) for each in ("refused_zero", "refused_large", "refused_busy")
+                    )
+                    await ctx.tick()
+        inputs = random_inputs(engine, np.random.default_rng(1), 5, 7, 6)
+        found, _ = await bench.product(ctx, inputs)
+        assert np.array_equal(found, engine_matmul(engine, **inputs))
+
+    bench.run(testbench)
+
+
+def test_start_at_work_is_refused_and_changes_nothing():
+    engine = Engine(INT8, INT8, Requantization(INT8, scale=parse("dyadic16s5")), tile_m=4, **SMALL)
+    bench = Bench(engine)
+    dut = bench.dut
+    refused = []
+
+    async def testbench(ctx):
+        inputs = random_inputs(engine, np.random.default_rng(1), 5, 7, 6)
+        found, _ = await bench.product(ctx, inputs)
+        assert np.array_equal(found, engine_matmul(engine, **inputs))
+        assert len(refused) > 20
+
+    async def insist(ctx):
+        """Another start in every cycle but the first, with other sizes."""
+        await ctx.tick()
+        while ctx.get(dut.busy):
+            ctx.set(dut.m, 1)
+            ctx.set(dut.start, 1)
+            refused.append(ctx.get(dut.refused_busy))
+            ctx.set(dut.start, ctx.get(dut.busy))
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+        assert all(refused)
+
+    simulator = Simulator(dut)
+    simulator.add_clock(1e-8)
+    simulator.add_testbench(testbench)
+    simulator.add_testbench(insist, background=True)
+    simulator.run()
+
+
+@pytest.mark.parametrize("dataflow", DATAFLOWS)
+def test_reset_in_the_middle_is_clean(dataflow):
+    from amaranth.hdl import ResetInserter, Signal
+
+    engine = Engine(INT8, INT8, Requantization(INT8, scale=parse("dyadic16s5")), dataflow=dataflow, tile_m=4, **SMALL)
+    bench = Bench(engine)
+    reset = Signal()
+    simulator = Simulator(ResetInserter(reset)(bench.dut))
+    simulator.add_clock(1e-8)
+
+    async def testbench(ctx):
+        for seed in range(4):
+            inputs = random_inputs(engine, np.random.default_rng(seed), 9, 16, 9)
+            await bench.product(ctx, inputs, stop_after=3 + 17 * seed)
+            for name in bench.dut.inputs:
+                ctx.set(getattr(bench.dut, name).valid, 0)
+            ctx.set(reset, 1)
+            await ctx.tick()
+            ctx.set(reset, 0)
+            assert not ctx.get(bench.dut.busy) and not ctx.get(bench.dut.c.valid)
+            found, _ = await bench.product(ctx, inputs)
+            assert np.array_equal(found, engine_matmul(engine, **inputs))
+
+    simulator.add_testbench(testbench)
+    simulator.run()
