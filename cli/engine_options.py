@@ -88,6 +88,9 @@ class EngineOptions:
             "--accumulate", "How blocks are added: exact, float32, or auto (exact up to 128 bits).", ENGINE, "auto"
         ),
     ] = None
+    weight_zero_point: Annotated[
+        bool | None, _option("--weight-zero-point", "Subtract a zero point from integer weights.", ENGINE, "no")
+    ] = None
     bus_bits: Annotated[
         int | None,
         _option("--bus-bits", "Width of every AXI4-Stream, a multiple of 8.", ENGINE, "each as wide as its word"),
@@ -150,6 +153,7 @@ class EngineOptions:
             outputs=1 if self.outputs is None else self.outputs,
             scale_per=self.scale_per or "tensor",
             blocks=self.blocks(),
+            weight_zero_point=bool(self.weight_zero_point),
             bus_bits=self.bus_bits,
             control=self.control or "axi_lite",
         )

@@ -1,11 +1,12 @@
 """The shape of a matmul engine: what its hardware, its cycle model and the packing of its streams all depend on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .base import Format, check_format
 from .blocks import Blocks
 from .dyadic import Dyadic
 from .fixed_point import FixedPoint
+from .integer import Integer
 from .requantization import Requantization
 
 __all__ = ["CONTROLS", "DATAFLOWS", "MAX_SIZE", "Engine"]
@@ -46,6 +47,8 @@ class Engine:
     outputs: outputs requantized a cycle; divides ``columns``
     scale_per: ``tensor``, one scale for all outputs, or ``channel``, one for every column of C
     blocks: scales along k, of A and of W; output-stationary only
+    weight_zero_point: whether an integer is subtracted from every weight, W and A being integers: by the sum of every
+        row of A, times that integer. That of A needs no hardware: see ``sim.zero_point_bias``
     bus_bits: width of every AXI4-Stream, a multiple of 8; a word takes as many beats as it needs. None makes each as
         wide as its word, rounded up to bytes
     control: bus of the registers, one of ``CONTROLS``
@@ -63,6 +66,7 @@ class Engine:
     outputs: int = 1
     scale_per: str = "tensor"
     blocks: Blocks | None = None
+    weight_zero_point: bool = False
     bus_bits: int | None = None
     control: str = "axi_lite"
 
@@ -101,6 +105,7 @@ class Engine:
         if self.control not in CONTROLS:
             raise ValueError(f"control must be {' or '.join(CONTROLS)}, not {self.control!r}")
         self._check_blocks()
+        self._check_zero_point()
 
     def _check_blocks(self) -> None:
         if self.blocks is None:
@@ -111,6 +116,18 @@ class Engine:
             raise ValueError(f"lanes must divide the blocks' {self.blocks.size} elements, not be {self.lanes}")
         if self.requantization.bias_bits and isinstance(self.sum, Format):
             raise ValueError("bias_bits must be 0 where blocks are added in float32: there is no accumulator's unit")
+
+    def _check_zero_point(self) -> None:
+        if not self.weight_zero_point:
+            return
+        for name in ("weight", "activation"):
+            if not isinstance(getattr(self, name), Integer):
+                raise ValueError(
+                    f"{name} must be int{{N}} or uint{{N}} with a weight_zero_point, not {getattr(self, name)}"
+                )
+        if self.blocks is not None:
+            raise ValueError("weight_zero_point must be False with block scales")
+        _ = self.offset_requantization
 
     @property
     def output_stationary(self) -> bool:
@@ -149,6 +166,19 @@ class Engine:
         return self.blocks.sum_format(self.weight, self.activation, self.max_k)
 
     @property
+    def row_sum(self) -> FixedPoint:
+        """Of the sum of a row of A."""
+        return FixedPoint.of(Integer(1, unsigned=True), self.activation, self.max_k)
+
+    @property
+    def offset_requantization(self) -> Requantization:
+        """The requantization with a bias that also holds what the weights' zero point makes of a row of A."""
+        if not self.weight_zero_point:
+            return self.requantization
+        bits = 1 + max(self.weight.width + self.row_sum.width, self.requantization.bias_bits)
+        return replace(self.requantization, bias_bits=bits)
+
+    @property
     def channel_fields(self) -> dict[str, int]:
         """What comes with every column of C: names and bits, lowest first."""
         fields = {}
@@ -169,13 +199,16 @@ class Engine:
             fields["tensor_scale"] = how.tensor_scale.width
         if how.zero_point:
             fields["zero_point"] = how.output.width
+        if self.weight_zero_point:
+            fields["weight_zero_point"] = self.weight.width
         return fields
 
     @property
     def stream_bits(self) -> dict[str, int]:
         """Bits of a word of every stream that the engine has, ``a`` to ``c``; of ``c`` without its last bit.
 
-        ``a`` and ``w`` carry codes, ``p`` what comes with a column, ``a_scales`` and ``w_scales`` block scales, ``c`` outputs.
+        ``a`` and ``w`` carry codes, ``p`` what comes with a column, ``a_scales`` and ``w_scales`` block scales, ``c``
+        outputs.
         """
         words = {
             "a": self.rows * self.lanes * self.activation.width,

@@ -15,6 +15,8 @@ from ..formats import Accumulator, Blocks, FixedPoint, Format, Integer, Overflow
 from .accumulate import sticky_flags
 from .decode import decode
 from .factor import ExponentRange, either, factor_bits, parity, take_factor
+from .pipeline import Pipeline
+from .product import significand_product
 from .requant import named
 from .round import ROUNDING_STAGES, Placement, round_to_code
 from .stages import Stages
@@ -29,6 +31,10 @@ ROUND = Requantization(FLOAT32, overflow=Overflow.INFINITY)
 GUARD_BITS = 2
 """Bits kept below the larger of two operands, besides a sticky one: where more are cut off, one leading bit at most
 cancels."""
+
+
+LONGEST_ROWS = 4
+"""Bits of a factor up to which a row for each of them is smaller than Booth's recoding."""
 
 
 def sum_fields(form: FixedPoint | Format) -> dict[str, Shape | int]:
@@ -48,6 +54,7 @@ class _ScaledSum:
     blocks: formats of the scales
     terms: most products of a block
     twos: whether it is two's complement
+    dsp: whether multiplications are left to the synthesizer, for its DSP blocks
     """
 
     weight: Format
@@ -55,6 +62,7 @@ class _ScaledSum:
     blocks: Blocks
     terms: int
     twos: bool
+    dsp: bool
 
     @cached_property
     def source(self) -> FixedPoint:
@@ -104,7 +112,9 @@ class _ScaledSum:
     @cached_property
     def lsb_exponent(self) -> int:
         """Of the lowest bit's weight, where the runtime part of the exponent is 0."""
-        return self.source.lsb_exponent + sum(format.lsb_exponent for format in self.scales.values()) - self.least_exponent
+        return (
+            self.source.lsb_exponent + sum(format.lsb_exponent for format in self.scales.values()) - self.least_exponent
+        )
 
     def build(self, m: Module, stages: Stages, live: SimpleNamespace) -> SimpleNamespace:
         """Replace ``fields`` by what follows, in ``stages`` stages.
@@ -154,14 +164,23 @@ class _ScaledSum:
             return stages.register(live)
         live.factor = significands[0]
         for significand in significands[1:]:
-            live.factor = live.factor * significand
+            live.factor = self._multiply(m, live.factor, significand)
         live = stages.register(live)
 
-        factor = live.factor if not live.body.shape().signed else Cat(live.factor, Const(0, 1)).as_signed()
-        product = (live.body * factor)[: self.width]
+        product = self._multiply(m, live.body, live.factor)[: self.width]
         live.body = product.as_signed() if live.body.shape().signed else product
         live.factor = None
         return stages.register(live)
+
+    def _multiply(self, m: Module, one: Value, other: Value) -> Value:
+        """The product of two integers, of which the second is unsigned."""
+        if one.shape().signed:
+            other = Cat(other, Const(0, 1)).as_signed()
+        if self.dsp:
+            return one * other
+        method = "rows" if len(other) <= LONGEST_ROWS else "booth"
+        product, _ = significand_product(m, Pipeline(m, ()), method, one, other, tree=False, late_carry=False)
+        return product
 
 
 @dataclass(frozen=True)
@@ -224,9 +243,7 @@ class _ExactSum:
         live.body = live.exponent = live.flip = None
         return stages.register(live) if self._shift_bits else live
 
-    def add(
-        self, m: Module, stages: Stages, live: SimpleNamespace, before: Value, keep: "Keep"
-    ) -> SimpleNamespace:
+    def add(self, m: Module, stages: Stages, live: SimpleNamespace, before: Value, keep: "Keep") -> SimpleNamespace:
         form = self.form
         running = {name: Signal(name=f"running_{name}") for name in form.specials}
         so_far = before & ~live.first.replicate(self.width)
@@ -337,9 +354,7 @@ class _FloatSum:
             live = stages.register(live)
         return live
 
-    def add(
-        self, m: Module, stages: Stages, live: SimpleNamespace, before: Value, keep: "Keep"
-    ) -> SimpleNamespace:
+    def add(self, m: Module, stages: Stages, live: SimpleNamespace, before: Value, keep: "Keep") -> SimpleNamespace:
         live = stages.register(self._compare(m, live, before))
         live.allowed = self.placement.allowed(m, live.exponent)
         live.exponent = None
@@ -467,6 +482,7 @@ class BlockAccumulate(wiring.Component):
     terms: most products in all blocks of one sum together
     depth: sums under way, each with its index
     tag_bits: bits that go with a block from ``i`` to ``o``; 0 for none
+    dsp: whether multiplications by scales are plain ``*``, for the synthesizer to put into DSP blocks
 
     Members
     -------
@@ -479,7 +495,15 @@ class BlockAccumulate(wiring.Component):
     """
 
     def __init__(
-        self, weight: Format, activation: Format, blocks: Blocks, *, terms: int, depth: int, tag_bits: int = 0
+        self,
+        weight: Format,
+        activation: Format,
+        blocks: Blocks,
+        *,
+        terms: int,
+        depth: int,
+        tag_bits: int = 0,
+        dsp: bool = False,
     ):
         if not isinstance(blocks, Blocks):
             raise ValueError(f"blocks must be a Blocks, not {blocks!r}")
@@ -492,9 +516,10 @@ class BlockAccumulate(wiring.Component):
         self.terms = terms
         self.depth = depth
         self.tag_bits = tag_bits
+        self.dsp = dsp
         self.form = form = blocks.sum_format(weight, activation, terms)
         is_exact = isinstance(form, FixedPoint)
-        self._product = _ScaledSum(weight, activation, blocks, min(blocks.size, terms), twos=is_exact)
+        self._product = _ScaledSum(weight, activation, blocks, min(blocks.size, terms), is_exact, dsp)
         self._sum = _ExactSum(self._product, form) if isinstance(form, FixedPoint) else _FloatSum(self._product)
         self.latency = self._sum.latency
         # A memory is addressed a stage before its word is used.
@@ -523,7 +548,10 @@ class BlockAccumulate(wiring.Component):
         before, keep = self._store(m, stages)
         live = self._sum.add(m, stages, live, before, keep)
         assert stages.latency == self.latency
-        m.d.comb += [self.o.valid.eq(stages.valid & live.last), self.busy.eq(Cat(*stages.going_on[: self.distance - 1]).any())]
+        m.d.comb += [
+            self.o.valid.eq(stages.valid & live.last),
+            self.busy.eq(Cat(*stages.going_on[: self.distance - 1]).any()),
+        ]
         m.d.comb += [getattr(self.o.payload, name).eq(getattr(live, name)) for name, _ in self.o.payload.shape()]
         return m
 

@@ -1,13 +1,22 @@
 """What the JSON beside a unit's Verilog says of formats, engines, streams and registers."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
-from ..formats import Engine, FixedPoint, Format, Integer, Minifloat, Requantization
+from ..formats import Blocks, Engine, FixedPoint, Format, Integer, Minifloat, Requantization
+from .axi_units import EdgeStream
 from .matmul_engine import engine_registers
 from .registers import register_map
 
-__all__ = ["describe_engine", "describe_format", "meaning_at_edge"]
+__all__ = [
+    "describe_blocks",
+    "describe_engine",
+    "describe_format",
+    "describe_requantization",
+    "describe_streams",
+    "meaning_at_edge",
+    "meaning_in_stream",
+]
 
 _STREAMS = {
     "a": "codes of A: rows by lanes where output-stationary, a slice of k where weight-stationary",
@@ -17,6 +26,8 @@ _STREAMS = {
     "w_scales": "block scales of W, one for every column",
     "c": "codes of C",
 }
+
+_DESCRIBED_APART = ("weight", "activation", "requantization", "blocks")
 
 _SIGNALS = {
     "tdata": "data",
@@ -50,21 +61,13 @@ def describe_format(format: Format) -> dict[str, Any]:
 def describe_engine(engine: Engine) -> dict[str, Any]:
     """Shape, sum, requantization, streams and registers."""
     form = engine.sum
-    names = ("rows", "columns", "lanes", "dataflow", "tile_m", "max_k", "outputs", "scale_per", "bus_bits", "control")
+    names = [name.name for name in fields(Engine) if name.name not in _DESCRIBED_APART]
     blocks = engine.blocks
     return {
         "engine": {name: getattr(engine, name) for name in names},
         "accumulator": asdict(engine.accumulator),
-        "blocks": None
-        if blocks is None
-        else {
-            "size": blocks.size,
-            "weight_scale": blocks.weight_scale.name,
-            "activation_scale": blocks.activation_scale.name,
-            "accumulate": blocks.accumulate,
-            "sum": asdict(form) if isinstance(form, FixedPoint) else form.name,
-        },
-        "requantization": _describe_requantization(engine.requantization),
+        "blocks": None if blocks is None else describe_blocks(blocks, form),
+        "requantization": describe_requantization(engine.requantization),
         "streams": [
             {
                 "name": f"{'m' if name == 'c' else 's'}_axis_{name}",
@@ -80,7 +83,18 @@ def describe_engine(engine: Engine) -> dict[str, Any]:
     }
 
 
-def _describe_requantization(how: Requantization) -> dict[str, Any]:
+def describe_blocks(blocks: Blocks, form: FixedPoint | Format) -> dict[str, Any]:
+    """Blocks, and the form that sums over them have."""
+    return {
+        "size": blocks.size,
+        "weight_scale": blocks.weight_scale.name,
+        "activation_scale": blocks.activation_scale.name,
+        "accumulate": blocks.accumulate,
+        "sum": asdict(form) if isinstance(form, FixedPoint) else form.name,
+    }
+
+
+def describe_requantization(how: Requantization) -> dict[str, Any]:
     return {
         "output": describe_format(how.output),
         **{name: format and format.name for name, format in (("scale", how.scale), ("tensor_scale", how.tensor_scale))},
@@ -91,6 +105,36 @@ def _describe_requantization(how: Requantization) -> dict[str, Any]:
         "overflow": how.overflow.value,
         "seed": how.seed,
     }
+
+
+def describe_streams(streams: Iterable[EdgeStream]) -> list[dict[str, Any]]:
+    """Streams of a beat a word, with the fields of their data."""
+    return [
+        {
+            "name": each.name,
+            "meaning": each.meaning,
+            "tlast": each.last,
+            "word_bits": each.layout.size,
+            "beat_bits": each.layout.size,
+            "beats_a_word": 1,
+            "fields": [
+                {
+                    "name": name,
+                    "lsb": field.offset,
+                    "width": Shape.cast(field.shape).width,
+                    "signed": Shape.cast(field.shape).signed,
+                }
+                for name, field in each.layout
+            ],
+        }
+        for each in streams
+    ]
+
+
+def meaning_in_stream(stream: EdgeStream, port: str) -> str:
+    """What a port of such a stream is."""
+    signal = port.rpartition("_")[2]
+    return f"{stream.meaning}: {stream.last if signal == 'tlast' else _SIGNALS[signal]}"
 
 
 def meaning_at_edge(name: str) -> str:

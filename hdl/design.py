@@ -1,6 +1,5 @@
 """Units by name: a design is a unit and its parameters, and knows its Verilog and its contract."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,114 +7,20 @@ from amaranth.hdl import Fragment, Shape
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from ..formats import Accumulator, Engine, Format, check_format
+from ..formats import Accumulator, Blocks, Engine, Format, Requantization, check_format
+from .axi_units import AxiUnit
+from .catalog import UNITS
 from .choose import BUILDS, FAMILIES, check_table, choose_build
-from .decode import Decode
-from .describe import describe_engine, describe_format, meaning_at_edge
-from .dot import Dot
+from .describe import describe_format, meaning_at_edge, meaning_in_stream
 from .emit import to_rtlil, to_verilog
-from .mac import Mac
-from .matmul import matmul_latencies, matmul_latency
-from .matmul_engine import MatmulEngine, engine_members
-from .multiply import Multiply
+from .matmul_engine import engine_members
 from .term import MAX_PIPELINE, Build, special_names
 
-__all__ = ["UNITS", "Design", "Unit", "verilog_of"]
+__all__ = ["Design", "verilog_of"]
 
 MAX_LANES = 1024
 MAX_TERMS = 1 << 32
 
-
-@dataclass(frozen=True)
-class Unit:
-    """A kind of hardware that fewbit generates.
-
-    Parameters
-    ----------
-    summary: one line for people
-    make: the component of a design
-    contract: what the unit computes, in one sentence
-    latency: cycles from operands to result
-    result: name of the port that carries the exact integer, if there is one
-    """
-
-    summary: str
-    make: Callable[["Design"], wiring.Component]
-    contract: Callable[["Design"], str]
-    latency: Callable[["Design"], int]
-    result: str | None
-
-
-def _matmul(design: "Design") -> MatmulEngine:
-    assert design.engine is not None
-    return MatmulEngine(design.engine, design.chosen_build, design.pipeline)
-
-
-def _matmul_contract(design: "Design") -> str:
-    assert design.engine is not None
-    output = design.engine.requantization.output
-    return (
-        f"C[m, n] = the sum over k of A[m, k] * W[k, n], exact for k up to {design.terms}, then scaled and rounded once "
-        f"to {output}"
-    )
-
-
-def _matmul_latency(design: "Design") -> int:
-    assert design.engine is not None
-    return matmul_latency(design.engine, design.chosen_build, design.pipeline)
-
-
-def _mac_contract(design: "Design") -> str:
-    products = "weight * activation" if design.unit == "mac" else f"{design.lanes} products weight * activation a cycle"
-    return f"accumulator = sum of {products} since first, exact for up to {design.terms} terms"
-
-
-UNITS: dict[str, Unit] = {
-    "decode": Unit(
-        "sign, significand and shift of a code; combinational",
-        lambda design: Decode(design.weight),
-        lambda design: "value = (-1)**sign * significand * 2**shift * 2**lsb_exponent, exact",
-        lambda design: 0,
-        None,
-    ),
-    "multiply": Unit(
-        "exact product of two codes",
-        lambda design: Multiply(design.weight, design.activation, design.chosen_build, pipeline=design.pipeline),
-        lambda design: "product = weight * activation, exact",
-        lambda design: design.pipeline,
-        "product",
-    ),
-    "mac": Unit(
-        "exact multiply-accumulate, one product a cycle",
-        lambda design: Mac(
-            design.weight, design.activation, design.chosen_build, terms=design.terms, pipeline=design.pipeline
-        ),
-        _mac_contract,
-        lambda design: design.pipeline + 1,
-        "accumulator",
-    ),
-    "dot": Unit(
-        "exact dot product, several products a cycle",
-        lambda design: Dot(
-            design.weight,
-            design.activation,
-            design.chosen_build,
-            lanes=design.lanes,
-            terms=design.terms,
-            pipeline=design.pipeline,
-        ),
-        _mac_contract,
-        lambda design: design.pipeline + 1,
-        "accumulator",
-    ),
-    "matmul": Unit(
-        "tiled matrix product, streaming, with requantized outputs",
-        _matmul,
-        _matmul_contract,
-        _matmul_latency,
-        None,
-    ),
-}
 
 _MEANINGS = {
     "clk": "clock, rising edge",
@@ -134,7 +39,10 @@ _MEANINGS = {
     "nan": "the value is NaN",
     "positive_infinity": "the result is +infinity",
     "negative_infinity": "the result is -infinity",
+    "tensor_scale": "code of the second scale of all codes; a beat takes the one that is there when it is taken",
 }
+_PARAMETERS = {"engine": Engine, "requantization": Requantization, "blocks": Blocks, "block_size": int}
+"""The fields that some units need and others have no use for, and what they must be."""
 
 
 @dataclass(frozen=True)
@@ -144,15 +52,18 @@ class Design:
     Parameters
     ----------
     unit: a key of ``UNITS``
-    weight: format of the weight (of the code, where the unit is ``decode``)
+    weight: format of the weight (of the codes, where the unit is ``decode`` or ``dequantize``)
     activation: format of the activation; None is the weight's
     terms: most products in one sum, 1 to 2**32
-    lanes: products a cycle, 1 to 1024; more than one only for ``dot``
+    lanes: products (or codes) a cycle, 1 to 1024; more than one only for the units that have several
     pipeline: register stages, 0 to 3
     dsp: whether the significand product is left to the device's multiplier
     build: how the product is built, one of ``BUILDS``
     family: FPGA family that ``auto`` chooses for, a key of ``FAMILIES``; None gives the portable choice
     engine: of a ``matmul``, and of nothing else; ``Design.matmul`` makes the rest of it
+    requantization: of a ``requantize`` or a ``dequantize``, and of nothing else
+    blocks: of a ``block_dot``, and of nothing else
+    block_size: codes that share a scale, of a ``dequantize``, and of nothing else
     """
 
     unit: str
@@ -165,6 +76,9 @@ class Design:
     build: str = "auto"
     family: str | None = None
     engine: Engine | None = None
+    requantization: Requantization | None = None
+    blocks: Blocks | None = None
+    block_size: int | None = None
 
     @classmethod
     def matmul(
@@ -200,20 +114,31 @@ class Design:
         ):
             if not (isinstance(value, int) and least <= value <= most):
                 raise ValueError(f"{name} must be {least} to {most}, not {value!r}")
-        if (self.engine is not None) != (self.unit == "matmul"):
-            raise ValueError(f"engine must be {'given' if self.engine is None else 'left out'} for {self.unit}")
-        if self.engine is not None:
-            self._check_engine(self.engine)
-        elif self.lanes > 1 and self.unit != "dot":
-            raise ValueError(
-                f"lanes must be 1 for {self.unit}, not {self.lanes}; the units with more are dot and matmul"
-            )
+        self._check_parameters()
         if self.dsp and self.build != "auto":
             raise ValueError(f"build must be 'auto' where a DSP block makes the product, not {self.build!r}")
-        if self.unit != "decode":
+        if self._unit.has_products:
             check_table(self.weight, self.activation, self.build)
-        if self.lanes > self.terms and self.unit == "dot":
+        if self.lanes > self.terms and self.unit in ("dot", "block_dot"):
             raise ValueError(f"terms must be at least the {self.lanes} lanes, not {self.terms}")
+
+    def _check_parameters(self) -> None:
+        """The fields that the unit has, and no others."""
+        for name, kind in _PARAMETERS.items():
+            value = getattr(self, name)
+            if (value is not None) != (name in self._unit.parameters):
+                raise ValueError(f"{name} must be {'given' if value is None else 'left out'} for {self.unit}")
+            if value is not None and not isinstance(value, kind):
+                raise ValueError(f"{name} must be of {kind.__name__}, not {value!r}")
+        if self.lanes > 1 and not self._unit.has_lanes:
+            units = [name for name, unit in UNITS.items() if unit.has_lanes]
+            raise ValueError(
+                f"lanes must be 1 for {self.unit}, not {self.lanes}; the units with more are {', '.join(units)}"
+            )
+        if self.engine is not None:
+            self._check_engine(self.engine)
+        if self.requantization is not None or self.blocks is not None:
+            self._made()  # which says what does not fit
 
     def _check_engine(self, engine: Engine) -> None:
         if self.pipeline < 1:
@@ -242,10 +167,20 @@ class Design:
     @property
     def latency(self) -> int:
         """Cycles from operands to result."""
-        return UNITS[self.unit].latency(self)
+        return self._unit.latency(self)
+
+    @property
+    def _unit(self) -> Unit:
+        return UNITS[self.unit]
 
     def component(self) -> wiring.Component:
-        return UNITS[self.unit].make(self)
+        return self._unit.make(self)
+
+    def _made(self) -> wiring.Component:
+        """A component that is not for use."""
+        component = self.component()
+        component._MustUse__silence = True
+        return component
 
     def rtlil(self) -> str:
         return to_rtlil(self.component(), self.module)

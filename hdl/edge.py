@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Shape, Signal, Value, unsigned
+from amaranth.hdl import Cat, Module, Shape, Value, unsigned
 from amaranth.lib import data
 
 from ..formats import Format
@@ -45,10 +45,8 @@ class Edge:
             return code
         operand = decode(m, self.format, code, name)
         layout = operand_layout(self.format)
-        packed = Signal(layout, name=f"{name}_operand")
-        for field, _ in layout:
-            m.d.comb += getattr(packed, field).eq(getattr(operand, field))
-        return packed.as_value()
+        # No signal of its own: some bits of it come of others, and Verilator would take that for a loop.
+        return Cat(Value.cast(getattr(operand, name))[: field.width] for name, field in layout)
 
     def leave(self, m: Module, value: Value, name: str) -> Operand:
         """The operand that ``value`` is."""

@@ -4,14 +4,14 @@ from amaranth.hdl import Module, Shape, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..formats import FixedPoint, Format
+from ..formats import FixedPoint, Format, Integer
 from .accumulate import Control, accumulate
 from .edge import Edge
 from .pipeline import Pipeline
 from .term import Build, Term, make_term, special_names
 from .tree import sum_terms, term_shape, tree_depth
 
-__all__ = ["ProcessingElement", "WeightColumn", "column_latency", "later_cuts"]
+__all__ = ["ONE", "ProcessingElement", "WeightColumn", "column_latency", "later_cuts", "row_sum_build"]
 
 
 def later_cuts(build: Build, pipeline: int) -> tuple[str, ...]:
@@ -29,6 +29,7 @@ class _Products(wiring.Component):
     pipeline: register stages before the sum, that of the array's edge included, 1 to 3
     count: products a cycle
     members: further members
+    edge: the build that the array's edge decodes for, where that is another
 
     Members
     -------
@@ -36,15 +37,22 @@ class _Products(wiring.Component):
     """
 
     def __init__(
-        self, weight_format: Format, activation_format: Format, build: Build, pipeline: int, count: int, members: dict
+        self,
+        weight_format: Format,
+        activation_format: Format,
+        build: Build,
+        pipeline: int,
+        count: int,
+        members: dict,
+        edge: Build | None = None,
     ):
         self.weight_format = weight_format
         self.activation_format = activation_format
         self.build = build
         self.pipeline = pipeline
         self.count = count
-        self.weight_edge = Edge(weight_format, build)
-        self.activation_edge = Edge(activation_format, build)
+        self.weight_edge = Edge(weight_format, edge or build)
+        self.activation_edge = Edge(activation_format, edge or build)
         super().__init__(
             {
                 "weight": In(count * self.weight_edge.shape.width),
@@ -95,6 +103,7 @@ class ProcessingElement(_Products):
         *,
         lanes: int,
         pipeline: int,
+        edge: Build | None = None,
     ):
         self.accumulator = accumulator
         members = {
@@ -102,7 +111,7 @@ class ProcessingElement(_Products):
             "sum": Out(Shape(accumulator.width, accumulator.signed)),
             **{name: Out(1) for name in accumulator.specials},
         }
-        super().__init__(weight_format, activation_format, build, pipeline, lanes, members)
+        super().__init__(weight_format, activation_format, build, pipeline, lanes, members, edge)
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -116,6 +125,15 @@ class ProcessingElement(_Products):
         flags = {name: getattr(self, name) for name in self.accumulator.specials}
         accumulate(m, control, addend, carry, [term.specials for term in terms], self.sum, flags)
         return m
+
+
+ONE = Integer(1, unsigned=True)
+"""The weights by which a row of A is summed."""
+
+
+def row_sum_build() -> Build:
+    """How a row of A is summed: as products with weights of one."""
+    return Build("rows")
 
 
 def column_latency(build: Build, pipeline: int, count: int) -> int:

@@ -80,11 +80,19 @@ def engine_registers(engine: Engine) -> tuple[Register, ...]:
             ),
         ),
     ]
-    offsets = {"scale": 0x24, "scale_high": 0x28, "tensor_scale": 0x2C, "tensor_scale_high": 0x30, "zero_point": 0x34}
+    offsets = {
+        "scale": 0x24,
+        "scale_high": 0x28,
+        "tensor_scale": 0x2C,
+        "tensor_scale_high": 0x30,
+        "zero_point": 0x34,
+        "weight_zero_point": 0x38,
+    }
     meanings = {
         "scale": "code of the scale of all outputs",
         "tensor_scale": "code of the second scale of all outputs",
         "zero_point": "added to every output, two's complement where the output is",
+        "weight_zero_point": "subtracted from every weight, two's complement where the weights are",
     }
     for name, bits in engine.tensor_fields.items():
         registers.append(Register(name, offsets[name], width=min(bits, WORD_BITS), meaning=meanings[name]))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value
 
-__all__ = ["Level", "Nest"]
+__all__ = ["Level", "Nest", "no_more"]
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,14 @@ class Nest:
                 with m.Else():
                     left = self.left[level.name]
                     m.d.sync += left.eq(left - level.step)
-                    m.d.sync += self.last[level.name].eq(left <= 2 * level.step)
+                    m.d.sync += self.last[level.name].eq(no_more(left, 2 * level.step))
             inner = self.wraps[level.name]
 
     def _restart(self, level: Level, wraps: dict[str, Value] | None) -> None:
         m, left, last = self.m, self.left[level.name], self.last[level.name]
         if level.within is None:
             assert level.total is not None
-            m.d.sync += [left.eq(level.total), last.eq(level.total <= level.step)]
+            m.d.sync += [left.eq(level.total), last.eq(no_more(level.total, level.step))]
             return
         outer = self._by_name[level.within]
         if wraps is None:
@@ -105,4 +105,9 @@ class Nest:
 
     def _limit(self, left: Signal, last: Signal, rest: Value, most: int, step: int) -> None:
         self.m.d.sync += left.eq(Mux(rest >= most, most, rest))
-        self.m.d.sync += last.eq((rest <= step) if step < most else Const(1, 1))
+        self.m.d.sync += last.eq(no_more(rest, step) if step < most else Const(1, 1))
+
+
+def no_more(value: Value, most: int) -> Value:
+    """``value <= most`` for an unsigned value, a constant where it cannot be otherwise: Verilator warns of those."""
+    return Const(1, 1) if most >= (1 << len(value)) - 1 else value <= most

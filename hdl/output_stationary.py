@@ -1,13 +1,13 @@
 """The output-stationary array: every element keeps the sum of one output while operands are broadcast to it."""
 
-from amaranth.hdl import Cat, Module, Shape, Signal
+from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..formats import Engine, FixedPoint
-from .accumulate import sum_control
+from ..formats import Engine, FixedPoint, Format
+from .accumulate import Control, sum_control
 from .edge import Edge
-from .element import ProcessingElement
+from .element import ONE, ProcessingElement, row_sum_build
 from .pipeline import Pipeline
 from .term import Build
 
@@ -46,6 +46,7 @@ class OutputStationary(wiring.Component):
     keep: In(lanes), which lanes count
     done: Out(1)
     sums: Out(sum_layout).array(rows, columns)
+    row_sums: Out.array(rows), sums of the activations alone; only with a ``weight_zero_point``
     """
 
     def __init__(self, engine: Engine, build: Build, pipeline: int):
@@ -54,6 +55,7 @@ class OutputStationary(wiring.Component):
         self.pipeline = pipeline
         self.latency = latency(engine, build, pipeline)
         self.layout = sum_layout(engine.accumulator)
+        self.row_sum_shape = Shape(engine.row_sum.width, engine.row_sum.signed)
         super().__init__(
             {
                 **{name: In(1) for name in ("valid", "first", "last")},
@@ -62,6 +64,7 @@ class OutputStationary(wiring.Component):
                 "keep": In(engine.lanes),
                 "done": Out(1),
                 "sums": Out(self.layout).array(engine.rows, engine.columns),
+                **({"row_sums": Out(self.row_sum_shape).array(engine.rows)} if engine.weight_zero_point else {}),
             }
         )
 
@@ -74,24 +77,36 @@ class OutputStationary(wiring.Component):
         columns = self._enter(m, "weight", engine.columns)
         for r in range(engine.rows):
             for c in range(engine.columns):
-                element = ProcessingElement(
-                    *(engine.weight, engine.activation, self.build, engine.accumulator),
-                    lanes=engine.lanes,
-                    pipeline=self.pipeline,
-                )
+                element = self._element(engine.weight, self.build, engine.accumulator)
                 m.submodules[f"element{r}_{c}"] = element
+                self._connect(m, element, rows[r], columns[c], control)
                 sums = self.sums[r][c]
-                m.d.comb += [
-                    element.activation.eq(rows[r]),
-                    element.weight.eq(columns[c]),
-                    element.add.eq(control.add),
-                    element.start.eq(control.start),
-                    element.done.eq(control.done),
-                    sums.accumulator.eq(element.sum),
-                ]
+                m.d.comb += sums.accumulator.eq(element.sum)
                 for name in engine.accumulator.specials:
                     m.d.comb += getattr(sums, name).eq(getattr(element, name))
+            if engine.weight_zero_point:
+                summer = self._element(ONE, row_sum_build(), engine.row_sum)
+                m.submodules[f"row_sum{r}"] = summer
+                self._connect(m, summer, rows[r], Const((1 << engine.lanes) - 1, engine.lanes), control)
+                m.d.comb += self.row_sums[r].eq(summer.sum)
         return m
+
+    def _element(self, weight: Format, build: Build, accumulator: FixedPoint) -> ProcessingElement:
+        engine = self.engine
+        return ProcessingElement(
+            *(weight, engine.activation, build, accumulator), lanes=engine.lanes, pipeline=self.pipeline
+        )
+
+    def _connect(
+        self, m: Module, element: ProcessingElement, activation: Value, weight: Value, control: Control
+    ) -> None:
+        m.d.comb += [
+            element.activation.eq(activation),
+            element.weight.eq(weight),
+            element.add.eq(control.add),
+            element.start.eq(control.start),
+            element.done.eq(control.done),
+        ]
 
     def _enter(self, m: Module, name: str, count: int) -> list[Signal]:
         """The operands of every row or column, decoded and registered."""

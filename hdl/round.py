@@ -283,7 +283,9 @@ def _leading_digit(m: Module, live: SimpleNamespace, placement: Placement, wante
     inside = [wanted >= j for j in range(1, most + 1)]
     taken = Cat(zero & (within | ~live.tight) for zero, within in zip(zeros, inside, strict=True))
     taken = _signal(m, f"taken{low}", taken)
-    equal = Cat(*(zero | ~within for zero, within in zip(zeros, inside, strict=True)), wanted <= most).all()
+    equal = Cat(zero | ~within for zero, within in zip(zeros, inside, strict=True)).all()
+    if most < (1 << len(wanted)) - 1:
+        equal = equal & (wanted <= most)
     live.tight = _signal(m, f"tight{low}", live.tight & equal)
     if most == 1:
         digit = Cat(taken[0])

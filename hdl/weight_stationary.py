@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..formats import Engine
 from .accumulate import sticky_flags
 from .edge import Edge
-from .element import WeightColumn, column_latency
+from .element import ONE, WeightColumn, column_latency, row_sum_build
 from .output_stationary import sum_layout
 from .term import Build
 
@@ -47,6 +47,7 @@ class WeightStationary(wiring.Component):
     done: Out(1), the sum of the word that came with ``last`` is in the memory from this cycle on
     read: In(1), read_row: In, read the finished sums of a row
     sums: Out(columns of sum_layout), the cycle after
+    row_sum: Out, of the row's activations alone, with the sums; only with a ``weight_zero_point``
     """
 
     def __init__(self, engine: Engine, build: Build, pipeline: int):
@@ -54,6 +55,7 @@ class WeightStationary(wiring.Component):
         self.build = build
         self.pipeline = pipeline
         self.layout = data.ArrayLayout(sum_layout(engine.accumulator), engine.columns)
+        self.row_sum_shape = Shape(engine.row_sum.width, engine.row_sum.signed)
         self.depth = 2 << (engine.tile_m - 1).bit_length()
         count = engine.rows * engine.lanes
         self._column = WeightColumn(engine.weight, engine.activation, build, count=count, pipeline=pipeline)
@@ -69,6 +71,7 @@ class WeightStationary(wiring.Component):
                 "read_row": In(range(self.depth)),
                 "done": Out(1),
                 "sums": Out(self.layout),
+                **({"row_sum": Out(self.row_sum_shape)} if engine.weight_zero_point else {}),
             }
         )
 
@@ -93,7 +96,13 @@ class WeightStationary(wiring.Component):
             m.submodules[f"column{c}"] = column
             m.d.comb += [column.activation.eq(activation), column.weight.eq(weights[c])]
             partials.append(column)
-        self._accumulate(m, partials)
+        row_sum = None
+        if engine.weight_zero_point:
+            count = engine.rows * engine.lanes
+            row_sum = WeightColumn(ONE, engine.activation, row_sum_build(), count=count, pipeline=self.pipeline)
+            m.submodules.row_sum = row_sum
+            m.d.comb += [row_sum.activation.eq(activation), row_sum.weight.eq((1 << count) - 1)]
+        self._accumulate(m, partials, row_sum)
         return m
 
     def _activation(self, m: Module) -> Signal:
@@ -128,11 +137,13 @@ class WeightStationary(wiring.Component):
             in_use.append(present)
         return in_use
 
-    def _accumulate(self, m: Module, columns: list[WeightColumn]) -> None:
+    def _accumulate(self, m: Module, columns: list[WeightColumn], row_sum: WeightColumn | None) -> None:
         engine = self.engine
-        m.submodules.memory = store = memory.Memory(shape=self.layout, depth=self.depth, init=[])
+        word = {"sums": self.layout} | ({"row_sum": self.row_sum_shape} if row_sum is not None else {})
+        shape = data.StructLayout(word)
+        m.submodules.memory = store = memory.Memory(shape=shape, depth=self.depth, init=[])
         write, old, finished = store.write_port(), store.read_port(), store.read_port()
-        m.d.comb += [finished.addr.eq(self.read_row), finished.en.eq(self.read), self.sums.eq(finished.data)]
+        m.d.comb += [finished.addr.eq(self.read_row), finished.en.eq(self.read), self.sums.eq(finished.data.sums)]
 
         at = {"valid": self.valid, "first": self.first, "last": self.valid & self.last, "row": self.row}
         for stage in range(self._column.latency + 1):
@@ -148,8 +159,11 @@ class WeightStationary(wiring.Component):
         form = engine.accumulator
         m.d.comb += [write.addr.eq(at["row"]), write.en.eq(at["valid"])]
         m.d.sync += self.done.eq(at["last"])
+        if row_sum is not None:
+            before = Mux(first, 0, old.data.row_sum)
+            m.d.comb += [write.data.row_sum.eq(before + row_sum.partial), self.row_sum.eq(finished.data.row_sum)]
         for c, column in enumerate(columns):
-            before, after = old.data[c], write.data[c]
+            before, after = old.data.sums[c], write.data.sums[c]
             running = Signal(Shape(form.width, form.signed), name=f"accumulated{c}")
             m.d.comb += [running.eq(Mux(first, 0, before.accumulator)), after.accumulator.eq(running + column.partial)]
             running_flags = {name: getattr(before, name) & ~first for name in form.specials}

@@ -6,7 +6,7 @@ from .codes import decode
 from .cycles import Cycles, cycle_limits, engine_cycles
 from .dyadic import dyadic_codes
 from .encode import encode
-from .engine import engine_matmul
+from .engine import engine_matmul, zero_point_bias
 from .exact import Exact
 from .lfsr import lfsr_words
 from .mac import mac
@@ -33,4 +33,5 @@ __all__ = [
     "pack",
     "requantize",
     "unpack",
+    "zero_point_bias",
 ]

@@ -32,6 +32,8 @@ def random_inputs(engine, rng, m, k, n):
         inputs["bias"] = rng.integers(-half, half, n)
     if how.zero_point:
         inputs["zero_point"] = int(rng.integers(how.output.min_integer, how.output.max_integer + 1))
+    if engine.weight_zero_point:
+        inputs["weight_zero_point"] = int(rng.integers(engine.weight.min_integer, engine.weight.max_integer + 1))
     if engine.blocks is not None:
         blocks = -(-k // engine.blocks.size)
         inputs["activation_scale"] = random_codes(rng, engine.blocks.activation_scale, (m, blocks))
@@ -121,15 +123,16 @@ def random_engine(chance, blocks=False):
             rounding=chance.choice([*Rounding]),
             seed=chance.randrange(1, 1 << 32),
         )
+        weight = parse(
+            chance.choice(["int8", "e2m1", "e4m3", "int4", "float8_e4m3fn", "float8_e5m2", "uint4", "sm5", "e3m0"])
+        )
+        activation = parse(chance.choice(["int8", "e2m1", "e4m3", "float8_e5m2", "uint8", "int4", "float4_e2m1fn"]))
+        integers = isinstance(weight, Integer) and isinstance(activation, Integer)
         block_scale = parse(chance.choice(["float8_e8m0fnu", "float8_e4m3fn", "ue5m3"]))
         try:
             return Engine(
-                parse(
-                    chance.choice(
-                        ["int8", "e2m1", "e4m3", "int4", "float8_e4m3fn", "float8_e5m2", "uint4", "sm5", "e3m0"]
-                    )
-                ),
-                parse(chance.choice(["int8", "e2m1", "e4m3", "float8_e5m2", "uint8", "int4", "float4_e2m1fn"])),
+                weight,
+                activation,
                 how,
                 rows=rows,
                 columns=columns,
@@ -140,6 +143,7 @@ def random_engine(chance, blocks=False):
                 outputs=chance.choice([d for d in range(1, columns + 1) if columns % d == 0]),
                 scale_per=chance.choice(["tensor", "channel"]),
                 blocks=Blocks(chance.choice([16, 32]), block_scale, block_scale) if blocks else None,
+                weight_zero_point=integers and not blocks and chance.random() < 0.5,
             )
         except ValueError:
             continue
