@@ -10,9 +10,11 @@ import typer
 
 from .demo import demo
 from .doctor import doctor
+from .fit import fit
 from .formats import list_formats, show
 from .simulate import simulate
 from .synth import synth
+from .utilization import cycles
 from .verify import verify
 from .verilog import verilog
 
@@ -30,7 +32,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("list")(list_formats)
-for _command in (show, verilog, simulate, synth, verify, doctor, demo):
+for _command in (show, verilog, simulate, synth, fit, verify, cycles, doctor, demo):
     app.command()(_command)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ..formats import Engine, Requantization, parse
 from .console import print_json, print_table
 from .options import Jobs, Json, Out, choose_designs, command_line, design_name
 
@@ -31,9 +32,22 @@ FAMILIES = ("ice40", "xc7")
 TERMS = 8192
 """As in the contract of the peers' MACs, so that the figures compare."""
 
+ENGINE = Engine(
+    parse("e2m1"),
+    parse("int8"),
+    Requantization(parse("float8_e4m3fn"), scale=parse("float8_e8m0fnu")),
+    rows=8,
+    columns=8,
+    lanes=4,
+    outputs=4,
+    tile_m=64,
+    max_k=256,
+)
+SIZE = (256, 256, 256)
+
 
 def demo(context: typer.Context, jobs: Jobs = None, out: Out = Path("out/demo"), json: Json = False) -> None:
-    """MACs of 4, 6 and 8 bits: Verilog, simulated against the golden model, measured on ice40 and xc7.
+    """MACs of 4, 6 and 8 bits: Verilog, simulated against the golden model, measured on ice40 and xc7; and a matmul.
 
     Leaves a table as CSV and JSON and a chart as PNG and SVG in --out.
     """
@@ -52,13 +66,13 @@ def demo(context: typer.Context, jobs: Jobs = None, out: Out = Path("out/demo"),
         if not json:
             print(text, flush=True)
 
-    say(f"1/4  Verilog of {len(designs)} MACs, {len(designs) // 2} format pairs for each of {' and '.join(FAMILIES)}")
+    say(f"1/5  Verilog of {len(designs)} MACs, {len(designs) // 2} format pairs for each of {' and '.join(FAMILIES)}")
     texts = emit(designs)
     places = folders(designs, out / "verilog")
     written = zip(designs, texts, places, strict=True)
     descriptions = [write_design(design, text, place, command) for design, text, place in written]
 
-    say("2/4  Simulation against the golden model: every operand pair, random sums, resets, both ends of the sum")
+    say("2/5  Simulation against the golden model: every operand pair, random sums, resets, both ends of the sum")
     results = _simulate(texts, descriptions, jobs)
     if any(not result.ok for result in results):
         for design, result in zip(designs, results, strict=True):
@@ -66,15 +80,27 @@ def demo(context: typer.Context, jobs: Jobs = None, out: Out = Path("out/demo"),
                 say(f"{result.unit} for {design.family}: {failure}")
         raise typer.Exit(1)
 
-    say("3/4  Synthesis for ice40, placed and routed with three seeds, and for xc7")
+    say("3/5  Synthesis for ice40, placed and routed with three seeds, and for xc7")
     rows: list[Any] = []
     portable = list({design_name(d): d for d in designs}.values())
     targets = [parse_target(family) for family in FAMILIES]
     measure_rows(portable, targets, ("none",), rows, seeds=SEEDS, jobs=jobs)
 
-    say("4/4  Table and chart")
+    say(f"4/5  A matmul engine, {ENGINE.weight} x {ENGINE.activation}: {'x'.join(map(str, SIZE))} on its Verilog")
+    product = _matmul(out / "verilog", command)
+    if not product["verified"]:
+        raise typer.Exit(1)
+
+    say("5/5  Table and chart")
     table = _table(designs, results, rows)
-    head = {"command": command, "terms": TERMS, "pipeline": 2, "dsp": "none", "peers": peers()["how"]}
+    head = {
+        "command": command,
+        "terms": TERMS,
+        "pipeline": 2,
+        "dsp": "none",
+        "peers": peers()["how"],
+        "matmul": product,
+    }
     write_whole(out / "demo.json", json_module.dumps(head | {"rows": table}, indent=1) + "\n")
     write_whole(out / "demo.csv", _csv(table))
     draw(table, {title: len(pairs) for title, pairs in PAIRS.items()}, out / "demo")
@@ -82,6 +108,11 @@ def demo(context: typer.Context, jobs: Jobs = None, out: Out = Path("out/demo"),
         print_json(head | {"rows": table})
         return
     _show(table)
+    print(
+        f"Matmul engine of {ENGINE.rows} x {ENGINE.columns} elements, {ENGINE.products} products a cycle: "
+        f"{product['size']} in {product['cycles']:,} cycles, {product['utilization']:.1%} of the peak; "
+        "every bit of C is the golden model's."
+    )
     print(f"Verilog is in {out / 'verilog'}; table and chart: {out / 'demo'}.csv, .json, .png, .svg")
     print(f"{time.monotonic() - started:.1f} s")
 
@@ -105,6 +136,37 @@ def _simulate(texts: list[str], descriptions: list[dict[str, object]], jobs: int
             remember(store, key, result)
             results[key] = result
     return [found for key in keys if (found := results[key]) is not None]
+
+
+def _matmul(folder: Path, command: str) -> dict[str, Any]:
+    """One product in the simulated engine, unless it is known from before."""
+    from .. import tb
+    from ..hdl import Design
+    from ..synth import Cache
+    from .files import emit, write_design
+    from .verdicts import recall, remember, verdict_key
+
+    design = Design.matmul(ENGINE)
+    text = emit([design])[0]
+    description = write_design(design, text, folder / "matmul", command)
+    key = verdict_key(text, description, f"product {SIZE}")
+    with closing(Cache()) as store:
+        result = recall(store, key)
+        if result is None:
+            result = tb.simulate_matmul(text, description, size=SIZE)
+            remember(store, key, result)
+    for failure in result.failed:
+        print(failure)
+    return {
+        "weight": ENGINE.weight.name,
+        "activation": ENGINE.activation.name,
+        "output": ENGINE.requantization.output.name,
+        "size": "x".join(map(str, SIZE)),
+        "products_a_cycle": ENGINE.products,
+        "cycles": result.cycles,
+        "utilization": result.utilization,
+        "verified": result.ok,
+    }
 
 
 def _table(designs: "list[Design]", results: "list[Result]", rows: list[Any]) -> list[dict[str, Any]]:

@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -15,6 +15,26 @@ __all__ = ["EngineOptions", "takes_engine"]
 
 ENGINE = "Matmul engine"
 OUTPUT = "Output of matmul, requantize and dequantize"
+BLOCKS = "Blocks of matmul, block_dot and dequantize"
+
+_USED = {
+    "requantize": (
+        "output",
+        "scale",
+        "tensor_scale",
+        "bias_bits",
+        "zero_point",
+        "relu",
+        "rounding",
+        "overflow",
+        "seed",
+    ),
+    "dequantize": ("output", "scale", "tensor_scale", "relu", "rounding", "overflow", "seed", "block_size"),
+    "block_dot": ("block_size", "block_scale", "accumulate"),
+}
+"""The options that a unit other than matmul, which has them all, has a use for."""
+
+DEFAULT_BLOCK = 32
 
 
 def _option(name: str, help: str, panel: str, default: str, metavar: str | None = None) -> Any:
@@ -26,7 +46,14 @@ class EngineOptions:
     """What the user gave; None where nothing, so that an option without a use can be told from a default."""
 
     output: Annotated[
-        str | None, _option("--output", "Format of the outputs, as float8_e4m3fn.", OUTPUT, "int8", "FORMAT")
+        str | None,
+        _option(
+            "--output",
+            "Format of the outputs, as float8_e4m3fn.",
+            OUTPUT,
+            "int8, of dequantize bfloat16",
+            "FORMAT",
+        ),
     ] = None
     scale: Annotated[
         str | None,
@@ -76,16 +103,22 @@ class EngineOptions:
         int | None, _option("--outputs", "Outputs requantized a cycle; divides the columns.", ENGINE, "1")
     ] = None
     block_size: Annotated[
-        int | None, _option("--block-size", "Values of k that share a scale: 16, 32, 64 or 128.", ENGINE, "no blocks")
+        int | None,
+        _option(
+            "--block-size",
+            "Values of k that share a scale: 16, 32, 64 or 128; of dequantize any multiple of the lanes.",
+            BLOCKS,
+            "none, of block_dot and dequantize 32",
+        ),
     ] = None
     block_scale: Annotated[
         str | None,
-        _option("--block-scale", "Format of the block scales of A and W.", ENGINE, "float8_e8m0fnu", "FORMAT"),
+        _option("--block-scale", "Format of the block scales of both operands.", BLOCKS, "float8_e8m0fnu", "FORMAT"),
     ] = None
     accumulate: Annotated[
         str | None,
         _option(
-            "--accumulate", "How blocks are added: exact, float32, or auto (exact up to 128 bits).", ENGINE, "auto"
+            "--accumulate", "How blocks are added: exact, float32, or auto (exact up to 128 bits).", BLOCKS, "auto"
         ),
     ] = None
     weight_zero_point: Annotated[
@@ -99,18 +132,30 @@ class EngineOptions:
         str | None, _option("--control", "Bus of the registers: axi_lite or wishbone.", ENGINE, "axi_lite")
     ] = None
 
-    def check_unused(self, unit: str, used: tuple[str, ...] = ()) -> None:
-        """Raise ValueError where an option was given that the unit has no use for."""
+    def check_unused(self, unit: str) -> None:
+        """Raise ValueError where an option was given that the unit, which isn't matmul, has no use for."""
         for field in fields(self):
-            if getattr(self, field.name) is not None and field.name not in used:
+            if getattr(self, field.name) is not None and field.name not in _USED.get(unit, ()):
                 raise ValueError(
                     f"--{field.name.replace('_', '-')} must be left out for {unit}, which has no use for it"
                 )
 
-    def requantization(self, default_scale: bool = True) -> "Requantization":
+    def parameters(self, unit: str) -> dict[str, Any]:
+        """What a design of the unit, which isn't matmul, has beside its formats. Raises ValueError."""
+        self.check_unused(unit)
+        size = DEFAULT_BLOCK if self.block_size is None else self.block_size
+        if unit == "requantize":
+            return {"requantization": self.requantization()}
+        if unit == "dequantize":
+            return {"requantization": self.requantization("bfloat16"), "block_size": size}
+        if unit == "block_dot":
+            return {"blocks": replace(self, block_size=size).blocks()}
+        return {}
+
+    def requantization(self, default_output: str = "int8") -> "Requantization":
         from ..formats import Integer, Overflow, Requantization, Rounding, parse
 
-        output = parse(self.output or "int8")
+        output = parse(self.output or default_output)
         scale = self.scale or ("dyadic16s5" if isinstance(output, Integer) else "float8_e8m0fnu")
         return Requantization(
             output,

@@ -40,7 +40,9 @@ __all__ = [
 
 DEFAULT_FORMAT = "int8"
 
-UnitName = Annotated[str, typer.Argument(metavar="UNIT", help="decode, multiply, mac, dot or matmul.")]
+UnitName = Annotated[
+    str, typer.Argument(metavar="UNIT", help="decode, multiply, mac, dot, block_dot, requantize, dequantize or matmul.")
+]
 Formats = Annotated[
     str | None,
     typer.Option(
@@ -60,7 +62,13 @@ Activation = Annotated[
     ),
 ]
 Terms = Annotated[int, typer.Option("--terms", help="Most products in one sum; it cannot overflow.")]
-Lanes = Annotated[int, typer.Option("--lanes", help="Products a cycle: of a dot, or of each element of a matmul.")]
+Lanes = Annotated[
+    int,
+    typer.Option(
+        "--lanes",
+        help="Products a cycle: of a dot or block_dot, or of each element of a matmul; codes of a dequantize.",
+    ),
+]
 Pipeline = Annotated[int, typer.Option("--pipeline", help="Register stages, 0 to 3.")]
 Families = Annotated[
     str | None,
@@ -136,7 +144,7 @@ def choose_designs(
 
     if unit not in UNITS:
         raise ValueError(f"unit must be one of {', '.join(UNITS)}, not {unit!r}{_nearest(unit, list(UNITS))}")
-    pairs = choose_pairs(weight, None if unit == "decode" else activation)
+    pairs = choose_pairs(weight, activation if "activation" in UNITS[unit].operands else None)
     if unit == "matmul":
         engine = engine or EngineOptions()
         engines = [engine.engine(w, a, lanes) for w, a in pairs]
@@ -146,10 +154,9 @@ def choose_designs(
             for family in families
             for policy in policies
         ]
-    if engine is not None:
-        engine.check_unused(unit)
+    parameters = (engine or EngineOptions()).parameters(unit)
     designs = {
-        Design(unit, w, a, terms, lanes, pipeline, policy == "auto", build, family): None
+        Design(unit, w, a, terms, lanes, pipeline, policy == "auto", build, family, **parameters): None
         for w, a in pairs
         for family in families
         for policy in policies
@@ -159,7 +166,11 @@ def choose_designs(
 
 def design_name(design: "Design") -> str:
     """A name for files: ``mac_e2m1_int4``."""
-    formats = [design.weight.name] if design.unit == "decode" else [design.weight.name, design.activation.name]
+    from ..hdl import UNITS
+
+    formats = [getattr(design, name).name for name in UNITS[design.unit].operands]
+    if design.requantization is not None:
+        formats.append(design.requantization.output.name)
     return "_".join([design.unit, *formats])
 
 

@@ -56,6 +56,11 @@ def simulate(
         str | None,
         typer.Option("--netlist", metavar="FAMILY", help="Synthesize for ice40 or ecp5 first and simulate its cells."),
     ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option("--size", metavar="MxKxN", help="Of a matmul: one product of this size, as 512x512x512."),
+    ] = None,
+    stalls: Annotated[bool, typer.Option("--stalls", help="With --size: let every stream stall at random.")] = False,
     jobs: Jobs = None,
     out: Out = Path("out"),
     json: Json = False,
@@ -63,7 +68,8 @@ def simulate(
 ) -> None:
     """Check a unit against the golden model: every operand pair, random sums, resets, the extremes.
 
-    Every operand pair where the two formats have 16 bits together at most. Exit status 1 where anything is wrong.
+    Every operand pair where the two formats have 16 bits together at most. A matmul engine: products of many sizes,
+    with stalls, resets and refused starts, or with --size a single one. Exit status 1 where anything is wrong.
     """
     from .files import check_folder, emit, folders
 
@@ -71,6 +77,9 @@ def simulate(
         raise ValueError(f"simulator must be verilator or icarus, not {simulator!r}")
     if netlist not in (None, "ice40", "ecp5"):
         raise ValueError(f"netlist must be ice40 or ecp5, not {netlist!r}")
+    product = _size(unit, size, netlist)
+    if stalls and product is None:
+        raise ValueError("--stalls must come with --size")
     if netlist is not None and family is not None:
         raise ValueError(f"family must be left out with --netlist {netlist}, which names it, not {family!r}")
     named = netlist or family
@@ -100,6 +109,9 @@ def simulate(
         def run() -> "Result":
             if place is not None:
                 place.parent.mkdir(parents=True, exist_ok=True)
+            if product is not None:
+                options: dict[str, Any] = {"size": product, "stalls": stalls}
+                return tb.simulate_matmul(verilog, description, simulator=simulator, waves=place, **options)
             return tb.simulate(verilog, description, simulator=simulator, waves=place)
 
         return run
@@ -117,6 +129,18 @@ def simulate(
         results[index] = result
     _show(designs, [results[index] for index in range(len(designs))], json, netlist)
     raise typer.Exit(0 if all(result.ok for result in results.values()) else 1)
+
+
+def _size(unit: str, text: str | None, netlist: str | None) -> tuple[int, int, int] | None:
+    """m, k and n of ``--size``."""
+    if text is None:
+        return None
+    if unit != "matmul" or netlist is not None:
+        raise ValueError(f"--size must be left out for {unit if unit != 'matmul' else 'a netlist'}")
+    sizes = tuple(int(part) for part in text.split("x") if part.isdecimal())
+    if len(sizes) != 3 or text.count("x") != 2:
+        raise ValueError(f"size must be MxKxN, as 512x512x512, not {text!r}")
+    return sizes
 
 
 def _netlist_simulation(
@@ -172,6 +196,7 @@ def _show(designs: "list[Design]", results: "list[Result]", json: bool, netlist:
                         "failed": [{"test": failure.test, "message": failure.message} for failure in result.failed],
                         "operand_pairs": result.operand_pairs,
                         "cycles": result.cycles,
+                        "utilization": result.utilization,
                         "seconds": round(result.seconds, 3),
                         "waves": str(result.waves) if result.waves else None,
                     }
@@ -185,14 +210,18 @@ def _show(designs: "list[Design]", results: "list[Result]", json: bool, netlist:
     table = Table()
     table.add_column("design")
     table.add_column("for")
-    for column in ("tests", "operand pairs verified", "cycles"):
+    product = any(result.utilization is not None for result in results)
+    for column in ("tests", "operand pairs verified", "cycles", *(["utilization"] if product else [])):
         table.add_column(column, justify="right")
     table.add_column("result")
     for design, result in zip(designs, results, strict=True):
         verdict = "passed" if result.ok else "FAILED: " + "; ".join(map(str, result.failed))
         what = f"{netlist} netlist" if netlist else f"{design.family or 'any'}{', dsp' if design.dsp else ''}"
         tests = str(len(result.passed) + len(result.failed))
-        table.add_row(design_name(design), what, tests, f"{result.operand_pairs:,}", f"{result.cycles:,}", verdict)
+        figures = [tests, f"{result.operand_pairs:,}" if result.operand_pairs else "", f"{result.cycles:,}"]
+        if product:
+            figures.append("" if result.utilization is None else f"{result.utilization:.1%}")
+        table.add_row(design_name(design), what, *figures, verdict)
     print_table(table)
     for result in results:
         if result.waves is not None:

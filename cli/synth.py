@@ -113,6 +113,8 @@ def synth(
         print_json({"rows": [row.to_dict() for row in rows]})
     else:
         _show(rows)
+        if unit == "matmul":
+            _show_elements(designs, rows, target_mhz, seed_numbers)
     if not json:
         print(f"written: {out / unit}_cost.csv and .json")
 
@@ -200,6 +202,38 @@ def _show(rows: "list[Row]") -> None:
     from ..synth import screen_table
 
     print_table(screen_table(rows))
+
+
+def _show_elements(
+    designs: "list[Design]", rows: "list[Row]", target_mhz: float | None, seeds: tuple[int, ...]
+) -> None:
+    """What a product costs in each engine, and an element of its array beside the MAC of the same formats."""
+    from contextlib import closing
+
+    from rich.table import Table
+
+    from ..synth import Cache, Flow, parse_target
+    from ..synth.element import element_cost
+
+    table = Table(title="A product, and an element beside as many MACs as it has lanes")
+    for name in ("weight", "activation", "device", "DSP policy"):
+        table.add_column(name)
+    for name in ("products a cycle", "LUTs a product", "Mproducts/s a LUT", "LUTs of an element", "of the MACs"):
+        table.add_column(name, justify="right")
+    by_pair = {(design.weight.name, design.activation.name): design for design in designs}
+    with closing(Cache()) as store:
+        for row in rows:
+            device = row.family if row.family == row.device else f"{row.family} {row.device}"
+            target = parse_target(row.family if row.family == row.device else f"{row.family}-{row.device}")
+            flow = Flow(target, row.dsp_policy, target_mhz, seeds)
+            cost = element_cost(by_pair[row.weight, row.activation], flow, store)
+            products = row.parameters["products"]
+            table.add_row(
+                *(row.weight, row.activation, device, row.dsp_policy, str(products), f"{row.luts / products:.1f}"),
+                "" if row.fmax_mhz is None else f"{row.fmax_mhz * products / row.luts:.2f}",
+                *(f"{cost.element:.0f}", str(cost.macs)),
+            )
+    print_table(table)
 
 
 def show_comparison(comparison: "Comparison") -> None:

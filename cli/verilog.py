@@ -43,9 +43,10 @@ def verilog(
     json: Json = False,
     engine: EngineOptions = EngineOptions(),  # noqa: B008  # frozen
 ) -> None:
-    """Write UNIT.v and UNIT.json (for matmul also UNIT.h, the registers for C), in a subfolder of each design where there are several.
+    """Write UNIT.v and UNIT.json, in a subfolder of each design where there are several.
 
-    Without --family the Verilog is portable; with it, products are built the way that is smallest there.
+    A matmul engine comes with UNIT.h too, its registers for C. Without --family the Verilog is portable; with it,
+    products are built the way that is smallest there.
     """
     from .files import check_folder, emit, folders, write_design
 

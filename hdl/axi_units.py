@@ -54,7 +54,7 @@ class EdgeStream:
 class AxiUnit(wiring.Component):
     """A unit whose ports are streams, in ``streams``, and perhaps others."""
 
-    def __init__(self, *streams: EdgeStream, members: Mapping[str, wiring.Member] = {}):  # noqa: B006  # not changed
+    def __init__(self, *streams: EdgeStream, members: Mapping[str, wiring.Member] = {}):  # not changed
         self.streams = streams
         super().__init__({name: member for each in streams for name, member in each.members.items()} | dict(members))
 
@@ -80,7 +80,7 @@ class AxiRequantize(AxiUnit):
     """
 
     def __init__(self, source: FixedPoint, how: Requantization, *, dsp: bool = False):
-        self.inner = Requantize(source, how, tag_bits=1)
+        self.inner = Requantize(source, how, tag_bits=1, dsp=dsp)
         self.latency = self.inner.latency
         super().__init__(
             EdgeStream(
@@ -127,7 +127,7 @@ class AxiDequantize(AxiUnit):
     """
 
     def __init__(self, format: Format, how: Requantization, *, lanes: int = 1, block_size: int = 32, dsp: bool = False):
-        self.inner = Dequantize(format, how, lanes=lanes, block_size=block_size)
+        self.inner = Dequantize(format, how, lanes=lanes, block_size=block_size, dsp=dsp)
         self.latency = self.inner.latency
         assert how.scale is not None
         super().__init__(
@@ -189,9 +189,10 @@ class AxiBlockDot(AxiUnit):
         lanes: int = 1,
         terms: int = 4096,
         pipeline: int = 2,
+        dsp: bool = False,
     ):
         self.inner = BlockDot(
-            *(weight_format, activation_format, build, blocks), lanes=lanes, terms=terms, pipeline=pipeline
+            *(weight_format, activation_format, build, blocks), lanes=lanes, terms=terms, pipeline=pipeline, dsp=dsp
         )
         self.latency = self.inner.latency
         operands = dict(self.inner.i.payload.shape().members)

@@ -470,10 +470,10 @@ class BlockAccumulate(wiring.Component):
     infinity, an exact zero positive, every NaN 0x7FC00000. Beside an exact one a sticky flag says what is special, and
     ``accumulator`` reads 0 then.
 
-    Initiation interval 1; ``latency`` cycles from a transfer in to ``o.valid`` where nothing stalls. The pipeline stalls
-    as a whole: ``i.ready`` follows ``o.ready`` within a cycle. A block that goes on with a sum must not enter before
-    the sum has been written back: it may where ``busy`` is low, or ``distance`` or more transfers and idle cycles (in
-    which ``i.ready`` is up) after the block before.
+    Initiation interval 1; ``latency`` cycles from a transfer in to ``o.valid`` where nothing stalls. The pipeline
+    stalls as a whole: ``i.ready`` follows ``o.ready`` within a cycle. A block that goes on with a sum must not enter
+    before the sum has been written back: it may enter where ``busy`` is low, or else ``distance`` cycles with
+    ``i.ready`` after the block before it. A block that begins a sum may enter in any cycle.
 
     Parameters
     ----------

@@ -2,24 +2,29 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from amaranth.hdl import Fragment
 from amaranth.lib import wiring
 
 from ..formats import FixedPoint, Requantization
 from .axi_units import AxiBlockDot, AxiDequantize, AxiRequantize, AxiUnit
 from .decode import Decode
+from .dequant import check_dequantize
 from .describe import describe_blocks, describe_engine, describe_requantization, describe_streams
 from .dot import Dot
 from .mac import Mac
 from .matmul import matmul_latencies, matmul_latency
 from .matmul_engine import MatmulEngine
 from .multiply import Multiply
+from .requant import Scaling
+from .term import MAX_PIPELINE
 
 if TYPE_CHECKING:
     from .design import Design
 
-__all__ = ["UNITS", "Unit"]
+__all__ = ["UNITS", "Unit", "edge_of"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,8 @@ class Unit:
     parameters: fields of a design that it needs, and that are left out for units without them
     has_lanes: whether it may have several products, or codes, a cycle
     has_products: whether a design's build and pipeline say how its products are made
+    is_edge: whether it is an ``AxiUnit``
+    check: raises ValueError where its parameters do not fit
     describe: what the description of a design has beside that of any unit
     """
 
@@ -49,17 +56,18 @@ class Unit:
     parameters: tuple[str, ...] = ()
     has_lanes: bool = False
     has_products: bool = True
+    is_edge: bool = False
+    check: Callable[["Design"], None] = lambda design: None
     describe: Callable[["Design"], dict[str, Any]] = lambda design: {}
 
 
-def _edge(design: "Design") -> AxiUnit:
+@lru_cache(maxsize=256)
+def edge_of(design: "Design") -> AxiUnit:
+    """A component of the design to ask for its streams and its latency, and of no other use."""
     component = design.component()
     assert isinstance(component, AxiUnit)
+    Fragment.get(component, None)  # or Amaranth warns that a component came to nothing
     return component
-
-
-def _edge_latency(design: "Design") -> int:
-    return _edge(design).latency
 
 
 def _mac_contract(design: "Design") -> str:
@@ -69,15 +77,15 @@ def _mac_contract(design: "Design") -> str:
 
 def _matmul(design: "Design") -> MatmulEngine:
     assert design.engine is not None
-    return MatmulEngine(design.engine, design.chosen_build, design.pipeline)
+    return MatmulEngine(design.engine, design.chosen_build, design.pipeline, design.dsp_elements or 0)
 
 
 def _matmul_contract(design: "Design") -> str:
     assert design.engine is not None
     output = design.engine.requantization.output
     return (
-        f"C[m, n] = the sum over k of A[m, k] * W[k, n], exact for k up to {design.terms}, then scaled and rounded once "
-        f"to {output}"
+        f"C[m, n] = the sum over k of A[m, k] * W[k, n], exact for k up to {design.terms}, "
+        f"then scaled and rounded once to {output}"
     )
 
 
@@ -109,7 +117,15 @@ def _scaled(how: Requantization, value: str) -> str:
 
 
 def _requantize(design: "Design") -> AxiRequantize:
-    return AxiRequantize(_sum_of(design), _how(design))
+    return AxiRequantize(_sum_of(design), _how(design), dsp=design.dsp)
+
+
+def _requantize_scaling(design: "Design") -> Scaling:
+    return Scaling(_sum_of(design), _how(design), design.dsp)
+
+
+def _check_requantize(design: "Design") -> None:
+    _requantize_scaling(design)
 
 
 def _sum_of(design: "Design") -> FixedPoint:
@@ -121,13 +137,20 @@ def _requantize_description(design: "Design") -> dict[str, Any]:
         "terms": design.terms,
         "accumulator": asdict(_sum_of(design)),
         "requantization": describe_requantization(_how(design)),
-        "streams": describe_streams(_edge(design).streams),
+        "streams": describe_streams(edge_of(design).streams),
     }
 
 
 def _dequantize(design: "Design") -> AxiDequantize:
     assert design.block_size is not None
-    return AxiDequantize(design.weight, _how(design), lanes=design.lanes, block_size=design.block_size)
+    return AxiDequantize(
+        *(design.weight, _how(design)), lanes=design.lanes, block_size=design.block_size, dsp=design.dsp
+    )
+
+
+def _check_dequantize(design: "Design") -> None:
+    assert design.block_size is not None
+    check_dequantize(design.weight, _how(design), design.lanes, design.block_size)
 
 
 def _dequantize_contract(design: "Design") -> str:
@@ -139,7 +162,7 @@ def _dequantize_description(design: "Design") -> dict[str, Any]:
         "lanes": design.lanes,
         "block_size": design.block_size,
         "requantization": describe_requantization(_how(design)),
-        "streams": describe_streams(_edge(design).streams),
+        "streams": describe_streams(edge_of(design).streams),
     }
 
 
@@ -150,7 +173,16 @@ def _block_dot(design: "Design") -> AxiBlockDot:
         lanes=design.lanes,
         terms=design.terms,
         pipeline=design.pipeline,
+        dsp=design.dsp,
     )
+
+
+def _check_block_dot(design: "Design") -> None:
+    assert design.blocks is not None
+    if design.pipeline < 1:
+        raise ValueError(f"pipeline must be 1 to {MAX_PIPELINE} for block_dot, not {design.pipeline}")
+    if design.blocks.size % design.lanes:
+        raise ValueError(f"lanes must divide the blocks' {design.blocks.size} elements, not be {design.lanes}")
 
 
 def _block_dot_contract(design: "Design") -> str:
@@ -165,12 +197,14 @@ def _block_dot_contract(design: "Design") -> str:
 
 def _block_dot_description(design: "Design") -> dict[str, Any]:
     assert design.blocks is not None
-    edge = _edge(design)
+    edge = edge_of(design)
     assert isinstance(edge, AxiBlockDot)
     return {
         "terms": design.terms,
         "lanes": design.lanes,
-        "blocks": describe_blocks(design.blocks, design.blocks.sum_format(design.weight, design.activation, design.terms)),
+        "blocks": describe_blocks(
+            design.blocks, design.blocks.sum_format(design.weight, design.activation, design.terms)
+        ),
         "block_interval": edge.inner.block_interval,
         "streams": describe_streams(edge.streams),
     }
@@ -220,29 +254,35 @@ UNITS: dict[str, Unit] = {
         "dot product of block-scaled operands, streaming",
         _block_dot,
         _block_dot_contract,
-        _edge_latency,
+        lambda design: edge_of(design).latency,
         parameters=("blocks",),
         has_lanes=True,
+        is_edge=True,
+        check=_check_block_dot,
         describe=_block_dot_description,
     ),
     "requantize": Unit(
         "exact sums to the codes of a format, streaming",
         _requantize,
         lambda design: f"code = {_scaled(_how(design), 'accumulator')}",
-        _edge_latency,
+        lambda design: _requantize_scaling(design).latency,
         parameters=("requantization",),
         has_products=False,
+        is_edge=True,
+        check=_check_requantize,
         describe=_requantize_description,
     ),
     "dequantize": Unit(
         "block-scaled codes to those of a wider format, streaming",
         _dequantize,
         _dequantize_contract,
-        _edge_latency,
+        lambda design: Scaling(design.weight, _how(design), design.dsp).latency,
         operands=("weight",),
         parameters=("requantization", "block_size"),
         has_lanes=True,
         has_products=False,
+        is_edge=True,
+        check=_check_dequantize,
         describe=_dequantize_description,
     ),
     "matmul": Unit(

@@ -8,7 +8,21 @@ from ..formats import Format, Requantization, check_format
 from .requant import Scaling, make_random, named
 from .stages import Stages
 
-__all__ = ["Dequantize"]
+__all__ = ["Dequantize", "check_dequantize"]
+
+
+def check_dequantize(format: Format, how: Requantization, lanes: int, block_size: int) -> None:
+    """Raise ValueError where there is no ``Dequantize`` of these parameters."""
+    check_format("format", format)
+    if how.scale is None:
+        raise ValueError("scale must be a format where blocks are dequantized, not None")
+    if how.zero_point:
+        raise ValueError("zero_point must be False where blocks are dequantized, not True")
+    if lanes < 1:
+        raise ValueError(f"lanes must be 1 or more, not {lanes!r}")
+    if block_size < 1 or block_size % lanes:
+        raise ValueError(f"block_size must be a multiple of the {lanes} lanes, not {block_size!r}")
+    Scaling(format, how)
 
 
 class Dequantize(wiring.Component):
@@ -25,6 +39,8 @@ class Dequantize(wiring.Component):
     how: output format, scale formats and policies; without bias and zero point, with a scale
     lanes: codes of one beat, 1 or more
     block_size: codes that share a scale, a multiple of ``lanes``
+    dsp: whether multiplications are plain ``*``, of parts that DSP blocks can hold; changes cost and latency, never a
+        bit
 
     Members
     -------
@@ -35,21 +51,15 @@ class Dequantize(wiring.Component):
     o: Out(stream); fields ``codes`` and ``last``, as they came in
     """
 
-    def __init__(self, format: Format, how: Requantization, *, lanes: int = 1, block_size: int = 32):
-        check_format("format", format)
-        if how.scale is None:
-            raise ValueError("scale must be a format where blocks are dequantized, not None")
-        if how.zero_point:
-            raise ValueError("zero_point must be False where blocks are dequantized, not True")
-        if lanes < 1:
-            raise ValueError(f"lanes must be 1 or more, not {lanes!r}")
-        if block_size < 1 or block_size % lanes:
-            raise ValueError(f"block_size must be a multiple of the {lanes} lanes, not {block_size!r}")
+    def __init__(self, format: Format, how: Requantization, *, lanes: int = 1, block_size: int = 32, dsp: bool = False):
+        check_dequantize(format, how, lanes, block_size)
+        assert how.scale is not None
         self.format = format
         self.how = how
         self.lanes = lanes
         self.block_size = block_size
-        self.scaling = Scaling(format, how)
+        self.dsp = dsp
+        self.scaling = Scaling(format, how, dsp)
         self.latency = self.scaling.latency
         members = {
             "i": In(stream.Signature(data.StructLayout({"codes": lanes * format.width, "last": 1}))),

@@ -1,7 +1,10 @@
 """What the JSON beside a unit's Verilog says of formats, engines, streams and registers."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, fields
 from typing import Any
+
+from amaranth.hdl import Shape
 
 from ..formats import Blocks, Engine, FixedPoint, Format, Integer, Minifloat, Requantization
 from .axi_units import EdgeStream

@@ -8,8 +8,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
 from ..formats import Accumulator, Blocks, Engine, Format, Requantization, check_format
-from .axi_units import AxiUnit
-from .catalog import UNITS
+from .catalog import UNITS, Unit, edge_of
 from .choose import BUILDS, FAMILIES, check_table, choose_build
 from .describe import describe_format, meaning_at_edge, meaning_in_stream
 from .emit import to_rtlil, to_verilog
@@ -64,6 +63,8 @@ class Design:
     requantization: of a ``requantize`` or a ``dequantize``, and of nothing else
     blocks: of a ``block_dot``, and of nothing else
     block_size: codes that share a scale, of a ``dequantize``, and of nothing else
+    dsp_elements: how many elements of an output-stationary ``matmul`` leave their products to the device's multipliers
+        where ``dsp`` is set, all others are built as without; None for all
     """
 
     unit: str
@@ -79,10 +80,18 @@ class Design:
     requantization: Requantization | None = None
     blocks: Blocks | None = None
     block_size: int | None = None
+    dsp_elements: int | None = None
 
     @classmethod
     def matmul(
-        cls, engine: Engine, *, pipeline: int = 2, dsp: bool = False, build: str = "auto", family: str | None = None
+        cls,
+        engine: Engine,
+        *,
+        pipeline: int = 2,
+        dsp: bool = False,
+        build: str = "auto",
+        family: str | None = None,
+        dsp_elements: int | None = None,
     ) -> "Design":
         """The design of a matmul engine."""
         return cls(
@@ -96,6 +105,7 @@ class Design:
             build=build,
             family=family,
             engine=engine,
+            dsp_elements=dsp_elements,
         )
 
     def __post_init__(self) -> None:
@@ -115,7 +125,9 @@ class Design:
             if not (isinstance(value, int) and least <= value <= most):
                 raise ValueError(f"{name} must be {least} to {most}, not {value!r}")
         self._check_parameters()
-        if self.dsp and self.build != "auto":
+        if self.dsp_elements is not None:
+            self._check_dsp_elements(self.dsp_elements)
+        elif self.dsp and self.build != "auto":
             raise ValueError(f"build must be 'auto' where a DSP block makes the product, not {self.build!r}")
         if self._unit.has_products:
             check_table(self.weight, self.activation, self.build)
@@ -137,8 +149,7 @@ class Design:
             )
         if self.engine is not None:
             self._check_engine(self.engine)
-        if self.requantization is not None or self.blocks is not None:
-            self._made()  # which says what does not fit
+        self._unit.check(self)
 
     def _check_engine(self, engine: Engine) -> None:
         if self.pipeline < 1:
@@ -152,6 +163,15 @@ class Design:
             if getattr(self, name) != value:
                 raise ValueError(f"{name} must be the engine's {value}, not {getattr(self, name)}")
 
+    def _check_dsp_elements(self, elements: int) -> None:
+        if not self.dsp or self.engine is None or not self.engine.output_stationary:
+            raise ValueError(
+                f"dsp_elements must be left out but for an output-stationary matmul with dsp, not {elements!r}"
+            )
+        most = self.engine.rows * self.engine.columns
+        if not (isinstance(elements, int) and 0 <= elements <= most):
+            raise ValueError(f"dsp_elements must be 0 to the {most} elements, not {elements!r}")
+
     @property
     def module(self) -> str:
         """Name of the top module."""
@@ -161,7 +181,12 @@ class Design:
     def chosen_build(self) -> Build:
         """What ``build`` comes down to for these formats and this family."""
         return choose_build(
-            self.weight, self.activation, self.build, pipeline=self.pipeline, family=self.family, dsp=self.dsp
+            self.weight,
+            self.activation,
+            self.build,
+            pipeline=self.pipeline,
+            family=self.family,
+            dsp=self.dsp and self.dsp_elements is None,
         )
 
     @property
@@ -176,12 +201,6 @@ class Design:
     def component(self) -> wiring.Component:
         return self._unit.make(self)
 
-    def _made(self) -> wiring.Component:
-        """A component that is not for use."""
-        component = self.component()
-        component._MustUse__silence = True
-        return component
-
     def rtlil(self) -> str:
         return to_rtlil(self.component(), self.module)
 
@@ -191,17 +210,15 @@ class Design:
     def description(self, command: str = "", version: str = "") -> dict[str, Any]:
         """The unit's contract for any tool that verifies or integrates it, ready for JSON: docs/units.md
         goes through it key by key."""
-        unit = UNITS[self.unit]
+        unit = self._unit
         described: dict[str, Any] = {
             "unit": self.unit,
             "module": self.module,
             "command": command,
             "version": version,
             "contract": unit.contract(self),
-            "weight": describe_format(self.weight),
+            **{name: describe_format(getattr(self, name)) for name in unit.operands},
         }
-        if self.unit != "decode":
-            described["activation"] = describe_format(self.activation)
         if unit.result is not None:
             terms = self.terms if unit.result == "accumulator" else 1
             accumulator = Accumulator(self.weight, self.activation, terms)
@@ -211,15 +228,13 @@ class Design:
                 "lsb_exponent": accumulator.lsb_exponent,
             }
             described |= {"terms": terms, "lanes": self.lanes}
-        if self.engine is not None:
-            described |= describe_engine(self.engine)
-            described["latencies"] = matmul_latencies(self.engine, self.chosen_build, self.pipeline)
+        described |= unit.describe(self)
         return described | {
             "latency": self.latency,
             "initiation_interval": 1,
-            "pipeline": self.latency and self.pipeline,
+            "pipeline": self.latency and self.pipeline if unit.has_products or not self.latency else None,
             "dsp": self.dsp,
-            "build": self.chosen_build.product if self.unit != "decode" else None,
+            "build": self.chosen_build.product if unit.has_products else None,
             "ports": self._ports(),
         }
 
@@ -229,6 +244,8 @@ class Design:
             ports = [("clk", "input", 1, False), ("rst", "input", 1, False)]
         if self.engine is not None:
             members = engine_members(self.engine)
+        elif self._unit.is_edge:
+            members = edge_of(self).signature.members
         else:
             component = self.component()
             Fragment.get(component, None)  # or Amaranth warns that a component came to nothing
@@ -244,9 +261,13 @@ class Design:
     def _meaning(self, name: str) -> str:
         if self.engine is not None and name not in ("clk", "rst"):
             return meaning_at_edge(name)
+        if self._unit.is_edge:
+            for stream in edge_of(self).streams:
+                if name in stream.members:
+                    return meaning_in_stream(stream, name)
         if self.lanes > 1 and name in ("weight", "activation"):
             return f"codes of the {name}s, lane i in bits i*{getattr(self, name).width} and up"
-        flagged = name == UNITS[self.unit].result and special_names(self.weight, self.activation)
+        flagged = name == self._unit.result and special_names(self.weight, self.activation)
         return _MEANINGS[name] + ("; 0 while a flag is up" if flagged else "")
 
 

@@ -55,6 +55,7 @@ class Job:
 def drain(
     m: Module,
     engine: Engine,
+    dsp: bool,
     config: dict[str, Signal],
     loaders: dict[str, Loader],
     job: Job,
@@ -62,7 +63,8 @@ def drain(
 ) -> None:
     """Take the sums of a job row by row and ``outputs`` columns at a time.
 
-    Three stages, moving in step: the place, that row's sums, the chosen columns.
+    Three stages, moving in step: the place, that row's sums, the chosen columns. With ``dsp``, multiplications by
+    scales are plain ``*``.
     """
     chunks = engine.columns // engine.outputs
     advance = Signal()
@@ -128,35 +130,43 @@ def drain(
         assert isinstance(engine.weight, Integer)
         chosen["offset"] = job.row_sum * (zero_point if engine.weight.unsigned else zero_point.as_signed())
     chosen = _hold(m, "choice", advance, chosen)
-    ready = _finish(m, engine, config, valid[1], chosen, outputs)
-    m.d.comb += advance.eq(ready[0] | ~valid[1])
+    taken, distance = _finish(m, engine, dsp, config, valid[1], chosen, outputs)
+    m.d.comb += advance.eq(taken | ~valid[1])
     if engine.blocks is not None:
+        # A block finds the one before it written back: it follows by so many cycles in which these move,
+        # and by two more, since what is on its way to them may catch up.
         starts = (job.row == 0) & (chunk == 0)
-        m.d.comb += blocks_at_rest.eq(~starts | ~(valid[0] | valid[1] | ready[1]))
+        moved = Signal(range(distance + 2))
+        with m.If(taken & (moved <= distance)):
+            m.d.sync += moved.eq(moved + 1)
+        with m.If(job.take & starts):
+            m.d.sync += moved.eq(0)
+        m.d.comb += blocks_at_rest.eq(~starts | job.first_block | (moved > distance))
 
 
 def _finish(
     m: Module,
     engine: Engine,
+    dsp: bool,
     config: dict[str, Signal],
     valid: Signal,
     chosen: dict[str, Signal],
     outputs: stream.Interface,
-) -> tuple[Value, Value]:
+) -> tuple[Value, int]:
     """From chosen sums to the beats of ``c``: blocks added up where there are any, then requantized.
 
-    Gives back whether what is chosen is taken, and whether block sums are on their way.
+    Gives back whether what is chosen is taken, and ``BlockAccumulate.distance``, 0 without blocks.
     """
     form, how = engine.accumulator, engine.offset_requantization
     mask_bits, channel_bits = engine.outputs, sum(engine.channel_fields.values())
     ready: Value = Const(1, 1)
-    busy: Value = Const(0, 1)
+    distance = 0
     codes = []
     for k in range(engine.outputs):
         channel = chosen["channel"].word_select(k, channel_bits) if channel_bits else Const(0, 0)
         frame = Cat(chosen["mask"], chosen["last"]) if k == 0 else Const(0, 0)
         m.submodules[f"requantize{k}"] = requantize = Requantize(
-            engine.sum, replace(how, seed=engine.seed(k)), tag_bits=len(frame)
+            engine.sum, replace(how, seed=engine.seed(k)), tag_bits=len(frame), dsp=dsp
         )
         sums = data.View(sum_layout(form), chosen["sums"].word_select(k, sum_layout(form).size))
         if engine.blocks is None:
@@ -169,6 +179,7 @@ def _finish(
                 terms=engine.max_k,
                 depth=block_depth(engine),
                 tag_bits=len(tag),
+                dsp=dsp,
             )
             entry = add.i.payload
             m.d.comb += [
@@ -186,7 +197,7 @@ def _finish(
             if len(tag):
                 m.d.comb += entry.tag.eq(tag)
                 channel, frame = add.o.payload.tag[:channel_bits], add.o.payload.tag[channel_bits:]
-            ready, busy = (add.i.ready, add.busy) if k == 0 else (ready, busy)
+            ready, distance = (add.i.ready, add.distance) if k == 0 else (ready, distance)
             sums = add.o.payload
         payload = requantize.i.payload
         for name, _ in sums.shape():
@@ -214,7 +225,7 @@ def _finish(
         outputs.payload.last.eq(first.payload.tag[-1]),
         outputs.payload.data.eq(Cat(code & kept.replicate(len(code)) for code, kept in zip(codes, mask, strict=True))),
     ]
-    return ready, busy
+    return ready, distance
 
 
 def _hold(m: Module, name: str, enable: Value, values: dict[str, Value]) -> dict[str, Signal]:

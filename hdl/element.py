@@ -4,19 +4,29 @@ from amaranth.hdl import Module, Shape, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..formats import FixedPoint, Format, Integer
+from ..formats import Engine, FixedPoint, Format, Integer
 from .accumulate import Control, accumulate
 from .edge import Edge
 from .pipeline import Pipeline
 from .term import Build, Term, make_term, special_names
 from .tree import sum_terms, term_shape, tree_depth
 
-__all__ = ["ONE", "ProcessingElement", "WeightColumn", "column_latency", "later_cuts", "row_sum_build"]
+__all__ = ["ONE", "ProcessingElement", "WeightColumn", "array_element", "column_latency", "later_cuts", "row_sum_build"]
 
 
 def later_cuts(build: Build, pipeline: int) -> tuple[str, ...]:
     """The register stages of a product behind the array's edge, which has the first."""
     return tuple(cut for cut in build.cuts(pipeline) if cut != "input")
+
+
+def array_element(engine: Engine, build: Build, pipeline: int) -> wiring.Component:
+    """One part of an engine's array, for measuring it alone: an element, or a column where weights are stationary."""
+    if engine.output_stationary:
+        return ProcessingElement(
+            *(engine.weight, engine.activation, build, engine.accumulator), lanes=engine.lanes, pipeline=pipeline
+        )
+    count = engine.rows * engine.lanes
+    return WeightColumn(engine.weight, engine.activation, build, count=count, pipeline=pipeline)
 
 
 class _Products(wiring.Component):

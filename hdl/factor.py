@@ -14,7 +14,10 @@ __all__ = ["ExponentRange", "Factor", "either", "factor_bits", "parity", "take_f
 
 @dataclass(frozen=True)
 class ExponentRange:
-    """The runtime part of a format's exponent as its bits are read: limits, and what they are above ``lsb_exponent``."""
+    """The runtime part of a format's exponent as its bits are read: its limits.
+
+    The lower one is what the bits are above ``lsb_exponent``.
+    """
 
     least: int
     greatest: int

@@ -46,7 +46,7 @@ def issue_output_stationary(
     follow = {name: Signal(name=f"{name}_read") for name in ("valid", "first", "last")}
     m.d.sync += [follow["valid"].eq(issue), follow["first"].eq(first), follow["last"].eq(last)]
     keep = Signal(engine.lanes)
-    m.d.sync += keep.eq(Cat(lane < nest.left["k"] for lane in range(engine.lanes)))
+    m.d.sync += keep.eq(Cat(~no_more(nest.left["k"], lane) for lane in range(engine.lanes)))
     m.d.comb += [getattr(array, name).eq(signal) for name, signal in follow.items()]
     m.d.comb += [array.activation.eq(loaders["a"].word), array.weight.eq(loaders["w"].word), array.keep.eq(keep)]
 
@@ -141,7 +141,7 @@ def issue_weight_stationary(
     m.d.sync += [signal.eq(followed[name]) for name, signal in follow.items()]
     # The words that wait to be written when the weights change are behind the array's edge, as the weights are.
     m.d.comb += weights_taken.eq(follow["valid"] & follow["swap"])
-    m.d.sync += keep.eq(Cat(place < nest.left["k"] for place in range(engine.k_step)))
+    m.d.sync += keep.eq(Cat(~no_more(nest.left["k"], place) for place in range(engine.k_step)))
     m.d.sync += [at_row.eq(row), at_row[-1].eq(half)]
     m.d.comb += [getattr(array, name).eq(signal) for name, signal in follow.items()]
     m.d.comb += [array.activation.eq(loaders["a"].word), array.row.eq(at_row), array.keep.eq(keep)]

@@ -33,7 +33,7 @@ def matmul_latencies(engine: Engine, build: Build, pipeline: int) -> dict[str, i
         )
         Fragment.get(add, None)  # or Amaranth warns that it came to nothing
         found |= {"blocks": add.latency, "block_distance": add.distance}
-    return found | {"requantize": Scaling(engine.sum, engine.offset_requantization).latency}
+    return found | {"requantize": Scaling(engine.sum, engine.offset_requantization, build.dsp).latency}
 
 
 def matmul_latency(engine: Engine, build: Build, pipeline: int) -> int:
@@ -54,6 +54,7 @@ class Matmul(wiring.Component):
     engine: formats and shape
     build: how products are built; changes the cost, never a bit
     pipeline: register stages before the accumulators, 1 to 3
+    dsp_elements: of an output-stationary array, see there
 
     Members
     -------
@@ -68,10 +69,11 @@ class Matmul(wiring.Component):
     c: Out(stream.Signature(data, last))
     """
 
-    def __init__(self, engine: Engine, build: Build, pipeline: int = 2):
+    def __init__(self, engine: Engine, build: Build, pipeline: int = 2, dsp_elements: int = 0):
         self.engine = engine
         self.build = build
         self.pipeline = pipeline
+        self.dsp_elements = dsp_elements
         bits = engine.stream_bits
         self.inputs = {name: width for name, width in bits.items() if name != "c"}
         super().__init__(
@@ -92,13 +94,13 @@ class Matmul(wiring.Component):
         job = Job(self.engine)
         array: OutputStationary | WeightStationary
         if self.engine.output_stationary:
-            array = OutputStationary(self.engine, self.build, self.pipeline)
+            array = OutputStationary(self.engine, self.build, self.pipeline, self.dsp_elements)
             issue_output_stationary(m, array, config, begin, loaders, job)
         else:
             array = WeightStationary(self.engine, self.build, self.pipeline)
             issue_weight_stationary(m, array, config, begin, loaders, self.w, job)
         m.submodules.array = array
-        drain(m, self.engine, config, loaders, job, self.c)
+        drain(m, self.engine, self.build.dsp, config, loaders, job, self.c)
         with m.If(self.start & ~self.busy & ~(self.refused_zero | self.refused_large)):
             m.d.sync += self.busy.eq(1)
         with m.If(begin):

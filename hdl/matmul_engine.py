@@ -132,9 +132,9 @@ class MatmulEngine(wiring.Component):
     irq: Out(1)
     """
 
-    def __init__(self, engine: Engine, build: Build, pipeline: int = 2):
+    def __init__(self, engine: Engine, build: Build, pipeline: int = 2, dsp_elements: int = 0):
         self.engine = engine
-        self.matmul = Matmul(engine, build, pipeline)
+        self.matmul = Matmul(engine, build, pipeline, dsp_elements)
         self.registers = engine_registers(engine)
         super().__init__(engine_members(engine))
 

@@ -37,6 +37,8 @@ class OutputStationary(wiring.Component):
     engine: formats, rows, columns, lanes
     build: how products are built
     pipeline: register stages before the accumulators, 1 to 3; the first is at the edge
+    dsp_elements: how many elements, row by row from the first, leave their products to the device's multipliers
+        instead
 
     Members
     -------
@@ -49,10 +51,11 @@ class OutputStationary(wiring.Component):
     row_sums: Out.array(rows), sums of the activations alone; only with a ``weight_zero_point``
     """
 
-    def __init__(self, engine: Engine, build: Build, pipeline: int):
+    def __init__(self, engine: Engine, build: Build, pipeline: int, dsp_elements: int = 0):
         self.engine = engine
         self.build = build
         self.pipeline = pipeline
+        self.dsp_elements = dsp_elements
         self.latency = latency(engine, build, pipeline)
         self.layout = sum_layout(engine.accumulator)
         self.row_sum_shape = Shape(engine.row_sum.width, engine.row_sum.signed)
@@ -75,9 +78,11 @@ class OutputStationary(wiring.Component):
         m.d.sync += self.done.eq(control.done)
         rows = self._enter(m, "activation", engine.rows)
         columns = self._enter(m, "weight", engine.columns)
+        dsp_build = Build("operator", self.build.group)
         for r in range(engine.rows):
             for c in range(engine.columns):
-                element = self._element(engine.weight, self.build, engine.accumulator)
+                build = dsp_build if r * engine.columns + c < self.dsp_elements else self.build
+                element = self._element(engine.weight, build, engine.accumulator)
                 m.submodules[f"element{r}_{c}"] = element
                 self._connect(m, element, rows[r], columns[c], control)
                 sums = self.sums[r][c]
@@ -94,7 +99,10 @@ class OutputStationary(wiring.Component):
     def _element(self, weight: Format, build: Build, accumulator: FixedPoint) -> ProcessingElement:
         engine = self.engine
         return ProcessingElement(
-            *(weight, engine.activation, build, accumulator), lanes=engine.lanes, pipeline=self.pipeline
+            *(weight, engine.activation, build, accumulator),
+            lanes=engine.lanes,
+            pipeline=self.pipeline,
+            edge=self.build,
         )
 
     def _connect(

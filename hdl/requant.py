@@ -1,9 +1,8 @@
 """From exact sums to the codes of a narrow format: bias, scale, ReLU, and one rounding."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, reduce
-from operator import or_, xor
+from functools import cached_property
 from types import SimpleNamespace
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueCastable, signed, unsigned
@@ -20,79 +19,18 @@ from ..formats import (
     Rounding,
     check_format,
 )
-from .decode import decode, max_shift
+from .decode import decode
+from .factor import ExponentRange, either, factor_bits, parity, take_factor
 from .lfsr import Lfsr
 from .round import ROUNDING_STAGES, Placement, Random, round_to_code
+from .scale_product import Operation, multiply_operations
 from .stages import Stages
 
 __all__ = ["Requantize", "Scaling"]
 
 
-Operation = Callable[[SimpleNamespace], None]
-
 LONG_FACTOR = 17
 """Most bits of a factor that is multiplied by in one stage: what signed DSP blocks of 18 bits take."""
-
-
-@dataclass(frozen=True)
-class _Exponent:
-    """Limits of a format's exponent as its bits are read; the least stands for ``lsb_exponent``."""
-
-    least: int
-    greatest: int
-
-    @classmethod
-    def of(cls, format: Format) -> "_Exponent":
-        if isinstance(format, Dyadic):
-            return cls(0, format.max_shift)
-        reach = max_shift(format)
-        least = int(isinstance(format, Minifloat) and format.subnormals and reach > 0)
-        return cls(least, least + reach)
-
-
-@dataclass(frozen=True)
-class _Factor:
-    """A scale taken apart; a significand of None is one."""
-
-    significand: Value | None
-    sign: Value | None
-    exponent: Value | None
-    nan: Value
-    infinity: Value
-
-
-def _factor_bits(format: Format) -> int:
-    """Bits of the scale's significand; 0 where all its values are powers of two."""
-    if isinstance(format, Minifloat):
-        return format.precision if format.fraction_bits or format.subnormals else 0
-    return format.bits if isinstance(format, Integer) else format.precision
-
-
-def _parity(*flags: Value) -> Value:
-    return reduce(xor, [flag for flag in flags if not isinstance(flag, Const)] or [Const(0, 1)])
-
-
-def _either(*flags: Value) -> Value:
-    """The or of flags, those left out that are never up."""
-    return reduce(or_, [flag for flag in flags if not isinstance(flag, Const)] or [Const(0, 1)])
-
-
-def _factor(m: Module, format: Format, code: Value, name: str) -> _Factor:
-    no = Const(0, 1)
-    if isinstance(format, Dyadic):
-        return _Factor(code[: format.multiplier_bits], None, ~code[format.multiplier_bits :], no, no)
-    operand = decode(m, format, code, name)
-    significand, sign = operand.significand, operand.sign
-    if significand.shape().signed:
-        sign = significand[-1]
-        significand = Mux(sign, -significand, significand)[: len(significand)]
-    return _Factor(
-        significand if _factor_bits(format) else None,
-        sign,
-        operand.exponent,
-        no if operand.nan is None else operand.nan,
-        no if operand.infinity is None else operand.infinity,
-    )
 
 
 @dataclass(frozen=True)
@@ -106,10 +44,12 @@ class Scaling:
     ----------
     source: form of what comes in
     how: what becomes of it
+    dsp: whether multiplications are plain ``*``, of parts that DSP blocks can hold
     """
 
     source: FixedPoint | Format
     how: Requantization
+    dsp: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.source, FixedPoint):
@@ -159,7 +99,7 @@ class Scaling:
 
     @cached_property
     def _factor_bits(self) -> int:
-        return sum(_factor_bits(format) for format in self.scales.values())
+        return sum(factor_bits(format) for format in self.scales.values())
 
     @cached_property
     def _width(self) -> int:
@@ -167,19 +107,19 @@ class Scaling:
         return self._body[0] + (self._factor_bits if self._factor_bits > 1 else 0)
 
     @cached_property
-    def _exponents(self) -> list[_Exponent]:
+    def _exponents(self) -> list[ExponentRange]:
         formats = [*self.scales.values()]
         if isinstance(self.source, Format):
             formats.append(self.source)
-        return [exponent for exponent in map(_Exponent.of, formats) if exponent.greatest > exponent.least]
+        return [exponent for exponent in map(ExponentRange.of, formats) if exponent.greatest > exponent.least]
 
     @cached_property
     def placement(self) -> Placement:
         formats = list(self.scales.values())
         constant = self.source.lsb_exponent + sum(format.lsb_exponent for format in formats)
-        parts = [_Exponent.of(format) for format in formats]
+        parts = [ExponentRange.of(format) for format in formats]
         if isinstance(self.source, Format):
-            parts.append(_Exponent.of(self.source))
+            parts.append(ExponentRange.of(self.source))
         return Placement(
             self.how.output,
             self.how.rounding,
@@ -201,8 +141,19 @@ class Scaling:
         if self._factor_bits:
             # The multiplier has registers on both sides.
             operations += [] if operations else [self._wait]
-            operations += self._long_multiply if self._factor_bits > LONG_FACTOR else [self._multiply]
+            operations += self._multiplication
         return [self._wait] * (min(len(self._exponents), 2) - len(operations)) + operations
+
+    @cached_property
+    def _multiplication(self) -> list[Operation]:
+        """The factors one after the other, or with DSP blocks their product."""
+        if self.dsp or self._factor_bits == 1:
+            return self._long_multiply if self._factor_bits > LONG_FACTOR else [self._multiply]
+        operations: list[Operation] = []
+        for name, format in self.scales.items():
+            if factor_bits(format):
+                operations += multiply_operations(f"{name}_factor", factor_bits(format))
+        return operations
 
     @cached_property
     def latency(self) -> int:
@@ -216,7 +167,7 @@ class Scaling:
         self._take_apart(m, live)
         operations = self._operations
         for index, operation in enumerate(operations):
-            operation(live)
+            operation(m, live)
             if index == len(operations) - 1:
                 live.allowed = self.placement.allowed(m, live.exponent)
                 live.exponent = None
@@ -226,7 +177,7 @@ class Scaling:
         sign = live.body[-1] if self._body[1] else Const(0, 1)
         if not isinstance(live.infinity, Const):
             sign = Mux(live.infinity, live.negative_infinity, sign)
-        live.negative = _parity(sign, live.flip)
+        live.negative = parity(sign, live.flip)
         live.negative_infinity = None
         if not hasattr(live, "zero_point"):
             live.zero_point = None
@@ -238,7 +189,7 @@ class Scaling:
         no = Const(0, 1)
         factors = []
         for name, format in self.scales.items():
-            factors.append(_factor(m, format, getattr(live, name), name))
+            factors.append(take_factor(m, format, getattr(live, name), name))
             setattr(live, name, None)
         signs = [factor.sign for factor in factors if factor.sign is not None]
         exponents = [factor.exponent for factor in factors if factor.exponent is not None]
@@ -249,7 +200,7 @@ class Scaling:
             positive, live.negative_infinity = (
                 getattr(live, f"{name}_infinity_in", no) for name in ("positive", "negative")
             )
-            live.infinity = _either(positive, live.negative_infinity)
+            live.infinity = either(positive, live.negative_infinity)
             live.nan_in = live.positive_infinity_in = live.negative_infinity_in = None
         else:
             operand = decode(m, self.source, live.code, "code")
@@ -264,26 +215,34 @@ class Scaling:
         if live.body.shape().signed and len(live.body) == 1:
             live.body = Cat(live.body, live.body[-1]).as_signed()
         zeros = [~factor.significand.any() for factor in factors if factor.significand is not None]
-        infinite_zero = no if isinstance(live.infinity, Const) else live.infinity & _either(*zeros)
-        live.nan = _either(live.nan, infinite_zero, *(factor.nan for factor in factors))
-        live.scaled_infinity = _either(*(factor.infinity for factor in factors))
-        live.flip = _parity(*signs)
-        significands = [factor.significand for factor in factors if factor.significand is not None]
-        live.factor = significands[0] if significands else None
-        for significand in significands[1:]:
-            live.factor = live.factor * significand
+        infinite_zero = no if isinstance(live.infinity, Const) else live.infinity & either(*zeros)
+        live.nan = either(live.nan, infinite_zero, *(factor.nan for factor in factors))
+        live.scaled_infinity = either(*(factor.infinity for factor in factors))
+        live.flip = parity(*signs)
+        significands = {
+            name: factor.significand
+            for name, factor in zip(self.scales, factors, strict=True)
+            if factor.significand is not None
+        }
+        if self.dsp or self._factor_bits == 1:
+            live.factor = None
+            for significand in significands.values():
+                live.factor = significand if live.factor is None else live.factor * significand
+        else:
+            for name, significand in significands.items():
+                setattr(live, f"{name}_factor", significand)
         live.exponent = exponents[0] if exponents else None
         for exponent in exponents[1:]:
             live.exponent = live.exponent + exponent
 
-    def _wait(self, live: SimpleNamespace) -> None:
+    def _wait(self, m: Module, live: SimpleNamespace) -> None:
         pass
 
-    def _add_bias(self, live: SimpleNamespace) -> None:
+    def _add_bias(self, m: Module, live: SimpleNamespace) -> None:
         live.body = (live.body + live.bias)[: self._body[0]].as_signed()
         live.bias = None
 
-    def _multiply(self, live: SimpleNamespace) -> None:
+    def _multiply(self, m: Module, live: SimpleNamespace) -> None:
         width = self._width
         if len(live.factor) == 1:
             live.body = live.body.as_unsigned() & live.factor.replicate(len(live.body))
@@ -303,7 +262,7 @@ class Scaling:
         body_step = max(-(-self._body[0] // body_parts), step)
         widths = [min(step, self._factor_bits - step * k) for k in range(parts)]
 
-        def multiply(live: SimpleNamespace) -> None:
+        def multiply(m: Module, live: SimpleNamespace) -> None:
             body, factor = live.body, live.factor
             for k, width in enumerate(widths):
                 for start in range(0, len(body), body_step):
@@ -316,7 +275,7 @@ class Scaling:
                         setattr(live, f"product{k}_{start}", signed_product)
             live.body = live.factor = None
 
-        def add_parts(live: SimpleNamespace) -> None:
+        def add_parts(m: Module, live: SimpleNamespace) -> None:
             starts = range(0, self._body[0], body_step)
             for k, width in enumerate(widths):
                 sides = []
@@ -335,7 +294,7 @@ class Scaling:
                 setattr(live, f"row{k}", row.as_signed() if self._body[1] else row)
 
         def add_rows(apart: int) -> Operation:
-            def add(live: SimpleNamespace) -> None:
+            def add(m: Module, live: SimpleNamespace) -> None:
                 for k in range(0, parts - apart, 2 * apart):
                     low, high = _take(live, f"row{k}"), _take(live, f"row{k + apart}")
                     total = (low[step * apart :].as_signed() if self._body[1] else low[step * apart :]) + high
@@ -373,6 +332,8 @@ class Requantize(wiring.Component):
     source: ``FixedPoint`` of the sums, or the format of the codes
     how: scales, bias, output, and the policies
     tag_bits: bits that go with a value from ``i`` to ``o``; 0 for none
+    dsp: whether multiplications are plain ``*``, of parts that DSP blocks can hold; changes cost and latency, never a
+        bit
 
     Members
     -------
@@ -381,13 +342,14 @@ class Requantize(wiring.Component):
     o: Out(stream); fields ``code``, ``tag``
     """
 
-    def __init__(self, source: FixedPoint | Format, how: Requantization, *, tag_bits: int = 0):
+    def __init__(self, source: FixedPoint | Format, how: Requantization, *, tag_bits: int = 0, dsp: bool = False):
         if tag_bits < 0:
             raise ValueError(f"tag_bits must be 0 or more, not {tag_bits!r}")
         self.source = source
         self.how = how
         self.tag_bits = tag_bits
-        self.scaling = Scaling(source, how)
+        self.dsp = dsp
+        self.scaling = Scaling(source, how, dsp)
         tag = {"tag": tag_bits} if tag_bits else {}
         super().__init__(
             {

@@ -48,6 +48,11 @@ class Build:
         if self.registers != "aligned" and self.product != "booth":
             raise ValueError(f"registers must be 'aligned' for {self.product!r}, not {self.registers!r}")
 
+    @property
+    def dsp(self) -> bool:
+        """Whether multiplications are left to the synthesizer, for its DSP blocks."""
+        return self.product == "operator"
+
     def cuts(self, pipeline: int) -> tuple[str, ...]:
         """Which cuts hold registers when the pipeline has that many stages, 0 to 3."""
         if pipeline not in range(MAX_PIPELINE + 1):

@@ -3,6 +3,7 @@
 from .cache import Cache, cache_folder
 from .families import FAMILIES, Target, parse_target, targets
 from .family import Family
+from .fit import Fit, FitQuestion, NothingFits
 from .flow import DSP_POLICIES, SEEDS, Flow, measure
 from .peers import PEER_FAMILIES, Comparison, Match, compare, peer_pairs, peers
 from .row import Cost, Row
@@ -19,8 +20,11 @@ __all__ = [
     "Comparison",
     "Cost",
     "Family",
+    "Fit",
+    "FitQuestion",
     "Flow",
     "Match",
+    "NothingFits",
     "Row",
     "SweepError",
     "Target",

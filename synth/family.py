@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["Cell", "Counts", "Device", "Family", "Router"]
+__all__ = ["Capacity", "Cell", "Counts", "Device", "Family", "Router"]
 
 
 @dataclass(frozen=True)
@@ -25,29 +25,44 @@ class Router:
     tool: name in ``tools.TOOLS``
     options: of every run
     logic_cell: name in nextpnr's report of what LUTs and carry are packed into
+    dsp, bram: names in the report of multipliers and of block RAMs
     flip_flop: pins ``clock``, ``d``, ``q``
-    exclusive_or: a LUT with pins ``a``, ``b``, ``y``, for families that cannot be routed out of context: pins are then
-        loaded and read serially, and every flip-flop takes a logic cell
+    exclusive_or: a LUT with pins ``a``, ``b``, ``c``, ``d``, ``y``, for families that cannot be routed out of context:
+        pins are then loaded and read serially, and every flip-flop takes a logic cell
     """
 
     tool: str
     options: tuple[str, ...]
     logic_cell: str
+    dsp: str
+    bram: str
     flip_flop: Cell
     exclusive_or: Cell | None = None
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What there is on a device: LUTs (as many flip-flops), multipliers, block RAMs."""
+
+    luts: int
+    dsps: int
+    brams: int
 
 
 @dataclass(frozen=True)
 class Device:
     """One member of a family.
 
-    ``synth`` are its options for yosys, ``dsp`` those that let yosys use DSP blocks, ``route`` nextpnr's.
+    ``synth`` are its options for yosys, ``dsp`` those that let yosys use DSP blocks, ``route`` nextpnr's. ``capacity``
+    and ``target_mhz``, the clock that nextpnr is asked for, are given where arrays can be fitted into it.
     """
 
     name: str
     synth: str = ""
     dsp: str = ""
     route: tuple[str, ...] = ()
+    capacity: Capacity | None = None
+    target_mhz: float = 0
 
 
 @dataclass(frozen=True)

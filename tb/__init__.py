@@ -1,9 +1,10 @@
 """The proof: cocotb testbenches of emitted Verilog against the golden model, on Verilator or Icarus."""
 
+from .engine import read_engine
 from .errors import BuildError, ToolMissingError
 from .lint import lint, lint_many
 from .netlist import simulate_netlist
-from .runner import SIMULATORS, Failure, Result, simulate
+from .runner import SIMULATORS, Failure, Result, run, simulate, simulate_matmul, simulate_product
 from .space import Verified, verify_space
 
 __all__ = [
@@ -15,7 +16,11 @@ __all__ = [
     "Verified",
     "lint",
     "lint_many",
+    "read_engine",
+    "run",
     "simulate",
+    "simulate_matmul",
     "simulate_netlist",
+    "simulate_product",
     "verify_space",
 ]

@@ -11,23 +11,32 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import cocotb_tools.config
+import numpy as np
 from cocotb_tools.runner import get_runner
+from numpy.typing import ArrayLike, NDArray
 
+from ..formats import MAX_SIZE, Engine
 from . import verilator
 from .cache import cached
+from .engine import read_engine
 from .errors import BuildError, ToolMissingError
 from .job import JOB, REPORT
+from .product import make_product
+from .stream_unit import STREAM_UNITS, StreamUnit
 from .unit import Unit
 
-__all__ = ["SIMULATORS", "Failure", "Result", "run", "simulate"]
+__all__ = ["SIMULATORS", "Failure", "Result", "run", "simulate", "simulate_matmul", "simulate_product"]
 
 SIMULATORS = ("verilator", "icarus")
+
+OPTIMIZE_FROM = 3_000_000
+"""Cycles of a product from which on a design is compiled to run fast."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,7 @@ class Result:
     cycles: clock cycles (or operand changes) compared
     build_seconds, run_seconds: wall clock; a build that was kept from before takes next to nothing
     waves: the file of signals, where one was asked for: VCD from Verilator, FST from Icarus
+    utilization: of a large matrix product, its products by those that its elements could have done in its cycles
     """
 
     unit: str
@@ -65,6 +75,7 @@ class Result:
     build_seconds: float
     run_seconds: float
     waves: Path | None = None
+    utilization: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -101,17 +112,117 @@ def simulate(
     Raises ValueError for a description that does not fit, ToolMissingError, and BuildError. A wrong design raises
     nothing: see ``Result.failed``.
     """
-    unit = Unit.from_description(description)
+    if description.get("unit") == "matmul":
+        return simulate_matmul(
+            verilog,
+            description,
+            simulator=simulator,
+            waves=waves,
+            seed=seed,
+            random_cycles=random_cycles,
+            cells=cells,
+            defines=defines,
+        )
+    reader = StreamUnit if description.get("unit") in STREAM_UNITS else Unit
+    unit: Unit | StreamUnit = reader.from_description(description)
+    name = f"{unit.kind} {unit.weight}" + f" x {unit.activation}" * ("activation" in description)
     job = {"description": dict(description), "seed": seed, "random_cycles": random_cycles}
     result, _ = run(
-        f"{unit.kind} {unit.weight} x {unit.activation}" if unit.kind != "decode" else f"decode {unit.weight}",
-        *(verilog, unit.module, f"{__package__}.{unit.kind}_tb", job),
+        *(name, verilog, unit.module, f"{__package__}.{unit.kind}_tb", job),
         simulator=simulator,
         waves=waves,
         cells=cells,
         defines=defines,
     )
     return result
+
+
+def simulate_matmul(
+    verilog: str,
+    description: Mapping[str, Any],
+    *,
+    size: tuple[int, int, int] | None = None,
+    stalls: bool = False,
+    seed: int = 1,
+    random_cycles: int = 4000,
+    **options: Any,
+) -> Result:
+    """Run the testbench of a matmul engine, or with ``size`` a single random product of that size, however large.
+
+    The result of the latter has the product's cycles, as the engine counts them, and its ``utilization``.
+
+    Parameters
+    ----------
+    size: m, k and n of the one product
+    stalls: whether its streams stall at random; else none ever does, on either side
+    seed, random_cycles: as of ``simulate``
+    options: the other ones of ``simulate``
+    """
+    engine = read_engine(description)
+    job: dict[str, Any] = {"description": dict(description), "seed": seed}
+    if size is not None:
+        if len(size) != 3 or not all(1 <= length <= MAX_SIZE for length in size) or size[1] > engine.max_k:
+            raise ValueError(f"size must be m, k and n of 1 to {MAX_SIZE}, and k at most {engine.max_k}, not {size!r}")
+        return _one_product(verilog, engine, job | {"size": [*size], "stalls": stalls}, size, options)[0]
+    result, _ = run(
+        *(_name(engine), verilog, description["module"], f"{__package__}.matmul_tb"),
+        job | {"random_cycles": random_cycles},
+        **options,
+    )
+    return result
+
+
+def simulate_product(
+    verilog: str,
+    description: Mapping[str, Any],
+    activation: ArrayLike,
+    weight: ArrayLike,
+    *,
+    stalls: bool = False,
+    seed: int = 1,
+    simulator: str = "verilator",
+    waves: Path | None = None,
+    **operands: ArrayLike,
+) -> tuple[Result, NDArray[Any] | None]:
+    """Run one product of these codes; return the result, which has ``cycles`` and ``utilization``, and C as the
+    Verilog gave it, None where that is not as it must be.
+
+    Parameters
+    ----------
+    activation, weight: codes of shapes (m, k) and (k, n)
+    stalls: whether streams stall at random
+    seed: of the stalls, and of bits that must not matter
+    operands: scales, bias and zero point, as of ``sim.engine_matmul``
+    """
+    engine = read_engine(description)
+    given = {"activation": activation, "weight": weight, **operands}
+    arrays: dict[str, Any] = {name: np.asarray(values) for name, values in given.items()}
+    check = make_product(engine, np.random.default_rng(0), **arrays)
+    job = {
+        "description": dict(description),
+        "seed": seed,
+        "stalls": stalls,
+        "operands": {name: array.tolist() for name, array in arrays.items()},
+    }
+    result, codes = _one_product(verilog, engine, job, check.sizes, {"simulator": simulator, "waves": waves})
+    return result, None if codes is None else np.array(codes, check.expected.dtype)
+
+
+def _one_product(
+    verilog: str, engine: Engine, job: Mapping[str, Any], size: tuple[int, int, int], options: Mapping[str, Any]
+) -> tuple[Result, list[list[int]] | None]:
+    cycles = size[0] * size[1] * size[2] // engine.products
+    result, records = run(
+        *(_name(engine), verilog, job["description"]["module"], f"{__package__}.product_tb", job),
+        optimize=cycles > OPTIMIZE_FROM,
+        **options,
+    )
+    (found,) = records or [{"utilization": None, "codes": None}]
+    return replace(result, utilization=found["utilization"]), found["codes"]
+
+
+def _name(engine: Engine) -> str:
+    return f"matmul {engine.weight} x {engine.activation}"
 
 
 def run(
@@ -125,8 +236,12 @@ def run(
     waves: Path | None = None,
     cells: Sequence[Path] = (),
     defines: Sequence[str] = (),
+    optimize: bool = False,
 ) -> tuple[Result, list[dict[str, Any]]]:
-    """Build, run the testbench module with ``job`` as its job file; return the result and what it recorded."""
+    """Build, run the testbench module with ``job`` as its job file; return the result and what it recorded.
+
+    With ``optimize``, Verilator builds a program that runs faster, and takes its time to do so.
+    """
     if simulator not in SIMULATORS:
         raise ValueError(f"simulator must be {' or '.join(SIMULATORS)}, not {simulator!r}")
     if waves is not None:
@@ -134,7 +249,7 @@ def run(
             raise ValueError(f"folder of the waves must exist: {waves.parent}")
         waves = waves.with_suffix(".vcd" if simulator == "verilator" else ".fst").absolute()
     start = time.perf_counter()
-    build = _build(verilog, top, simulator, waves is not None, cells, defines)
+    build = _build(verilog, top, simulator, waves is not None, cells, defines, optimize)
     built = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="fewbit-") as scratch:
         folder = Path(scratch).resolve()
@@ -156,7 +271,15 @@ def run(
     return result, records
 
 
-def _build(verilog: str, top: str, simulator: str, waves: bool, cells: Sequence[Path], defines: Sequence[str]) -> Path:
+def _build(
+    verilog: str,
+    top: str,
+    simulator: str,
+    waves: bool,
+    cells: Sequence[Path],
+    defines: Sequence[str],
+    optimize: bool,
+) -> Path:
     texts = [verilog, *(path.read_text() for path in cells)]
     if simulator == "verilator":
         identity = [verilator.version(), str(verilator.verilator_root())]
@@ -170,11 +293,11 @@ def _build(verilog: str, top: str, simulator: str, waves: bool, cells: Sequence[
         source = folder / "design.v"
         source.write_text(verilog)
         if simulator == "verilator":
-            verilator.build([source, *cells], top, folder, defines=defines, waves=waves)
+            verilator.build([source, *cells], top, folder, defines=defines, waves=waves, optimize=optimize)
         else:
             _build_icarus([source, *cells], top, folder, defines, waves)
 
-    return cached("sim", [simulator, *identity, top, str(waves), *defines, "--", *texts], make)
+    return cached("sim", [simulator, *identity, top, str(waves), str(optimize), *defines, "--", *texts], make)
 
 
 def _build_icarus(sources: Sequence[Path], top: str, folder: Path, defines: Sequence[str], waves: bool) -> None:

@@ -24,6 +24,7 @@ __all__ = ["build", "lint", "verilator_root", "version"]
 _PORTS_PUBLIC = '`verilator_config\npublic_flat_rw -module "{top}" -port "*"\n'
 # What a design must be clean of is the linter's business; a build accepts any Verilog, post-synthesis cells included.
 _BUILD_WARNINGS = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-SPECIFYIGN", "-Wno-TIMESCALEMOD", "-Wno-MODDUP")
+_FAST = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert")
 # The file holds many modules, and may hold several designs.
 _LINT_WAIVERS = ("-Wno-DECLFILENAME", "-Wno-MULTITOP")
 _WARNING = re.compile(r"^%(?:Warning|Error)(?:-\w+)?: .*$", re.MULTILINE)
@@ -45,7 +46,15 @@ def version() -> str:
     return importlib.metadata.version("verilator")
 
 
-def build(sources: Sequence[Path], top: str, folder: Path, *, defines: Sequence[str] = (), waves: bool = False) -> None:
+def build(
+    sources: Sequence[Path],
+    top: str,
+    folder: Path,
+    *,
+    defines: Sequence[str] = (),
+    waves: bool = False,
+    optimize: bool = False,
+) -> None:
     """Leave the program ``folder / top``.
 
     Parameters
@@ -55,6 +64,7 @@ def build(sources: Sequence[Path], top: str, folder: Path, *, defines: Sequence[
     folder: where to build; nothing but the program is left there
     defines: macros, as ``NAME`` or ``NAME=VALUE``
     waves: whether the program can write a VCD file (FST would need the headers of lz4)
+    optimize: whether the design is compiled to run fast; that takes longer, and pays beyond a million cycles
 
     Raises BuildError with the first error where the Verilog is not accepted.
     """
@@ -69,11 +79,12 @@ def build(sources: Sequence[Path], top: str, folder: Path, *, defines: Sequence[
         *("--top-module", top, "--timescale", "1ns/1ps", *_BUILD_WARNINGS, *(f"-D{define}" for define in defines)),
         *(f"-I{include}" for include in sorted({source.parent for source in sources})),
         *(["--trace-vcd"] if waves else []),
+        *(_FAST if optimize else []),
         *("-LDFLAGS", f"-s -Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
         *(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp", ports, *sources),
     ]
     _run(program, root, top)
-    _make(work, root, top, _runtime(work, root, waves))
+    _make(work, root, top, _runtime(work, root, waves), optimize=optimize)
     (work / top).rename(folder / top)
     shutil.rmtree(work)
 
@@ -90,14 +101,17 @@ def _runtime(work: Path, root: Path, waves: bool) -> Path:
     return cached("verilator", [version(), str(root), sys.executable, _compiler(), *names], make)
 
 
-def _make(work: Path, root: Path, what: str, runtime: Path | None = None, goals: Sequence[str] = ()) -> None:
+def _make(
+    work: Path, root: Path, what: str, runtime: Path | None = None, goals: Sequence[str] = (), optimize: bool = False
+) -> None:
     if runtime is not None:
         for path in runtime.iterdir():
             shutil.copy(path, work)  # newer than the makefile, which they depend on
     # The wheel's makefile knows neither this machine's python, nor how its compiler takes the precompiled header that a
     # design in several files would use: so all goes into one file.
-    # Compiling the design costs more than running it: it is not optimized. The run-time library is.
-    settings = [f"PYTHON3={sys.executable}", "VM_PARALLEL_BUILDS=0", "OPT_FAST=-O0"]
+    # Compiling most designs costs more than running them: they are not optimized. The run-time library is.
+    level = "-O2" if optimize else "-O0"
+    settings = [f"PYTHON3={sys.executable}", "VM_PARALLEL_BUILDS=0", f"OPT_FAST={level}"]
     jobs = min(4, os.cpu_count() or 1)
     _run(["make", "-s", f"-j{jobs}", "-C", work, "-f", "Vtop.mk", *settings, *goals], root, what)
 

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 from fewbit import sim
-from fewbit.formats import Blocks, FixedPoint, parse
+from fewbit.formats import Blocks, parse
 from fewbit.hdl.block import BlockAccumulate
+from fewbit.hdl.block_dot import BlockDot
+from fewbit.hdl.choose import choose_build
 
 SCALES = ["float8_e8m0fnu", "float8_e4m3fn", "ue5m3"]
 ELEMENTS = [
@@ -66,8 +68,8 @@ def result_fields(result):
     return {"accumulator": int(result.integers)} | flags
 
 
-def random_sum(rng, weight, activation, blocks, terms):
-    k = int(rng.integers(1, terms + 1))
+def random_sum(rng, weight, activation, blocks, terms, k=None):
+    k = int(rng.integers(1, terms + 1)) if k is None else k
     count = -(-k // blocks.size)
     codes = element_codes(rng, weight, k), element_codes(rng, activation, k)
     if rng.random() < 0.2 and k > blocks.size:
@@ -163,3 +165,223 @@ def test_sums_are_the_golden_ones(elements, accumulate):
         terms = int(rng.choice([blocks.size - 3, 3 * blocks.size + 1, 6 * blocks.size]))
         depth = int(rng.choice([1, 2, 5, 16]))
         check(*map(parse, elements), blocks, terms, depth, 16, seed=k, by_busy=bool(k % 2), stalls=k != 1)
+
+
+def float32_bits(value):
+    return int(np.float32(value).view(np.uint32))
+
+
+def float_sum(addends):
+    """A float32 sum of values ``product * scale``, each as a block of one product with scales of float32."""
+    blocks = Blocks(16, parse("float32"), parse("float32"), "float32")
+    count = 16 * (len(addends) - 1) + 1
+    weight, activation = np.zeros(count, dtype=int), np.zeros(count, dtype=int)
+    for index, (product, _, _) in enumerate(addends):
+        weight[16 * index], activation[16 * index] = product & 0xFF, 1
+    scales = [np.array([float32_bits(addend[k]) for addend in addends], dtype=np.uint32) for k in (1, 2)]
+    return Sum(parse("int8"), parse("int8"), blocks, 2000, (weight, activation, *scales))
+
+
+TINY, HUGE = 2.0**-126, float(np.finfo(np.float32).max)
+ULP = 2.0**-23
+FLOAT_SUMS = {
+    "cancels to zero": [(1, 1.5, 1), (-1, 1.5, 1)],
+    "cancels to zero from below": [(-1, TINY, 2**-20), (1, TINY, 2**-20), (-1, 0, 1)],
+    "negative zero": [(-1, 0, 1), (-1, 0, 1)],
+    "underflows to negative zero": [(-1, TINY, TINY), (0, 1, 1)],
+    "cancels all but the last bit": [(1, 1 + ULP, 1), (-1, 1, 1)],
+    "cancels the upper half of a long product": [(1, 1, 1), (-1, 1 + ULP, 1 - ULP)],
+    "cancels a long product's upper half": [(-1, 1 + ULP, 1 - ULP), (1, 1, 1), (1, 1, 2**-46)],
+    "subnormal product": [(1, TINY, 2**-23), (1, TINY, 2**-23), (3, TINY, 2**-24)],
+    "subnormal ties": [(1, TINY, 2**-24), (1, TINY, 2**-23), (1, TINY, 2**-24), (-1, TINY, 2**-24)],
+    "just above half the least subnormal": [(1, TINY * (1 + ULP), 2**-24), (-1, TINY, 2**-22)],
+    "below a subnormal sum": [(1, TINY, 2**-23), (127, TINY, 2**-31), (-127, TINY, 2**-31)],
+    "changes a subnormal sum's sign": [(1, TINY, 2**-23), (-1, TINY, 0.75), (1, TINY, 0.5)],
+    "far below a subnormal sum": [(1, TINY, 2**-23), (-1, TINY, TINY), (1, TINY, TINY)],
+    "subnormal to normal": [(1, TINY, 1 - ULP), (1, TINY, 2**-23), (1, TINY, 1)],
+    "normal to subnormal": [(1, TINY, 1.5), (-1, TINY, 1), (-1, TINY, 0.25)],
+    "overflows": [(1, HUGE, 1), (1, HUGE, ULP / 4)],
+    "ties to infinity": [(1, HUGE, 1), (1, 2.0**103, 1)],
+    "just short of infinity": [(1, HUGE, 1), (1, 2.0**103 * (1 - ULP), 1)],
+    "stays infinite": [(1, HUGE, 2), (-1, HUGE, 2), (1, 1, 1)],
+    "from infinity to NaN": [(1, HUGE, 2), (1, -np.inf, 1), (1, 1, 1)],
+    "infinity keeps its sign": [(-1, HUGE, HUGE), (100, HUGE, 1), (1, -np.inf, 1)],
+    "infinite scales of both signs": [(1, np.inf, 1), (1, -np.inf, 1)],
+    "infinity times zero": [(0, np.inf, 1)],
+    "infinite scale times zero scale": [(1, np.inf, 0), (1, 1, 1)],
+    "NaN": [(1, 1, 1), (0, np.nan, 1), (1, 1, 1)],
+    "huge zero product": [(1, TINY, 2**-23), (0, HUGE, HUGE), (-1, 0, HUGE)],
+    "tie to even": [(1, 1, 1), (1, ULP, 0.5), (1, 1.5 * ULP, 1)],
+    "tie and a little": [(1, 1, 1), (1, ULP * (1 + ULP), 0.5)],
+    "tie less a little": [(1, 1 + ULP, 1), (1, ULP * (1 - ULP / 2), 0.5)],
+    "below a power of two": [(1, 1, 1), (-1, ULP, 0.25)],
+    "little below a power of two": [(1, 1, 1), (-1, ULP * (1 + ULP), 0.25)],
+    "very little below a power of two": [(1, 1, 1), (-1, TINY, TINY)],
+    "product larger, sum as sticky bit": [(1, TINY, 2**-23), (1, 1 + ULP, 1 + ULP), (-1, 3, 1)],
+    "product larger, negative sum as sticky bit": [(-1, TINY, 2**-23), (1, 1, 1), (1, ULP, 0.5)],
+    "two apart": [(1, 1, 1), (-1, 0.25, 1 + ULP), (3, 0.25 + ULP / 4, 1)],
+    "product longer": [(3, 1 + 5 * ULP, 1 + 7 * ULP), (-127, 1 + 9 * ULP, 2**-7), (101, 1 - ULP, -(2**-30))],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("depth", [1, 4])
+def test_float32_corner_cases(depth):
+    sums = []
+    for addends in FLOAT_SUMS.values():
+        # Both signs.
+        sums += [float_sum(addends), float_sum([(-product, *scales) for product, *scales in addends])]
+    blocks = Blocks(16, parse("float32"), parse("float32"), "float32")
+    run(BlockAccumulate(parse("int8"), parse("int8"), blocks, terms=2000, depth=depth), sums, stalls=False)
+
+
+def test_corner_cases_are_what_they_are_called():
+    results = {name: float_sum(addends).expected["code"] for name, addends in FLOAT_SUMS.items()}
+    assert results["cancels to zero"] == results["negative zero"] == 0
+    assert results["underflows to negative zero"] == 0
+    assert results["cancels all but the last bit"] == float32_bits(ULP)
+    assert results["cancels the upper half of a long product"] == float32_bits(2.0**-46)
+    assert results["overflows"] == float32_bits(HUGE) and results["ties to infinity"] == 0x7F800000
+    assert results["just short of infinity"] == float32_bits(HUGE)
+    assert results["stays infinite"] == 0x7F800000
+    assert results["infinity keeps its sign"] == 0xFF800000
+    nans = ("from infinity to NaN", "infinite scales of both signs", "infinite scale times zero scale", "NaN")
+    assert results["infinity times zero"] == 0x7FC00000
+    assert {results[name] for name in nans} == {0x7FC00000}
+    assert results["huge zero product"] == 1
+    assert results["tie to even"] == float32_bits(1 + 2 * ULP)
+    assert results["tie and a little"] == float32_bits(1 + ULP)
+    assert results["below a power of two"] == float32_bits(1)
+    assert results["little below a power of two"] == float32_bits(1 - ULP / 2)
+
+
+@pytest.mark.parametrize("accumulate", ["exact", "float32"])
+@pytest.mark.parametrize("depth", [1, 8])
+def test_a_block_enters_every_cycle(accumulate, depth):
+    weight, scale = parse("e2m1"), parse("float8_e4m3fn")
+    blocks = Blocks(16, scale, scale, accumulate)
+    rng = np.random.default_rng(depth)
+    sums = [random_sum(rng, weight, weight, blocks, 16) for _ in range(30)]
+    unit = BlockAccumulate(weight, weight, blocks, terms=16, depth=depth)
+    cycles, first = run(unit, sums, stalls=False)
+    assert (cycles, first) == (30 + unit.latency, unit.latency)
+
+
+def test_the_accumulator_reads_zero_beside_a_flag():
+    format = parse("float8_e5m2")
+    blocks = Blocks(16, format, format, "exact")
+    operands = (np.array([0x3C]), np.array([0x3C]), np.array([0x7C]), np.array([0xBC]))
+    one = Sum(format, format, blocks, 40, operands)
+    assert one.expected == {"accumulator": 0, "nan": 0, "positive_infinity": 0, "negative_infinity": 1}
+    run(BlockAccumulate(format, format, blocks, terms=40, depth=3), [one])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"terms": 0}, "terms must be 1 or more, not 0"),
+        ({"depth": 0}, "depth must be 1 or more, not 0"),
+        ({"tag_bits": -1}, "tag_bits must be 0 or more, not -1"),
+        ({"blocks": 32}, "blocks must be a Blocks, not 32"),
+    ],
+)
+def test_wrong_arguments_get_a_sentence(arguments, sentence):
+    format = parse("e2m1")
+    right = {"blocks": Blocks(16, format, format), "terms": 10, "depth": 1} | arguments
+    with pytest.raises(ValueError, match=sentence):
+        BlockAccumulate(format, format, right.pop("blocks"), **right)
+
+
+def run_dot(unit, sums, *, seed=0, stalls=True):
+    """Feed the sums' codes beat by beat; what comes out, and in how many cycles."""
+    rng = np.random.default_rng([seed, 11])
+    beats = [beat for one in sums for beat in beats_of(unit, one)]
+    seen, cycles = [], 0
+
+    async def feed(ctx):
+        for beat in beats:
+            while stalls and rng.random() < 0.2:
+                await ctx.tick()
+            ctx.set(unit.i.payload, beat)
+            ctx.set(unit.i.valid, 1)
+            await ctx.tick().until(unit.i.ready)
+            ctx.set(unit.i.valid, 0)
+
+    async def take(ctx):
+        nonlocal cycles
+        held = None
+        while len(seen) < len(sums):
+            ready = not stalls or rng.random() < 0.5
+            ctx.set(unit.o.ready, ready)
+            _, _, valid, payload = await ctx.tick().sample(unit.o.valid, unit.o.payload)
+            cycles += 1
+            bits = payload.as_bits() if valid else None
+            assert held is None or held == bits
+            held = None if ready else bits
+            if valid and ready:
+                seen.append({name: int(payload[name]) for name, _ in unit.o.payload.shape()})
+            assert cycles < 60 * len(beats) + 400
+
+    simulator = Simulator(unit)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(feed, background=True)
+    simulator.add_testbench(take)
+    simulator.run()
+    assert seen == [one.expected for one in sums]
+    return cycles, len(beats)
+
+
+def beats_of(unit, one):
+    count = len(one.weight)
+    for start in range(0, count, unit.lanes):
+        beat = {"last": int(start + unit.lanes >= count)}
+        for name, format in (("weight", unit.weight_format), ("activation", unit.activation_format)):
+            codes = getattr(one, name)[start : start + unit.lanes]
+            beat[name] = sum(int(code) << lane * format.width for lane, code in enumerate(codes))
+        for name in ("weight_scale", "activation_scale"):
+            beat[name] = int(getattr(one, name)[start // unit.blocks.size])
+        yield beat
+
+
+def dot_unit(elements, scale, size, accumulate, **options):
+    weight, activation = map(parse, elements)
+    blocks = Blocks(size, parse(scale), parse(scale), accumulate)
+    build = choose_build(weight, activation, "auto", pipeline=options.get("pipeline", 2), family=None, dsp=False)
+    return BlockDot(weight, activation, build, blocks, **options)
+
+
+@pytest.mark.parametrize(
+    ("elements", "scale", "size", "accumulate", "options"),
+    [
+        (("e2m1", "e2m1"), "float8_e8m0fnu", 32, "auto", {"lanes": 8}),
+        (("e2m1", "e2m1"), "float8_e4m3fn", 16, "auto", {"lanes": 4, "pipeline": 1}),
+        (("float8_e4m3fn", "float8_e5m2"), "float8_e8m0fnu", 32, "float32", {"lanes": 4, "pipeline": 3, "dsp": True}),
+        (("int8", "int8"), "float8_e8m0fnu", 32, "float32", {"lanes": 16}),
+        (("e3m2", "float6_e2m3fn"), "float8_e4m3fn", 16, "exact", {"lanes": 1, "dsp": True}),
+        (("e3m2", "e4m3"), "ue5m3", 16, "exact", {"lanes": 16, "pipeline": 3}),
+    ],
+)
+def test_dot_products_are_the_golden_ones(elements, scale, size, accumulate, options):
+    unit = dot_unit(elements, scale, size, accumulate, terms=150, **options)
+    rng = np.random.default_rng(size)
+    sums = [random_sum(rng, unit.weight_format, unit.activation_format, unit.blocks, 150) for _ in range(12)]
+    for stalls in (False, True):
+        run_dot(unit, sums, stalls=stalls)
+
+
+@pytest.mark.parametrize(("accumulate", "lanes"), [("exact", 16), ("float32", 1)])
+def test_a_dot_product_takes_a_beat_every_cycle(accumulate, lanes):
+    unit = dot_unit(("e2m1", "e2m1"), "float8_e4m3fn", 16, accumulate, terms=96, lanes=lanes)
+    assert unit.block_interval <= 16 // lanes
+    rng = np.random.default_rng(0)
+    sums = [
+        random_sum(rng, unit.weight_format, unit.activation_format, unit.blocks, 96, 16 * k) for k in (1, 6, 2, 1, 3)
+    ]
+    cycles, beats = run_dot(unit, sums, stalls=False)
+    assert cycles == beats + unit.latency
+
+
+def test_wrong_arguments_of_a_dot_product_get_a_sentence():
+    with pytest.raises(ValueError, match="lanes must divide the blocks' 16 elements, not be 3"):
+        dot_unit(("e2m1", "e2m1"), "float8_e4m3fn", 16, "auto", lanes=3)
+    with pytest.raises(ValueError, match="pipeline must be 1 to 3, not 0"):
+        dot_unit(("e2m1", "e2m1"), "float8_e4m3fn", 16, "auto", pipeline=0)

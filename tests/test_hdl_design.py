@@ -2,11 +2,15 @@ import pickle
 import re
 
 import pytest
-from fewbit.formats import Accumulator, parse, study_formats
+from fewbit.formats import Accumulator, Blocks, Engine, Requantization, parse, study_formats
 from fewbit.hdl import BUILDS, FAMILIES, UNITS, Design, verilog_of
 from fewbit.hdl.emit import YosysError, to_verilog
 
 E2M1, INT4 = parse("e2m1"), parse("int4")
+HOW = Requantization(parse("bfloat16"), parse("float8_e4m3fn"), parse("float32"))
+BLOCKS = Blocks(16, parse("float8_e4m3fn"), parse("ue5m3"))
+PARAMETERS = {"requantize": {"requantization": HOW}, "block_dot": {"blocks": BLOCKS}}
+PARAMETERS["dequantize"] = {"requantization": HOW, "block_size": 8}
 
 
 def test_design_is_a_value():
@@ -19,7 +23,10 @@ def test_design_is_a_value():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"unit": "mul"}, "unit must be one of decode, multiply, mac, dot, not 'mul'"),
+        (
+            {"unit": "mul"},
+            "unit must be one of decode, multiply, mac, dot, block_dot, requantize, dequantize, matmul, not 'mul'",
+        ),
         ({"build": "fast"}, "build must be one of auto, whole, table, rows, digits, booth, not 'fast'"),
         ({"family": "xc8"}, "family must be one of ice40, ecp5, gowin, nexus, gatemate, xc7, xcup, not 'xc8'"),
         ({"weight": "e2m1"}, "weight must be a format, as formats.parse gives, not 'e2m1'"),
@@ -27,7 +34,7 @@ def test_design_is_a_value():
         ({"terms": 0}, "terms must be 1 to 4294967296, not 0"),
         ({"pipeline": 4}, "pipeline must be 0 to 3, not 4"),
         ({"pipeline": -1}, "pipeline must be 0 to 3, not -1"),
-        ({"lanes": 4}, "lanes must be 1 for mac, not 4; the unit with more is dot"),
+        ({"lanes": 4}, "lanes must be 1 for mac, not 4; the units with more are dot, block_dot, dequantize, matmul"),
         ({"unit": "dot", "lanes": 0}, "lanes must be 1 to 1024, not 0"),
         ({"build": "rows", "dsp": True}, "build must be 'auto' where a DSP block makes the product, not 'rows'"),
         (
@@ -43,6 +50,25 @@ def test_design_is_a_value():
             "the longer significand and a digit must have at most 12 bits together for build 'digits', not 26",
         ),
         ({"unit": "dot", "lanes": 8, "terms": 7}, "terms must be at least the 8 lanes, not 7"),
+        ({"unit": "matmul"}, "engine must be given for matmul"),
+        ({"requantization": HOW}, "requantization must be left out for mac"),
+        ({"unit": "requantize"}, "requantization must be given for requantize"),
+        ({"unit": "requantize", "requantization": "int8"}, "requantization must be of Requantization, not 'int8'"),
+        (
+            {"unit": "requantize", **PARAMETERS["requantize"], "blocks": BLOCKS},
+            "blocks must be left out for requantize",
+        ),
+        ({"unit": "dequantize", "requantization": HOW}, "block_size must be given for dequantize"),
+        (
+            {"unit": "dequantize", **PARAMETERS["dequantize"], "lanes": 3},
+            "block_size must be a multiple of the 3 lanes, not 8",
+        ),
+        (
+            {"unit": "dequantize", "requantization": Requantization(HOW.output), "block_size": 8},
+            "scale must be a format where blocks are dequantized, not None",
+        ),
+        ({"unit": "block_dot", "blocks": BLOCKS, "lanes": 5}, "lanes must divide the blocks' 16 elements, not be 5"),
+        ({"unit": "block_dot", "blocks": BLOCKS, "pipeline": 0}, "pipeline must be 1 to 3 for block_dot, not 0"),
     ],
 )
 def test_design_says_what_it_must_be(arguments, message):
@@ -74,13 +100,88 @@ def test_description_is_the_contract():
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("pipeline", range(4))
 def test_described_ports_are_the_verilog_ports(unit, pipeline):
-    lanes = 4 if unit == "dot" else 1
-    design = Design(unit, parse("float8_e5m2"), INT4, lanes=lanes, pipeline=pipeline)
-    described = {(port["direction"], port["name"], port["width"]) for port in design.description()["ports"]}
+    lanes = 4 if unit in ("dot", "block_dot", "dequantize") else 1
+    formats = (parse("float8_e5m2"), INT4)
+    if unit in ("matmul", "block_dot") and not pipeline:
+        return
+    if unit == "matmul":
+        engine = Engine(*formats, Requantization(parse("int8")), rows=1, columns=2, tile_m=2, max_k=8)
+        design = Design.matmul(engine, pipeline=pipeline)
+    else:
+        design = Design(unit, *formats, lanes=lanes, pipeline=pipeline, **PARAMETERS.get(unit, {}))
+    ports = design.description()["ports"]
+    assert all(port["meaning"] for port in ports)
+    described = {(port["direction"], port["name"], port["width"]) for port in ports}
     verilog = design.verilog()
     assert re.search(rf"^module {design.module}\(", verilog, re.MULTILINE)
-    declared = re.findall(r"^  (input|output) (?:signed )?(?:\[(\d+):0\] )?(\w+);", verilog, re.MULTILINE)
-    assert described == {(direction, name, int(top or 0) + 1) for direction, top, name in declared}
+    top = verilog[re.search(rf"^module {design.module}\(", verilog, re.MULTILINE).start() :].partition("endmodule")[0]
+    declared = re.findall(r"^  (input|output) (?:signed )?(?:\[(\d+):0\] )?(\w+);", top, re.MULTILINE)
+    assert described == {(direction, name, int(most or 0) + 1) for direction, most, name in declared}
+
+
+@pytest.mark.parametrize("unit", PARAMETERS)
+def test_streams_have_a_field_at_every_byte_that_begins_one(unit):
+    lanes = 1 if unit == "requantize" else 4
+    design = Design(unit, parse("float8_e5m2"), INT4, terms=64, lanes=lanes, **PARAMETERS[unit])
+    described = design.description()
+    widths = {port["name"]: port["width"] for port in described["ports"]}
+    for stream in described["streams"]:
+        end = 0
+        for field in stream["fields"]:
+            assert field["lsb"] == -(-end // 8) * 8
+            end = field["lsb"] + field["width"]
+        assert widths[f"{stream['name']}_tdata"] == stream["beat_bits"] == -(-end // 8) * 8
+    assert described["latency"] == design.latency and described["initiation_interval"] == 1
+    fields = {stream["name"]: [field["name"] for field in stream["fields"]] for stream in described["streams"]}
+    flags = ["nan", "positive_infinity", "negative_infinity"]
+    assert (
+        fields
+        == {
+            "requantize": {"s_axis": ["accumulator", *flags, "scale", "tensor_scale"], "m_axis": ["code"]},
+            "dequantize": {"s_axis": ["codes"], "s_axis_scale": ["scale"], "m_axis": ["codes"]},
+            "block_dot": {
+                "s_axis": ["weight", "activation", "weight_scale", "activation_scale"],
+                "m_axis": ["accumulator", *flags],
+            },
+        }[unit]
+    )
+
+
+@pytest.mark.parametrize(
+    ("unit", "parameters", "contract"),
+    [
+        (
+            "requantize",
+            {"requantization": Requantization(parse("int8"), parse("dyadic16s5"), bias_bits=8, zero_point=True)},
+            "code = (accumulator + bias) * scale, exact, then rounded once to int8, then zero_point added",
+        ),
+        (
+            "requantize",
+            {"requantization": Requantization(parse("e4m3"), relu=True)},
+            "code = accumulator, exact, made 0 where negative, then rounded once to e4m3",
+        ),
+        (
+            "dequantize",
+            PARAMETERS["dequantize"],
+            "codes = code * scale * tensor_scale, exact, then rounded once to bfloat16, of every lane; a scale for "
+            "every 8 codes",
+        ),
+        (
+            "block_dot",
+            {"blocks": BLOCKS, "terms": 99},
+            "accumulator = sum over blocks of 16 terms of (sum of weight * activation) * weight_scale * "
+            "activation_scale, exact for up to 99 terms",
+        ),
+        (
+            "block_dot",
+            {"blocks": Blocks(32, parse("float32"), parse("e4m3"))},
+            "code = sum over blocks of 32 terms of (sum of weight * activation) * weight_scale * activation_scale, "
+            "kept in float32, rounded once for every block",
+        ),
+    ],
+)
+def test_contract_is_a_sentence(unit, parameters, contract):
+    assert Design(unit, E2M1, **parameters).description()["contract"] == contract
 
 
 def test_many_designs_go_through_one_run_and_come_back_in_order():

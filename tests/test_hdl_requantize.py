@@ -27,7 +27,8 @@ SCALES = [
     (None, None), ("float8_e8m0fnu", None), ("float8_e4m3fn", None), ("ue5m3", None), ("dyadic16s5", None),
     ("bfloat16", None), ("float32", None), ("ue8m0", None), ("int4", None), ("e3m0", None), ("sm3", None),
     ("float8_e4m3fn", "float32"), ("ue5m3", "float32"), ("float8_e8m0fnu", "bfloat16"), ("float32", "float32"),
-    ("dyadic8s6", "float8_e8m0fnu"), (None, "float32"), ("uint4", None), ("e1m2", None),
+    ("dyadic8s6", "float8_e8m0fnu"), (None, "float32"), ("uint4", None), ("e1m2", None), ("e3m0", "float8_e4m3fn"),
+    ("float8_e4m3fn", "e3m0"),
 ]  # fmt: skip
 
 
@@ -163,9 +164,9 @@ def run_stream(unit, payloads, *, seed=0, stalls=True):
     return seen
 
 
-def check(source, how, count=60, seed=0, stalls=True):
+def check(source, how, count=60, seed=0, stalls=True, dsp=False):
     case = Case(source, how, count, seed)
-    unit = Requantize(source, how)
+    unit = Requantize(source, how, dsp=dsp)
     seen = run_stream(unit, [case.payload(k) for k in range(count)], seed=seed, stalls=stalls)
     wrong = [k for k in range(count) if seen[k] != int(case.expected[k])]
     assert not wrong, [(case.payload(k), hex(seen[k]), hex(int(case.expected[k]))) for k in wrong[:4]]
@@ -200,24 +201,52 @@ def some_requantization(rng, output, scales, fixed):
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_codes_are_the_golden_ones(output):
-    check_many(output, 6, 50)
+@pytest.mark.parametrize("dsp", [False, True], ids=["logic", "dsp"])
+def test_codes_are_the_golden_ones(output, dsp):
+    check_many(output, 4, 50, dsp=dsp)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("output", OUTPUTS)
-def test_codes_are_the_golden_ones_for_many_requantizations(output):
-    check_many(output, 60, 120, start=6)
+@pytest.mark.parametrize("dsp", [False, True], ids=["logic", "dsp"])
+def test_codes_are_the_golden_ones_for_many_requantizations(output, dsp):
+    check_many(output, 60, 120, start=4, dsp=dsp)
 
 
-def check_many(output, number, count, start=0):
+@pytest.mark.parametrize("dsp", [False, True], ids=["logic", "dsp"])
+@pytest.mark.parametrize(
+    "scale", ["e3m0", "ue2m1", "ue2m2", "ue3m3", "uint5", "uint6", "dyadic7s2", "bfloat16", "float32"]
+)
+@pytest.mark.parametrize("source", ["int2", "uint1", "int9", "e2m1"])
+def test_extreme_factors_are_the_golden_ones(source, scale, dsp):
+    """The least and the largest of everything, by scales of every number of bits."""
+    scale, other = parse(scale), parse(source)
+    fixed = FixedPoint(other.width, other.signed, -3) if isinstance(other, Integer) else other
+    how = Requantization(parse("float32"), scale)
+    values = [fixed.min_integer, fixed.max_integer, 1, 0] if isinstance(fixed, FixedPoint) else list(other.codes)
+    codes = sorted(
+        {code % (1 << scale.width) for code in (0, 1, 2, -1, -2, 1 << scale.width // 2, -1 << scale.width // 2)}
+    )
+    codes = [code for code in codes if scale.width > 16 or code in scale.codes]
+    pairs = [(value, code) for value in values for code in codes]
+    integers, given = map(np.array, zip(*pairs, strict=True))
+    if isinstance(fixed, FixedPoint):
+        golden, name = sim.requantize(sim.Exact(integers, -3), how, scale=given), "accumulator"
+    else:
+        golden, name = sim.dequantize(integers, other, how, scale=given), "code"
+    unit = Requantize(fixed, how, dsp=dsp)
+    payloads = [{name: int(value), "scale": int(code)} for value, code in pairs]
+    assert run_stream(unit, payloads, stalls=False) == golden.tolist()
+
+
+def check_many(output, number, count, start=0, dsp=False):
     for k in range(start, start + number):
         rng = np.random.default_rng([k, *output.encode()])
         source = SOURCES[rng.integers(len(SOURCES))]
         scales = SCALES[rng.integers(len(SCALES))]
         how = some_requantization(rng, parse(output), scales, isinstance(source, FixedPoint))
         try:
-            check(source, how, count, seed=k, stalls=bool(k % 2))
+            check(source, how, count, seed=k, stalls=bool(k % 2), dsp=dsp)
         except AssertionError as error:
             raise AssertionError(f"{k}: {source}, {how}: {error}") from None
 

@@ -399,3 +399,10 @@ def test_specials_of_minifloats_without_nan() -> None:
             assert result.nan is not None and result.nan.tolist() == [True, False, False, True]
         else:
             assert result.tolist() == [NAN_CODE, 0x7F800000, 0xFF800000, NAN_CODE]
+
+
+def test_a_long_exact_sum_of_one_pair_of_vectors():
+    element, scale = parse("e2m1"), parse("ue5m3")
+    how = Blocks(16, scale, scale, "exact")
+    total = block_dot([7] * 3, [7] * 3, [0xFF], [0xFF], element, element, how)
+    assert int(total.integers) == 3 * element.max_integer**2 * scale.max_integer**2

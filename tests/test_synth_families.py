@@ -18,7 +18,7 @@ def test_targets_are_parsed_from_their_names():
 
 
 def test_unknown_family_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"family must be ice40, ice40-up5k, ecp5, xc7, .*, not 'virtex'"):
+    with pytest.raises(ValueError, match=r"family must be ice40, ice40-up5k, ecp5, ecp5-85k, xc7, .*, not 'virtex'"):
         parse_target("virtex")
 
 

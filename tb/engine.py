@@ -1,0 +1,31 @@
+"""The matmul engine that a UNIT.json describes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..formats import Engine, parse
+from .stream_unit import read_blocks, read_requantization
+
+__all__ = ["read_engine"]
+
+
+def read_engine(description: Mapping[str, Any]) -> Engine:
+    """The engine. Raises ValueError where the description is not that of one, or its streams are not what it needs."""
+    if description.get("unit") != "matmul":
+        raise ValueError(f"unit must be matmul, not {description.get('unit')!r}")
+    try:
+        blocks = description["blocks"]
+        engine = Engine(
+            weight=parse(description["weight"]["name"]),
+            activation=parse(description["activation"]["name"]),
+            requantization=read_requantization(description["requantization"]),
+            blocks=blocks and read_blocks(blocks),
+            **description["engine"],
+        )
+        streams = {stream["name"].partition("_axis_")[2]: stream["beat_bits"] for stream in description["streams"]}
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"description of matmul must have every key of UNIT.json, {error} is missing") from None
+    needed = {name: engine.bus(name) for name in engine.stream_bits}
+    if streams != needed:
+        raise ValueError(f"streams must have beats of {needed} bits, not {streams}")
+    return engine

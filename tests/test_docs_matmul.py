@@ -1,0 +1,35 @@
+"""What docs/matmul.md shows is so: the testbench of 30 lines, and the register map."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import fewbit
+import pytest
+from fewbit.cli.app import run
+
+DOCS = Path(fewbit.__file__).parent / "docs"
+
+
+@pytest.mark.slow
+def test_example_drives_the_engine(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run(["verilog", "matmul", "--max-k", "64"]) == 0
+    done = subprocess.run([sys.executable, DOCS / "drive_matmul.py"], capture_output=True, text=True)
+    assert "passed=('product',), failed=()" in done.stdout, done.stdout + done.stderr
+
+
+def test_registers_are_those_of_the_engine(tmp_path):
+    options = ["--tensor-scale", "float32", "--zero-point", "--weight-zero-point", "--scale", "dyadic32s6"]
+    assert run(["verilog", "matmul", *options, "--out", str(tmp_path)]) == 0
+    registers = json.loads((tmp_path / "matmul.json").read_text())["registers"]
+    rows = re.findall(r"^\| (0x[^|]*) \| ([^|]*) \| ", (DOCS / "matmul.md").read_text(), re.MULTILINE)
+    documented = {
+        name: int(offset, 16)
+        for offsets, names in rows
+        for offset, name in zip(offsets.split(", "), re.findall(r"`(\w+)`", names), strict=True)
+    }
+    assert documented.items() >= {register["name"]: register["offset"] for register in registers}.items()
+    assert len(documented) == len(registers) + 1, "all but tensor_scale_high, which float32 does without"

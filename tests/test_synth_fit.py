@@ -1,0 +1,152 @@
+"""The search for the largest array: its way through the candidates, its predictions, and a real one."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from fewbit.cli.app import run
+from fewbit.formats import Engine, Requantization, parse
+from fewbit.hdl import Design
+from fewbit.synth import FitQuestion, NothingFits, parse_target, write_csv
+from fewbit.synth.fit import PROBES, Attempt, Fit, Model, Shape, fit, fit_markdown, repeated_modules, search
+
+CANDIDATES = [Shape(1, columns, 1) for columns in range(1, 21)]
+
+
+def _engine(weight="e2m1", activation="int4", **options):
+    how = Requantization(parse("int8"), scale=parse("float8_e8m0fnu"))
+    return Engine(parse(weight), parse(activation), how, rows=1, columns=1, tile_m=1, max_k=256, bus_bits=32, **options)
+
+
+def _fake(fits, capacity=20):
+    """An attempt that fits where ``fits`` says so of the number of products; and the list of those asked for."""
+    asked = []
+
+    def attempt(shape):
+        asked.append(shape.products)
+        return Attempt(shape, "routed" if fits(shape.products) else "Failed to route", shape.products / capacity)
+
+    return attempt, asked
+
+
+@pytest.mark.parametrize("start", [0, 5, 12, 13, 19])
+def test_largest_is_found_from_anywhere(start):
+    attempt, asked = _fake(lambda products: products <= 13)
+    best, attempts = search(CANDIDATES, start, attempt)
+    assert best.shape.products == 13
+    assert [a.shape.products for a in attempts] == asked and len(set(asked)) == len(asked)
+
+
+def test_one_failure_does_not_end_the_climb_and_two_do():
+    attempt, asked = _fake(lambda products: products not in (11, 14, 15))
+    best, _ = search(CANDIDATES, 7, attempt)
+    assert best.shape.products == 13 and asked == [8, 9, 10, 11, 12, 13, 14, 15]
+
+
+def test_too_large_is_gone_down_from_at_once_and_ends_the_climb():
+    attempt, asked = _fake(lambda products: products <= 10, capacity=10)
+    best, _ = search(CANDIDATES, 19, attempt)
+    assert best.shape.products == 10 and asked == [20, 10, 11]
+
+
+def test_failures_below_what_fits_are_not_seen_again():
+    attempt, asked = _fake(lambda products: products in (3, 7))
+    best, _ = search(CANDIDATES, 4, attempt)
+    assert best.shape.products == 3 and asked == [5, 4, 3]
+
+
+def test_without_climbing_the_first_that_fits_is_taken():
+    attempt, asked = _fake(lambda products: products <= 13)
+    best, _ = search(CANDIDATES, 7, attempt, climb=False)
+    assert best.shape.products == 8 and asked == [8]
+
+
+def test_nothing_fits():
+    attempt, asked = _fake(lambda products: False)
+    with pytest.raises(NothingFits, match=r"^no array fits; the smallest that was tried: 1x1x1: 5.0%, Failed"):
+        search(CANDIDATES, 3, attempt)
+    assert asked == [4, 3, 2, 1]
+    with pytest.raises(NothingFits, match="no array fits"):
+        search([], -1, attempt)
+
+
+def test_model_is_right_where_it_was_measured():
+    model = Model(1000, 30, 50)
+    assert Model.of([model.cells(Shape(*sides, 1)) for sides in PROBES]) == model
+
+
+def test_shapes_are_those_that_the_engine_can_have():
+    question = FitQuestion(_engine(), parse_target("ice40-up5k"), lanes=(1, 2))
+    shapes = list(question.shapes())
+    assert Shape(1, 1, 1) in shapes and Shape(3, 6, 2) in shapes and Shape(8, 4, 2) in shapes
+    assert Shape(3, 7, 2) not in shapes and Shape(2, 2, 4) not in shapes
+    wide = FitQuestion(replace(_engine(), columns=4, outputs=4), parse_target("ecp5"), lanes=(1,))
+    assert {shape.columns % 4 for shape in wide.shapes()} == {0}
+
+
+def test_elements_are_kept_apart():
+    rtlil = Design.matmul(replace(_engine(), rows=2, columns=2, tile_m=2), family="ice40").rtlil()
+    assert repeated_modules(rtlil) == ["\\matmul_element"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"dsp": "some"}, "dsp must be none or auto, not 'some'"),
+        ({"target": parse_target("xc7")}, "family must be one that arrays can be fitted into, not 'xc7'"),
+        ({"lanes": ()}, r"lanes must be 1 or more, not \(\)"),
+        ({"fill": 2}, "fill must be above 0 and at most 1.05, not 2"),
+        ({"seeds": (1,)}, "seeds must be 3 or more different ones"),
+        ({"timeout": 0}, "timeout must be above 0, not 0"),
+    ],
+)
+def test_bad_question_is_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        FitQuestion(**{"engine": _engine(), "target": parse_target("ice40-up5k"), **options})
+
+
+def test_some_elements_by_multipliers():
+    engine = replace(_engine("int8", "int8"), rows=2, columns=2, tile_m=2)
+    mixed = Design.matmul(engine, dsp=True, family="ecp5", dsp_elements=1)
+    assert mixed.chosen_build == Design.matmul(engine, family="ecp5").chosen_build
+    assert len(repeated_modules(mixed.rtlil())) == 1
+    for elements in (-1, 5):
+        with pytest.raises(ValueError, match=f"dsp_elements must be 0 to the 4 elements, not {elements}"):
+            Design.matmul(engine, dsp=True, dsp_elements=elements)
+    with pytest.raises(ValueError, match="dsp_elements must be left out but for an output-stationary matmul with dsp"):
+        Design.matmul(engine, dsp_elements=1)
+
+
+@pytest.mark.slow
+def test_array_of_two_by_two(tmp_path, prepared):
+    """A real search that is held to the smallest arrays, and the same again out of the cache."""
+    question = FitQuestion(_engine(), parse_target("ice40-up5k"), lanes=(1,), fill=0.33, climb=False)
+    said: list[str] = []
+    found = fit(question, cache_folder=tmp_path / "cache", say=said.append, command="fewbit fit")
+    assert found.products == found.parameters["rows"] * found.parameters["columns"] <= 6
+    assert found.seeds == (1, 2, 3) and found.fmax_min_mhz <= found.fmax_mhz <= found.fmax_max_mhz
+    assert 0 < found.logic_cells / 5280 - found.logic_percent / 100 < 0.001 or found.logic_percent
+    assert found.products_per_second == pytest.approx(found.products * found.fmax_mhz * 1e6, rel=1e-3)
+    assert found.attempts[-1].startswith(f"{found.parameters['rows']}x{found.parameters['columns']}x1: ")
+    said.clear()
+    assert fit(question, cache_folder=tmp_path / "cache", say=said.append, command="fewbit fit") == found
+    assert not any(" s" in line and "MHz," in line for line in said)
+    write_csv([found], tmp_path / "fit.csv")
+    assert Fit.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+    assert "| e2m1 x int4 | ice40 up5k | none |" in fit_markdown([found])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--rows", "4"], "--rows must be left out for fit, which finds the array's size"),
+        (["--family", "xc7"], "family must be one that arrays can be fitted into, not 'xc7'"),
+        (["--lanes", "1,x"], "lanes must be integers with commas between, not '1,x'"),
+        (["--dsp", "some"], "dsp must be none, auto or both, not 'some'"),
+        (["--weight", "float9"], "float9"),
+    ],
+)
+def test_command_refuses_what_it_cannot_fit(in_folder, capfd, arguments, message):
+    assert run(["fit", *arguments]) == 2
+    assert message in capfd.readouterr().err
+    assert not list(in_folder.iterdir())
