@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["Report", "error_console", "print_json", "print_table", "progress", "screen", "status"]
+__all__ = ["Report", "error_console", "percent", "print_json", "print_table", "progress", "screen", "status"]
 
 Report = Callable[[int, int], None]
 """Takes the numbers of finished and of all pieces of work."""
@@ -101,3 +101,8 @@ def status(what: str) -> Iterator[None]:
     else:
         print(what, file=sys.stderr, flush=True)
         yield
+
+
+def percent(part: float) -> str:
+    """Rounded down, so that nothing is called full that isn't."""
+    return f"{int(part * 1000) / 10:.1f} %"

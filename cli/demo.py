@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ..formats import Engine, Requantization, parse
-from .console import print_json, print_table
+from .console import percent, print_json, print_table
 from .options import Jobs, Json, Out, choose_designs, command_line, design_name
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def demo(context: typer.Context, jobs: Jobs = None, out: Out = Path("out/demo"),
     _show(table)
     print(
         f"Matmul engine of {ENGINE.rows} x {ENGINE.columns} elements, {ENGINE.products} products a cycle: "
-        f"{product['size']} in {product['cycles']:,} cycles, {product['utilization']:.1%} of the peak; "
+        f"{product['size']} in {product['cycles']:,} cycles, {percent(product['utilization'])} of the peak; "
         "every bit of C is the golden model's."
     )
     print(f"Verilog is in {out / 'verilog'}; table and chart: {out / 'demo'}.csv, .json, .png, .svg")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import print_json, print_table, progress
+from .console import percent, print_json, print_table, progress
 from .engine_options import EngineOptions, takes_engine
 from .options import (
     Activation,
@@ -220,7 +220,7 @@ def _show(designs: "list[Design]", results: "list[Result]", json: bool, netlist:
         tests = str(len(result.passed) + len(result.failed))
         figures = [tests, f"{result.operand_pairs:,}" if result.operand_pairs else "", f"{result.cycles:,}"]
         if product:
-            figures.append("" if result.utilization is None else f"{result.utilization:.1%}")
+            figures.append("" if result.utilization is None else percent(result.utilization))
         table.add_row(design_name(design), what, *figures, verdict)
     print_table(table)
     for result in results:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from .console import print_json, print_table
+from .console import percent, print_json, print_table
 from .engine_options import EngineOptions, takes_engine
 from .options import DEFAULT_FORMAT, Json, Lanes, Pipeline, command_line
 
@@ -147,14 +147,9 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     return (
         f"{row['m']} x {row['k']} x {row['n']}",
         *(f"{row[name]:,}" for name in ("cycles", "fill", "steady", "drain")),
-        _percent(row["utilization"]),
+        percent(row["utilization"]),
         row["limit"],
     )
-
-
-def _percent(part: float) -> str:
-    """Rounded down, so that nothing is called full that isn't."""
-    return f"{int(part * 1000) / 10:.1f} %"
 
 
 def _show(engine: "Engine", rows: list[dict[str, Any]]) -> None:
