@@ -10,6 +10,7 @@ from .console import print_json, print_table
 from .engine_options import EngineOptions, takes_engine
 from .options import (
     Activation,
+    Build,
     Dsp,
     Formats,
     Json,
@@ -44,13 +45,12 @@ def fit(
         str, typer.Option("--lanes", help="Products a cycle of an element, to choose from, with commas between.")
     ] = "1,2,4,8",
     pipeline: Annotated[int, typer.Option("--pipeline", help="Register stages, 1 to 3.")] = 2,
+    build: Build = "auto",
     target_mhz: Annotated[
         float | None,
         typer.Option("--target-mhz", help="Clock to ask nextpnr for.", show_default="30 for up5k, 80 hx8k, 100 ecp5"),
     ] = None,
-    seeds: Annotated[str, typer.Option("--seeds", help="Of place and route, 3 or more; the search uses the first.")] = (
-        "1,2,3"
-    ),
+    seeds: Annotated[str, typer.Option("--seeds", help="Of place and route, 3 or more.")] = ("1,2,3"),
     fill: Annotated[
         float, typer.Option("--fill", help="Share of the device that the first attempt is to take, as predicted.")
     ] = 0.97,
@@ -87,6 +87,7 @@ def fit(
             policy,
             lanes=_integers("lanes", lanes),
             pipeline=pipeline,
+            build=build,
             target_mhz=target_mhz,
             seeds=_integers("seeds", seeds),
             fill=fill,

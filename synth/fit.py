@@ -54,6 +54,9 @@ STEP = 1.02
 HEADROOM = 1.05
 """Candidates are predicted to take this much of the device, at most: a prediction may err."""
 
+GIVE_UP = ("--placer-heap-cell-placement-timeout", "100")
+"""nextpnr's option by which it gives up on a device that is too full within seconds rather than after many minutes."""
+
 PROBES = ((2, 2), (2, 4), (4, 4))
 """Rows and columns of the small arrays that a prediction is made from; ``Model.of`` solves for exactly these."""
 
@@ -166,8 +169,9 @@ class FitQuestion:
     dsp: ``none``; or ``auto``, as many elements by multipliers of the device as there are, all others in logic
     lanes: those to choose from
     pipeline: register stages
+    build: how products are built; ``auto`` takes the fewest LUTs, which other builds are easier to place than
     target_mhz: what nextpnr is asked for; the device's own unless given
-    seeds: of place and route, 3 or more; the search uses the first
+    seeds: of place and route, 3 or more; the search takes the next where one fails
     fill: share of the device that the first attempt is predicted to take
     climb: whether larger ones are tried once one fits
     timeout: of every run of a tool, in seconds
@@ -178,6 +182,7 @@ class FitQuestion:
     dsp: str = "none"
     lanes: tuple[int, ...] = LANES
     pipeline: int = 2
+    build: str = "auto"
     target_mhz: float | None = None
     seeds: tuple[int, ...] = SEEDS
     fill: float = 0.97
@@ -221,6 +226,7 @@ class FitQuestion:
         return Design.matmul(
             engine,
             pipeline=self.pipeline,
+            build=self.build,
             dsp=dsp,
             family=self.target.family.name,
             dsp_elements=min(dsp_elements, shape.rows * shape.columns) if dsp else None,
@@ -327,25 +333,28 @@ class _Bench:
         self.say(f"{shape}: {self.cells(built)} logic cells by {built.recipe}, {time.monotonic() - began:.0f} s")
         return built
 
+    def netlist(self, design: Design) -> Path:
+        """The folder with what is to be routed."""
+        key = self._key("build", design)
+        if key not in self.netlists:
+            self._build(design, key)
+        return self.netlists[key]
+
     def route(self, design: Design, seed: int) -> float | str:
         """Fmax, or why there is none."""
         question = self.question
-        built_key = self._key("build", design)
         key = self._key(f"route {seed} {question.mhz:g}", design)
         known = self.store.get(key)
         if isinstance(known, dict) and known.get("stopped_after", question.timeout) >= question.timeout:
             return known["fmax_mhz"] or str(known["failure"])
-        if built_key not in self.netlists:
-            self._build(design, built_key)
-        # a copy of its own, so that seeds can be routed at the same time
-        place = self.netlists[built_key]
+        place = self.netlist(design)
         began = time.monotonic()
         try:
-            options = ["--freq", f"{question.mhz:g}", "--timing-allow-fail", "--seed", str(seed)]
+            options = [*GIVE_UP, "--freq", f"{question.mhz:g}", "--timing-allow-fail", "--seed", str(seed)]
             report = self._nextpnr(place, design, *options, report=f"report{seed}.json")
         except ToolError as error:
             value: dict[str, Any] = {"fmax_mhz": None, "failure": str(error)}
-            if "was stopped after" in str(error):
+            if _STOPPED in str(error):
                 value["stopped_after"] = question.timeout
             self.store.put(key, value)
             return str(error)
@@ -366,7 +375,7 @@ class _Bench:
         script = synthesis_script(
             "cell $mem", design.module, flow, (self.recipe,) if self.recipe else RECIPES, ("all",)
         )
-        router = (self.question.router.options, flow.target.device.route, _harness_code())
+        router = (self.question.router.options, GIVE_UP, flow.target.device.route, _harness_code())
         parts = (what, script, sorted(flow.tools.items()), router, self._rtl_hash(design))
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
@@ -402,15 +411,25 @@ class _Bench:
             found = Attempt(shape, f"not built: {error}", 1.0)
         else:
             share = self.share(built)
-            if share > 1:
-                found = Attempt(shape, "too large", share)
-            else:
-                fmax = self.route(design, self.question.seeds[0])
-                found = (
-                    Attempt(shape, "routed", share, fmax) if isinstance(fmax, float) else Attempt(shape, fmax, share)
-                )
+            found = Attempt(shape, "too large", share) if share > 1 else self._first_routed(shape, design, share)
         self.say(str(found))
         return found
+
+    def _first_routed(self, shape: Shape, design: Design, share: float) -> Attempt:
+        """By the first seed that succeeds; none is tried after one that took too long."""
+        failure = ""
+        for seed in self.question.seeds:
+            found = self.route(design, seed)
+            if isinstance(found, float):
+                return Attempt(shape, "routed", share, found)
+            self.say(f"{shape}, seed {seed}: {found}")
+            failure = found
+            if _STOPPED in failure:
+                break
+        return Attempt(shape, failure, share)
+
+
+_STOPPED = "was stopped after"
 
 
 @cache
@@ -458,12 +477,10 @@ def fit(
         candidates, start = _candidates(question, bench, models, savings)
         best, attempts = search(candidates, start, bench.attempt, climb=question.climb)
         design = bench.design(best.shape)
-        first, *others = question.seeds
+        if jobs > 1:
+            bench.netlist(design)
         with ThreadPoolExecutor(jobs) as pool:
-            assert best.fmax_mhz is not None
-            if others:
-                bench.route(design, first)
-            found = [best.fmax_mhz, *pool.map(lambda seed: bench.route(design, seed), others)]
+            found = [*pool.map(lambda seed: bench.route(design, seed), question.seeds)]
         routed = {seed: fmax for seed, fmax in zip(question.seeds, found, strict=True) if isinstance(fmax, float)}
         failed = [f"{best.shape}, seed {s}: {f}" for s, f in zip(question.seeds, found, strict=True) if s not in routed]
         return _row(bench, design, best.shape, routed, (*map(str, attempts), *failed), command)

