@@ -5,7 +5,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import NamedTuple
 
-__all__ = ["TABLE_WIDTH", "Fields", "Format", "Special", "check_format"]
+__all__ = ["TABLE_WIDTH", "Fields", "Format", "Special", "check_flag", "check_format", "check_integer"]
 
 TABLE_WIDTH = 16
 """The widest format, in bits, whose table of all codes is offered."""
@@ -145,6 +145,18 @@ class Format(ABC):
 
     def __str__(self) -> str:
         return self.name
+
+
+def check_integer(name: str, value: object, least: int, most: int) -> None:
+    """Raise ValueError where ``value``, an argument of that name, is not an integer within these limits."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(f"{name} must be {least} to {most}, not {value!r}")
+
+
+def check_flag(name: str, value: object) -> None:
+    """Raise ValueError where ``value``, an argument of that name, is neither True nor False."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be True or False, not {value!r}")
 
 
 def check_format(name: str, format: object) -> None:

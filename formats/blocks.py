@@ -37,7 +37,7 @@ class Blocks:
     accumulate: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.size not in SIZES:
+        if not isinstance(self.size, int) or self.size not in SIZES:
             raise ValueError(f"size must be one of {', '.join(map(str, SIZES))}, not {self.size!r}")
         check_format("weight_scale", self.weight_scale)
         check_format("activation_scale", self.activation_scale)

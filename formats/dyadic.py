@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .base import Fields, Format
+from .base import Fields, Format, check_integer
 
 __all__ = ["Dyadic"]
 
@@ -26,10 +26,8 @@ class Dyadic(Format):
     shift_bits: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.multiplier_bits <= MAX_MULTIPLIER_BITS:
-            raise ValueError(f"multiplier bits must be 1 to {MAX_MULTIPLIER_BITS}, not {self.multiplier_bits}")
-        if not 1 <= self.shift_bits <= MAX_SHIFT_BITS:
-            raise ValueError(f"shift bits must be 1 to {MAX_SHIFT_BITS}, not {self.shift_bits}")
+        check_integer("multiplier bits", self.multiplier_bits, 1, MAX_MULTIPLIER_BITS)
+        check_integer("shift bits", self.shift_bits, 1, MAX_SHIFT_BITS)
 
     @property
     def name(self) -> str:

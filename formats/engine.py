@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from .base import Format, check_format
+from .base import Format, check_flag, check_format, check_integer
 from .blocks import Blocks
 from .dyadic import Dyadic
 from .fixed_point import FixedPoint
@@ -76,6 +76,11 @@ class Engine:
             check_format(name, format)
             if isinstance(format, Dyadic):
                 raise ValueError(f"{name} must be a format of numbers, not of scales as {format.name}")
+        if not isinstance(self.requantization, Requantization):
+            raise ValueError(f"requantization must be a Requantization, not {self.requantization!r}")
+        if self.blocks is not None and not isinstance(self.blocks, Blocks):
+            raise ValueError(f"blocks must be Blocks or None, not {self.blocks!r}")
+        check_flag("weight_zero_point", self.weight_zero_point)
         for name, least, most in (
             ("rows", 1, MAX_SIDE),
             ("columns", 1, MAX_SIDE),
@@ -84,9 +89,7 @@ class Engine:
             ("max_k", 1, MAX_DEPTH),
             ("outputs", 1, MAX_SIDE),
         ):
-            value = getattr(self, name)
-            if not (isinstance(value, int) and least <= value <= most):
-                raise ValueError(f"{name} must be {least} to {most}, not {value!r}")
+            check_integer(name, getattr(self, name), least, most)
         if self.dataflow not in DATAFLOWS:
             raise ValueError(f"dataflow must be {' or '.join(DATAFLOWS)}, not {self.dataflow!r}")
         if self.scale_per not in ("tensor", "channel"):
@@ -100,7 +103,8 @@ class Engine:
                 f"one of the formats must have a zero to fill up a ragged k with {self.k_step} values a cycle, "
                 f"not {self.weight} and {self.activation}"
             )
-        if self.bus_bits is not None and (self.bus_bits % 8 or not 8 <= self.bus_bits <= MAX_BUS_BITS):
+        whole = self.bus_bits is None or isinstance(self.bus_bits, int)
+        if not whole or (self.bus_bits is not None and (self.bus_bits % 8 or not 8 <= self.bus_bits <= MAX_BUS_BITS)):
             raise ValueError(f"bus_bits must be a multiple of 8 up to {MAX_BUS_BITS}, not {self.bus_bits!r}")
         if self.control not in CONTROLS:
             raise ValueError(f"control must be {' or '.join(CONTROLS)}, not {self.control!r}")
@@ -127,7 +131,14 @@ class Engine:
                 )
         if self.blocks is not None:
             raise ValueError("weight_zero_point must be False with block scales")
-        _ = self.offset_requantization
+        try:
+            _ = self.offset_requantization
+        except ValueError:
+            bits = self.weight.width + self.row_sum.width
+            raise ValueError(
+                f"bias_bits must leave room for a weight_zero_point times sums of rows, {bits} bits, within 64, "
+                f"not be {self.requantization.bias_bits}"
+            ) from None
 
     @property
     def output_stationary(self) -> bool:
@@ -175,7 +186,8 @@ class Engine:
         """The requantization with a bias that also holds what the weights' zero point makes of a row of A."""
         if not self.weight_zero_point:
             return self.requantization
-        bits = 1 + max(self.weight.width + self.row_sum.width, self.requantization.bias_bits)
+        # Both factors may be unsigned, and their product is subtracted.
+        bits = 1 + max(1 + self.weight.width + self.row_sum.width, self.requantization.bias_bits)
         return replace(self.requantization, bias_bits=bits)
 
     @property

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from .accumulator import Accumulator
-from .base import Format
+from .base import Format, check_flag
 
 __all__ = ["SPECIALS", "FixedPoint", "special_names"]
 
@@ -36,9 +36,10 @@ class FixedPoint:
     specials: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.width < 1:
+        if not isinstance(self.width, int) or self.width < 1:
             raise ValueError(f"width must be 1 or more, not {self.width!r}")
-        if not set(self.specials) <= set(SPECIALS):
+        check_flag("signed", self.signed)
+        if not isinstance(self.specials, tuple) or not set(self.specials) <= set(SPECIALS):
             raise ValueError(f"specials must be of {', '.join(SPECIALS)}, not {self.specials!r}")
         object.__setattr__(self, "specials", tuple(name for name in SPECIALS if name in self.specials))
 

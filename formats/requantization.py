@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .base import Format, check_format
+from .base import Format, check_flag, check_format, check_integer
 from .dyadic import Dyadic
 from .integer import Integer
 from .policy import Overflow, Rounding, check_policies
@@ -56,10 +56,11 @@ class Requantization:
         for name, scale in (("scale", self.scale), ("tensor_scale", self.tensor_scale)):
             if scale is not None:
                 check_format(name, scale)
-        if not 0 <= self.bias_bits <= MAX_BIAS_BITS:
-            raise ValueError(f"bias_bits must be 0 to {MAX_BIAS_BITS}, not {self.bias_bits!r}")
+        check_integer("bias_bits", self.bias_bits, 0, MAX_BIAS_BITS)
+        check_flag("zero_point", self.zero_point)
+        check_flag("relu", self.relu)
         if self.zero_point and not isinstance(self.output, Integer):
             raise ValueError(f"zero_point must be False except for int{{N}} and uint{{N}}, not for {self.output.name}")
         check_policies(self.output, self.rounding, self.overflow)
-        if not 1 <= self.seed < 1 << 32:
+        if not isinstance(self.seed, int) or not 1 <= self.seed < 1 << 32:
             raise ValueError(f"seed must be 1 to 2**32 - 1, not {self.seed!r}")

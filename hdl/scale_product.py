@@ -60,7 +60,8 @@ def multiply_operations(name: str, bits: int) -> list[Operation]:
                     m.d.comb += total.eq(live.partial[1:].as_signed() + row)
                     live.low, live.partial = Cat(live.low, live.partial[:1]), total
             if stage == stages - 1:
-                product = Cat(live.low, live.partial)[:width]
+                # A factor of one bit adds no row, and the sign has to reach as far as the width says.
+                product = Cat(live.low, live.partial, live.partial[-1])[:width]
                 live.body = product.as_signed() if is_signed else product
                 live.digits = live.low = live.carry = live.partial = None
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
 
+import numpy as np
+
 from ..formats import MAX_SIZE, Engine
 from .streams import beats
 
@@ -80,8 +82,12 @@ def engine_cycles(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str
     Raises ValueError for sizes that the engine refuses.
     """
     for name, size, most in (("m", m, MAX_SIZE), ("k", k, engine.max_k), ("n", n, MAX_SIZE)):
-        if not 1 <= size <= most:
+        if not isinstance(size, (int, np.integer)) or not 1 <= size <= most:
             raise ValueError(f"{name} must be 1 to {most}, not {size!r}")
+    needed = ("array", "requantize", *(("blocks", "block_distance") if engine.blocks is not None else ()))
+    if not set(needed) <= latencies.keys():
+        raise ValueError(f"latencies must have {' and '.join(needed)}, not {sorted(latencies)}")
+    m, k, n = int(m), int(k), int(n)
     timeline = _Timeline(engine, k, latencies)
     timeline.product(m, n)
     first, last, end = timeline.array.first, timeline.array.issued, timeline.outputs.sent

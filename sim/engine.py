@@ -1,5 +1,6 @@
 """The whole matmul engine: what C is, to the bit."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from .blocks import block_matmul
 from .exact import Exact
 from .lfsr import lfsr_words
 from .requantize import dequantize, requantize
-from .streams import arrange, beats
+from .streams import arrange, beats, check_channels, check_given, check_operands
 
 __all__ = ["engine_matmul", "zero_point_bias"]
 
@@ -42,6 +43,12 @@ def engine_matmul(
     weight_zero_point: an integer, subtracted from every weight
     earlier: words of C that the engine has given since its reset; they matter where it rounds stochastically
     """
+    _check(engine, activation, weight, activation_scale, weight_scale)
+    columns = np.asarray(weight).shape[1]
+    scales = {"scale": scale, "tensor_scale": tensor_scale, "zero_point": zero_point}
+    _check_parameters(engine, columns, scales | {"bias": bias, "weight_zero_point": weight_zero_point})
+    if not isinstance(earlier, int) or earlier < 0:
+        raise ValueError(f"earlier must be 0 or more, not {earlier!r}")
     how = engine.offset_requantization
     shape = np.asarray(activation).shape[0], np.asarray(weight).shape[1]
     words = None
@@ -52,20 +59,45 @@ def engine_matmul(
     if engine.blocks is None:
         sums: Any = matmul(activation, weight, engine.activation, engine.weight)
     else:
-        if activation_scale is None or weight_scale is None:
-            raise ValueError("activation_scale and weight_scale must be given for this engine")
+        assert activation_scale is not None and weight_scale is not None
         sums = block_matmul(
             *(activation, weight, activation_scale, weight_scale, engine.activation, engine.weight, engine.blocks),
             terms=engine.max_k,
         )
-    scales = {"scale": scale, "tensor_scale": tensor_scale, "zero_point": zero_point, "words": words}
     if weight_zero_point is not None:
         ones = np.ones((np.asarray(activation).shape[1], 1), dtype=np.uint8)
         rows = matmul(activation, ones, engine.activation, Integer(1, unsigned=True)).integers
         bias = (0 if bias is None else np.asarray(bias)) - rows * weight_zero_point
     if isinstance(sums, Exact):
-        return requantize(sums, how, bias=bias, **scales)
-    return dequantize(sums, parse("float32"), how, **scales)
+        return requantize(sums, how, bias=bias, words=words, **scales)
+    return dequantize(sums, parse("float32"), how, words=words, **scales)
+
+
+def _check(
+    engine: Engine,
+    activation: ArrayLike,
+    weight: ArrayLike,
+    activation_scale: ArrayLike | None,
+    weight_scale: ArrayLike | None,
+) -> None:
+    """Raise ValueError where the engine does not take these operands."""
+    check_operands(engine, activation, weight)
+    wanted = ("activation_scale", "weight_scale") if engine.blocks is not None else ()
+    check_given(wanted, "of blocks", activation_scale=activation_scale, weight_scale=weight_scale)
+
+
+def _check_parameters(engine: Engine, columns: int, values: Mapping[str, ArrayLike | None]) -> None:
+    """Raise ValueError where the engine does not take these parameters, or not in this shape."""
+    check_given({*engine.tensor_fields, *engine.channel_fields}, "of the outputs", **values)
+    for name in values.keys() & engine.tensor_fields.keys():
+        if np.ndim(values[name]):  # type: ignore[arg-type]
+            raise ValueError(f"{name} must be one for all outputs, not of shape {np.shape(values[name])}")  # type: ignore[arg-type]
+    check_channels(engine, {name: values[name] for name in engine.channel_fields}, columns)
+    point = values["weight_zero_point"]
+    if point is not None:
+        least, most = engine.weight.min_integer, engine.weight.max_integer
+        if np.asarray(point).dtype.kind not in "iu" or not least <= int(np.asarray(point)) <= most:
+            raise ValueError(f"weight_zero_point must be {least} to {most}, not {point!r}")
 
 
 def zero_point_bias(
@@ -80,7 +112,14 @@ def zero_point_bias(
     ----------
     weight: integer codes of W, (k, n)
     """
+    if not isinstance(weight_format, Integer):
+        raise ValueError(f"weight_format must be int{{N}} or uint{{N}}, not {weight_format}")
+    points = []
+    for name, value in (("activation", activation_zero_point), ("weight", weight_zero_point)):
+        if not isinstance(value, (int, np.integer)):
+            raise ValueError(f"{name}_zero_point must be an integer, not {value!r}")
+        points.append(int(value))
     codes = np.asarray(weight)
     ones = np.ones((1, codes.shape[0]), dtype=np.uint8)
     columns = matmul(ones, codes, Integer(1, unsigned=True), weight_format).integers[0]
-    return np.asarray(activation_zero_point * (codes.shape[0] * weight_zero_point - columns), dtype=np.int64)
+    return np.asarray(points[0] * (codes.shape[0] * points[1] - columns), dtype=np.int64)

@@ -23,9 +23,9 @@ def lfsr_words(seed: int, count: int) -> NDArray[np.uint16]:
     seed: the state that the register starts from, 1 to 2**32 - 1
     count: 0 or more
     """
-    if not 1 <= seed < 1 << 32:
+    if not isinstance(seed, int) or not 1 <= seed < 1 << 32:
         raise ValueError(f"seed must be 1 to 2**32 - 1, not {seed!r}")
-    if count < 0:
+    if not isinstance(count, int) or count < 0:
         raise ValueError(f"count must be 0 or more, not {count!r}")
     states = np.array([seed], dtype=np.uint32)
     # The steps from a state to one further on are linear, so they are known by what they make of each bit alone.

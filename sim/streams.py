@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..formats import Engine
 from .codes import check_codes, code_dtype
 
-__all__ = ["arrange", "beats", "pack", "unpack"]
+__all__ = ["arrange", "beats", "check_channels", "check_given", "check_operands", "pack", "unpack"]
 
 Array = NDArray[Any]
 Words = NDArray[np.uint8]
@@ -38,14 +38,10 @@ def pack(
 
     Raises ValueError where something is missing, too much, or of another shape.
     """
-    a, w = check_codes(activation, engine.activation), check_codes(weight, engine.weight)
-    if a.ndim != 2 or w.ndim != 2 or a.shape[1] != w.shape[0]:
-        raise ValueError(f"shapes must be (m, k) and (k, n), not {a.shape} and {w.shape}")
-    if not all((*a.shape, *w.shape)) or a.shape[1] > engine.max_k:
-        raise ValueError(f"k must be 1 to {engine.max_k}, and m and n at least 1, not {a.shape} and {w.shape}")
-    _check_given(engine.channel_fields, "of every column", scale=scale, bias=bias)
+    a, w = check_operands(engine, activation, weight)
+    check_given(engine.channel_fields, "of every column", scale=scale, bias=bias)
     scaled = ("activation_scale", "weight_scale") if engine.blocks is not None else ()
-    _check_given(scaled, "of blocks", activation_scale=activation_scale, weight_scale=weight_scale)
+    check_given(scaled, "of blocks", activation_scale=activation_scale, weight_scale=weight_scale)
     if engine.output_stationary:
         streams = _pack_output_stationary(engine, a, w)
     else:
@@ -61,7 +57,32 @@ def pack(
     }
 
 
-def _check_given(wanted: Collection[str], what: str, **values: ArrayLike | None) -> None:
+def check_operands(engine: Engine, activation: ArrayLike, weight: ArrayLike) -> tuple[Array, Array]:
+    """A and W as arrays of codes. Raises ValueError where they are none that the engine takes."""
+    a, w = check_codes(activation, engine.activation), check_codes(weight, engine.weight)
+    if a.ndim != 2 or w.ndim != 2 or a.shape[1] != w.shape[0]:
+        raise ValueError(f"shapes must be (m, k) and (k, n), not {a.shape} and {w.shape}")
+    if not all((*a.shape, *w.shape)) or a.shape[1] > engine.max_k:
+        raise ValueError(f"k must be 1 to {engine.max_k}, and m and n at least 1, not {a.shape} and {w.shape}")
+    return a, w
+
+
+def check_channels(engine: Engine, values: Mapping[str, ArrayLike | None], n: int) -> None:
+    """Raise ValueError where what comes with every column is not of shape (n,) or (), or does not fit its bits."""
+    for name, value in values.items():
+        array = np.asarray(value)
+        if array.shape not in ((n,), ()):
+            raise ValueError(f"{name} must be one, or one for each of {n} columns, not of shape {array.shape}")
+        if name == "scale":
+            assert engine.requantization.scale is not None
+            check_codes(array, engine.requantization.scale)
+        elif array.size:
+            half = 1 << engine.requantization.bias_bits - 1
+            if array.dtype.kind not in "iu" or not -half <= array.min() <= array.max() < half:
+                raise ValueError(f"bias must be integers of {-half} to {half - 1}, not {value!r}")
+
+
+def check_given(wanted: Collection[str], what: str, **values: ArrayLike | None) -> None:
     for name, value in values.items():
         if (value is not None) != (name in wanted):
             verb = "given" if value is None else "left out"
@@ -93,6 +114,7 @@ def _pack_weight_stationary(engine: Engine, a: Array, w: Array) -> dict[str, Wor
 
 
 def _pack_channels(engine: Engine, values: Mapping[str, ArrayLike | None], n: int) -> Words:
+    check_channels(engine, values, n)
     bits = [
         _bits(np.broadcast_to(np.asarray(values[name]), (n,))[:, None], width)
         for name, width in engine.channel_fields.items()
@@ -120,8 +142,11 @@ def _pack_blocks(
 
 def unpack(engine: Engine, words: ArrayLike, m: int, n: int) -> Array:
     """C as codes, (m, n), from the words of the output stream, uint8 of (words, bytes of a word)."""
-    array = np.asarray(words, dtype=np.uint8)
+    array = np.asarray(words)
     output = engine.requantization.output
+    size = -(-engine.stream_bits["c"] // 8)
+    if array.dtype != np.uint8 or array.ndim != 2 or array.shape[1] < size:
+        raise ValueError(f"words must be uint8 of (words, {size}), not {array.dtype} of {array.shape}")
     if len(array) != beats(engine, m, n):
         raise ValueError(f"words must be {beats(engine, m, n)} for {m} by {n}, not {len(array)}")
     return arrange(engine, _from_bytes(array, output.width, engine.outputs), m, n).astype(code_dtype(output))

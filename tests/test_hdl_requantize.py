@@ -239,6 +239,13 @@ def test_extreme_factors_are_the_golden_ones(source, scale, dsp):
     assert run_stream(unit, payloads, stalls=False) == golden.tolist()
 
 
+@pytest.mark.parametrize("dsp", [False, True], ids=["logic", "dsp"])
+@pytest.mark.parametrize(("scale", "tensor_scale"), [("uint1", "uint1"), ("e3m0", "uint1"), ("dyadic1s1", "dyadic1s1")])
+def test_scales_of_one_bit_are_the_golden_ones(scale, tensor_scale, dsp):
+    how = Requantization(parse("int16"), scale=parse(scale), tensor_scale=parse(tensor_scale))
+    check(FixedPoint(8, True, 0), how, dsp=dsp)
+
+
 def check_many(output, number, count, start=0, dsp=False):
     for k in range(start, start + number):
         rng = np.random.default_rng([k, *output.encode()])
