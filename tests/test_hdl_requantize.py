@@ -210,7 +210,7 @@ def test_codes_are_the_golden_ones(output, dsp):
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("dsp", [False, True], ids=["logic", "dsp"])
 def test_codes_are_the_golden_ones_for_many_requantizations(output, dsp):
-    check_many(output, 60, 120, start=4, dsp=dsp)
+    check_many(output, 15, 120, start=4, dsp=dsp)
 
 
 @pytest.mark.parametrize("dsp", [False, True], ids=["logic", "dsp"])
