@@ -6,7 +6,7 @@ from .blocks import Blocks
 from .catalog import catalog, parse, parse_list, study_formats
 from .dyadic import Dyadic
 from .engine import CONTROLS, DATAFLOWS, MAX_SIZE, Engine
-from .fixed_point import FixedPoint, special_names
+from .fixed_point import SPECIALS, FixedPoint, special_names
 from .integer import Integer, SignMagnitude
 from .minifloat import Minifloat, Specials
 from .policy import Overflow, Rounding, check_policies
@@ -17,6 +17,7 @@ __all__ = [
     "DATAFLOWS",
     "MAX_SIZE",
     "RANDOM_BITS",
+    "SPECIALS",
     "Accumulator",
     "Blocks",
     "Dyadic",

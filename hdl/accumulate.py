@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
+from ..formats import SPECIALS
 from .pipeline import CUTS, Pipeline
-from .term import SPECIALS
 
 __all__ = ["Control", "accumulate", "sticky_flags", "sum_control"]
 

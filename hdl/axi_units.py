@@ -10,10 +10,10 @@ from amaranth.lib.wiring import In
 
 from ..formats import Blocks, FixedPoint, Format, Requantization
 from .axi_stream import axi_stream_in, axi_stream_out
-from .block import sum_fields
 from .block_dot import BlockDot
 from .dequant import Dequantize
 from .requant import Requantize
+from .scaled_sum import sum_fields
 from .term import Build
 
 __all__ = ["AxiBlockDot", "AxiDequantize", "AxiRequantize", "AxiUnit", "EdgeStream", "byte_layout"]

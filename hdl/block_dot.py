@@ -6,10 +6,11 @@ from amaranth.lib.wiring import In, Out
 
 from ..formats import Blocks, FixedPoint, Format
 from .accumulate import sum_control
-from .block import BlockAccumulate, sum_fields
+from .block import BlockAccumulate
 from .edge import Edge
 from .element import ProcessingElement
 from .pipeline import CUTS, Pipeline
+from .scaled_sum import sum_fields
 from .term import MAX_PIPELINE, Build
 
 __all__ = ["BlockDot"]

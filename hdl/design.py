@@ -7,13 +7,13 @@ from amaranth.hdl import Fragment, Shape
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from ..formats import Accumulator, Blocks, Engine, Format, Requantization, check_format
+from ..formats import Accumulator, Blocks, Engine, Format, Requantization, check_format, special_names
 from .catalog import UNITS, Unit, edge_of
 from .choose import BUILDS, FAMILIES, check_table, choose_build
 from .describe import describe_format, meaning_at_edge, meaning_in_stream
 from .emit import to_rtlil, to_verilog
 from .matmul_engine import engine_members
-from .term import MAX_PIPELINE, Build, special_names
+from .term import MAX_PIPELINE, Build
 
 __all__ = ["Design", "verilog_of"]
 

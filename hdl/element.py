@@ -4,11 +4,11 @@ from amaranth.hdl import Module, Shape, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..formats import Engine, FixedPoint, Format, Integer
+from ..formats import Engine, FixedPoint, Format, Integer, special_names
 from .accumulate import Control, accumulate
 from .edge import Edge
 from .pipeline import Pipeline
-from .term import Build, Term, make_term, special_names
+from .term import Build, Term, make_term
 from .tree import sum_terms, term_shape, tree_depth
 
 __all__ = ["ONE", "ProcessingElement", "WeightColumn", "array_element", "column_latency", "later_cuts", "row_sum_build"]

@@ -4,11 +4,11 @@ from amaranth.hdl import Module, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..formats import Accumulator, Format
+from ..formats import Accumulator, Format, special_names
 from .accumulate import accumulate, sum_control
 from .decode import decode
 from .pipeline import Pipeline
-from .term import Build, make_term, special_names
+from .term import Build, make_term
 from .tree import sum_terms, term_shape
 
 __all__ = ["Mac"]

@@ -1,12 +1,13 @@
 """The matmul engine: panels in, an array of elements, sums drained and requantized, a stream of outputs."""
 
-from amaranth.hdl import Cat, Fragment, Module, Signal, unsigned
+from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..formats import Engine
 from . import output_stationary, weight_stationary
-from .block import BlockAccumulate
+from .block import block_distance
+from .block_sum import block_sum
 from .drain import Job, block_depth, drain
 from .issue import issue_output_stationary, issue_weight_stationary
 from .loader import Loader, Loop, size_bits
@@ -28,11 +29,8 @@ def matmul_latencies(engine: Engine, build: Build, pipeline: int) -> dict[str, i
     array = output_stationary if engine.output_stationary else weight_stationary
     found = {"array": array.latency(engine, build, pipeline)}
     if engine.blocks is not None:
-        add = BlockAccumulate(
-            *(engine.weight, engine.activation, engine.blocks), terms=engine.max_k, depth=block_depth(engine)
-        )
-        Fragment.get(add, None)  # or Amaranth warns that it came to nothing
-        found |= {"blocks": add.latency, "block_distance": add.distance}
+        added = block_sum(engine.weight, engine.activation, engine.blocks, engine.max_k)
+        found |= {"blocks": added.latency, "block_distance": block_distance(added, block_depth(engine))}
     return found | {"requantize": Scaling(engine.sum, engine.offset_requantization, build.dsp).latency}
 
 

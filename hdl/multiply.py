@@ -4,10 +4,10 @@ from amaranth.hdl import Cat, Module, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..formats import Accumulator, Format
+from ..formats import Accumulator, Format, special_names
 from .decode import decode
 from .pipeline import Pipeline
-from .term import Build, make_term, special_names
+from .term import Build, make_term
 
 __all__ = ["Multiply"]
 

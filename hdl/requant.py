@@ -10,6 +10,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..formats import (
+    SPECIALS,
     Dyadic,
     FixedPoint,
     Format,
@@ -20,7 +21,7 @@ from ..formats import (
     check_format,
 )
 from .decode import decode
-from .factor import ExponentRange, either, factor_bits, parity, take_factor
+from .factor import ExponentRange, either, factor_bits, parity, sum_of, take_factors
 from .lfsr import Lfsr
 from .round import ROUNDING_STAGES, Placement, Random, round_to_code
 from .scale_product import Operation, multiply_operations
@@ -187,12 +188,8 @@ class Scaling:
 
     def _take_apart(self, m: Module, live: SimpleNamespace) -> None:
         no = Const(0, 1)
-        factors = []
-        for name, format in self.scales.items():
-            factors.append(take_factor(m, format, getattr(live, name), name))
-            setattr(live, name, None)
-        signs = [factor.sign for factor in factors if factor.sign is not None]
-        exponents = [factor.exponent for factor in factors if factor.exponent is not None]
+        factors = take_factors(m, live, self.scales)
+        signs, exponents = factors.signs, factors.exponents
         live.nan = live.infinity = live.negative_infinity = no
         if isinstance(self.source, FixedPoint):
             live.body, live.accumulator = live.accumulator, None
@@ -214,16 +211,11 @@ class Scaling:
             live.infinity = no if operand.infinity is None else operand.infinity
         if live.body.shape().signed and len(live.body) == 1:
             live.body = Cat(live.body, live.body[-1]).as_signed()
-        zeros = [~factor.significand.any() for factor in factors if factor.significand is not None]
-        infinite_zero = no if isinstance(live.infinity, Const) else live.infinity & either(*zeros)
-        live.nan = either(live.nan, infinite_zero, *(factor.nan for factor in factors))
-        live.scaled_infinity = either(*(factor.infinity for factor in factors))
+        infinite_zero = no if isinstance(live.infinity, Const) else live.infinity & factors.zero
+        live.nan = either(live.nan, infinite_zero, *factors.nans)
+        live.scaled_infinity = factors.infinity
         live.flip = parity(*signs)
-        significands = {
-            name: factor.significand
-            for name, factor in zip(self.scales, factors, strict=True)
-            if factor.significand is not None
-        }
+        significands = factors.significands
         if self.dsp or self._factor_bits == 1:
             live.factor = None
             for significand in significands.values():
@@ -231,9 +223,7 @@ class Scaling:
         else:
             for name, significand in significands.items():
                 setattr(live, f"{name}_factor", significand)
-        live.exponent = exponents[0] if exponents else None
-        for exponent in exponents[1:]:
-            live.exponent = live.exponent + exponent
+        live.exponent = sum_of(exponents)
 
     def _wait(self, m: Module, live: SimpleNamespace) -> None:
         pass
@@ -374,8 +364,7 @@ class Requantize(wiring.Component):
 
 def named(inputs: Mapping[str, Value | ValueCastable]) -> dict[str, Value]:
     """Inputs under the names by which ``Scaling.build`` takes them: special values as they came."""
-    flags = ("nan", "positive_infinity", "negative_infinity")
-    return {f"{name}_in" if name in flags else name: Value.cast(value) for name, value in inputs.items()}
+    return {f"{name}_in" if name in SPECIALS else name: Value.cast(value) for name, value in inputs.items()}
 
 
 def make_random(m: Module, how: Requantization, lanes: int = 1) -> list[Random | None]:

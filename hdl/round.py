@@ -18,6 +18,7 @@ from ..formats import (
     SignMagnitude,
     Specials,
 )
+from .select import select
 from .stages import Stages
 
 __all__ = ["ROUNDING_STAGES", "Placement", "Random", "round_to_code"]
@@ -308,11 +309,6 @@ def _shift_digit(
     for j in range(most + 1):
         part = _top(live.bits, j * step, j * step + reach)
         choices.append(Cat(Const(0, reach - len(part)), part))
-    while len(choices) < 1 << len(digit):
-        choices.append(choices[-1])
-    while len(choices) > 1:
-        bit = digit[len(digit) - (len(choices).bit_length() - 1)]
-        choices = [Mux(bit, odd, even) for even, odd in zip(choices[::2], choices[1::2], strict=True)]
     sticky = [live.sticky]
     lost = [live.lost]
     for j in range(most + 1):
@@ -324,7 +320,7 @@ def _shift_digit(
             lost.append(_differs(_top(live.bits, (j - 1) * step, j * step), placement, live) & (digit >= j))
     live.sticky = _signal(m, f"sticky{low}", Cat(*sticky).any())
     live.lost = _signal(m, f"lost{low}", Cat(*lost).any())
-    live.bits = _signal(m, f"bits{low}", choices[0])
+    live.bits = _signal(m, f"bits{low}", select(digit, choices))
 
 
 def _differs(bits: Value, placement: Placement, live: SimpleNamespace) -> Value:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 
-__all__ = ["Operation", "multiply_operations"]
+__all__ = ["LONGEST_PLAIN", "Operation", "multiply_operations"]
 
 Operation = Callable[[Module, SimpleNamespace], None]
 """What a stage does to what goes through it."""

@@ -10,7 +10,7 @@ from .decode import Operand, as_signed, max_shift
 from .pipeline import CUTS, Pipeline
 from .product import PRODUCTS, significand_product, truth_table
 
-__all__ = ["MAX_PIPELINE", "SPECIALS", "Build", "Term", "make_term", "special_names"]
+__all__ = ["MAX_PIPELINE", "Build", "Term", "make_term"]
 
 
 MAX_PIPELINE = 3
@@ -60,9 +60,6 @@ class Build:
         return ("input", *REGISTERS[self.registers])[:pipeline]
 
 
-SPECIALS = ("nan", "positive_infinity", "negative_infinity")
-
-
 @dataclass(frozen=True)
 class Term:
     """A product, ``addend + carry`` in two's complement, and the flags of what is special about it, by name."""
@@ -70,13 +67,6 @@ class Term:
     addend: Value
     carry: Value | None
     specials: dict[str, Value]
-
-
-def special_names(weight: Format, activation: Format) -> tuple[str, ...]:
-    """The flags that a product of the two formats can raise."""
-    if weight.has_infinity or activation.has_infinity:
-        return SPECIALS
-    return SPECIALS[:1] if weight.has_nan or activation.has_nan else ()
 
 
 def make_term(

@@ -6,12 +6,12 @@ from typing import Any
 import cocotb
 import numpy as np
 
+from ..formats import SPECIALS
 from ..sim import Exact, block_dot
 from .golden import Array
 from .job import load_job, random_generator, record
 from .stream_unit import StreamUnit
 from .streaming import NEVER, Beat, Bench
-from .unit import FLAGS
 from .values import codes_of, every_code, finite_codes, scale_codes, zero_code
 
 job = load_job()
@@ -156,7 +156,7 @@ def expect(sums: Sequence[Sum]) -> list[Beat]:
         )
         if isinstance(result, Exact):
             found = {"accumulator": result.integers}
-            found |= {name: getattr(result, name) for name in FLAGS if name in rows}
+            found |= {name: getattr(result, name) for name in SPECIALS if name in rows}
         else:
             found = {"code": result}
         for name, column in found.items():

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..formats import SPECIALS
 from ..sim import Exact, mac, multiply
-from .unit import FLAGS, Port, Unit
+from .unit import Port, Unit
 
 __all__ = ["Array", "expect_products", "expect_sums", "to_bits"]
 
@@ -50,7 +51,7 @@ def expect_products(unit: Unit, weight: Array, activation: Array) -> dict[str, A
 
 def _outputs(unit: Unit, exact: Exact) -> dict[str, Array]:
     expected = {unit.result: exact.integers}
-    for name in FLAGS:
+    for name in SPECIALS:
         mask = getattr(exact, name)
         if name in unit.ports:
             expected[name] = np.zeros(exact.shape, np.int64) if mask is None else mask.astype(np.int64)

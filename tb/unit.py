@@ -7,10 +7,7 @@ from typing import Any
 
 from ..formats import Format, parse
 
-__all__ = ["FLAGS", "Port", "Unit"]
-
-FLAGS = ("nan", "positive_infinity", "negative_infinity")
-"""The outputs beside a result, in units whose formats have such values."""
+__all__ = ["Port", "Unit"]
 
 _OPERANDS = {
     "decode": ("code",),

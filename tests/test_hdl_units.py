@@ -7,9 +7,8 @@ import pytest
 from amaranth.hdl import Fragment
 from amaranth.sim import Simulator
 from fewbit import sim
-from fewbit.formats import Accumulator, parse
+from fewbit.formats import SPECIALS, Accumulator, parse
 from fewbit.hdl import Build, Decode, Dot, Mac, Multiply
-from fewbit.hdl.term import SPECIALS
 
 KINDS = [
     ("int3", "int3"),
