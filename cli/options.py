@@ -4,7 +4,7 @@ import difflib
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -27,6 +27,7 @@ __all__ = [
     "Lanes",
     "Out",
     "Pipeline",
+    "Size",
     "Terms",
     "UnitName",
     "choose_designs",
@@ -36,6 +37,8 @@ __all__ = [
     "choose_targets",
     "command_line",
     "design_name",
+    "parse_integers",
+    "parse_sizes",
 ]
 
 DEFAULT_FORMAT = "int8"
@@ -83,6 +86,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 Jobs = Annotated[
     int | None, typer.Option("--jobs", min=1, show_default="one a core", help="Processes to work in parallel.")
 ]
+
+
+class Size(NamedTuple):
+    m: int
+    k: int
+    n: int
+
+    def __str__(self) -> str:
+        return "x".join(map(str, self))
 
 
 def command_line(context: typer.Context) -> str:
@@ -176,3 +188,22 @@ def design_name(design: "Design") -> str:
 
 def _nearest(name: str, known: list[str]) -> str:
     return f"; did you mean {difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.0)[0]!r}?"
+
+
+def parse_sizes(text: str) -> list[Size]:
+    """Sizes as in ``256x256x256,1x1024x64``. Raises ValueError."""
+    sizes = []
+    for item in (item.strip() for item in text.split(",")):
+        parts = item.lower().split("x")
+        if len(parts) != 3 or not all(part.isdecimal() for part in parts):
+            raise ValueError(f"size must be MxKxN, as 256x256x256, not {item!r}")
+        sizes.append(Size(*map(int, parts)))
+    return sizes
+
+
+def parse_integers(name: str, text: str) -> tuple[int, ...]:
+    """Integers as in ``1,2,3``. Raises ValueError that names the option."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError(f"{name} must be integers with commas between, not {text!r}") from None

@@ -27,6 +27,7 @@ from .options import (
     choose_targets,
     command_line,
     design_name,
+    parse_sizes,
 )
 
 if TYPE_CHECKING:
@@ -137,10 +138,10 @@ def _size(unit: str, text: str | None, netlist: str | None) -> tuple[int, int, i
         return None
     if unit != "matmul" or netlist is not None:
         raise ValueError(f"--size must be left out for {unit if unit != 'matmul' else 'a netlist'}")
-    sizes = tuple(int(part) for part in text.split("x") if part.isdecimal())
-    if len(sizes) != 3 or text.count("x") != 2:
-        raise ValueError(f"size must be MxKxN, as 512x512x512, not {text!r}")
-    return sizes
+    sizes = parse_sizes(text)
+    if len(sizes) != 1:
+        raise ValueError(f"size must be a single one, as 256x256x256, not {text!r}")
+    return sizes[0]
 
 
 def _netlist_simulation(

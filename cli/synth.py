@@ -22,6 +22,7 @@ from .options import (
     choose_designs,
     choose_policies,
     choose_targets,
+    parse_integers,
 )
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def synth(
         targets = choose_targets(family or ",".join(PEER_FAMILIES))
         policies = ("none",)
         designs = _peer_designs(against, unit, weight, activation, terms, lanes, pipeline, build, dsp)
-    seed_numbers = _seeds(seeds)
+    seed_numbers = parse_integers("seeds", seeds)
     check_folder(out)
     rows: list[Row] = []
 
@@ -189,13 +190,6 @@ def _peer_designs(
         pairs = ", ".join(f"{w} x {a}" for w, a in peer_pairs())
         raise ValueError(f"formats against peers must be among {pairs}, not {weight!r} x {activation or weight!r}")
     return known
-
-
-def _seeds(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(seed) for seed in text.split(","))
-    except ValueError:
-        raise ValueError(f"seeds must be integers with commas between, not {text!r}") from None
 
 
 def _show(rows: "list[Row]") -> None:

@@ -4,20 +4,20 @@ import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .console import percent, print_json, print_table
 from .engine_options import EngineOptions, takes_engine
-from .options import DEFAULT_FORMAT, Json, Lanes, Pipeline, command_line
+from .options import DEFAULT_FORMAT, Json, Lanes, Pipeline, Size, command_line, parse_sizes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..formats import Engine
 
-__all__ = ["SIZES", "cycles", "parse_sizes", "predict"]
+__all__ = ["SIZES", "cycles", "predict"]
 
 SIZES = "256x256x256,512x512x512,4096x4096x4096,250x250x250,257x129x65,1x1x1,8x8x8,1x1024x1024,1024x64x1024"
 """Square, ragged and tiny; a vector by a matrix; a short k."""
@@ -30,15 +30,6 @@ TILES = (2, 8, 32)
 
 INK, QUIET = "#222222", "#707070"
 COLORS = ("#9cc3d5", "#1f6f8b", "#d1495b")
-
-
-class Size(NamedTuple):
-    m: int
-    k: int
-    n: int
-
-    def __str__(self) -> str:
-        return "x".join(map(str, self))
 
 
 @takes_engine
@@ -80,17 +71,6 @@ def cycles(
         print_json({"command": command_line(context), "engine": _about(made), "rows": rows})
         return
     _show(made, rows)
-
-
-def parse_sizes(text: str) -> list[Size]:
-    """Sizes as in ``256x256x256,1x1024x64``. Raises ValueError."""
-    sizes = []
-    for item in (item.strip() for item in text.split(",")):
-        parts = item.lower().split("x")
-        if len(parts) != 3 or not all(part.isdecimal() for part in parts):
-            raise ValueError(f"size must be MxKxN, as 256x256x256, not {item!r}")
-        sizes.append(Size(*map(int, parts)))
-    return sizes
 
 
 def predict(engine: "Engine", sizes: Sequence[Size], pipeline: int = 2) -> list[dict[str, Any]]:

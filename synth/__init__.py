@@ -3,7 +3,9 @@
 from .cache import Cache, cache_folder
 from .families import FAMILIES, Target, parse_target, targets
 from .family import Family
-from .fit import Fit, FitQuestion, NothingFits
+from .fit_bench import FitQuestion
+from .fit_search import NothingFits
+from .fit_table import Fit
 from .flow import DSP_POLICIES, SEEDS, Flow, measure
 from .peers import PEER_FAMILIES, Comparison, Match, compare, peer_pairs, peers
 from .row import Cost, Row

@@ -7,13 +7,15 @@ import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.table import Table
 
 from .row import Row
 
 __all__ = ["read_json", "screen_table", "write_csv", "write_json", "write_whole"]
+
+AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -35,9 +37,9 @@ def write_json(rows: Iterable[Row], path: Path) -> None:
     write_whole(path, json.dumps({"rows": [row.to_dict() for row in rows]}, indent=1) + "\n")
 
 
-def read_json(path: Path) -> list[Row]:
-    """What ``write_json`` wrote. Raises OSError, ValueError."""
-    return [Row.from_dict(values) for values in json.loads(path.read_text(encoding="utf-8"))["rows"]]
+def read_json(path: Path, kind: type[AnyRow] = Row) -> list[AnyRow]:  # type: ignore[assignment]  # a Row is one
+    """What ``write_json`` wrote, of that kind of rows. Raises OSError, ValueError."""
+    return [kind.from_dict(values) for values in json.loads(path.read_text(encoding="utf-8"))["rows"]]
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:

@@ -8,7 +8,10 @@ from fewbit.cli.app import run
 from fewbit.formats import Engine, Requantization, parse
 from fewbit.hdl import Design
 from fewbit.synth import FitQuestion, Flow, NothingFits, parse_target, write_csv
-from fewbit.synth.fit import PROBES, Attempt, Fit, Model, Shape, fit, fit_markdown, repeated_modules, search
+from fewbit.synth.fit import fit
+from fewbit.synth.fit_bench import repeated_modules
+from fewbit.synth.fit_search import PROBES, Attempt, Model, Shape, search
+from fewbit.synth.fit_table import Fit, fit_markdown
 from fewbit.synth.flow import synthesize
 from fewbit.synth.harness import wrap
 from fewbit.synth.recipes import RECIPES

@@ -1,0 +1,298 @@
+"""What is to be fitted into what, and the tools that try it: a shape is synthesized, packed, routed, and all kept."""
+
+import hashlib
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..formats import Engine
+from ..hdl import Design
+from .cache import Cache
+from .families import Target
+from .family import Capacity, Counts, Router
+from .fit_search import Attempt, Shape
+from .flow import SEEDS, Flow, rtl_hash, synthesis_script, synthesize
+from .harness import wrap
+from .recipes import RECIPES, Recipe
+from .sweep import design_key
+from .tools import ToolError, run
+
+__all__ = ["HEADROOM", "LANES", "Bench", "Built", "FitQuestion", "repeated_modules"]
+
+LANES = (1, 2, 4, 8)
+"""Lanes that are tried unless the caller names others."""
+
+MOST_OBLONG = 2
+"""Sides of an array differ by this factor at most."""
+
+HEADROOM = 1.05
+"""Candidates are predicted to take this much of the device, at most: a prediction may err."""
+
+GIVE_UP = ("--placer-heap-cell-placement-timeout", "100")
+"""nextpnr's option by which it gives up on a device that is too full within seconds rather than after many minutes."""
+
+
+@dataclass(frozen=True)
+class FitQuestion:
+    """What is to be fitted into what.
+
+    Parameters
+    ----------
+    engine: all of it counts but its rows, columns and lanes; ``tile_m`` grows with the rows
+    target: with a router and a capacity
+    dsp: ``none``; or ``auto``, as many elements by multipliers of the device as there are, all others in logic
+    lanes: those to choose from
+    pipeline: register stages
+    build: how products are built; ``auto`` takes the fewest LUTs, which other builds are easier to place than
+    target_mhz: what nextpnr is asked for; the device's own unless given
+    seeds: of place and route, 3 or more; the search takes the next where one fails
+    fill: share of the device that the first attempt is predicted to take
+    climb: whether larger ones are tried once one fits
+    timeout: of every run of a tool, in seconds
+    """
+
+    engine: Engine
+    target: Target
+    dsp: str = "none"
+    lanes: tuple[int, ...] = LANES
+    pipeline: int = 2
+    build: str = "auto"
+    target_mhz: float | None = None
+    seeds: tuple[int, ...] = SEEDS
+    fill: float = 0.97
+    climb: bool = True
+    timeout: float = 3600
+
+    def __post_init__(self) -> None:
+        _ = self.flow
+        if self.target.family.router is None or self.target.device.capacity is None:
+            raise ValueError(f"family must be one that arrays can be fitted into, not {self.target.name!r}")
+        if not self.lanes or min(self.lanes) < 1:
+            raise ValueError(f"lanes must be 1 or more, not {self.lanes!r}")
+        if not 0 < self.fill <= HEADROOM:
+            raise ValueError(f"fill must be above 0 and at most {HEADROOM}, not {self.fill!r}")
+        if self.timeout <= 0:
+            raise ValueError(f"timeout must be above 0, not {self.timeout!r}")
+
+    @property
+    def flow(self) -> Flow:
+        return Flow(self.target, self.dsp, seeds=self.seeds)
+
+    @property
+    def mhz(self) -> float:
+        return self.target_mhz or self.target.device.target_mhz
+
+    @property
+    def capacity(self) -> Capacity:
+        assert self.target.device.capacity is not None
+        return self.target.device.capacity
+
+    @property
+    def router(self) -> Router:
+        assert self.target.family.router is not None
+        return self.target.family.router
+
+    def design(self, shape: Shape, dsp_elements: int) -> Design:
+        """Raises ValueError where the engine cannot have that shape."""
+        tiles = max(1, self.engine.tile_m // self.engine.rows)
+        engine = replace(self.engine, **asdict(shape), tile_m=tiles * shape.rows)
+        dsp = self.dsp == "auto" and engine.output_stationary
+        return Design.matmul(
+            engine,
+            pipeline=self.pipeline,
+            build=self.build,
+            dsp=dsp,
+            family=self.target.family.name,
+            dsp_elements=min(dsp_elements, shape.rows * shape.columns) if dsp else None,
+        )
+
+    def shapes(self) -> Iterator[Shape]:
+        """All that the engine can have and that are not too oblong."""
+        for lanes in self.lanes:
+            for rows in range(1, 65):
+                for columns in range(-(-rows // MOST_OBLONG), min(64, MOST_OBLONG * rows) + 1):
+                    shape = Shape(rows, columns, lanes)
+                    try:
+                        self.design(shape, 0)
+                    except ValueError:
+                        continue
+                    yield shape
+
+
+@dataclass(frozen=True)
+class Built:
+    """A design synthesized and packed: yosys's counts, and what nextpnr's report says of what is used."""
+
+    counts: Counts
+    used: dict[str, int]
+    harness_cells: int
+    recipe: str
+    rtl_sha256: str
+
+
+@dataclass
+class Bench:
+    """Synthesizes, packs and routes the shapes of one question, by the cache where it can.
+
+    Netlists are kept for as long as it lasts, so that seeds don't synthesize anew.
+    """
+
+    question: FitQuestion
+    store: Cache
+    folder: Path
+    say: Callable[[str], None]
+    recipe: Recipe | None = None
+    dsp_elements: dict[int, int] = field(default_factory=dict)
+    netlists: dict[str, Path] = field(default_factory=dict)
+
+    def build(self, design: Design) -> Built:
+        key = self._key("build", design)
+        known = self.store.get(key)
+        if isinstance(known, dict):
+            return Built(**{**known, "counts": Counts(**known["counts"])})
+        return self._build(design, key)
+
+    def _build(self, design: Design, key: str) -> Built:
+        question, family = self.question, self.question.target.family
+        began = time.monotonic()
+        rtlil = design.rtlil()
+        place = self.folder / hashlib.sha256(key.encode()).hexdigest()[:12]
+        place.mkdir(exist_ok=True)
+        (place / "unit.il").write_text(rtlil)
+        keep = repeated_modules(rtlil)
+        chosen = (self.recipe,) if self.recipe else ()
+        candidates = synthesize(
+            rtlil, design.module, question.flow, place, chosen=chosen, keep=keep, timeout=question.timeout
+        )
+        best = min(candidates, key=lambda candidate: family.area(candidate.counts))
+        harness = wrap(json.loads(best.netlist.read_text()), design.module, "clk", question.router, thin=True)
+        (place / "routed.json").write_text(json.dumps(harness.netlist))
+        report = self._nextpnr(place, design, "--pack-only")
+        used = {name: entry["used"] for name, entry in report["utilization"].items()}
+        built = Built(best.counts, used, harness.logic_cells, best.recipe.name, rtl_hash(rtlil))
+        self.store.put(key, {**asdict(built), "counts": asdict(best.counts)})
+        self.netlists[key] = place
+        engine = design.engine
+        assert engine is not None
+        shape = Shape(engine.rows, engine.columns, engine.lanes)
+        self.say(f"{shape}: {self.cells(built)} logic cells by {built.recipe}, {time.monotonic() - began:.0f} s")
+        return built
+
+    def netlist(self, design: Design) -> Path:
+        """The folder with what is to be routed."""
+        key = self._key("build", design)
+        if key not in self.netlists:
+            self._build(design, key)
+        return self.netlists[key]
+
+    def route(self, design: Design, seed: int) -> float | str:
+        """Fmax, or why there is none."""
+        question = self.question
+        key = self._key(f"route {seed} {question.mhz:g}", design)
+        known = self.store.get(key)
+        if isinstance(known, dict) and known.get("stopped_after", question.timeout) >= question.timeout:
+            return known["fmax_mhz"] or str(known["failure"])
+        place = self.netlist(design)
+        began = time.monotonic()
+        try:
+            options = [*GIVE_UP, "--freq", f"{question.mhz:g}", "--timing-allow-fail", "--seed", str(seed)]
+            report = self._nextpnr(place, design, *options, report=f"report{seed}.json")
+        except ToolError as error:
+            value: dict[str, Any] = {"fmax_mhz": None, "failure": str(error)}
+            if _STOPPED in str(error):
+                value["stopped_after"] = question.timeout
+            self.store.put(key, value)
+            return str(error)
+        found: float = min(entry["achieved"] for entry in report["fmax"].values())
+        self.store.put(key, {"fmax_mhz": found, "failure": ""})
+        self.say(f"seed {seed}: {found:.1f} MHz, {time.monotonic() - began:.0f} s")
+        return found
+
+    def _nextpnr(self, place: Path, design: Design, *options: str, report: str = "report.json") -> dict[str, Any]:
+        router, device = self.question.router, self.question.target.device
+        fixed = [*router.options, *device.route, "--json", "routed.json", "--top", design.module, "--quiet"]
+        run(router.tool, [*fixed, "--report", report, *options], place, self.question.timeout)
+        found: dict[str, Any] = json.loads((place / report).read_text())
+        return found
+
+    def _key(self, what: str, design: Design) -> str:
+        flow = self.question.flow
+        script = synthesis_script(
+            "cell $mem", design.module, flow, (self.recipe,) if self.recipe else RECIPES, ("all",)
+        )
+        router = (self.question.router.options, GIVE_UP, flow.target.device.route, _harness_code())
+        parts = (what, script, sorted(flow.tools.items()), router, self._rtl_hash(design))
+        return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+    def _rtl_hash(self, design: Design) -> str:
+        known = self.store.get(design_key(design))
+        if isinstance(known, str):
+            return known
+        found = rtl_hash(design.rtlil())
+        self.store.put(design_key(design), found)
+        return found
+
+    def cells(self, built: Built) -> int:
+        return built.used[self.question.router.logic_cell] - built.harness_cells
+
+    def share(self, built: Built) -> float:
+        """Of the scarcest resource, harness included: that has to go in too."""
+        router, capacity = self.question.router, self.question.capacity
+        return max(
+            built.used[router.logic_cell] / capacity.luts,
+            built.counts.ff / capacity.luts,
+            built.used.get(router.dsp, 0) / capacity.dsps if capacity.dsps else 0,
+            built.used.get(router.bram, 0) / capacity.brams,
+        )
+
+    def design(self, shape: Shape) -> Design:
+        return self.question.design(shape, self.dsp_elements.get(shape.lanes, 0))
+
+    def attempt(self, shape: Shape) -> Attempt:
+        design = self.design(shape)
+        try:
+            built = self.build(design)
+        except ToolError as error:
+            found = Attempt(shape, f"not built: {error}", 1.0)
+        else:
+            share = self.share(built)
+            found = Attempt(shape, "too large", share) if share > 1 else self._first_routed(shape, design, share)
+        self.say(str(found))
+        return found
+
+    def _first_routed(self, shape: Shape, design: Design, share: float) -> Attempt:
+        """By the first seed that succeeds; none is tried after one that took too long."""
+        failure = ""
+        for seed in self.question.seeds:
+            found = self.route(design, seed)
+            if isinstance(found, float):
+                return Attempt(shape, "routed", share, found)
+            self.say(f"{shape}, seed {seed}: {found}")
+            failure = found
+            if _STOPPED in failure:
+                break
+        return Attempt(shape, failure, share)
+
+
+_STOPPED = "was stopped after"
+
+
+@cache
+def _harness_code() -> str:
+    return hashlib.sha256(Path(__file__).with_name("harness.py").read_bytes()).hexdigest()
+
+
+_CELL = re.compile(r"^  cell (\\\S+) ", re.MULTILINE)
+_MODULE = re.compile(r"^module (\\\S+)", re.MULTILINE)
+
+
+def repeated_modules(rtlil: str) -> list[str]:
+    """The modules of a design that are in more than one place, as an array's elements are."""
+    places = Counter(_CELL.findall(rtlil))
+    return [module for module in _MODULE.findall(rtlil) if places[module] > 1]

@@ -1,0 +1,91 @@
+"""The largest arrays as rows, and as a table that a person compares."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .row import Row
+
+__all__ = ["COLUMNS", "Fit", "cells_of", "fit_markdown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit(Row):
+    """The largest array found, and all that a row has: its LUTs, flip-flops and so on are the whole engine's.
+
+    ``logic_cells`` are what nextpnr packs it into, less the harness, whose own are ``harness_cells``. Percents are of
+    the device: ``logic_percent`` of ``logic_cells``. ``seeds`` are those that were routed. ``luts_per_product`` and
+    ``products_per_second_per_lut`` are by logic cells. ``attempts``: every shape that was tried, and what became of it.
+    """
+
+    products: int
+    products_per_second: float
+    luts_per_product: float
+    products_per_second_per_lut: float
+    logic_percent: float
+    ff_percent: float
+    dsp_percent: float
+    bram_percent: float
+    harness_cells: int
+    attempts: tuple[str, ...]
+    command: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "attempts": list(self.attempts)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "Fit":
+        return super().from_dict({**values, "attempts": tuple(values.get("attempts", ()))})
+
+
+COLUMNS = (
+    *("weight x activation", "device", "DSP policy", "array", "products a cycle", "Fmax MHz", "G products/s"),
+    *("logic cells", "FF", "DSP", "BRAM", "cells a product", "M products/s a cell"),
+)
+"""What a person compares."""
+
+
+def cells_of(row: Fit) -> list[str]:
+    """A row by ``COLUMNS``."""
+    cells = (
+        f"{row.weight} x {row.activation}",
+        f"{row.family} {row.device}",
+        row.dsp_policy,
+        " x ".join(str(row.parameters[name]) for name in ("rows", "columns", "lanes")),
+        row.products,
+        f"{row.fmax_mhz:.1f} ({row.fmax_min_mhz:.1f}-{row.fmax_max_mhz:.1f})",
+        f"{row.products_per_second / 1e9:.2f}",
+        f"{row.logic_cells} ({row.logic_percent:.1f}%)",
+        f"{row.ff} ({row.ff_percent:.1f}%)",
+        f"{row.dsp} ({row.dsp_percent:.0f}%)",
+        f"{row.bram} ({row.bram_percent:.0f}%)",
+        f"{row.luts_per_product:.1f}",
+        f"{row.products_per_second_per_lut / 1e6:.2f}",
+    )
+    return [*map(str, cells)]
+
+
+_INTRODUCTION = """# The largest arrays
+
+Whole matmul engines (registers, panels in block RAM, array, requantization, streams), each with the largest array that
+was found to place and route.
+
+- **Array**: rows x columns x lanes, so many products a cycle at the peak. It is kept busy where k is long enough for
+  the sums to be drained meanwhile, and streams bring operands fast enough; neither is part of the figure.
+- **Fmax**: median and range over the seeds of place and route that succeeded, one clock for all of the engine.
+- **Logic cells**: what nextpnr packs LUTs, carry and flip-flops into (on ECP5 without the latter), less those of the
+  harness, which stands for the pins and has to go in too. Percents are of the device.
+- Shapes are predicted from arrays of 2 x 2, 2 x 4 and 4 x 4, sides differ by a factor of two at most, and one candidate
+  differs from the next by 2% or more. What was tried, and what became of it, is in `fit.json`. Another seed or a larger
+  effort may fit a larger one: nothing here is an upper bound.
+- **DSP policy** `auto`: as many elements as there are multipliers for have their products there, all others in logic.
+"""
+
+
+def fit_markdown(rows: Sequence[Fit]) -> str:
+    """The rows as a table, below the commands that they come of, and what its figures mean."""
+    commands = dict.fromkeys(row.command for row in rows if row.command)
+    lines = [_INTRODUCTION, "```", *commands, "```", ""]
+    lines += [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]
+    lines += [f"| {' | '.join(cells_of(row))} |" for row in rows]
+    return "\n".join(lines) + "\n"
