@@ -10,7 +10,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 from ..formats import Blocks, FixedPoint, Format, Overflow, Requantization, Rounding, parse
 from .accumulate import sticky_flags
 from .decode import decode
-from .round import ROUNDING_STAGES, Placement, round_to_code
+from .placement import Placement
+from .round import ROUNDING_STAGES, round_to_code
 from .scaled_sum import ScaledSum
 from .select import select
 from .stages import Stages

@@ -23,7 +23,8 @@ from ..formats import (
 from .decode import decode
 from .factor import ExponentRange, either, factor_bits, parity, sum_of, take_factors
 from .lfsr import Lfsr
-from .round import ROUNDING_STAGES, Placement, Random, round_to_code
+from .placement import Placement
+from .round import ROUNDING_STAGES, Random, round_to_code
 from .scale_product import Operation, multiply_operations
 from .stages import Stages
 

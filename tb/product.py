@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from ..formats import Dyadic, Engine, Format
-from ..sim import decode, dyadic_codes, encode, engine_matmul, pack
+from ..formats import Engine, Format
+from ..formats.base import TABLE_WIDTH
+from ..sim import decode, encode, engine_matmul, pack
 from .golden import Array
+from .values import nearest_codes
 
 __all__ = ["KINDS", "Product", "make_product", "random_product"]
 
 KINDS = ("finite", "special", "largest", "least", "opposite")
 """Kinds of operands: at random, finite, or with NaN and infinities among them; the largest value of both formats
 everywhere, the least of both, or the largest of A's and the least of W's."""
-
-_TABLE_WIDTH = 16
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def _ones(engine: Engine, name: str) -> int:
 
 def _codes(format: Format, generator: np.random.Generator, shape: tuple[int, int], kind: str, k: int) -> Array:
     """Finite codes, and with them as many special ones as leave about half of the sums of ``k`` products finite."""
-    if format.width > _TABLE_WIDTH:
+    if format.width > TABLE_WIDTH:
         codes = np.asarray(encode(generator.normal(size=shape), format))
     else:
         values = _table(format)
@@ -151,8 +151,7 @@ def _codes(format: Format, generator: np.random.Generator, shape: tuple[int, int
 def _near(format: Format, generator: np.random.Generator, value: float, shape: tuple[int, ...], kind: str) -> Array:
     """Scales about ``value``, and one in eight whatever the bits say: NaN, an infinity and zero among them."""
     values = value * 2.0 ** generator.uniform(-3, 1, shape)
-    near = dyadic_codes(values, format) if isinstance(format, Dyadic) else encode(values, format)
-    near = near.astype(np.int64)
+    near = nearest_codes(values, format)
     wild = generator.integers(0, 1 << format.width, shape)
     return np.where(generator.random(shape) < (0.3 if kind == "special" else 0.1), wild, near)
 
@@ -171,7 +170,7 @@ def _table(format: Format) -> Array:
 
 def _extreme(format: Format, largest: bool) -> int:
     """The code of the largest value, or of the least one."""
-    if format.width > _TABLE_WIDTH:
+    if format.width > TABLE_WIDTH:
         return int(encode(float(format.max_finite if largest else format.min_finite), format))
     values = _table(format)
     if largest:

@@ -3,12 +3,20 @@
 import numpy as np
 
 from ..formats import Dyadic, Format
+from ..formats.base import TABLE_WIDTH
 from ..sim import decode, dyadic_codes, encode
 from .golden import Array
 
-__all__ = ["codes_of", "every_code", "finite_codes", "integers", "scale_codes", "values_of", "zero_code"]
-
-_TABLE_WIDTH = 16
+__all__ = [
+    "codes_of",
+    "every_code",
+    "finite_codes",
+    "integers",
+    "nearest_codes",
+    "scale_codes",
+    "values_of",
+    "zero_code",
+]
 
 
 def every_code(format: Format) -> Array:
@@ -18,7 +26,7 @@ def every_code(format: Format) -> Array:
 
 def codes_of(format: Format, generator: np.random.Generator, count: int | tuple[int, ...]) -> Array:
     """Codes at random, special ones too."""
-    if format.width <= _TABLE_WIDTH:
+    if format.width <= TABLE_WIDTH:
         return generator.choice(every_code(format), count)
     return generator.integers(0, 1 << format.width, count)
 
@@ -72,11 +80,16 @@ def integers(generator: np.random.Generator, width: int, signed: bool, count: in
     return np.array(values, dtype=np.int64 if width < 63 else object)
 
 
+def nearest_codes(values: Array, format: Format) -> Array:
+    """The codes of a format, a dyadic one or any other, that are nearest to these values."""
+    near = dyadic_codes(values, format) if isinstance(format, Dyadic) else encode(values, format)
+    return np.asarray(near).astype(np.int64)
+
+
 def scale_codes(format: Format, generator: np.random.Generator, wanted: Array, wild: float = 0.1) -> Array:
     """Scales about as large as wanted, and in this share of places any codes, special ones among them."""
     values = np.clip(wanted, 2.0**-160, 2.0**160)
-    near = dyadic_codes(values, format) if isinstance(format, Dyadic) else encode(values, format)
-    near = np.asarray(near).astype(np.int64)
+    near = nearest_codes(values, format)
     if format.signed and not isinstance(format, Dyadic) and format.width > 1:
         negative = encode(-values, format)
         near = np.where(generator.random(near.shape) < 0.2, negative, near)
