@@ -14,12 +14,14 @@ from .cache import Cache
 from .fit_bench import HEADROOM, Bench, FitQuestion
 from .fit_search import PROBES, Model, NothingFits, Shape, search
 from .fit_table import Fit
-from .recipes import RECIPES
 
 __all__ = ["fit"]
 
 STEP = 1.02
 """What the products of one candidate and the next differ by, at least."""
+
+SURPRISE = 1.1
+"""Share of the device above which an array that was to fit makes all recipes be tried again."""
 
 
 def fit(
@@ -47,9 +49,14 @@ def fit(
     ):
         bench = Bench(question, store, Path(name), say)
         small = Shape(*PROBES[0], question.lanes[0])
-        bench.recipe = next(r for r in RECIPES if r.name == bench.build(question.design(small, 0)).recipe)
+        bench.choose_recipe(question.design(small, 0))
         models, savings = _models(bench)
         candidates, start = _candidates(question, bench, models, savings)
+        if bench.cells(bench.build(bench.design(candidates[start]))) > SURPRISE * question.capacity.luts:
+            # a recipe that wins on small arrays may lose on large ones, most of all by their multiplexers
+            bench.choose_recipe(bench.design(candidates[start]))
+            models, savings = _models(bench)
+            candidates, start = _candidates(question, bench, models, savings)
         best, attempts = search(candidates, start, bench.attempt, climb=question.climb)
         design = bench.design(best.shape)
         if jobs > 1:

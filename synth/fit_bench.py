@@ -151,6 +151,12 @@ class Bench:
     dsp_elements: dict[int, int] = field(default_factory=dict)
     netlists: dict[str, Path] = field(default_factory=dict)
 
+    def choose_recipe(self, design: Design) -> None:
+        """From now on, whichever makes the least of this design."""
+        self.recipe = None
+        name = self.build(design).recipe
+        self.recipe = next(recipe for recipe in RECIPES if recipe.name == name)
+
     def build(self, design: Design) -> Built:
         key = self._key("build", design)
         known = self.store.get(key)

@@ -1,0 +1,78 @@
+"""A network to study: its model, what it is calibrated and tested with, and how its outputs are judged."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Judge", "Network", "Samples", "as_samples"]
+
+Array = NDArray[Any]
+Judge = Callable[[Array, Array], Array]
+"""Of outputs (samples, ...) and what is expected (samples, ...), a score for each sample: shape (samples,)."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs of a network by name, each of shape (samples, ...), and what is expected of it.
+
+    ``expected``: (samples, ...): labels for top-1, whatever the judges take; None where only outputs are compared.
+    ``clusters``: an integer for each sample; samples alike (one image on several backgrounds) share one, and standard
+    errors are of the clusters' means then. None where all are apart.
+    """
+
+    inputs: dict[str, Array]
+    expected: Array | None = None
+    clusters: Array | None = None
+
+    def __len__(self) -> int:
+        return len(next(iter(self.inputs.values())))
+
+    def first(self, count: int | None) -> "Samples":
+        """The first so many of them; all of them for None."""
+        cut = slice(count)
+        return Samples(
+            {name: values[cut] for name, values in self.inputs.items()},
+            None if self.expected is None else self.expected[cut],
+            None if self.clusters is None else self.clusters[cut],
+        )
+
+
+@dataclass(frozen=True)
+class Network:
+    """Model and data are read when they are asked for.
+
+    Members
+    -------
+    name: by which the command line and results know it
+    title: what it is, in a few words
+    model: an ONNX file with a batch as first dimension of all inputs and of the first output
+    calibration, test: samples; those of the calibration are not among the test's
+    metrics: names (``top1``, ``top5``, ``sqnr``, ``agreement``, or of ``judges``), the first being the one to compare by
+    judges: metrics of the network's own, by name
+    """
+
+    name: str
+    title: str
+    model: Path
+    calibration: Callable[[], Samples]
+    test: Callable[[], Samples]
+    metrics: tuple[str, ...] = ("top1",)
+    judges: dict[str, Judge] | None = None
+
+    def content(self) -> bytes:
+        return self.model.read_bytes()
+
+
+def as_samples(values: dict[str, Any], inputs: list[str]) -> Samples:
+    """Samples out of the arrays of an .npz file: the model's ``inputs`` by name, ``expected``, ``clusters``."""
+    missing = [name for name in inputs if name not in values]
+    if missing:
+        raise ValueError(f"samples must have the model's inputs {', '.join(inputs)}, not {', '.join(values)}")
+    lengths = {name: len(values[name]) for name in (*inputs, "expected", "clusters") if name in values}
+    if len(set(lengths.values())) != 1:
+        raise ValueError(f"samples must be as many for every array, not {lengths}")
+    return Samples({name: np.asarray(values[name]) for name in inputs}, values.get("expected"), values.get("clusters"))

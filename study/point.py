@@ -1,0 +1,85 @@
+"""What the study measured: how accurate one network is under one scheme."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+__all__ = ["EVALUATIONS", "Point"]
+
+EVALUATIONS = ("float", "integer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """The accuracy of a network under a scheme, with what it depends on.
+
+    Members
+    -------
+    network: name, as ``zoo.networks()`` has it, or of the user's model
+    weight, activation, edges, scale_per, scale_format, block_size, techniques, layers: see ``Scheme``; formats by name
+    evaluation: ``integer`` by the golden model, exact as the hardware; ``float`` by onnxruntime in float32
+    samples: so many inputs of the test set, the first ones
+    metric: name of the first metric, which is the one to compare by; larger is better
+    metrics, standard_errors: by name: top1 and the like as shares (0 to 1), sqnr in dB
+    float32: the same metrics of the network as it came, on the same samples
+    macs: multiply-accumulates of one sample in layers that are quantized
+    longest_dot: most products in one sum
+    accumulator_bits: that sums of so many products need whatever the weights are
+    needed_accumulator_bits: that these weights need, whatever the activations are
+    weight_bits, activation_bits: moved for one sample: codes of all weights once, codes of all operands that are
+        activations once; scales not included
+    seed, versions, fingerprint: of random choices; of fewbit, numpy and onnxruntime; of model, data and scheme
+    seconds: that it took
+    """
+
+    network: str
+    weight: str
+    activation: str
+    edges: str | None
+    scale_per: str
+    scale_format: str
+    block_size: int | None
+    techniques: tuple[str, ...]
+    layers: dict[str, tuple[str, str]]
+    evaluation: str
+    samples: int
+    metric: str
+    metrics: dict[str, float]
+    standard_errors: dict[str, float]
+    float32: dict[str, float]
+    macs: int
+    longest_dot: int
+    accumulator_bits: int
+    needed_accumulator_bits: int
+    weight_bits: int
+    activation_bits: int
+    seed: int
+    versions: dict[str, str]
+    fingerprint: str
+    seconds: float
+
+    @property
+    def accuracy(self) -> float:
+        """The metric to compare by."""
+        return self.metrics[self.metric]
+
+    @property
+    def standard_error(self) -> float:
+        return self.standard_errors[self.metric]
+
+    @property
+    def relative(self) -> float:
+        """Accuracy as a share of the float32 network's."""
+        return self.accuracy / self.float32[self.metric]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Raises ValueError where a field is missing or unknown."""
+        names = {field.name for field in fields(cls)}
+        if set(values) != names:
+            raise ValueError(f"a point must have exactly the fields {sorted(names)}, not {sorted(values)}")
+        layers = {layer: (str(w), str(a)) for layer, (w, a) in values["layers"].items()}
+        return cls(**{**values, "techniques": tuple(values["techniques"]), "layers": layers})

@@ -1,0 +1,78 @@
+"""What to quantize, to which formats, and how: everything that a point of the study depends on but the network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..formats import Format, check_format, parse
+
+__all__ = ["SCALE_PER", "TECHNIQUES", "Scheme"]
+
+SCALE_PER = ("tensor", "channel", "block")
+TECHNIQUES = ("smooth", "equalize", "gptq", "rounding", "bias")
+"""In the order in which they are applied; ``gptq`` and ``rounding`` exclude each other."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheme:
+    """How a network is quantized.
+
+    Parameters
+    ----------
+    weight, activation: formats of the operands of every multiplication; where both operands are activations, as in
+        attention, both have the activations' format
+    edges: format of both operands in the first and the last layer; None for those of all others
+    layers: formats by layer name, (weight, activation), that differ from the above
+    scale_per: a scale for every weight tensor, every output channel, or every ``block_size`` products along K, weights
+        and activations alike (as OCP MX). Activations otherwise have one for the tensor
+    scale_format: of every scale; ``float8_e8m0fnu`` for powers of two. The scale of a result is the product of two
+    block_size: 16, 32, 64 or 128; only with ``scale_per="block"``
+    techniques: of ``TECHNIQUES``, in their order
+    """
+
+    weight: Format
+    activation: Format
+    edges: Format | None = None
+    layers: Mapping[str, tuple[Format, Format]] = field(default_factory=dict)
+    scale_per: str = "channel"
+    scale_format: Format = parse("bfloat16")
+    block_size: int | None = None
+    techniques: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "activation", "scale_format"):
+            check_format(name, getattr(self, name))
+        if self.edges is not None:
+            check_format("edges", self.edges)
+        if self.scale_per not in SCALE_PER:
+            raise ValueError(f"scale_per must be {', '.join(SCALE_PER)}, not {self.scale_per!r}")
+        if (self.scale_per == "block") != (self.block_size is not None):
+            raise ValueError(f"block_size must be given with scale_per block alone, not {self.block_size!r}")
+        if self.block_size not in (None, 16, 32, 64, 128):
+            raise ValueError(f"block_size must be 16, 32, 64 or 128, not {self.block_size!r}")
+        known = [name for name in TECHNIQUES if name in self.techniques]
+        if list(self.techniques) != known:
+            raise ValueError(f"techniques must be of {', '.join(TECHNIQUES)}, in this order, not {self.techniques!r}")
+        if "gptq" in known and "rounding" in known:
+            raise ValueError("techniques must not be both gptq and rounding: either decides how weights are rounded")
+
+    def formats(self, layer: str, edge: bool = False) -> tuple[Format, Format]:
+        """Of the weights and of the activations of a layer; ``edge``: whether it is the first or the last."""
+        if layer in self.layers:
+            return self.layers[layer]
+        if edge and self.edges is not None:
+            return self.edges, self.edges
+        return self.weight, self.activation
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, formats by their names."""
+        return {
+            "weight": self.weight.name,
+            "activation": self.activation.name,
+            "edges": self.edges.name if self.edges else None,
+            "layers": {layer: [w.name, a.name] for layer, (w, a) in sorted(self.layers.items())},
+            "scale_per": self.scale_per,
+            "scale_format": self.scale_format.name,
+            "block_size": self.block_size,
+            "techniques": list(self.techniques),
+        }
