@@ -13,6 +13,7 @@ from .doctor import doctor
 from .fit import fit
 from .formats import list_formats, show
 from .simulate import simulate
+from .study import study
 from .synth import synth
 from .utilization import cycles
 from .verify import verify
@@ -32,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("list")(list_formats)
-for _command in (show, verilog, simulate, synth, fit, verify, cycles, doctor, demo):
+for _command in (show, verilog, simulate, synth, fit, study, verify, cycles, doctor, demo):
     app.command()(_command)
 
 

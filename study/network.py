@@ -51,7 +51,7 @@ class Network:
     title: what it is, in a few words
     model: an ONNX file with a batch as first dimension of all inputs and of the first output
     calibration, test: samples; those of the calibration are not among the test's
-    metrics: names (``top1``, ``top5``, ``sqnr``, ``agreement``, or of ``judges``), the first being the one to compare by
+    metrics: names (of ``metrics.METRICS`` or of ``judges``), the first being the one to compare by
     judges: metrics of the network's own, by name
     """
 

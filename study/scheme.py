@@ -1,15 +1,15 @@
 """What to quantize, to which formats, and how: everything that a point of the study depends on but the network."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from ..formats import Format, check_format, parse
 
-__all__ = ["SCALE_PER", "TECHNIQUES", "Scheme"]
+__all__ = ["SCALE_FORMAT", "SCALE_PER", "TECHNIQUES", "Scheme"]
 
+SCALE_FORMAT = parse("bfloat16")
 SCALE_PER = ("tensor", "channel", "block")
-TECHNIQUES = ("smooth", "equalize", "gptq", "rounding", "bias")
+TECHNIQUES = ("equalize", "smooth", "gptq", "rounding", "bias")
 """In the order in which they are applied; ``gptq`` and ``rounding`` exclude each other."""
 
 
@@ -22,7 +22,7 @@ class Scheme:
     weight, activation: formats of the operands of every multiplication; where both operands are activations, as in
         attention, both have the activations' format
     edges: format of both operands in the first and the last layer; None for those of all others
-    layers: formats by layer name, (weight, activation), that differ from the above
+    layers: (layer, weight, activation), formats that differ from the above
     scale_per: a scale for every weight tensor, every output channel, or every ``block_size`` products along K, weights
         and activations alike (as OCP MX). Activations otherwise have one for the tensor
     scale_format: of every scale; ``float8_e8m0fnu`` for powers of two. The scale of a result is the product of two
@@ -33,9 +33,9 @@ class Scheme:
     weight: Format
     activation: Format
     edges: Format | None = None
-    layers: Mapping[str, tuple[Format, Format]] = field(default_factory=dict)
+    layers: tuple[tuple[str, Format, Format], ...] = ()
     scale_per: str = "channel"
-    scale_format: Format = parse("bfloat16")
+    scale_format: Format = SCALE_FORMAT
     block_size: int | None = None
     techniques: tuple[str, ...] = ()
 
@@ -53,13 +53,18 @@ class Scheme:
         known = [name for name in TECHNIQUES if name in self.techniques]
         if list(self.techniques) != known:
             raise ValueError(f"techniques must be of {', '.join(TECHNIQUES)}, in this order, not {self.techniques!r}")
+        if self.scale_per == "block" and {"gptq", "rounding"} & {*known}:
+            raise ValueError(
+                f"techniques must be of equalize, smooth, bias with scale_per block, not {self.techniques!r}"
+            )
         if "gptq" in known and "rounding" in known:
             raise ValueError("techniques must not be both gptq and rounding: either decides how weights are rounded")
 
     def formats(self, layer: str, edge: bool = False) -> tuple[Format, Format]:
         """Of the weights and of the activations of a layer; ``edge``: whether it is the first or the last."""
-        if layer in self.layers:
-            return self.layers[layer]
+        for name, weight, activation in self.layers:
+            if name == layer:
+                return weight, activation
         if edge and self.edges is not None:
             return self.edges, self.edges
         return self.weight, self.activation
@@ -70,7 +75,7 @@ class Scheme:
             "weight": self.weight.name,
             "activation": self.activation.name,
             "edges": self.edges.name if self.edges else None,
-            "layers": {layer: [w.name, a.name] for layer, (w, a) in sorted(self.layers.items())},
+            "layers": {layer: [w.name, a.name] for layer, w, a in sorted(self.layers, key=lambda entry: entry[0])},
             "scale_per": self.scale_per,
             "scale_format": self.scale_format.name,
             "block_size": self.block_size,

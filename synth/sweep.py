@@ -1,17 +1,12 @@
 """Measure many designs on many devices, in parallel, from the cache where it can."""
 
 import hashlib
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import asdict, replace
 from functools import cache
 from importlib.metadata import version
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +15,8 @@ from ..hdl import UNITS, Design
 from .cache import Cache
 from .families import Target
 from .flow import SEEDS, Flow, measure, rtl_hash
+from .pool import work_through
 from .row import Cost, Row
-from .tools import stop_all
 
 __all__ = ["SweepError", "sweep"]
 
@@ -45,6 +40,7 @@ def sweep(
     *,
     target_mhz: float | None = None,
     seeds: tuple[int, ...] = SEEDS,
+    route: bool = True,
     executor: Executor | None = None,
     jobs: int | None = None,
     cache_folder: Path | None = None,
@@ -61,6 +57,7 @@ def sweep(
     targets: from ``parse_target``
     dsp_policies: ``none`` and ``auto``
     target_mhz, seeds: see ``Flow``
+    route: whether to place and route where the family can be; synthesis alone, and so no Fmax, where not
     executor: where to measure; processes on this machine unless given. A given one is not shut down
     jobs: how many of these processes, one a core unless given
     cache_folder: of the results, see ``Cache``
@@ -68,7 +65,7 @@ def sweep(
 
     Raises ToolMissing before anything is measured, ValueError for a bad argument, SweepError at the end.
     """
-    targets, policies = list(targets), list(dsp_policies)
+    targets, policies = [target if route else _unrouted(target) for target in targets], list(dsp_policies)
     flows = [Flow(target, policy, target_mhz, seeds) for target in targets for policy in policies]
     for flow in flows:
         _ = flow.tools
@@ -86,10 +83,11 @@ def sweep(
             done += 1
             report(done, total)
             yield _row(job[0], cost)
-        for job, result in _measured(todo, store, executor, jobs) if todo else ():
+        for job, result in work_through(_work, todo, store.folder, executor=executor, jobs=jobs):
             done += 1
             report(done, total)
             if isinstance(result, Cost):
+                _store(job, result, store)
                 yield _row(job[0], result)
             else:
                 failures.append(f"{_title(job)}: {str(result) or type(result).__name__}")
@@ -97,34 +95,13 @@ def sweep(
         raise SweepError(failures)
 
 
+def _unrouted(target: Target) -> Target:
+    """The same without a router, which makes a flow of its own in the cache."""
+    return replace(target, family=replace(target.family, router=None))
+
+
 def _for_flow(design: Design, flow: Flow) -> Design:
     return replace(design, family=flow.target.family.name, dsp=flow.dsp == "auto")
-
-
-def _measured(
-    todo: list[Job], store: Cache, executor: Executor | None, jobs: int | None
-) -> Iterator[tuple[Job, Cost | Exception]]:
-    others = set(multiprocessing.active_children())
-    pool = executor or _default_executor(min(jobs or _cores(), len(todo)))
-    futures: dict[Future[Cost], Job] = {pool.submit(_work, job, store.folder): job for job in todo}
-    try:
-        for future in as_completed(futures):
-            error = future.exception()
-            if error is None:
-                _store(futures[future], future.result(), store)
-                yield futures[future], future.result()
-            elif isinstance(error, Exception):
-                yield futures[future], error
-            else:
-                raise error
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        if executor is None:
-            _stop(pool, set(multiprocessing.active_children()) - others)
-        raise
-    if executor is None:
-        pool.shutdown()
 
 
 def _work(job: Job, folder: Path) -> Cost:
@@ -200,39 +177,3 @@ def _shape(design: Design) -> dict[str, Any]:
 def _title(job: Job) -> str:
     design, flow = job
     return f"{design.unit} {design.weight.name} x {design.activation.name} on {flow.target.name}, dsp {flow.dsp}"
-
-
-def _default_executor(workers: int) -> ProcessPoolExecutor:
-    context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end with all tools when told to or when the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _end_worker)
-    threading.Thread(target=_end_after_parent, daemon=True).start()
-
-
-def _end_after_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        _end_worker()
-
-
-def _end_worker(*_: object) -> None:
-    stop_all()
-    os._exit(1)
-
-
-def _stop(pool: Executor, workers: set[BaseProcess]) -> None:
-    pool.shutdown(wait=False, cancel_futures=True)
-    for worker in workers:
-        worker.terminate()
-    for worker in workers:
-        worker.join()

@@ -103,7 +103,7 @@ def test_demo_and_again_from_the_cache(capsys, in_folder, monkeypatch):
         assert [row["xc7_lut6"] for row in csv.DictReader(file)] == [str(row["xc7_lut6"]) for row in rows]
 
     monkeypatch.setattr("fewbit.tb.simulate", refuse)
-    monkeypatch.setattr(sys.modules["fewbit.synth.sweep"], "_measured", refuse)
+    monkeypatch.setattr(sys.modules["fewbit.synth.pool"], "_processes", refuse)
     assert run(["demo", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["rows"] == rows
 

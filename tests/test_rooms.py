@@ -13,6 +13,7 @@ ROOMS = {
     "hdl": {"formats"},
     "tb": {"formats", "sim"},
     "synth": {"formats", "hdl"},
+    "study": {"formats", "sim", "hdl", "synth"},
 }
 
 

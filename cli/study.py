@@ -1,0 +1,229 @@
+"""``fewbit study``: how accurate networks are when they compute in these formats."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .console import print_json, print_table, progress
+from .options import Activation, Formats, Jobs, Json, Out, choose_pairs, command_line
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from ..study.point import Point
+    from ..study.scheme import Scheme
+    from ..study.sweep import Source
+
+__all__ = ["study"]
+
+
+def study(
+    context: typer.Context,
+    model: Annotated[
+        str, typer.Option("--model", metavar="NAMES|FILE", help="Networks of the zoo with commas, or an ONNX file.")
+    ] = "resnet8,vit",
+    weight: Formats = None,
+    activation: Activation = None,
+    calibration: Annotated[
+        Path | None, typer.Option("--calibration", help="For an ONNX file: inputs by name, .npz.")
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option("--test", help="For an ONNX file: inputs by name and `expected`, .npz.")
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            "--metric",
+            show_default="the network's own; top1 for a file",
+            help="top1, top5, agreement, sqnr or file.py:function, with commas; the first is compared by.",
+        ),
+    ] = None,
+    evaluation: Annotated[
+        str, typer.Option("--evaluation", help="integer: the golden model, exact; float: onnxruntime; both.")
+    ] = "float",
+    scale_per: Annotated[str, typer.Option("--scale-per", help="tensor, channel (of weights) or block.")] = "channel",
+    scale_format: Annotated[str, typer.Option("--scale-format", help="Format of scales.")] = "bfloat16",
+    block_size: Annotated[int | None, typer.Option("--block-size", help="With --scale-per block: 16 to 128.")] = None,
+    edges: Annotated[
+        str | None, typer.Option("--edges", metavar="FORMAT", help="Of the first and the last layer, as int8.")
+    ] = None,
+    techniques: Annotated[
+        str,
+        typer.Option(
+            "--techniques",
+            help="Of equalize, smooth, gptq, rounding, bias: one set with +, several with commas, as none,gptq+bias.",
+        ),
+    ] = "none",
+    samples: Annotated[
+        int | None, typer.Option("--samples", min=1, show_default="all", help="Of the test set, the first so many.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of random choices.")] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster, as tcp://host:8786.")
+    ] = None,
+    jobs: Jobs = None,
+    append: Annotated[bool, typer.Option("--append", help="Keep the points that --out has already.")] = False,
+    out: Out = Path("out"),
+    json: Json = False,
+) -> None:
+    """Quantize networks, run them on their test samples, and write study_points.csv, .json and .parquet.
+
+    Points are kept as they come: the same command goes on from where it was stopped.
+    """
+    from contextlib import closing
+
+    from ..study.points_file import merge, read_points, write_points
+    from ..study.sweep import Job
+    from ..study.sweep import study as sweep
+    from ..synth import SweepError
+    from .files import check_folder
+
+    sources = _sources(model, calibration, test, metric)
+    schemes = [
+        _scheme(w, a, edges, scale_per, scale_format, block_size, names)
+        for names in techniques.split(",")
+        for w, a in choose_pairs(weight, activation)
+    ]
+    evaluations = _evaluations(evaluation)
+    wanted = [
+        Job(source, scheme, each, samples, seed) for source in sources for scheme in schemes for each in evaluations
+    ]
+    check_folder(out)
+    kept = out / "study_points.json"
+    points = read_points(kept) if append and kept.exists() else []
+    order = {_place(job.source.name, job.scheme, job.evaluation): place for place, job in enumerate(wanted)}
+    found: list[Point] = []
+    failed: SweepError | None = None
+    try:
+        with (
+            _executor(scheduler) as executor,
+            progress("Studying") as report,
+            closing(sweep(wanted, executor=executor, jobs=jobs, progress=report)) as measured,  # type: ignore[type-var]
+        ):
+            for point in measured:
+                found.append(point)
+    except SweepError as error:
+        failed = error
+    finally:
+        found.sort(key=lambda point: order[_place(point.network, point, point.evaluation)])
+        if found:
+            write_points(merge(points, found), out, command_line(context))
+    if json:
+        print_json({"points": [point.to_dict() for point in found]})
+    elif found:
+        print_table(_table(found))
+        print(f"written: {out / 'study_points'}.csv, .json and .parquet")
+    if failed is not None:
+        raise failed
+
+
+def _place(network: str, scheme: "Scheme | Point", evaluation: str) -> tuple[str, ...]:
+    return network, str(scheme.weight), str(scheme.activation), "+".join(scheme.techniques), evaluation
+
+
+def _sources(model: str, calibration: Path | None, test: Path | None, metric: str | None) -> "list[Source]":
+    from ..study.sweep import Source
+
+    metrics = None if metric is None else tuple(name.strip() for name in metric.split(","))
+    if model.endswith(".onnx"):
+        sources = [Source(Path(model).stem, Path(model), calibration, test, metrics)]
+    else:
+        if calibration is not None or test is not None:
+            raise ValueError(f"calibration and test must be given with an ONNX file, not with {model!r} of the zoo")
+        sources = [Source(name.strip(), metrics=metrics) for name in model.split(",")]
+    for source in sources:
+        source.network()
+    return sources
+
+
+def _evaluations(text: str) -> tuple[str, ...]:
+    if text not in ("float", "integer", "both"):
+        raise ValueError(f"evaluation must be float, integer or both, not {text!r}")
+    return ("float", "integer") if text == "both" else (text,)
+
+
+def _scheme(
+    weight: Any,
+    activation: Any,
+    edges: str | None,
+    scale_per: str,
+    scale_format: str,
+    block_size: int | None,
+    techniques: str,
+) -> "Scheme":
+    from ..formats import parse
+    from ..study.scheme import Scheme
+
+    return Scheme(
+        weight=weight,
+        activation=activation,
+        edges=None if edges is None else parse(edges),
+        scale_per=scale_per,
+        scale_format=parse(scale_format),
+        block_size=block_size,
+        techniques=() if techniques.strip() == "none" else tuple(name.strip() for name in techniques.split("+")),
+    )
+
+
+def _executor(scheduler: str | None) -> "Any":
+    """A Dask cluster's, as a context; or nothing."""
+    from contextlib import contextmanager, nullcontext
+
+    if scheduler is None:
+        return nullcontext()
+
+    @contextmanager
+    def cluster() -> "Any":
+        try:
+            from distributed import Client
+        except ImportError:
+            raise ValueError("scheduler needs Dask: pip install 'fewbit[cluster]'") from None
+        try:
+            client = Client(scheduler, timeout=10)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"scheduler must be the address of a Dask scheduler, not {scheduler!r}: {error}") from None
+        with client:
+            executor: Executor = client.get_executor()
+            yield executor
+
+    return cluster()
+
+
+def _table(points: "list[Point]") -> Any:
+    from rich.table import Table
+
+    table = Table()
+    for name in ("network", "weight", "activation", "techniques", "evaluation"):
+        table.add_column(name)
+    metrics = [*dict.fromkeys(name for point in points for name in point.metrics)]
+    for name in (
+        "samples",
+        *metrics,
+        f"float32 {metrics[0]}",
+        "accumulator bits",
+        "needed",
+        "weight kbit",
+        "activation kbit",
+    ):
+        table.add_column(name, justify="right")
+    for point in points:
+        table.add_row(
+            *(point.network, point.weight, point.activation, "+".join(point.techniques), point.evaluation),
+            str(point.samples),
+            *(_figure(name, point) for name in metrics),
+            _percent(point.metric, point.float32[point.metric]),
+            *(str(point.accumulator_bits), str(point.needed_accumulator_bits)),
+            *(f"{point.weight_bits / 1000:.0f}", f"{point.activation_bits / 1000:.0f}"),
+        )
+    return table
+
+
+def _figure(name: str, point: "Point") -> str:
+    if name not in point.metrics:
+        return ""
+    return f"{_percent(name, point.metrics[name])} ± {_percent(name, point.standard_errors[name])}"
+
+
+def _percent(name: str, value: float) -> str:
+    return f"{value:.1f} dB" if name == "sqnr" else f"{100 * value:.2f}"

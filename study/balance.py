@@ -1,0 +1,90 @@
+"""Factors that move difficulty between activations and weights, channel by channel.
+
+An activation is divided by a factor before it is rounded, and the weights that meet it are multiplied by the same: the
+product stays what it was. In hardware the division is part of the scale by which the layer before requantizes.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .calibrate import Statistics
+from .graph import Graph, Layer, Segment
+from .scheme import Scheme
+
+__all__ = ["balance"]
+
+Array = NDArray[Any]
+
+STRENGTH = 0.5
+"""How much of the activations' range moves into the weights: SmoothQuant's alpha."""
+
+CHANNELWISE = ("Relu", "Clip", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "Identity", "Pad")
+"""Nodes that keep channels apart: behind them a channel is still that of the layer before."""
+
+
+def balance(graph: Graph, scheme: Scheme, statistics: Statistics) -> dict[str, Array]:
+    """By tensor, a factor for each channel (float32), for all tensors that meet weights; nothing without techniques.
+
+    ``smooth``: SmoothQuant (Xiao et al., arXiv 2211.10438), ``max|x|**a / max|w|**(1-a)``, at a = 1/2. ``equalize``:
+    cross-layer equalization (Nagel et al., arXiv 1906.04721), the square root of the range of the weights that make a
+    channel over the range of those that read it. With both, smoothing follows on what is equalized. A tensor that
+    several layers read has one factor, of the largest weights.
+    """
+    readers: dict[str, list[Layer]] = {}
+    for layer in graph.layers:
+        if layer.weight is not None:
+            readers.setdefault(layer.activation, []).append(layer)
+    # an operand of attention's products too has one scale for the tensor
+    for layer in graph.layers:
+        if layer.weight is None:
+            for name in layer.inputs:
+                readers.pop(name, None)
+    makers = _makers(graph) if "equalize" in scheme.techniques else {}
+    found = {}
+    for tensor, layers in readers.items():
+        weights = np.max([_range_of_rows(layer) for layer in layers], axis=0)
+        activations = statistics.largest[tensor].astype(np.float64)
+        factor = np.ones_like(activations)
+        maker = makers.get(tensor)
+        if maker is not None and len(made := _range_of_columns(maker)) == len(factor):
+            factor *= _ratio(made, weights)
+        if "smooth" in scheme.techniques:
+            smooth = (activations / factor) ** STRENGTH / np.maximum(weights * factor, 1e-30) ** (1 - STRENGTH)
+            factor *= np.where((activations > 0) & (weights > 0), smooth, 1.0)
+        if not np.all(factor == 1):
+            found[tensor] = (factor / np.exp(np.mean(np.log(factor)))).astype(np.float32)
+    return found
+
+
+def _ratio(made: Array, read: Array) -> Array:
+    usable = (made > 0) & (read > 0)
+    return np.where(usable, np.sqrt(np.where(usable, made, 1) / np.where(usable, read, 1)), 1.0)
+
+
+def _range_of_rows(layer: Layer) -> Array:
+    """The largest magnitude of the weights that read each channel."""
+    assert layer.weight is not None
+    largest = np.abs(layer.weight).max(axis=2)
+    kernel = int(np.prod(layer.convolution.kernel)) if layer.convolution is not None else 1
+    return np.asarray(largest.reshape(-1, kernel).max(axis=1), np.float64)
+
+
+def _range_of_columns(layer: Layer) -> Array:
+    """The largest magnitude of the weights that make each channel."""
+    assert layer.weight is not None
+    return np.abs(layer.weight).max(axis=1).reshape(-1).astype(np.float64)
+
+
+def _makers(graph: Graph) -> dict[str, Layer]:
+    """By tensor, the layer whose channels it has."""
+    found: dict[str, Layer] = {}
+    for step in graph.steps:
+        if isinstance(step, Segment):
+            for node in step.nodes:
+                if node.op_type in CHANNELWISE and node.input[0] in found:
+                    found[node.output[0]] = found[node.input[0]]
+        elif step.weight is not None:
+            found[step.output] = step
+    return found

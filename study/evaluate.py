@@ -1,0 +1,234 @@
+"""One point of the study: a network, quantized by a scheme, on its test samples."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from functools import cache, cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import __version__
+from ..formats import Accumulator, Format
+from .block_layer import BlockLayer
+from .calibrate import Statistics, calibrate
+from .engines import float_engine, integer_engine
+from .execute import BATCH, batches, execute
+from .graph import Graph, session
+from .metrics import JUDGES, METRICS, agreement, mean_and_error, signal_to_noise
+from .network import Network, Samples
+from .point import EVALUATIONS, Point
+from .quantize import QuantizedLayer, quantize
+from .scheme import Scheme
+
+__all__ = ["Study", "network_hash", "point_key", "versions"]
+
+Array = NDArray[Any]
+
+MOMENTS = {"gptq", "rounding", "bias"}
+"""Techniques that need second moments."""
+
+
+def versions() -> dict[str, str]:
+    """Of everything that a figure depends on."""
+    return {"fewbit": __version__, **{name: version(name) for name in ("numpy", "onnx", "onnxruntime")}}
+
+
+def network_hash(network: Network, samples: int | None) -> str:
+    """Of model and data, the first ``samples`` of the test."""
+    parts = [
+        network.content(),
+        json.dumps(network.metrics).encode(),
+        _content(network.calibration()),
+        _content(network.test().first(samples)),
+    ]
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+
+def point_key(network: str, scheme: Scheme, evaluation: str, seed: int) -> str:
+    """Of all that a point's figures follow from, the code included: equal ones give equal figures on one machine."""
+    words = json.dumps([network, scheme.to_dict(), evaluation, seed, versions()], sort_keys=True)
+    return hashlib.sha256(words.encode() + _code()).hexdigest()
+
+
+def _content(samples: Samples) -> bytes:
+    arrays = {**samples.inputs, "expected": samples.expected, "clusters": samples.clusters}
+    sums = [(name, np.ascontiguousarray(values)) for name, values in arrays.items() if values is not None]
+    return b"".join(name.encode() + hashlib.sha256(values.tobytes()).digest() for name, values in sums)
+
+
+@cache
+def _code() -> bytes:
+    """Of the sources that figures depend on."""
+    here = Path(__file__).parent
+    names = (
+        "balance",
+        "block_layer",
+        "calibrate",
+        "engines",
+        "evaluate",
+        "execute",
+        "float_layer",
+        "graph",
+        "grid",
+        "metrics",
+    )
+    own = [here / f"{name}.py" for name in (*names, "patches", "quantize", "rounding", "scales")]
+    others = [*sorted((here.parent / "sim").glob("*.py")), *sorted((here.parent / "formats").glob("*.py"))]
+    return b"".join(hashlib.sha256(file.read_bytes()).digest() for file in (*own, *others))
+
+
+class Study:
+    """A network with all that its points share: its graph, what it does in float32, what calibration found.
+
+    Parameters
+    ----------
+    network: what to study
+    samples: of the test set, the first so many; all unless given
+    seed: of random choices
+    threads: of onnxruntime; 0 for one a core
+
+    Raises ValueError for a model or samples that cannot be studied.
+    """
+
+    def __init__(self, network: Network, samples: int | None = None, seed: int = 0, threads: int = 0):
+        self.network, self.seed, self.threads = network, seed, threads
+        self.graph = Graph(network.content(), threads)
+        self.test = network.test().first(samples)
+        if not len(self.test):
+            raise ValueError("samples must be 1 or more, not 0")
+        self._statistics: dict[bool, Statistics] = {}
+        judges = {*METRICS, *(network.judges or {})}
+        unknown = [name for name in network.metrics if name not in judges]
+        if unknown or not network.metrics:
+            raise ValueError(f"metrics must be of {', '.join(sorted(judges))}, not {', '.join(unknown) or 'none'}")
+
+    @cached_property
+    def _hash(self) -> str:
+        return network_hash(self.network, len(self.test))
+
+    @cached_property
+    def reference(self) -> Array:
+        """The first output of the float32 network, as it came."""
+        run = session(self.network.content(), self.threads)
+        return np.concatenate([run.run(None, batch)[0] for batch in batches(self.test)])
+
+    def statistics(self, gram: bool) -> Statistics:
+        """Of the calibration samples; with second moments if asked for."""
+        if True in self._statistics:
+            return self._statistics[True]
+        if gram not in self._statistics:
+            self._statistics[gram] = calibrate(self.graph, self.network.calibration(), gram=gram, seed=self.seed)
+        return self._statistics[gram]
+
+    def quantized(self, scheme: Scheme) -> Mapping[str, QuantizedLayer | BlockLayer]:
+        """Every layer by name."""
+        return quantize(self.graph, scheme, self.statistics(bool(MOMENTS & {*scheme.techniques})))
+
+    def outputs(
+        self,
+        layers: Mapping[str, QuantizedLayer | BlockLayer],
+        evaluation: str,
+        report: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Array:
+        """The first output for all test samples: (samples, ...). ``evaluation``: ``float`` or ``integer``."""
+        if evaluation not in EVALUATIONS:
+            raise ValueError(f"evaluation must be {' or '.join(EVALUATIONS)}, not {evaluation!r}")
+        engine = float_engine(layers, self.threads) if evaluation == "float" else integer_engine(layers)
+        found = []
+        for number, batch in enumerate(batches(self.test)):
+            found.append(execute(self.graph, batch, engine)[0])
+            report(min((number + 1) * BATCH, len(self.test)), len(self.test))
+        return np.concatenate(found)
+
+    def judge(self, outputs: Array) -> tuple[dict[str, float], dict[str, float]]:
+        """Every metric of the network, and its standard error."""
+        values, errors = {}, {}
+        for name in self.network.metrics:
+            judge = {**JUDGES, **(self.network.judges or {})}.get(name)
+            if name == "sqnr":
+                values[name], errors[name] = signal_to_noise(outputs, self.reference)
+                continue
+            if name == "agreement":
+                scores = agreement(outputs, self.reference)
+            else:
+                assert judge is not None
+                if self.test.expected is None:
+                    raise ValueError(
+                        f"samples must have `expected` for the metric {name}; sqnr and agreement need none"
+                    )
+                scores = judge(outputs, self.test.expected)
+            values[name], errors[name] = mean_and_error(scores, self.test.clusters)
+        return values, errors
+
+    @cached_property
+    def float32(self) -> dict[str, float]:
+        """Every metric of the float32 network."""
+        return self.judge(self.reference)[0]
+
+    def point(
+        self, scheme: Scheme, evaluation: str = "float", report: Callable[[int, int], None] = lambda done, total: None
+    ) -> Point:
+        """Quantize, run and judge."""
+        began = time.monotonic()
+        layers = self.quantized(scheme)
+        metrics, errors = self.judge(self.outputs(layers, evaluation, report))
+        statistics = self.statistics(False)
+        longest = max(statistics.terms.values())
+        pairs = {(layer.weight_format, layer.activation_format) for layer in layers.values()}
+        return Point(
+            **{**scheme.to_dict(), "techniques": scheme.techniques},
+            network=self.network.name,
+            evaluation=evaluation,
+            samples=len(self.test),
+            metric=self.network.metrics[0],
+            metrics=metrics,
+            standard_errors=errors,
+            float32=self.float32,
+            macs=sum(self.macs.values()),
+            longest_dot=longest,
+            accumulator_bits=max(Accumulator(*pair, longest).width for pair in pairs),
+            needed_accumulator_bits=max(map(_needed_bits, layers.values())),
+            weight_bits=sum(layer.weight_bits for layer in layers.values()),
+            activation_bits=_activation_bits(layers, statistics),
+            seed=self.seed,
+            versions=versions(),
+            fingerprint=point_key(self._hash, scheme, evaluation, self.seed),
+            seconds=round(time.monotonic() - began, 2),
+        )
+
+    @cached_property
+    def macs(self) -> dict[str, int]:
+        """Multiply-accumulates of one sample, by layer."""
+        statistics = self.statistics(False)
+        return {
+            layer.name: statistics.positions[layer.name] * statistics.terms[layer.name] * statistics.columns[layer.name]
+            for layer in self.graph.layers
+        }
+
+
+def _needed_bits(layer: QuantizedLayer | BlockLayer) -> int:
+    """Of an accumulator for these weights and any activations."""
+    format = layer.activation_format
+    largest = max(format.max_integer, -format.min_integer)
+    if layer.codes is None:
+        return 0
+    table = np.array([abs(value or 0) for value in layer.weight_format.integers], dtype=object)
+    counts = [np.bincount(column, minlength=len(table)) for part in layer.codes for column in part.T]
+    sums = [int(np.dot(table, count.astype(object))) * largest for count in counts]
+    if layer.bias is not None:
+        sums = [total + abs(int(bias)) for total, bias in zip(sums, layer.bias, strict=True)]
+    return max(sums).bit_length() + 1
+
+
+def _activation_bits(layers: Mapping[str, QuantizedLayer | BlockLayer], statistics: Statistics) -> int:
+    """Of the codes of all tensors that are operands, each counted once for every format that it takes."""
+    tensors: dict[tuple[str, Format], int] = {}
+    for layer in layers.values():
+        for name in layer.layer.inputs:
+            tensors[name, layer.activation_format] = statistics.sizes[name] * layer.activation_format.width
+    return sum(tensors.values())

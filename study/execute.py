@@ -1,0 +1,59 @@
+"""Running a network: its segments by onnxruntime, its layers by whatever multiplies."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from numpy.typing import NDArray
+
+from .graph import Graph, Layer
+from .network import Samples
+
+__all__ = ["BATCH", "Multiply", "batches", "execute"]
+
+Array = NDArray[Any]
+Multiply = Callable[[Layer, list[Array]], Array]
+"""Of a layer and its operands that are activations, the result."""
+
+BATCH = 100
+
+
+def batches(samples: Samples, size: int = BATCH) -> Iterator[dict[str, Array]]:
+    for start in range(0, len(samples), size):
+        yield {name: values[start : start + size] for name, values in samples.inputs.items()}
+
+
+def execute(graph: Graph, inputs: dict[str, Array], multiply: Multiply) -> list[Array]:
+    """The network's outputs for one batch."""
+    tensors = dict(inputs)
+    last = _last_uses(graph)
+    for place, step in enumerate(graph.steps):
+        if isinstance(step, Layer):
+            tensors[step.output] = multiply(step, [_tensor(graph, tensors, name) for name in step.inputs])
+        else:
+            tensors.update(zip(step.outputs, step.run(tensors), strict=True))
+        for name in last.get(place, ()):
+            tensors.pop(name, None)
+    return [_tensor(graph, tensors, name) for name in graph.outputs]
+
+
+def _tensor(graph: Graph, tensors: dict[str, Array], name: str) -> Array:
+    found = tensors.get(name)
+    if found is None:
+        found = graph.constant(name)
+        assert found is not None, name
+    return found
+
+
+def _last_uses(graph: Graph) -> dict[int, list[str]]:
+    """By step, the tensors that nothing after it needs."""
+    last: dict[str, int] = {}
+    for place, step in enumerate(graph.steps):
+        made = [step.output] if isinstance(step, Layer) else step.outputs
+        for name in (*step.inputs, *made):
+            last[name] = place
+    kept = set(graph.outputs)
+    found: dict[int, list[str]] = {}
+    for name, place in last.items():
+        if name not in kept:
+            found.setdefault(place, []).append(name)
+    return found

@@ -1,0 +1,108 @@
+"""A layer in float32, as onnxruntime computes it."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from .graph import Layer, session
+
+__all__ = ["FloatLayer"]
+
+Array = NDArray[Any]
+
+
+class FloatLayer:
+    """``((operand @ weight) + before) * scale + after``, every step rounded to float32.
+
+    Sums of products are float32 too: exact where all of them are integers below ``2**24`` times a power of two.
+
+    Parameters
+    ----------
+    layer: its kind and shape
+    weight: (groups, k, n); None for the product of two activations
+    before, scale, after: (groups * n,) or a single number; None for none
+    threads: of onnxruntime; 0 for one a core
+    """
+
+    def __init__(
+        self,
+        layer: Layer,
+        weight: Array | None,
+        before: Array | None = None,
+        scale: Array | None = None,
+        after: Array | None = None,
+        threads: int = 0,
+    ):
+        constants: dict[str, Array] = {}
+        if layer.convolution is not None:
+            assert weight is not None
+            constants["w"] = _kernel(layer, weight)
+            nodes = [helper.make_node("Conv", ["x", "w"], ["y0"], **_conv_attributes(layer))]
+        else:
+            if weight is not None:
+                constants["w"] = weight[0].astype(np.float32)
+            nodes = [helper.make_node("MatMul", ["x", "w"], ["y0"])]
+        for name, kind, values in (("before", "Add", before), ("scale", "Mul", scale), ("after", "Add", after)):
+            if values is not None:
+                constants[name] = _spread(layer, values)
+                nodes.append(helper.make_node(kind, [nodes[-1].output[0], name], [f"y{len(nodes)}"]))
+        if before is not None and layer.convolution is not None:
+            # as the convolution's own bias it costs nothing, and onnxruntime adds it to the same sum
+            del nodes[1]
+            nodes[0].input.append("before")
+            constants["before"] = constants["before"].reshape(-1)
+            if len(nodes) > 1:
+                nodes[1].input[0] = "y0"
+        inputs = ["x", "w"] if weight is None else ["x"]
+        graph = helper.make_graph(
+            nodes,
+            "layer",
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in inputs],
+            [onnx.ValueInfoProto(name=nodes[-1].output[0])],
+            [numpy_helper.from_array(np.asarray(values), name) for name, values in constants.items()],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        self._session = session(model.SerializeToString(), threads)
+        self._inputs = inputs
+
+    @classmethod
+    def plain(cls, layer: Layer, threads: int = 0) -> "FloatLayer":
+        """The layer as it came."""
+        return cls(layer, layer.weight, after=layer.bias, threads=threads)
+
+    def __call__(self, operands: list[Array]) -> Array:
+        return np.asarray(self._session.run(None, dict(zip(self._inputs, operands, strict=True)))[0])
+
+
+def _kernel(layer: Layer, weight: Array) -> Array:
+    """(groups, k, n) as ONNX has it: (groups * n, channels of a group, ...)."""
+    assert layer.convolution is not None
+    groups, _, n = weight.shape
+    return np.ascontiguousarray(
+        weight.transpose(0, 2, 1).reshape(groups * n, -1, *layer.convolution.kernel), np.float32
+    )
+
+
+def _conv_attributes(layer: Layer) -> dict[str, Any]:
+    shape = layer.convolution
+    assert shape is not None
+    attributes = {
+        "kernel_shape": list(shape.kernel),
+        "strides": list(shape.strides),
+        "dilations": list(shape.dilations),
+        "group": shape.groups,
+    }
+    if shape.same:
+        return {**attributes, "auto_pad": f"SAME_{shape.same.upper()}"}
+    return {**attributes, "pads": [pad for side in zip(*shape.pads, strict=True) for pad in side]}
+
+
+def _spread(layer: Layer, values: Array) -> Array:
+    """So that it broadcasts to the result."""
+    values = np.asarray(values, np.float32)
+    if values.ndim == 0 or layer.convolution is None:
+        return values
+    return values.reshape(1, -1, *[1] * len(layer.convolution.kernel))

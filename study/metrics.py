@@ -1,0 +1,63 @@
+"""How good outputs are: a score for each sample, their mean, and its standard error."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .network import Judge
+
+__all__ = ["METRICS", "agreement", "mean_and_error", "signal_to_noise", "top1", "top5"]
+
+Array = NDArray[Any]
+
+METRICS = ("top1", "top5", "agreement", "sqnr")
+"""Names of what any network can be judged by; ``agreement`` and ``sqnr`` compare with its own float32 outputs."""
+
+
+def top1(outputs: Array, expected: Array) -> Array:
+    """Whether the largest output is the expected one, for each sample: (samples, classes), (samples,) to (samples,)."""
+    return np.asarray(outputs.reshape(len(outputs), -1).argmax(axis=1) == expected, np.float64)
+
+
+def top5(outputs: Array, expected: Array) -> Array:
+    """Whether the expected one is among the five largest outputs, for each sample."""
+    outputs = outputs.reshape(len(outputs), -1)
+    best = np.argpartition(-outputs, min(5, outputs.shape[1] - 1), axis=1)[:, :5]
+    return np.asarray((best == np.asarray(expected)[:, None]).any(axis=1), np.float64)
+
+
+def agreement(outputs: Array, reference: Array) -> Array:
+    """Whether the largest output is that of the float32 network, for each sample."""
+    return top1(outputs, reference.reshape(len(reference), -1).argmax(axis=1))
+
+
+JUDGES: dict[str, Judge] = {"top1": top1, "top5": top5}
+
+
+def mean_and_error(scores: Array, clusters: Array | None = None) -> tuple[float, float]:
+    """The mean of scores and its standard error; samples of one cluster count as drawn together.
+
+    The error is that of a ratio of two sums over clusters; without clusters it is the usual one, of ``n - 1``.
+    """
+    mean = float(scores.mean())
+    labels = np.arange(len(scores)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    residuals = np.bincount(labels, scores - mean)
+    count = len(residuals)
+    if count < 2:
+        return mean, float("nan")
+    return mean, float(np.sqrt(count / (count - 1) * np.sum(residuals**2)) / len(scores))
+
+
+def signal_to_noise(outputs: Array, reference: Array) -> tuple[float, float]:
+    """Signal to quantization noise of all outputs together, in dB, and its standard error (jackknife over samples)."""
+    reference = reference.reshape(len(reference), -1).astype(np.float64)
+    noise = ((outputs.reshape(len(outputs), -1) - reference) ** 2).sum(axis=1)
+    signal = (reference**2).sum(axis=1)
+    count = len(signal)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        whole = 10 * np.log10(signal.sum() / noise.sum())
+        without = 10 * np.log10((signal.sum() - signal) / (noise.sum() - noise))
+    if not np.isfinite(whole) or count < 2 or not np.isfinite(without).all():
+        return float(whole), 0.0
+    return float(whole), float(np.sqrt((count - 1) / count * np.sum((without - without.mean()) ** 2)))

@@ -1,0 +1,50 @@
+"""Convolutions as matrix products: the patches that a kernel sees, as rows."""
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from .graph import Convolution
+
+__all__ = ["image", "patches"]
+
+Array = NDArray[Any]
+
+
+def patches(tensor: Array, shape: Convolution, zero: Any = 0) -> Array:
+    """(batch, channels, ...) to (groups, batch * positions, k), k being (channel, kernel position), as weights have it.
+
+    ``zero``: what the border is filled with.
+    """
+    batch, channels = tensor.shape[:2]
+    pads = shape.pads_of(tensor.shape[2:])
+    if any(map(any, pads)):
+        tensor = np.pad(tensor, ((0, 0), (0, 0), *pads), constant_values=zero)
+    axes = tuple(range(2, tensor.ndim))
+    reach = [(size - 1) * dilation + 1 for size, dilation in zip(shape.kernel, shape.dilations, strict=True)]
+    windows = sliding_window_view(tensor, reach, axis=axes)
+    steps = [slice(None, None, stride) for stride in shape.strides]
+    inner = [slice(None, None, dilation) for dilation in shape.dilations]
+    windows = windows[(slice(None), slice(None), *steps, *inner)]
+    count = len(axes)
+    by_group = windows.reshape(batch, shape.groups, channels // shape.groups, *windows.shape[2:])
+    places, kernel = range(3, 3 + count), range(3 + count, 3 + 2 * count)
+    moved = by_group.transpose(1, 0, *places, 2, *kernel)
+    terms = channels // shape.groups * int(np.prod(shape.kernel))
+    return np.ascontiguousarray(moved).reshape(shape.groups, -1, terms)
+
+
+def image(rows: Array, shape: Convolution, sizes: tuple[int, ...], batch: int) -> Array:
+    """(groups, batch * positions, n) to (batch, groups * n, ...), for an input of these sizes."""
+    places = []
+    pads = shape.pads_of(sizes)
+    for size, pad, kernel, stride, dilation in zip(
+        sizes, pads, shape.kernel, shape.strides, shape.dilations, strict=True
+    ):
+        places.append((size + sum(pad) - (kernel - 1) * dilation - 1) // stride + 1)
+    groups, _, n = rows.shape
+    moved = rows.reshape(groups, batch, *places, n)
+    moved = np.moveaxis(np.moveaxis(moved, 0, 1), -1, 2)
+    return np.ascontiguousarray(moved).reshape(batch, groups * n, *places)

@@ -1,0 +1,71 @@
+"""Points as files: JSON to go on from, CSV and Parquet to look at."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+from pyarrow import parquet
+
+from ..synth import write_whole
+from .files import write_bytes
+from .point import Point
+
+__all__ = ["merge", "read_points", "write_points"]
+
+_WHAT = (
+    *("network", "weight", "activation", "edges", "scale_per", "scale_format", "block_size", "techniques", "layers"),
+    *("evaluation", "samples", "seed"),
+)
+"""What makes a point another one rather than a newer one."""
+
+
+def read_points(path: Path) -> list[Point]:
+    """What ``write_points`` wrote as JSON. Raises OSError, ValueError."""
+    try:
+        return [Point.from_dict(values) for values in json.loads(path.read_text(encoding="utf-8"))["points"]]
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise ValueError(f"points must be a file that `fewbit study` wrote, not {str(path)!r}: {error}") from None
+
+
+def merge(old: Iterable[Point], new: Iterable[Point]) -> list[Point]:
+    """Both, the new ones in place of old ones of the same network, scheme, evaluation and samples."""
+    found = {_what(point): point for point in (*old, *new)}
+    return [*found.values()]
+
+
+def _what(point: Point) -> str:
+    values = point.to_dict()
+    return json.dumps([values[name] for name in _WHAT], sort_keys=True)
+
+
+def write_points(points: Sequence[Point], folder: Path, command: str, name: str = "study_points") -> None:
+    """``NAME.json``, ``.csv`` and ``.parquet``, each whole or not at all. ``command``: that measured them."""
+    document = {"command": command, "points": [point.to_dict() for point in points]}
+    write_whole(folder / f"{name}.json", json.dumps(document, indent=1) + "\n")
+    records = [_flat(point) for point in points]
+    columns = [*dict.fromkeys(column for record in records for column in record)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    write_whole(folder / f"{name}.csv", text.getvalue())
+    table = pyarrow.table({column: [record.get(column) for record in records] for column in columns})
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer)
+    write_bytes(folder / f"{name}.parquet", buffer.getvalue())
+
+
+def _flat(point: Point) -> dict[str, Any]:
+    """A line: a column for each metric, text for what has parts."""
+    values = point.to_dict()
+    metrics, errors, float32 = (values.pop(name) for name in ("metrics", "standard_errors", "float32"))
+    for name in metrics:
+        values |= {name: metrics[name], f"{name}_error": errors[name], f"{name}_float32": float32[name]}
+    values["techniques"] = " ".join(point.techniques)
+    values["layers"] = "; ".join(f"{layer} {w} {a}" for layer, (w, a) in point.layers.items())
+    values["versions"] = "; ".join(f"{tool} {version}" for tool, version in sorted(point.versions.items()))
+    return values

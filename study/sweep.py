@@ -1,0 +1,167 @@
+"""Many points of the study, in parallel, kept as they come."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import util
+from pathlib import Path
+
+import numpy as np
+
+from ..synth import Cache, SweepError
+from ..synth.pool import work_through
+from .evaluate import Study, network_hash, point_key
+from .graph import Graph
+from .network import Judge, Network, as_samples
+from .point import Point
+from .scheme import Scheme
+from .zoo import network as from_zoo
+from .zoo import network as from_zoo
+
+__all__ = ["Job", "Source", "study"]
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a network comes from, in words that another process can read: the zoo, or files.
+
+    Parameters
+    ----------
+    name: of the zoo; or how an ONNX file of the user's is to be called
+    model, calibration, test: the ONNX file and .npz files of its inputs by name, with ``expected`` and ``clusters``
+    metrics: names, the one to compare by first; None for the zoo's own. ``file.py:function`` is a judge of the user's
+    """
+
+    name: str
+    model: Path | None = None
+    calibration: Path | None = None
+    test: Path | None = None
+    metrics: tuple[str, ...] | None = None
+
+    def network(self) -> Network:
+        """Raises ValueError where a name, a file or a metric is not what it has to be; OSError for files."""
+        if self.model is None:
+            found = from_zoo(self.name)
+            return found if self.metrics is None else Network(**{**vars(found), "metrics": self.metrics})
+        if self.calibration is None or self.test is None:
+            raise ValueError("calibration and test must be given with a model: .npz files of its inputs by name")
+        inputs = Graph(self.model.read_bytes()).inputs
+        calibration, test = (as_samples(_arrays(file), inputs) for file in (self.calibration, self.test))
+        metrics = self.metrics or ("top1",)
+        judges = {name: _judge(name) for name in metrics if ":" in name}
+        return Network(self.name, self.model.name, self.model, lambda: calibration, lambda: test, metrics, judges)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A point to measure: of which network, by which scheme, how, on how many samples (all for None)."""
+
+    source: Source
+    scheme: Scheme
+    evaluation: str = "float"
+    samples: int | None = None
+    seed: int = 0
+
+
+def study(
+    asked: Iterable[Job],
+    *,
+    executor: Executor | None = None,
+    jobs: int | None = None,
+    cache_folder: Path | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Point]:
+    """Yield a point for every job, as they finish; first those from the cache.
+
+    Every point is kept the moment it is there, so a sweep that is stopped goes on where it was. Close the iterator
+    where it may be left early.
+
+    Parameters
+    ----------
+    executor: where to work, such as a Dask cluster's; processes on this machine unless given. Workers need fewbit and
+        the networks' files under the same paths. A given one is not shut down
+    jobs: how many of these processes, one a core unless given
+    cache_folder: of the results, see ``synth.Cache``
+    progress: called with the numbers of finished and of all points
+
+    Raises ValueError and OSError for a network that cannot be studied, before anything runs; SweepError at the end.
+    """
+    asked = [*dict.fromkeys(asked)]
+    keys = {job: _key(job) for job in asked}
+    report = progress or (lambda done, total: None)
+    done = 0
+    report(done, len(asked))
+    todo, failures = [], []
+    with closing(Cache(cache_folder)) as store:
+        for job in asked:
+            known = store.get(keys[job])
+            if not isinstance(known, dict):
+                todo.append(job)
+                continue
+            done += 1
+            report(done, len(asked))
+            yield Point.from_dict(known)
+        todo.sort(key=lambda job: (job.source.name, job.samples or 0, job.seed))
+        for job, result in work_through(_work, todo, executor=executor, jobs=jobs):
+            done += 1
+            report(done, len(asked))
+            if isinstance(result, Point):
+                store.put(keys[job], json.loads(json.dumps(result.to_dict())))
+                yield result
+            else:
+                title = f"{job.source.name}, {job.scheme.weight} x {job.scheme.activation}"
+                failures.append(f"{title}: {str(result) or type(result).__name__}")
+    if failures:
+        raise SweepError(failures)
+
+
+def _key(job: Job) -> str:
+    return point_key(_network_hash(job.source, job.samples), job.scheme, job.evaluation, job.seed)
+
+
+@lru_cache(maxsize=64)
+def _network_hash(source: Source, samples: int | None) -> str:
+    return network_hash(source.network(), samples)
+
+
+def _work(job: Job) -> Point:
+    return _study(job.source, job.samples, job.seed).point(job.scheme, job.evaluation)
+
+
+@lru_cache(maxsize=1)
+def _study(source: Source, samples: int | None, seed: int) -> Study:
+    """What all points of a network share, once in every process; each process has a thread."""
+    return Study(source.network(), samples, seed, threads=1)
+
+
+def _arrays(file: Path) -> dict[str, np.ndarray]:
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"samples must be an .npz file, not {str(file)!r}: {error}") from None
+
+
+def _judge(name: str) -> Judge:
+    """A function of the user's: ``file.py:function``."""
+    file, _, function = name.rpartition(":")
+    if not Path(file).is_file():
+        raise ValueError(f"metric must be a known name or file.py:function, not {name!r}")
+    title = f"fewbit_metric_{hashlib.sha256(file.encode()).hexdigest()[:8]}"
+    spec = util.spec_from_file_location(title, file)
+    assert spec is not None and spec.loader is not None
+    module = util.module_from_spec(spec)
+    sys.modules[title] = module
+    spec.loader.exec_module(module)
+    found = getattr(module, function, None)
+    if not callable(found):
+        raise ValueError(f"metric must be a function in {file}, not {function!r}")
+    judge: Judge = found
+    return judge

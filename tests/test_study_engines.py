@@ -1,0 +1,182 @@
+"""A quantized network by the golden model and in float32: against plain fractions, and against each other."""
+
+from fractions import Fraction
+
+import networks
+import numpy as np
+import pytest
+from fewbit.formats import parse
+from fewbit.study import grid
+from fewbit.study.block_layer import block_scales
+from fewbit.study.calibrate import calibrate
+from fewbit.study.engines import float_engine, integer_engine
+from fewbit.study.execute import execute
+from fewbit.study.float_layer import FloatLayer
+from fewbit.study.graph import Graph, session
+from fewbit.study.network import Samples
+from fewbit.study.quantize import quantize
+from fewbit.study.scheme import Scheme
+
+MADE = {
+    "convolutions": (networks.convolutions, "image", (1, 8, 8)),
+    "attention": (networks.attention, "tokens", (6, 16)),
+}
+
+
+class Toy:
+    def __init__(self, name, samples=16):
+        make, self.input, shape = MADE[name]
+        self.content = make()
+        self.graph = Graph(self.content, threads=1)
+        random = np.random.default_rng(3)
+        self.inputs = {self.input: random.standard_normal((samples, *shape)).astype(np.float32)}
+        self.statistics = calibrate(self.graph, Samples(self.inputs), gram=True)
+
+    def quantized(self, weight, activation=None, **options):
+        scheme = Scheme(weight=parse(weight), activation=parse(activation or weight), **options)
+        return quantize(self.graph, scheme, self.statistics)
+
+    def run(self, engine):
+        return execute(self.graph, self.inputs, engine)[0]
+
+
+@pytest.fixture(scope="module", params=MADE)
+def toy(request):
+    return Toy(request.param)
+
+
+def test_unquantized_layers_and_segments_are_the_network(toy):
+    plain = {layer.name: FloatLayer.plain(layer) for layer in toy.graph.layers}
+    expected = session(toy.content).run(None, toy.inputs)[0]
+    np.testing.assert_allclose(
+        toy.run(lambda layer, operands: plain[layer.name](operands)), expected, rtol=1e-4, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("formats", ["int3", "int4", "e2m1", "e3m0", "int8", "e1m4", "e7m0", "int4 e4m3", "e2m1 int8"])
+@pytest.mark.parametrize("techniques", [(), ("equalize", "smooth", "gptq", "bias")])
+def test_both_engines_agree_to_the_bit_where_float32_holds_the_sums(toy, formats, techniques):
+    layers = toy.quantized(*formats.split(), techniques=techniques)
+    fast, exact = toy.run(float_engine(layers)), toy.run(integer_engine(layers))
+    assert exact.dtype == np.float32 and np.ptp(exact) > 0
+    np.testing.assert_array_equal(fast, exact)
+
+
+@pytest.mark.parametrize("formats", ["e4m3", "e5m2", "float8_e4m3fn"])
+def test_engines_differ_by_float32_rounding_alone_where_sums_are_longer(toy, formats):
+    layers = toy.quantized(formats)
+    fast, exact = toy.run(float_engine(layers)), toy.run(integer_engine(layers))
+    np.testing.assert_allclose(fast, exact, rtol=1e-4, atol=1e-4)
+
+
+def result_by_fractions(quantized, operands, place):
+    """One element of a layer's result, from the definition alone; ``place`` is its index."""
+    shape = quantized.layer.convolution
+    codes = [*quantized.rounded(operands)]
+    left, left_format, right_format = codes[0], quantized.activation_format, quantized.weight_format
+    column, total = 0, Fraction(0)
+    if shape is not None:
+        sample, column, *position = place
+        groups, k, n = quantized.codes.shape
+        group, pads = column // n, shape.pads_of(left.shape[2:])
+        channels = left.shape[1] // groups
+        for term in range(k):
+            channel, *offset = np.unravel_index(term, (channels, *shape.kernel))
+            at = [
+                p * s + o * d - pad[0]
+                for p, s, o, d, pad in zip(position, shape.strides, offset, shape.dilations, pads, strict=True)
+            ]
+            if all(0 <= a < size for a, size in zip(at, left.shape[2:], strict=True)):
+                code = left[(sample, group * channels + channel, *at)]
+                total += left_format.value(int(code)) * right_format.value(
+                    int(quantized.codes[group, term, column % n])
+                )
+    else:
+        *row, column = place
+        for term in range(left.shape[-1]):
+            other = (
+                quantized.codes[0, term, column] if quantized.codes is not None else codes[1][(*row[:-1], term, column)]
+            )
+            total += left_format.value(int(left[(*row, term)])) * right_format.value(int(other))
+    if quantized.bias is not None:
+        total += int(quantized.bias[column]) * Fraction(2) ** quantized.lsb_exponent
+    scale = quantized.scale if quantized.scale.ndim == 0 else quantized.scale[column]
+    result = np.float32(float(total * Fraction(float(scale))))
+    return result if quantized.after is None else result + quantized.after[column]
+
+
+@pytest.mark.parametrize("formats", ["int4", "e2m1", "e4m3", "e5m2", "e7m0", "int3 e3m2"])
+def test_every_layer_is_what_fractions_give(toy, formats):
+    layers = toy.quantized(*formats.split(), techniques=("smooth",))
+    engine, random = integer_engine(layers), np.random.default_rng(4)
+
+    def check(layer, operands):
+        result = engine(layer, operands)
+        for _ in range(40):
+            place = tuple(int(random.integers(size)) for size in result.shape)
+            assert result[place] == result_by_fractions(layers[layer.name], operands, place), (layer.name, place)
+        return result
+
+    toy.run(check)
+
+
+def test_layers_are_found_with_their_kinds_and_edges():
+    graph = Graph(networks.convolutions())
+    assert [layer.name for layer in graph.layers] == ["plain", "depthwise", "dilated", "pointwise", "linear"]
+    assert [layer.name for layer in graph.layers if layer.edge] == ["plain", "linear"]
+    assert graph.layers[1].weight.shape == (8, 9, 1) and graph.layers[4].weight.shape == (1, 256, 10)
+    products = [layer.name for layer in Graph(networks.attention()).layers if layer.weight is None]
+    assert products == ["scores", "mix"]
+
+
+def test_edges_and_single_layers_take_formats_of_their_own(toy):
+    names = [layer.name for layer in toy.graph.layers]
+    own = (names[1], parse("e3m2"), parse("int6"))
+    layers = toy.quantized("int4", edges=parse("int8"), layers=(own,))
+    formats = {name: (str(layer.weight_format), str(layer.activation_format)) for name, layer in layers.items()}
+    assert formats[names[0]] == formats[names[-1]] == ("int8", "int8")
+    assert formats[names[1]] == ("e3m2", "int6")
+    assert {formats[name] for name in names[2:-1]} == {("int4", "int4")}
+
+
+def test_a_scale_for_the_tensor_or_for_every_channel():
+    toy = Toy("convolutions")
+    assert toy.quantized("int4", scale_per="tensor")["dilated"].scale.shape == ()
+    assert toy.quantized("int4")["dilated"].scale.shape == (16,)
+    powers = toy.quantized("int4", scale_format=parse("float8_e8m0fnu"))["dilated"].scale
+    assert np.all(np.frexp(powers)[0] == 0.5)
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [(b"no network", "model must be an ONNX network"), (networks.as_bytes([], [], [], {"x": ["n"]}), "model must be")],
+)
+def test_what_is_no_network_is_told_in_a_line(content, message):
+    with pytest.raises(ValueError, match=message) as error:
+        Graph(content)
+    assert "\n" not in str(error.value)
+
+
+def test_scheme_for_a_layer_that_is_not_there():
+    with pytest.raises(ValueError, match="layers must be of the network, not missing"):
+        Toy("attention").quantized("int4", layers=(("missing", parse("int8"), parse("int8")),))
+
+
+@pytest.mark.parametrize("formats", ["e2m1", "int8", "e4m3", "int4 e2m3"])
+@pytest.mark.parametrize("scale", ["float8_e8m0fnu", "float8_e4m3fn"])
+def test_blocks_by_their_definition(toy, formats, scale):
+    options = {"scale_per": "block", "block_size": 16, "scale_format": parse(scale), "techniques": ("smooth", "bias")}
+    layers = toy.quantized(*formats.split(), **options)
+    fast, exact = toy.run(float_engine(layers)), toy.run(integer_engine(layers))
+    np.testing.assert_allclose(fast, exact, rtol=1e-3, atol=1e-3)
+    plain = session(toy.content).run(None, toy.inputs)[0]
+    assert np.square(exact - plain).sum() < 0.2 * np.square(plain).sum()
+
+
+def test_block_scales_of_the_ocp_rule():
+    """A worked block: largest 5.0 = 1.25 * 2**2, largest e2m1 6.0 = 1.5 * 2**2, so the scale is 1."""
+    rows = np.zeros((3, 20), np.float32)
+    rows[0, 3], rows[0, 18], rows[1, 0] = 5.0, -0.3, 8.0
+    format = parse("float8_e8m0fnu")
+    found = grid.values(block_scales(rows, parse("e2m1"), format, 16), format)
+    assert found.tolist() == [[1.0, 2.0**-4], [2.0, 1.0], [1.0, 1.0]]

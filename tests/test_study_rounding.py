@@ -1,0 +1,154 @@
+"""Scales, and the techniques that choose roundings and factors."""
+
+import networks
+import numpy as np
+import pytest
+from fewbit.formats import parse
+from fewbit.study import grid
+from fewbit.study.balance import balance
+from fewbit.study.calibrate import calibrate, rows_of
+from fewbit.study.engines import float_engine
+from fewbit.study.execute import execute
+from fewbit.study.graph import Graph
+from fewbit.study.network import Samples
+from fewbit.study.quantize import quantize
+from fewbit.study.rounding import gptq, learned
+from fewbit.study.scales import best_scales
+from fewbit.study.scheme import Scheme
+
+BFLOAT16 = parse("bfloat16")
+
+
+def squared_error(values, scale, format):
+    return float(((values - grid.round_to(values / np.float32(scale), format) * np.float32(scale)) ** 2).sum())
+
+
+@pytest.mark.parametrize("name", ["int3", "int4", "int8", "e2m1", "e3m0", "e1m2", "e4m3"])
+def test_scale_is_about_the_best_of_a_fine_search(name):
+    values = np.random.default_rng(5).standard_normal(2000).astype(np.float32)
+    format = parse(name)
+    found = best_scales(values, format, BFLOAT16)
+    top = np.abs(values).max() / float(format.max_finite)
+    fine = min(squared_error(values, grid.floats(top * 2.0**e, BFLOAT16), format) for e in np.arange(-4, 1, 0.005))
+    assert squared_error(values, found, format) <= 1.06 * fine
+
+
+def test_scales_are_of_their_format_and_one_for_zeros():
+    values = np.zeros((3, 50), np.float32)
+    values[0] = np.linspace(-1, 1, 50)
+    found = best_scales(values, parse("int4"), parse("float8_e8m0fnu"), axis=0)
+    assert found.dtype == np.float32 and found.shape == (3,)
+    assert np.frexp(found[0])[0] == 0.5 and list(found[1:]) == [1, 1]
+
+
+def problem(seed=6, k=24, n=12, rows=400):
+    random = np.random.default_rng(seed)
+    mixed = random.standard_normal((rows, k)) @ random.standard_normal((k, k))
+    return random.standard_normal((k, n)) * 3, mixed, mixed.T @ mixed / rows
+
+
+@pytest.mark.parametrize("choose", [gptq, learned])
+@pytest.mark.parametrize("name", ["int3", "int4", "e2m1", "e3m0", "int8"])
+def test_chosen_roundings_err_less_on_results_than_nearest(choose, name):
+    weight, rows, gram = problem()
+    format = parse(name)
+
+    def error(codes):
+        return float(((rows @ (grid.values(codes, format) - weight)) ** 2).sum())
+
+    codes = choose(weight, format, gram)
+    assert codes.shape == weight.shape
+    assert error(codes) < 0.9 * error(grid.codes(weight, format))
+
+
+def test_learned_rounding_takes_a_neighbour_of_every_weight():
+    weight, _, gram = problem()
+    inside = np.clip(weight, -8, 7)
+    assert np.abs(grid.values(learned(inside, parse("int4"), gram), parse("int4")) - inside).max() < 1
+
+
+def test_gptq_by_its_definition():
+    """Row after row, the error times the inverse moments' row over its diagonal, with the done rows taken out."""
+    weight, _, gram = problem(k=10, n=3)
+    format = parse("int4")
+    order = np.argsort(-np.diag(gram), kind="stable")
+    damped = gram + np.eye(10) * 0.01 * np.diag(gram).mean()
+    inverse = np.linalg.inv(damped[np.ix_(order, order)])
+    rest, codes = weight[order].copy(), []
+    for row in range(10):
+        codes.append(grid.codes(rest[row], format))
+        error = (rest[row] - grid.values(codes[-1], format)) / inverse[row, row]
+        rest -= np.outer(inverse[:, row], error)
+        inverse -= np.outer(inverse[:, row], inverse[row]) / inverse[row, row]
+        inverse[row, row] = 1  # done, and never looked at again
+    assert np.array_equal(gptq(weight, format, gram)[order], np.array(codes))
+
+
+@pytest.fixture(scope="module", params=["convolutions", "attention"])
+def calibrated(request):
+    graph = Graph(getattr(networks, request.param)(), threads=1)
+    shape = (1, 8, 8) if request.param == "convolutions" else (6, 16)
+    spread = np.exp(np.random.default_rng(8).standard_normal(shape[-1])).astype(np.float32)
+    samples = Samples(
+        {graph.inputs[0]: np.random.default_rng(7).standard_normal((48, *shape)).astype(np.float32) * spread}
+    )
+    return graph, samples, calibrate(graph, samples, gram=True)
+
+
+@pytest.mark.parametrize("technique", ["smooth", "equalize"])
+def test_factors_change_no_result_but_by_rounding(calibrated, technique):
+    graph, samples, statistics = calibrated
+    wide = parse("int16")
+    schemes = [Scheme(weight=wide, activation=wide, techniques=names) for names in ((), (technique,))]
+    plain, moved = (
+        execute(graph, samples.inputs, float_engine(quantize(graph, scheme, statistics)))[0] for scheme in schemes
+    )
+    assert balance(graph, schemes[1], statistics) or technique == "equalize"
+    np.testing.assert_allclose(plain, moved, rtol=5e-3, atol=5e-3)
+
+
+def test_smoothing_levels_the_channels(calibrated):
+    graph, _, statistics = calibrated
+    scheme = Scheme(weight=parse("int8"), activation=parse("int8"), techniques=("smooth",))
+    factors = balance(graph, scheme, statistics)
+    assert factors
+    for tensor, factor in factors.items():
+        before, after = statistics.largest[tensor], statistics.largest[tensor] / factor
+        assert np.ptp(np.log(after[after > 0])) <= np.ptp(np.log(before[before > 0])) + 1e-6
+
+
+def test_bias_correction_makes_the_mean_error_of_a_layer_vanish(calibrated):
+    graph, samples, statistics = calibrated
+    for names in ((), ("bias",)):
+        scheme = Scheme(weight=parse("int3"), activation=parse("int8"), techniques=names)
+        layers = quantize(graph, scheme, statistics)
+        first = layers[graph.layers[0].name]
+        rows = rows_of(first.layer, samples.inputs[first.layer.activation]).astype(np.float64)
+        wanted = rows @ first.layer.weight + (0 if first.layer.bias is None else first.layer.bias)
+        bias = 0 if first.bias is None else np.ldexp(first.bias.astype(float), first.lsb_exponent) * first.scale
+        found = rows @ (first.weights * (first.scale / first.divisor)) + bias
+        error = np.abs((found - wanted).mean(axis=(0, 1)))
+        half_unit = first.scale * 2.0**first.lsb_exponent / 2
+        if names:
+            assert np.all(error <= half_unit + 1e-6)
+        else:
+            assert np.any(error > 2 * half_unit)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (
+            {"techniques": ("bias", "gptq")},
+            "techniques must be of equalize, smooth, gptq, rounding, bias, in this order",
+        ),
+        ({"techniques": ("gptq", "rounding")}, "must not be both gptq and rounding"),
+        ({"scale_per": "row"}, "scale_per must be tensor, channel, block, not 'row'"),
+        ({"scale_per": "block"}, "block_size must be given with scale_per block alone, not None"),
+        ({"scale_per": "block", "block_size": 24}, "block_size must be 16, 32, 64 or 128, not 24"),
+        ({"activation": "int4"}, "activation must be a format, as formats.parse gives, not 'int4'"),
+    ],
+)
+def test_bad_schemes_are_told_in_a_line(options, message):
+    with pytest.raises(ValueError, match=message):
+        Scheme(**{"weight": parse("int4"), "activation": parse("int4"), **options})

@@ -1,0 +1,130 @@
+"""Sweeps: kept as they come, gone on with where they stopped, on processes and on a Dask cluster."""
+
+import networks
+import numpy as np
+import pytest
+from fewbit.formats import parse
+from fewbit.study.evaluate import Study
+from fewbit.study.points_file import merge, read_points, write_points
+from fewbit.study.scheme import Scheme
+from fewbit.study.sweep import Job, Source, study
+from fewbit.synth import SweepError
+
+FORMATS = ("int3", "int4", "e2m1", "int6", "e3m2", "e4m3")
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory):
+    """A network of random weights, its samples labelled by what it says itself of most of them."""
+    folder = tmp_path_factory.mktemp("network")
+    (folder / "net.onnx").write_bytes(networks.convolutions())
+    random = np.random.default_rng(11)
+    images = random.standard_normal((240, 1, 8, 8)).astype(np.float32)
+    labels = random.integers(0, 10, 240)
+    np.savez(folder / "calibration.npz", image=images[:40], expected=labels[:40])
+    np.savez(folder / "test.npz", image=images[40:], expected=labels[40:])
+    files = (folder / "net.onnx", folder / "calibration.npz", folder / "test.npz")
+    return Source("net", *files, ("agreement", "top1", "sqnr"))
+
+
+def jobs_of(source, formats=FORMATS, **options):
+    return [Job(source, Scheme(weight=parse(name), activation=parse(name)), **options) for name in formats]
+
+
+def figures(points):
+    """All but the time that each took."""
+    return sorted(({**point.to_dict(), "seconds": 0} for point in points), key=lambda values: str(values))
+
+
+@pytest.fixture(scope="module")
+def expected(source):
+    """The points by the plain way: one after another, in this process."""
+    plain = Study(source.network(), threads=1)
+    return figures(plain.point(job.scheme) for job in jobs_of(source))
+
+
+def test_points_say_what_was_measured(source):
+    point = Study(source.network(), threads=1).point(Scheme(weight=parse("int4"), activation=parse("e3m2")), "integer")
+    assert (point.network, point.weight, point.activation, point.evaluation) == ("net", "int4", "e3m2", "integer")
+    assert point.samples == 200 and point.metric == "agreement" and point.float32["agreement"] == 1
+    # 8x9x8x8 + 8x9x4x4 + 16x72x4x4 + 16x8x4x4 + 10x256
+    assert point.macs == 4608 + 1152 + 18432 + 2048 + 2560
+    assert point.longest_dot == 256
+    assert point.weight_bits == 4 * (72 + 72 + 1152 + 128 + 2560)
+    assert point.activation_bits == 6 * (64 + 512 + 128 + 256)
+    assert point.needed_accumulator_bits <= point.accumulator_bits
+    assert 0 < point.standard_error < 0.05
+
+
+def test_integer_and_float_evaluation_give_one_accuracy_where_sums_are_short(source):
+    study_of = Study(source.network(), threads=1)
+    scheme = Scheme(weight=parse("e2m1"), activation=parse("int4"))
+    both = [study_of.point(scheme, evaluation) for evaluation in ("float", "integer")]
+    assert both[0].metrics == both[1].metrics
+
+
+def test_more_bits_agree_more(expected):
+    shares = {values["weight"]: values["metrics"]["agreement"] for values in expected}
+    assert shares["int3"] < shares["int4"] < shares["int6"]
+
+
+@pytest.mark.slow
+def test_a_stopped_sweep_goes_on_where_it_was_and_finds_the_same(source, expected, tmp_path):
+    jobs = jobs_of(source)
+    begun = study(jobs, jobs=2, cache_folder=tmp_path)
+    first = [next(begun), next(begun)]
+    begun.close()
+    seen = []
+    points = list(study(jobs, jobs=2, cache_folder=tmp_path, progress=lambda done, total: seen.append((done, total))))
+    assert seen[0] == (0, 6) and seen[-1] == (6, 6)
+    assert figures(points) == expected
+    kept = {point.fingerprint: point for point in points}
+    assert all(kept[point.fingerprint] == point for point in first)  # out of the cache: seconds too are the same
+    assert list(study(jobs, cache_folder=tmp_path)) and figures(study(jobs, cache_folder=tmp_path)) == expected
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_loses_nothing_with_a_worker_that_is_killed(source, expected, tmp_path):
+    import os
+    import signal
+
+    from distributed import Client, LocalCluster
+
+    jobs = jobs_of(source)
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1") as cluster,
+        Client(cluster) as client,
+    ):
+        victim = next(iter(client.run(os.getpid).values()))
+        points = []
+        for point in study(jobs, executor=client.get_executor(), cache_folder=tmp_path):
+            if not points:
+                os.kill(victim, signal.SIGKILL)
+            points.append(point)
+    assert figures(points) == expected
+
+
+def test_what_cannot_be_measured_is_told_at_the_end_and_the_rest_is_kept(source, tmp_path):
+    wrong = Scheme(weight=parse("int4"), activation=parse("int4"), layers=(("none", parse("int8"), parse("int8")),))
+    jobs = [Job(source, wrong), *jobs_of(source, ("int4",))]
+    found = []
+    with pytest.raises(SweepError, match="net, int4 x int4: layers must be of the network, not none"):
+        for point in study(jobs, jobs=1, cache_folder=tmp_path):
+            found.append(point)
+    assert len(found) == 1
+
+
+def test_points_come_back_from_their_file_and_newer_ones_replace(source, tmp_path):
+    measured = Study(source.network(), samples=50, threads=1)
+    points = [measured.point(Scheme(weight=parse(name), activation=parse(name))) for name in ("int4", "e2m1")]
+    write_points(points, tmp_path, "command")
+    assert read_points(tmp_path / "study_points.json") == points
+    again = measured.point(Scheme(weight=parse("int4"), activation=parse("int4")))
+    assert merge(points, [again]) == [again, points[1]]
+    from pyarrow import parquet
+
+    table = parquet.read_table(tmp_path / "study_points.parquet")
+    assert table.column("agreement").to_pylist() == [point.accuracy for point in points]
+    (tmp_path / "study_points.json").write_text("{}")
+    with pytest.raises(ValueError, match="points must be a file that `fewbit study` wrote"):
+        read_points(tmp_path / "study_points.json")
