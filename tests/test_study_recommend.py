@@ -1,0 +1,219 @@
+"""Recommendations against a search by hand, and the paper's claims on points made for each verdict."""
+
+import json
+import re
+import shlex
+from dataclasses import replace
+
+import pytest
+from fewbit.cli.recommend import recommend as command
+from fewbit.study.claims import AGREES, IN_PART, NOT, NOTHING, claims
+from fewbit.study.findings import Findings, best_evidence
+from fewbit.study.front import AXES, join
+from fewbit.study.recommend import recommend
+
+
+@pytest.fixture
+def folder(made_up, tmp_path):
+    (tmp_path / "study_points.json").write_text(json.dumps({"points": [point.to_dict() for point in made_up.points]}))
+    (tmp_path / "study_prices.json").write_text(json.dumps({"prices": [price.to_dict() for price in made_up.prices]}))
+    return tmp_path
+
+
+def of_network(findings: Findings, network: str, target: str) -> list:
+    points = [point for point in best_evidence(findings.points) if point.network == network]
+    return join(points, findings.prices, target)
+
+
+@pytest.mark.parametrize("network", ["resnet8", "vit"])
+@pytest.mark.parametrize("target", ["xc7", "ice40", "xc7 with DSPs"])
+@pytest.mark.parametrize("share", [0.85, 0.95])
+def test_the_cheapest_that_is_accurate_enough(made_up, network, target, share):
+    found = recommend(made_up, model=network, target=target, min_accuracy=share)
+    enough = [c for c in of_network(made_up, network, target) if c.point.relative >= share]
+    least = min(c.luts for c in enough)
+    assert found.candidate.luts == least
+    assert found.candidate.accuracy == max(c.accuracy for c in enough if c.luts == least)
+    absolute = share * found.candidate.point.float32["top1"]
+    assert (
+        recommend(made_up, model=network, target=target, min_accuracy=absolute, absolute=True).command == found.command
+    )
+    assert found.cheaper is None or (found.cheaper.luts < least and found.cheaper.point.relative < share)
+    assert found.dearer is None or found.dearer.accuracy > found.candidate.accuracy
+
+
+@pytest.mark.parametrize("most", [20, 30, 47, 1000])
+@pytest.mark.parametrize("requantizer", [False, True])
+def test_the_most_accurate_that_is_cheap_enough(made_up, most, requantizer):
+    axis = AXES["luts_with_requantizer" if requantizer else "luts"]
+    most += 70 * requantizer
+    found = recommend(made_up, model="vit", target="xc7", max_luts=most, requantizer=requantizer)
+    within = [c for c in of_network(made_up, "vit", "xc7") if axis.cost(c) <= most]
+    assert found.candidate.accuracy == max(c.accuracy for c in within) and axis.cost(found.candidate) <= most
+
+
+def test_why_has_the_numbers(made_up):
+    found = recommend(made_up, model="vit", target="xc7", min_accuracy=0.94)
+    point = found.candidate.point
+    for text in (
+        f"{100 * point.accuracy:.1f}% ± {100 * point.standard_error:.1f}%",
+        "float32 has 87.4%",
+        f"costs {found.candidate.luts} LUTs (lut6) on xc7, {found.candidate.luts_with_requantizer} with a requantizer",
+        f"{found.cheaper.pair} at {found.cheaper.luts} LUTs, is less accurate",
+        f"{found.dearer.pair} at {found.dearer.luts} LUTs, is more accurate",
+        "on 2,000 samples by integers, exactly as the hardware computes",
+    ):
+        assert text in found.why
+    assert ("another test set may decide otherwise" in found.why) == (
+        point.accuracy - 0.94 * 0.874 < 2 * point.standard_error
+    )
+    others = {"integer", "minifloat"} - {found.candidate.kind}
+    assert all(f" {kind} pair" in found.why for kind in others)
+
+
+def test_first_and_last_layers_apart_are_asked_for(made_up):
+    edges = [
+        replace(point, edges="int8", metrics={"top1": 0.91}) for point in made_up.points if point.network == "resnet8"
+    ]
+    findings = replace(made_up, points=made_up.points + edges)
+    plain = recommend(findings, model="resnet8", target="xc7", min_accuracy=0.99)
+    apart = recommend(findings, model="resnet8", target="xc7", min_accuracy=0.99, edges="int8")
+    assert plain.candidate.point.edges is None
+    assert (apart.candidate.pair, apart.candidate.point.edges) == ("int3", "int8")
+    assert "first and last layer in int8" in apart.scheme
+
+
+@pytest.mark.parametrize(
+    "asked, message",
+    [
+        ({}, "exactly one of min_accuracy and max_luts must be given"),
+        ({"min_accuracy": 0.9, "max_luts": 9}, "exactly one of min_accuracy and max_luts must be given"),
+        ({"model": "resnet9", "max_luts": 9}, "model must be resnet8, vit or vit_s, not 'resnet9'"),
+        (
+            {"target": "ecp5", "max_luts": 9},
+            "family must be one that has prices, xc7, ice40 or xc7 with DSPs, not 'ecp5'",
+        ),
+        ({"max_luts": 9}, "max_luts must be at least 19, not 9: int3 is the cheapest, top1 "),
+        ({"min_accuracy": 99}, "min_accuracy must be a share of the float32 accuracy, as 0.99, not 99"),
+        (
+            {"min_accuracy": 1.5},
+            r"min_accuracy must be at most 1\.\d+, not 1.5: \S+ is the most accurate, top1 9\d\.\d%",
+        ),
+        (
+            {"max_luts": 99, "edges": "int4"},
+            "resnet8 on xc7 must have a pair of formats whose first and last layer is in int4",
+        ),
+    ],
+)
+def test_what_cannot_be_answered_says_what_can(made_up, asked, message):
+    with pytest.raises(ValueError, match=message):
+        recommend(made_up, **{"model": "resnet8", "target": "xc7", **asked})
+
+
+def test_the_most_accurate_is_reachable_by_the_number_that_the_message_gives(made_up):
+    with pytest.raises(ValueError) as error:
+        recommend(made_up, model="vit", target="xc7", min_accuracy=1.4)
+    best = float(re.search(r"at most ([\d.]+)", str(error.value))[1])
+    found = recommend(made_up, model="vit", target="xc7", min_accuracy=best)
+    assert found.dearer is None and found.candidate.pair in str(error.value)
+
+
+def test_decibels_are_asked_for_absolutely(made_up):
+    points = [
+        replace(point, metric="sqnr", metrics={"sqnr": 30 * point.accuracy}, standard_errors={"sqnr": 0.1})
+        for point in made_up.points
+    ]
+    findings = replace(made_up, points=[replace(point, float32={"sqnr": float("inf")}) for point in points])
+    with pytest.raises(ValueError, match="min_accuracy must be absolute for sqnr"):
+        recommend(findings, model="vit", target="xc7", min_accuracy=0.9)
+    found = recommend(findings, model="vit", target="xc7", min_accuracy=20, absolute=True)
+    assert found.candidate.accuracy >= 20 and "dB" in found.why and "infinite" not in found.why
+    json.dumps(found.to_dict(), allow_nan=False)
+
+
+def test_the_command_says_it_in_a_line_to_run(made_up, folder, capsys):
+    arguments = {"model": "resnet8", "family": "xc7", "min_accuracy": 0.9, "results": folder}
+    options = {"max_luts": None, "absolute": False, "requantizer": False, "edges": None, "dsp": "none"}
+    command(**arguments, **options, json=False)
+    said = capsys.readouterr().out.splitlines()
+    command(**arguments, **options, json=True)
+    values = json.loads(capsys.readouterr().out)
+    assert said[-1] == values["command"]
+    assert shlex.split(said[-1]) == [
+        *("fewbit", "verilog", "mac", "--weight", values["weight"], "--activation", values["activation"]),
+        *("--terms", "1024", "--family", "xc7"),
+    ]
+    assert values["why"] in said and values["luts"] > values["cheaper"]["luts"]
+
+
+@pytest.mark.slow
+def test_the_recommended_hardware_is_generated(made_up, in_folder):
+    from fewbit.cli.app import run
+
+    found = recommend(made_up, model="vit", target="ice40", min_accuracy=0.9)
+    assert run(shlex.split(found.command)[1:]) == 0
+    description = json.loads((in_folder / "out" / "mac.json").read_text())
+    assert (description["weight"]["name"], description["activation"]["name"], description["terms"]) == (
+        found.candidate.point.weight,
+        found.candidate.point.activation,
+        256,
+    )
+
+
+def verdicts(findings: Findings) -> dict[str, str]:
+    return {claim.key: claim.verdict for claim in claims(findings)}
+
+
+def remeasured(findings: Findings, accuracy) -> Findings:
+    """The same points with other accuracies: a function of the point."""
+    return replace(findings, points=[replace(point, metrics={"top1": accuracy(point)}) for point in findings.points])
+
+
+def test_claims_on_accuracy_turn_with_the_points(made_up):
+    def minifloats(gain, on):
+        def accuracy(point):
+            return 0.8 + (gain if point.weight.startswith("e") and point.network.startswith(on) else 0)
+
+        return verdicts(remeasured(made_up, accuracy))
+
+    everywhere = ("resnet8", "vit", "vit_s")
+    assert minifloats(0.05, everywhere)["a"] == AGREES
+    assert minifloats(0.005, everywhere)["a"] == IN_PART
+    assert minifloats(-0.05, everywhere)["a"] == NOT
+    assert minifloats(0.05, ("vit", "vit_s"))["c"] == AGREES
+    assert minifloats(0.05, ("resnet8",))["c"] == NOT
+    assert minifloats(0.05, everywhere)["c"] == (AGREES if 0.05 / 0.874 + 0.05 / 0.929 > 2 * 0.05 / 0.912 else IN_PART)
+
+
+def test_integers_on_the_front_turn_with_the_points(made_up):
+    def integers(accuracy):
+        return verdicts(remeasured(made_up, lambda point: accuracy if point.weight.startswith("int") else 0.85))["b"]
+
+    assert integers(0.9) == AGREES
+    assert integers(0.1) == NOT
+
+
+@pytest.mark.parametrize(
+    "factor, verdict_d, verdict_e", [(2, AGREES, AGREES), (1.5, AGREES, NOT), (1, NOT, NOT), (3.5, NOT, AGREES)]
+)
+def test_claims_on_price_turn_with_the_prices(made_up, factor, verdict_d, verdict_e):
+    prices = [
+        replace(
+            price,
+            luts=int(100 * (factor if price.weight.startswith("e") else 1)),
+            requantizer_luts=int(100 * (factor if price.weight.startswith("e") else 1)),
+        )
+        for price in made_up.prices
+    ]
+    found = {claim.key: claim for claim in claims(replace(made_up, prices=prices))}
+    assert (found["d"].verdict, found["e"].verdict) == (verdict_d, verdict_e)
+    assert (
+        found["d"].measured
+        == f"{100 * (factor - 1):.0f} to {100 * (factor - 1):.0f}%, median {100 * (factor - 1):.0f}% dearer"
+    )
+
+
+def test_what_was_not_measured_is_said_to_be(made_up):
+    few = Findings([point for point in made_up.points if point.weight == "int4"], made_up.prices[:1])
+    assert verdicts(few) == dict.fromkeys("abcde", NOTHING) | {"b": verdicts(few)["b"]}
+    assert [claim.remark for claim in claims(made_up)] == ["", "", "Written by hand: a < b & c.", "", ""]
