@@ -226,4 +226,6 @@ def _figure(name: str, point: "Point") -> str:
 
 
 def _percent(name: str, value: float) -> str:
-    return f"{value:.1f} dB" if name == "sqnr" else f"{100 * value:.2f}"
+    if name == "sqnr":
+        return f"{value:.1f} dB"
+    return f"{value:.4g}" if ":" in name else f"{100 * value:.2f}"

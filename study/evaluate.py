@@ -19,7 +19,7 @@ from .calibrate import Statistics, calibrate
 from .engines import float_engine, integer_engine
 from .execute import BATCH, batches, execute
 from .graph import Graph, session
-from .metrics import JUDGES, METRICS, agreement, mean_and_error, signal_to_noise
+from .metrics import JUDGES, agreement, check_metrics, mean_and_error, signal_to_noise
 from .network import Network, Samples
 from .point import EVALUATIONS, Point
 from .quantize import QuantizedLayer, quantize
@@ -102,10 +102,7 @@ class Study:
         if not len(self.test):
             raise ValueError("samples must be 1 or more, not 0")
         self._statistics: dict[bool, Statistics] = {}
-        judges = {*METRICS, *(network.judges or {})}
-        unknown = [name for name in network.metrics if name not in judges]
-        if unknown or not network.metrics:
-            raise ValueError(f"metrics must be of {', '.join(sorted(judges))}, not {', '.join(unknown) or 'none'}")
+        check_metrics(network)
 
     @cached_property
     def _hash(self) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .network import Judge
+from .network import Judge, Network
 
-__all__ = ["METRICS", "agreement", "mean_and_error", "signal_to_noise", "top1", "top5"]
+__all__ = ["JUDGES", "METRICS", "agreement", "check_metrics", "mean_and_error", "signal_to_noise", "top1", "top5"]
 
 Array = NDArray[Any]
 
@@ -33,6 +33,15 @@ def agreement(outputs: Array, reference: Array) -> Array:
 
 
 JUDGES: dict[str, Judge] = {"top1": top1, "top5": top5}
+
+
+def check_metrics(network: Network) -> None:
+    """Raise ValueError where a metric of the network is neither known nor its own."""
+    known = [*METRICS, *(network.judges or {})]
+    unknown = [name for name in network.metrics if name not in known]
+    if unknown or not network.metrics:
+        files = "" if network.judges else " or file.py:function"
+        raise ValueError(f"metric must be {', '.join(known)}{files}, not {', '.join(map(repr, unknown)) or 'none'}")
 
 
 def mean_and_error(scores: Array, clusters: Array | None = None) -> tuple[float, float]:

@@ -17,10 +17,10 @@ from ..synth import Cache, SweepError
 from ..synth.pool import work_through
 from .evaluate import Study, network_hash, point_key
 from .graph import Graph
+from .metrics import check_metrics
 from .network import Judge, Network, as_samples
 from .point import Point
 from .scheme import Scheme
-from .zoo import network as from_zoo
 from .zoo import network as from_zoo
 
 __all__ = ["Job", "Source", "study"]
@@ -47,16 +47,22 @@ class Source:
 
     def network(self) -> Network:
         """Raises ValueError where a name, a file or a metric is not what it has to be; OSError for files."""
-        if self.model is None:
-            found = from_zoo(self.name)
-            return found if self.metrics is None else Network(**{**vars(found), "metrics": self.metrics})
+        found = self._named() if self.model is None else self._own(self.model)
+        check_metrics(found)
+        return found
+
+    def _named(self) -> Network:
+        found = from_zoo(self.name)
+        return found if self.metrics is None else Network(**{**vars(found), "metrics": self.metrics})
+
+    def _own(self, model: Path) -> Network:
         if self.calibration is None or self.test is None:
             raise ValueError("calibration and test must be given with a model: .npz files of its inputs by name")
-        inputs = Graph(self.model.read_bytes()).inputs
+        inputs = Graph(model.read_bytes()).inputs
         calibration, test = (as_samples(_arrays(file), inputs) for file in (self.calibration, self.test))
         metrics = self.metrics or ("top1",)
         judges = {name: _judge(name) for name in metrics if ":" in name}
-        return Network(self.name, self.model.name, self.model, lambda: calibration, lambda: test, metrics, judges)
+        return Network(self.name, model.name, model, lambda: calibration, lambda: test, metrics, judges)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,67 @@
+"""``fewbit study`` on a network of the user's."""
+
+import json
+from pathlib import Path
+
+import networks
+import numpy as np
+import pytest
+from fewbit.cli.app import run
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEWBIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.onnx").write_bytes(networks.attention())
+    random = np.random.default_rng(13)
+    tokens = random.standard_normal((150, 6, 16)).astype(np.float32)
+    np.savez("calibration.npz", tokens=tokens[:50])
+    np.savez("test.npz", tokens=tokens[50:], expected=random.integers(0, 10, 100))
+    np.savez("other.npz", picture=tokens)
+    (tmp_path / "judge.py").write_text("def norm(outputs, expected):\n    return (outputs**2).sum(axis=1) ** 0.5\n")
+    return ["--model", "net.onnx", "--calibration", "calibration.npz", "--test", "test.npz", "--jobs", "1"]
+
+
+def test_a_users_network_by_both_evaluations(files, capsys):
+    assert run(["study", *files, "--metric", "agreement,sqnr", "--weight", "e2m1,int8", "--evaluation", "both"]) == 0
+    shown = capsys.readouterr().out
+    assert "agreement" in shown and "written: out/study_points.csv, .json and .parquet" in shown
+    points = json.loads(Path("out/study_points.json").read_text())["points"]
+    assert [(p["weight"], p["evaluation"]) for p in points] == [
+        *(("e2m1", "float"), ("e2m1", "integer"), ("int8", "float"), ("int8", "integer"))
+    ]
+    assert points[0]["metrics"] == points[1]["metrics"] and points[2]["metrics"] == points[3]["metrics"]
+    assert points[0]["metrics"]["sqnr"] < points[2]["metrics"]["sqnr"]
+
+
+def test_a_metric_of_the_users_and_points_that_are_added(files, capsys):
+    for options in (["--weight", "int4"], ["--weight", "int5", "--append"]):
+        assert run(["study", *files, "--metric", "judge.py:norm", *options]) == 0
+    points = json.loads(Path("out/study_points.json").read_text())["points"]
+    assert [p["weight"] for p in points] == ["int4", "int5"]
+    assert points[0]["float32"]["judge.py:norm"] == pytest.approx(points[1]["metrics"]["judge.py:norm"], rel=0.2)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--calibration", "other.npz"], "samples must have the model's inputs tokens, not picture"),
+        (["--metric", "top2"], "metric must be top1, top5, agreement, sqnr or file.py:function, not 'top2'"),
+        (["--metric", "judge.py:none"], "metric must be a function in judge.py, not 'none'"),
+        (["--metric", "absent.py:norm"], "metric must be a known name or file.py:function, not 'absent.py:norm'"),
+        (["--model", "absent.onnx"], "absent.onnx: No such file"),
+        (["--model", "resnet8"], "calibration and test must be given with an ONNX file, not with 'resnet8'"),
+        (["--test", "judge.py"], "samples must be an .npz file, not 'judge.py'"),
+        (["--techniques", "bias+gptq"], "techniques must be of equalize, smooth, gptq, rounding, bias, in this order"),
+        (["--evaluation", "exact"], "evaluation must be float, integer or both, not 'exact'"),
+        (["--scale-per", "block"], "block_size must be given with scale_per block"),
+        (["--weight", "e9m9"], "format 'e9m9': exponent bits must be"),
+        (["--scheduler", "nowhere"], "scheduler must be the address of a Dask scheduler, not 'nowhere'"),
+    ],
+)
+def test_wrong_arguments_are_told_in_a_line_and_leave_nothing(files, options, message, capsys, tmp_path):
+    assert run(["study", *files, *options]) == 2
+    told = capsys.readouterr().err
+    assert message in told and told.count("\n") == 1
+    assert not (tmp_path / "out").exists()
