@@ -12,6 +12,10 @@ from .demo import demo
 from .doctor import doctor
 from .fit import fit
 from .formats import list_formats, show
+from .layers import layers
+from .price import price
+from .recommend import recommend
+from .report import report
 from .simulate import simulate
 from .study import study
 from .synth import synth
@@ -33,7 +37,22 @@ app = typer.Typer(
     add_completion=False,
 )
 app.command("list")(list_formats)
-for _command in (show, verilog, simulate, synth, fit, study, verify, cycles, doctor, demo):
+for _command in (
+    show,
+    verilog,
+    simulate,
+    synth,
+    fit,
+    price,
+    study,
+    layers,
+    recommend,
+    report,
+    verify,
+    cycles,
+    doctor,
+    demo,
+):
     app.command()(_command)
 
 

@@ -1,9 +1,21 @@
 """What multiplying in two formats costs: the MAC of a network's longest sum, and its requantizer."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
+from contextlib import closing
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Self
 
-__all__ = ["Price"]
+from ..formats import Accumulator, Format, Requantization, parse
+from ..hdl import Design
+from ..synth import Row, SweepError, Target, sweep
+from ..synth.sweep import Progress
+
+__all__ = ["SCALE", "Price", "prices"]
+
+SCALE = "dyadic16s5"
+"""Format of the requantizer's scale: a multiplier of 16 bits, and a shift of up to 31 places."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,11 +28,13 @@ class Price:
     terms: most products in a sum; ``accumulator_bits`` follow
     family, device, dsp_policy, lut_kind: see ``synth.Row``
     luts, carry, ff, dsp: of the MAC
-    fmax_mhz: of the MAC, None where the family is not routed
+    fmax_mhz: of the MAC, median over the seeds; None where it was not routed
     requantizer_luts: of one requantizer from that accumulator to the activations' format, with a scale of 16 bits and a
         shift; None where it was not measured
     luts_with_requantizer: of both together
-    rtl_sha256, tools: where the figures come from
+    rtl_sha256, tools: where the figures come from: the MAC's RTL, fewbit and the tools with their versions
+    fmax_min_mhz, fmax_max_mhz: range over the seeds
+    logic_cells: of the MAC, see ``synth.Row``
     """
 
     weight: str
@@ -39,11 +53,106 @@ class Price:
     requantizer_luts: int | None
     rtl_sha256: str
     tools: dict[str, str]
+    fmax_min_mhz: float | None = None
+    fmax_max_mhz: float | None = None
+    logic_cells: int | None = None
 
     @property
     def luts_with_requantizer(self) -> int | None:
         return None if self.requantizer_luts is None else self.luts + self.requantizer_luts
 
+    @property
+    def question(self) -> tuple[str, str, int, str, str, str]:
+        """What was asked: weight, activation, terms, family, device, DSP policy."""
+        return self.weight, self.activation, self.terms, self.family, self.device, self.dsp_policy
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Raises ValueError where a field is missing or unknown."""
+        names = {field.name for field in fields(cls)}
+        if set(values) != names:
+            raise ValueError(f"a price must have exactly the fields {sorted(names)}, not {sorted(values)}")
+        return cls(**values)
+
+
+def prices(
+    pairs: Iterable[tuple[Format, Format]],
+    terms: int,
+    targets: Iterable[Target],
+    dsp_policies: Iterable[str] = ("none",),
+    *,
+    requantizer: bool = True,
+    route: bool = True,
+    executor: Executor | None = None,
+    jobs: int | None = None,
+    cache_folder: Path | None = None,
+    progress: Progress | None = None,
+) -> Iterator[Price]:
+    """Yield the price of every pair on every target under every DSP policy, as they finish; first those from the cache.
+
+    The MAC is what ``fewbit synth mac`` measures: one product a cycle, exact, two register stages. The requantizer is a
+    unit of its own with AXI4-Stream at both ends. Close the iterator where it may be left early.
+
+    Parameters
+    ----------
+    pairs: (weight, activation)
+    terms: most products in a sum, 1 to 2**32
+    targets, dsp_policies, route, executor, jobs, cache_folder: see ``synth.sweep``
+    requantizer: whether to measure it too, which takes several times as long as the MAC
+    progress: called with the numbers of finished and of all designs
+
+    Raises ToolMissing and ValueError before anything is measured. SweepError at the end, where designs could not be
+    measured: a MAC whose requantizer is among them is yielded all the same, with None for it.
+    """
+    units = ("mac", "requantize") if requantizer else ("mac",)
+    designs = [_design(unit, weight, activation, terms) for weight, activation in pairs for unit in units]
+    found: dict[tuple[str, ...], dict[str, Row]] = {}
+    options: dict[str, Any] = {"executor": executor, "jobs": jobs, "cache_folder": cache_folder, "progress": progress}
+    with closing(sweep(designs, targets, dsp_policies, route=route, **options)) as rows:  # type: ignore[type-var]
+        try:
+            for row in rows:
+                key = (row.weight, row.activation, row.family, row.device, row.dsp_policy)
+                parts = found.setdefault(key, {})
+                parts[row.unit] = row
+                if len(parts) == len(units):
+                    yield _price(found.pop(key), terms)
+        except SweepError:
+            for parts in found.values():
+                if "mac" in parts:
+                    yield _price(parts, terms)
+            raise
+
+
+def _design(unit: str, weight: Format, activation: Format, terms: int) -> Design:
+    how = Requantization(activation, scale=parse(SCALE)) if unit == "requantize" else None
+    return Design(unit, weight, activation, terms=terms, requantization=how)
+
+
+def _price(parts: dict[str, Row], terms: int) -> Price:
+    mac, requantize = parts["mac"], parts.get("requantize")
+    bits = Accumulator(parse(mac.weight), parse(mac.activation), terms).width
+    return Price(
+        weight=mac.weight,
+        activation=mac.activation,
+        terms=terms,
+        accumulator_bits=bits,
+        family=mac.family,
+        device=mac.device,
+        dsp_policy=mac.dsp_policy,
+        lut_kind=mac.lut_kind,
+        luts=mac.luts,
+        carry=mac.carry,
+        ff=mac.ff,
+        dsp=mac.dsp,
+        fmax_mhz=mac.fmax_mhz,
+        requantizer_luts=None if requantize is None else requantize.luts,
+        rtl_sha256=mac.rtl_sha256,
+        tools={"fewbit": mac.fewbit_version, **mac.tools},
+        fmax_min_mhz=mac.fmax_min_mhz,
+        fmax_max_mhz=mac.fmax_max_mhz,
+        logic_cells=mac.logic_cells,
+    )

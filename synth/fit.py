@@ -21,7 +21,7 @@ STEP = 1.02
 """What the products of one candidate and the next differ by, at least."""
 
 SURPRISE = 1.1
-"""Share of the device above which an array that was to fit makes all recipes be tried again."""
+"""So much more than the share of the device that it was to take makes all recipes be tried again on the first array."""
 
 
 def fit(
@@ -52,7 +52,10 @@ def fit(
         bench.choose_recipe(question.design(small, 0))
         models, savings = _models(bench)
         candidates, start = _candidates(question, bench, models, savings)
-        if bench.cells(bench.build(bench.design(candidates[start]))) > SURPRISE * question.capacity.luts:
+        if (
+            bench.cells(bench.build(bench.design(candidates[start])))
+            > SURPRISE * question.fill * question.capacity.luts
+        ):
             # a recipe that wins on small arrays may lose on large ones, most of all by their multiplexers
             bench.choose_recipe(bench.design(candidates[start]))
             models, savings = _models(bench)

@@ -43,3 +43,114 @@ def own_cache(tmp_path_factory):
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("FEWBIT_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session")
+def made_up():
+    """Points and prices that nobody measured: three networks, the study's formats and some pairs, both evaluations."""
+    from fewbit.study.findings import Findings
+
+    return Findings(_made_up_points(), _made_up_prices(), ["fewbit study --all"], {"c": "Written by hand: a < b & c."})
+
+
+NETWORKS = {"vit": (0.874, 256), "resnet8": (0.912, 576), "vit_s": (0.929, 1536)}
+
+
+def _made_up_pairs():
+    from fewbit.formats import parse, study_formats
+
+    alike = [(format, format) for format in study_formats()]
+    mixed = [(parse(w), parse(a)) for w in ("int4", "e2m1", "int6") for a in ("int8", "e3m2", "e4m3")]
+    return alike + mixed
+
+
+def _made_up_points():
+    import random
+
+    from fewbit.study.point import Point
+
+    chance = random.Random(5)
+    points = []
+    for network, (float32, dot) in NETWORKS.items():
+        for weight, activation in _made_up_pairs():
+            loss = sum(0.25 * 2.0 ** (-1.6 * (format.precision - 1)) for format in (weight, activation))
+            loss += sum(0.02 * 2.0 ** (3 - _range_bits(format)) for format in (weight, activation)) * (
+                network != "resnet8"
+            )
+            accuracy = round(2000 * max(0.1, float32 - loss + chance.gauss(0, 0.003))) / 2000
+            for evaluation in ("float", "integer"):
+                exact = accuracy if evaluation == "integer" else accuracy + chance.choice([-0.001, 0, 0.0005])
+                points.append(
+                    Point(
+                        network=network,
+                        weight=weight.name,
+                        activation=activation.name,
+                        edges=None,
+                        scale_per="channel",
+                        scale_format="bfloat16",
+                        block_size=None,
+                        techniques=(),
+                        layers={},
+                        evaluation=evaluation,
+                        samples=2000,
+                        metric="top1",
+                        metrics={"top1": exact},
+                        standard_errors={"top1": (exact * (1 - exact) / 2000) ** 0.5},
+                        float32={"top1": float32},
+                        macs=12_000_000,
+                        longest_dot=dot,
+                        accumulator_bits=24,
+                        needed_accumulator_bits=20,
+                        weight_bits=78_000 * weight.width,
+                        activation_bits=41_000 * activation.width,
+                        seed=1,
+                        versions={"fewbit": "0.1.0", "numpy": "2.3"},
+                        fingerprint="0" * 16,
+                        seconds=1.5,
+                    )
+                )
+    return points
+
+
+def _range_bits(format):
+    import math
+
+    return math.log2(math.log2(float(format.max_finite / format.min_subnormal)) + 1)
+
+
+def _made_up_prices():
+    from fewbit.study.price import Price
+
+    families = [
+        ("xc7", "xc7", "none", "lut6", 0.6),
+        ("ice40", "hx8k", "none", "lut4", 1),
+        ("xc7", "xc7", "auto", "lut6", 0.3),
+    ]
+    return [
+        Price(
+            weight=weight.name,
+            activation=activation.name,
+            terms=terms,
+            accumulator_bits=weight.width + activation.width + terms.bit_length(),
+            family=family,
+            device=device,
+            dsp_policy=policy,
+            lut_kind=kind,
+            luts=int(share * (10 + weight.precision * activation.precision * 1.1 + 12 * _exponents(weight, activation)))
+            + terms.bit_length(),
+            carry=8,
+            ff=40,
+            dsp=int(policy == "auto"),
+            fmax_mhz=120.0 if family == "ice40" else None,
+            requantizer_luts=int(share * (60 + 9 * activation.width + 10 * _exponents(activation))),
+            rtl_sha256="0" * 64,
+            tools={"yosys": "0.70"},
+        )
+        for weight, activation in _made_up_pairs()
+        for terms in (256, 1024, 4096)
+        for family, device, policy, kind, share in families
+    ]
+
+
+def _exponents(*formats):
+    return sum(getattr(format, "exponent_bits", 0) for format in formats)

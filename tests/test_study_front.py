@@ -138,7 +138,7 @@ def test_units(made_up):
         "1.5",
     )
     assert share_of_float32(noise) is None
-    assert share_of_float32(point) == point.accuracy / 0.912
+    assert share_of_float32(point) == point.accuracy / 0.874
 
 
 @pytest.mark.parametrize(

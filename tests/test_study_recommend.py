@@ -88,7 +88,7 @@ def test_first_and_last_layers_apart_are_asked_for(made_up):
     [
         ({}, "exactly one of min_accuracy and max_luts must be given"),
         ({"min_accuracy": 0.9, "max_luts": 9}, "exactly one of min_accuracy and max_luts must be given"),
-        ({"model": "resnet9", "max_luts": 9}, "model must be resnet8, vit or vit_s, not 'resnet9'"),
+        ({"model": "resnet9", "max_luts": 9}, "model must be vit, resnet8 or vit_s, not 'resnet9'"),
         (
             {"target": "ecp5", "max_luts": 9},
             "family must be one that has prices, xc7, ice40 or xc7 with DSPs, not 'ecp5'",

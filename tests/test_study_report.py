@@ -160,10 +160,10 @@ def test_charts_find_the_fronts_and_knees_that_python_finds(made_up):
         marks = scene_marks({"items": [vl_convert.vegalite_to_scenegraph(picture)["scenegraph"]]}, {})
         for number, axis in enumerate(AXES):
             wanted = expected(made_up, view.name, axis)
-            layer = {n: marks[f"concat_{number}_layer_{n}_marks"] for n in (0, 1, 3, 6)}
+            layer = {n: marks[f"concat_{number}_layer_{n}_marks"] for n in (0, 1, 4, 6)}
             assert len(layer[0][0]) == wanted["front"]
             assert sorted(len(line) for line in layer[1]) == sorted(wanted["kinds"].values())
-            assert len(layer[3][0]) == wanted["points"]
+            assert len(layer[4][0]) == wanted["points"]
             assert layer[6][0][0]["text"] == wanted["knee"]
 
 
@@ -231,7 +231,7 @@ def shown_marks(browser: Browser, axis: str) -> dict:
             const all = (layer) => [...chart.querySelectorAll(`.layer_${{layer}}_marks :is(path, text)`)];
             const seen = (path) => path.getBoundingClientRect().width > 0 && path.getAttribute("d").length > 10;
             return {{
-                points: all(3).filter(seen).length,
+                points: all(4).filter(seen).length,
                 lines: all(1).filter(seen).length,
                 knee: all(6).map((text) => text.textContent)[0] ?? null,
                 float32: all(8).map((text) => text.textContent)[0] ?? null,
@@ -256,7 +256,7 @@ def test_the_page_draws_in_a_browser_and_fits(files, opened, width, height):
     browser, address = opened
     browser.open(address, width, height)
     for axis in AXES:
-        assert shown_marks(browser, axis) == wanted_marks(files[0], "resnet8", axis)
+        assert shown_marks(browser, axis) == wanted_marks(files[0], "vit", axis)
     assert browser.run("document.documentElement.scrollWidth") == width
     chart = browser.run("(b => [b.left, b.right])(document.querySelector('#chart_luts svg').getBoundingClientRect())")
     assert 0 <= chart[0] < chart[1] <= width
@@ -265,14 +265,14 @@ def test_the_page_draws_in_a_browser_and_fits(files, opened, width, height):
 @pytest.mark.slow
 def test_an_address_opens_a_filtered_view(files, opened):
     browser, address = opened
-    browser.open(f"{address}#network=vit&family=ice40&kind=integer,minifloat&width=4,5", 1280, 900)
+    browser.open(f"{address}#network=resnet8&family=ice40&kind=integer,minifloat&width=4,5", 1280, 900)
 
     def keep(candidate):
         return candidate.kind != "mixed" and re.search(r"^(?:int[45]|e(?:1m[23]|2m[12]|3m[01]|4m0))$", candidate.pair)
 
     for axis in AXES:
-        assert shown_marks(browser, axis) == wanted_marks(files[0], "vit", axis, "ice40", keep)
-    assert browser.run("document.getElementById('count').textContent") == "vit on ice40: 9 of 42 points"
+        assert shown_marks(browser, axis) == wanted_marks(files[0], "resnet8", axis, "ice40", keep)
+    assert browser.run("document.getElementById('count').textContent") == "resnet8 on ice40: 9 of 42 points"
 
 
 @pytest.mark.slow
@@ -282,12 +282,12 @@ def test_controls_filter_hovering_tells_and_headings_sort(files, opened):
     browser.run("document.querySelector('#kinds input[value=mixed]').click()")
     browser.drawn(2)
     assert shown_marks(browser, "luts") == wanted_marks(
-        files[0], "resnet8", "luts", keep=lambda candidate: candidate.kind != "mixed"
+        files[0], "vit", "luts", keep=lambda candidate: candidate.kind != "mixed"
     )
     assert browser.run("location.hash").endswith("kind=integer,minifloat")
     browser.run("document.getElementById('all').click()")
     browser.drawn(3)
-    assert shown_marks(browser, "bits") == wanted_marks(files[0], "resnet8", "bits")
+    assert shown_marks(browser, "bits") == wanted_marks(files[0], "vit", "bits")
 
     browser.run("document.querySelector('#table th[data-column=luts] button').click()")
     browser.run("document.querySelector('#table th[data-column=luts] button').click()")
@@ -299,15 +299,40 @@ def test_controls_filter_hovering_tells_and_headings_sort(files, opened):
     place = browser.run(
         """(() => {
             document.getElementById("chart_luts").scrollIntoView({ block: "center" });
-            const box = document.querySelector("#chart_luts .layer_4_marks path").getBoundingClientRect();
+            const box = document.querySelector("#chart_luts .layer_3_marks path").getBoundingClientRect();
             return [box.left + box.width / 2, box.top + box.height / 2];
         })()"""
     )
     browser.send("Input.dispatchMouseEvent", type="mouseMoved", x=place[0], y=place[1])
-    time.sleep(0.3)
-    told = browser.run("document.getElementById('vg-tooltip-element').textContent")
+    told = browser.run("document.getElementById('vg-tooltip-element')?.textContent ?? ''")
+    assert expected(files[0], "vit", "luts")["knee"].removeprefix("knee: ") in told
     for text in ("formats", "accuracy", "±", "LUTs of the MAC", "with requantizer", "bits moved", "beside the front"):
         assert text in told
+
+
+@pytest.mark.slow
+def test_a_finger_near_a_point_is_told_of_it(files, opened):
+    browser, address = opened
+    browser.open(f"{address}#network=vit", 360, 800)
+    browser.send("Emulation.setTouchEmulationEnabled", enabled=True)
+    x, y = browser.run(
+        """(() => {
+            document.getElementById("chart_luts").scrollIntoView({ block: "center" });
+            const box = document.querySelector("#chart_luts .layer_3_marks path").getBoundingClientRect();
+            return [Math.round(box.left + box.width / 2), Math.round(box.top + box.height / 2)];
+        })()"""
+    )
+    browser.send("Input.synthesizeTapGesture", x=x - 9, y=y + 9)
+    browser.send("Emulation.setTouchEmulationEnabled", enabled=False)
+    told, left, right = browser.run(
+        """(() => {
+            const tooltip = document.getElementById("vg-tooltip-element");
+            const box = tooltip.getBoundingClientRect();
+            return [tooltip.textContent, box.left, box.right];
+        })()"""
+    )
+    assert expected(files[0], "vit", "luts")["knee"].removeprefix("knee: ") in told
+    assert 0 <= left < right <= 360
 
 
 @pytest.mark.slow

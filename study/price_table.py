@@ -1,0 +1,49 @@
+"""Prices as files: CSV for people, compact JSON for programs."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..synth import write_whole
+from .price import Price
+
+__all__ = ["read_prices", "write_prices"]
+
+
+def write_prices(prices: Sequence[Price], path: Path, commands: Sequence[str]) -> None:
+    """``path`` with suffix .csv and .json: in the latter ``commands``, ``tools``, ``columns``, and ``rows`` by columns.
+
+    ``tools`` are the sets of versions that there are; each row has the index of its own.
+    """
+    tools: list[dict[str, str]] = []
+    rows = []
+    for price in prices:
+        if price.tools not in tools:
+            tools.append(price.tools)
+        rows.append({**price.to_dict(), "tools": tools.index(price.tools)})
+    columns = list(rows[0]) if rows else []
+    head = [f'"{name}": {json.dumps(value)}' for name, value in (("commands", list(commands)), ("columns", columns))]
+    head.append(f'"tools": {json.dumps(tools)}')
+    lines = ",\n".join(json.dumps(list(row.values()), separators=(",", ":")) for row in rows)
+    write_whole(path.with_suffix(".json"), "{" + ",\n".join([*head, f'"rows": [\n{lines}\n]']) + "}\n")
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    for row, price in zip(rows, prices, strict=True):
+        versions = "; ".join(f"{name} {version}" for name, version in sorted(price.tools.items()))
+        writer.writerow({**row, "tools": versions})
+    write_whole(path.with_suffix(".csv"), text.getvalue())
+
+
+def read_prices(path: Path) -> tuple[list[str], list[Price]]:
+    """The commands and the prices of what ``write_prices`` wrote as JSON. Raises OSError, ValueError."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict) or not {"commands", "columns", "tools", "rows"} <= set(found):
+        raise ValueError(f"file must be one that `fewbit price` wrote, not {str(path)!r}")
+    rows = [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+    return found["commands"], [Price.from_dict({**row, "tools": found["tools"][row["tools"]]}) for row in rows]

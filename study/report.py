@@ -1,0 +1,80 @@
+"""The report: one HTML page that needs no network, pictures of the fronts, and the data behind them."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from .charts import figure, save
+from .findings import Findings
+from .front import join, targets_of
+from .report_data import View, metric_title, record, rows, slug, views
+from .report_page import page
+
+__all__ = ["report_files"]
+
+
+def report_files(
+    findings: Findings, command: str, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Iterator[tuple[str, bytes]]:
+    """Every file of the report by its name, as it is made; the same findings and command give the same bytes.
+
+    ``report.html``; ``study.csv`` and ``study.parquet``, a line for each point and target; and for each network and
+    target ``front_<network>_<family>.svg`` and ``.png``. ``progress`` takes the numbers of finished and of all files.
+    Raises ValueError where there are no points or no prices.
+    """
+    if not findings.points or not findings.prices:
+        raise ValueError(
+            f"findings must have points and prices, not {len(findings.points)} of the one and {len(findings.prices)} "
+            "of the other"
+        )
+    known, targets = views(findings), targets_of(findings.prices)
+    total = 3 + 2 * len(known) * len(targets)
+    for number, file in enumerate(_files(findings, command, known, targets)):
+        progress(number, total)
+        yield file
+    progress(total, total)
+
+
+def _files(
+    findings: Findings, command: str, known: Sequence[View], targets: Sequence[str]
+) -> Iterator[tuple[str, bytes]]:
+    yield "report.html", page(findings, command, known, targets).encode()
+    records = [
+        record(view, target, candidate)
+        for view in known
+        for target in targets
+        for candidate in join(view.points, findings.prices, target)
+    ]
+    yield "study.csv", _csv(records)
+    yield "study.parquet", _parquet(records)
+    for view in known:
+        for target in targets:
+            drawn = rows(join(view.points, findings.prices, target))
+            if any(each["luts"] is not None for each in drawn):
+                title = f"{view.title} on {target}: {metric_title(view)}, against the cost of its arithmetic"
+                for suffix, content in save(figure(drawn, title, _NOTE)).items():
+                    yield f"front_{slug(view.name)}_{slug(target)}{suffix}", content
+
+
+_NOTE = (
+    "Lines: Pareto fronts of integer, minifloat and mixed pairs; the grey band: of all. Bars on fronts: one standard "
+    "error. Dotted: float32. What has less than half of float32's accuracy is left out."
+)
+
+
+def _csv(records: Sequence[dict[str, Any]]) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue().encode()
+
+
+def _parquet(records: Sequence[dict[str, Any]]) -> bytes:
+    import pyarrow
+    from pyarrow import parquet
+
+    buffer = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(list(records)), buffer)
+    return buffer.getvalue()

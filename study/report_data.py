@@ -1,0 +1,144 @@
+"""What the report shows, as plain values: for charts, tables and files alike."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..formats import parse
+from .findings import Findings, best_evidence, share_of_float32, shown, unit
+from .front import AXES, Axis, Candidate, pareto, tied, with_cost
+from .point import Point
+from .recommend import scheme_of
+
+__all__ = ["BEHIND", "FRONT", "TIED", "View", "metric_title", "record", "row", "rows", "slug", "standings", "views"]
+
+FRONT, TIED, BEHIND = "on it", "tied with it", "behind it"
+
+METRICS = {"top1": "top-1 accuracy", "top5": "top-5 accuracy", "sqnr": "signal to quantization noise"}
+
+
+@dataclass(frozen=True)
+class View:
+    """What is compared with each other: one network, with the format of its first and last layer.
+
+    Members
+    -------
+    name: as the page's address has it
+    title: for a person
+    points: one for each scheme, the one with the best evidence
+    """
+
+    name: str
+    title: str
+    points: list[Point]
+
+
+def views(findings: Findings) -> list[View]:
+    """In the order of the points."""
+    groups: dict[tuple[str, str | None], list[Point]] = {}
+    for point in best_evidence(findings.points):
+        groups.setdefault((point.network, point.edges), []).append(point)
+    return [
+        View(f"{network}_edges_{edges}", f"{network}, first and last layer in {edges}", points)
+        if edges
+        else View(network, network, points)
+        for (network, edges), points in groups.items()
+    ]
+
+
+def slug(name: str) -> str:
+    """``name`` for a file: its letters, digits and hyphens, all else an underscore."""
+    return "".join(letter if letter.isalnum() or letter == "-" else "_" for letter in name)
+
+
+def metric_title(view: View) -> str:
+    """Of the metric to compare by, with its unit: ``top-1 accuracy in %``."""
+    point = view.points[0]
+    units = f" in {unit(point)}" if unit(point) else ""
+    return METRICS.get(point.metric, point.metric) + units
+
+
+def standings(candidates: Sequence[Candidate], axis: Axis) -> list[str | None]:
+    """Of each candidate: on the front of all of them, tied with it (see ``front.tied``), or behind; None unpriced."""
+    priced = with_cost(candidates, axis)
+    front = pareto(priced, axis.cost, lambda candidate: candidate.accuracy)
+    known = {id(candidate): TIED if tie else BEHIND for candidate, tie in zip(priced, tied(priced, axis), strict=True)}
+    known |= {id(candidate): FRONT for candidate in front}
+    return [known.get(id(candidate)) for candidate in candidates]
+
+
+def rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
+    """Of the candidates of one view on one target, as charts and tables take them: ``row``, prices and standings."""
+    places = {axis.name: standings(candidates, axis) for axis in AXES.values()}
+    return [
+        {
+            **row(candidate.point),
+            "luts": candidate.luts,
+            "luts_with_requantizer": candidate.luts_with_requantizer,
+            **{f"standing_{name}": standing[number] for name, standing in places.items()},
+        }
+        for number, candidate in enumerate(candidates)
+    ]
+
+
+def row(point: Point) -> dict[str, Any]:
+    """What does not depend on the target; ``accuracy``, ``standard_error`` and ``float32`` in percent if shares."""
+    candidate, units, share = Candidate(point, None), unit(point), share_of_float32(point)
+    scale = 100 if units == "%" else 1
+    reference = point.float32.get(point.metric, math.nan)
+    return {
+        "pair": candidate.pair,
+        "weight": point.weight,
+        "activation": point.activation,
+        "kind": candidate.kind,
+        "weight_width": parse(point.weight).width,
+        "activation_width": parse(point.activation).width,
+        "accuracy": _finite(scale * point.accuracy),
+        "standard_error": _finite(scale * point.standard_error),
+        "float32": _finite(scale * reference),
+        "accuracy_text": f"{shown(point.accuracy, units)} ± {shown(point.standard_error, units)}",
+        "share_text": "" if share is None else f"{100 * share:.1f}%",
+        "bits": candidate.bits,
+        "scheme": scheme_of(candidate),
+        "evidence": f"{point.samples:,} samples, {point.evaluation} arithmetic",
+    }
+
+
+def _finite(value: float) -> float | None:
+    return round(value, 6) if math.isfinite(value) else None
+
+
+def record(view: View, target: str, candidate: Candidate) -> dict[str, Any]:
+    """One line of the data files: everything that point and price have, in columns that are alike in every line."""
+    point, price = candidate.point, candidate.price
+    return {
+        "view": view.name,
+        "target": target,
+        "kind": candidate.kind,
+        **{name: value for name, value in point.to_dict().items() if name not in _NESTED},
+        "techniques": " ".join(point.techniques),
+        "layers": "; ".join(f"{layer} {w} {a}" for layer, (w, a) in sorted(point.layers.items())),
+        "accuracy": point.accuracy,
+        "standard_error": point.standard_error,
+        "float32": point.float32.get(point.metric),
+        "share_of_float32": share_of_float32(point),
+        "metrics": "; ".join(f"{name} {value:.6g}" for name, value in sorted(point.metrics.items())),
+        "versions": "; ".join(f"{name} {version}" for name, version in sorted(point.versions.items())),
+        "priced_terms": price.terms if price else None,
+        "priced_accumulator_bits": price.accumulator_bits if price else None,
+        "lut_kind": price.lut_kind if price else None,
+        "luts": candidate.luts,
+        "luts_with_requantizer": candidate.luts_with_requantizer,
+        "carry": price.carry if price else None,
+        "ff": price.ff if price else None,
+        "dsp": price.dsp if price else None,
+        "logic_cells": price.logic_cells if price else None,
+        "fmax_mhz": price.fmax_mhz if price else None,
+        "bits": candidate.bits,
+        "rtl_sha256": price.rtl_sha256 if price else None,
+        "tools": "; ".join(f"{n} {v}" for n, v in sorted(price.tools.items())) if price else None,
+    }
+
+
+_NESTED = ("techniques", "layers", "metrics", "standard_errors", "float32", "versions")

@@ -1,0 +1,78 @@
+"""``fewbit price``."""
+
+import csv
+import json
+
+import pytest
+from fewbit.cli.app import run
+from fewbit.study import price as price_module
+from fewbit.study.price_table import read_prices
+from fewbit.synth import SweepError
+
+QUICK = ["price", "--family", "xc7", "--terms", "64", "--jobs", "1"]
+
+
+def test_prices_are_written_kept_and_drawn(in_folder, capsys, monkeypatch):
+    assert run([*QUICK, "--weight", "e2m0"]) == 0
+    told = capsys.readouterr().out
+    assert "xc7, sums of up to 64 products" in told and "written: out/price.csv and .json" in told
+    assert run([*QUICK, "--weight", "int3", "--append"]) == 0
+    capsys.readouterr()
+    again = ["--weight", "int3,e2m0", "--activation", "int3,e2m0", "--alike", "--append", "--json"]
+    assert run([*QUICK, *again]) == 0
+    shown = json.loads(capsys.readouterr().out)["prices"]
+    assert [(row["weight"], row["activation"]) for row in shown] == [("e2m0", "e2m0"), ("int3", "int3")]
+    commands, kept = read_prices(in_folder / "out" / "price.json")
+    assert [row.to_dict() for row in kept] == shown
+    assert [command.split()[:2] for command in commands] == [["fewbit", "price"]] * 3
+    assert [line["weight"] for line in csv.DictReader((in_folder / "out" / "price.csv").open())] == ["e2m0", "int3"]
+
+    def refuse(*_, **__):
+        raise AssertionError("--read measures nothing")
+
+    monkeypatch.setattr(price_module, "prices", refuse)
+    assert run(["price", "--read", "out/price.json", "--chart", "made/map"]) == 0
+    assert {path.name for path in (in_folder / "made").iterdir()} == {"map.png", "map.svg", "map.md"}
+    assert f"| 3 | {kept[1].luts} |  | {kept[0].luts} (" in (in_folder / "made" / "map.md").read_text()
+
+
+def test_what_is_finished_is_kept_when_others_are_not(in_folder, capsys, monkeypatch):
+    assert run([*QUICK, "--weight", "int3"]) == 0
+    _, (finished,) = read_prices(in_folder / "out" / "price.json")
+
+    def stopped(*_, **__):
+        yield finished
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(price_module, "prices", stopped)
+    assert run([*QUICK, "--weight", "3bit", "--out", "stopped"]) == 130
+    assert capsys.readouterr().err.endswith("stopped; 1 finished rows are in stopped/price.csv and .json\n")
+    assert read_prices(in_folder / "stopped" / "price.json")[1] == [finished]
+
+    def failed(*_, **__):
+        yield finished
+        raise SweepError(["mac int3 x e2m0 on xc7, dsp none: out of luck"])
+
+    monkeypatch.setattr(price_module, "prices", failed)
+    assert run([*QUICK, "--weight", "3bit", "--out", "failed"]) == 2
+    told = capsys.readouterr()
+    assert "written: failed/price.csv" in told.out and told.err.endswith("dsp none: out of luck\n")
+    assert read_prices(in_folder / "failed" / "price.json")[1] == [finished]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--weight", "int3", "--activation", "int4", "--alike"], "formats must have a pair of a format with itself"),
+        (["--weight", "int3", "--activation", "int4", "--same-width"], "formats must have a pair of one width"),
+        (["--weight", "int99"], "width of int99 must be 1 to 16 bits"),
+        (["--dsp", "some"], "dsp must be none, auto or both, not 'some'"),
+        (["--read", "absent.json"], "absent.json: No such file or directory"),
+        (["--terms", "0"], "terms must be 1 to 4294967296, not 0"),
+    ],
+)
+def test_wrong_arguments(in_folder, capsys, arguments, message):
+    assert run(["price", *arguments]) == 2
+    told = capsys.readouterr().err
+    assert message in told and told.count("\n") == 1
+    assert not list(in_folder.iterdir())
