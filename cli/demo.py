@@ -12,10 +12,12 @@ import typer
 
 from ..formats import Engine, Requantization, parse
 from .console import percent, print_json, print_table
+from .demo_study import NETWORKS, SAMPLES, measure_points, write_fronts
 from .options import Jobs, Json, Out, choose_designs, command_line, design_name
 
 if TYPE_CHECKING:
     from ..hdl import Design
+    from ..study.point import Point
     from ..tb import Result
 
 __all__ = ["PAIRS", "demo"]
@@ -47,9 +49,9 @@ SIZE = (256, 256, 256)
 
 
 def demo(context: typer.Context, jobs: Jobs = None, out: Out = Path("out/demo"), json: Json = False) -> None:
-    """MACs of 4, 6 and 8 bits: Verilog, simulated against the golden model, measured on ice40 and xc7; and a matmul.
+    """MACs of 4, 6 and 8 bits: Verilog, simulated, measured on ice40 and xc7; a matmul; and two networks' accuracy.
 
-    Leaves a table as CSV and JSON and a chart as PNG and SVG in --out.
+    Leaves a table as CSV and JSON, a chart, and Pareto fronts as pictures and a page in --out.
     """
     from ..synth import SEEDS, parse_target, peers, write_whole
     from .chart import draw
@@ -66,13 +68,13 @@ def demo(context: typer.Context, jobs: Jobs = None, out: Out = Path("out/demo"),
         if not json:
             print(text, flush=True)
 
-    say(f"1/5  Verilog of {len(designs)} MACs, {len(designs) // 2} format pairs for each of {' and '.join(FAMILIES)}")
+    say(f"1/7  Verilog of {len(designs)} MACs, {len(designs) // 2} format pairs for each of {' and '.join(FAMILIES)}")
     texts = emit(designs)
     places = folders(designs, out / "verilog")
     written = zip(designs, texts, places, strict=True)
     descriptions = [write_design(design, text, place, command) for design, text, place in written]
 
-    say("2/5  Simulation against the golden model: every operand pair, random sums, resets, both ends of the sum")
+    say("2/7  Simulation against the golden model: every operand pair, random sums, resets, both ends of the sum")
     results = _simulate(texts, descriptions, jobs)
     if any(not result.ok for result in results):
         for design, result in zip(designs, results, strict=True):
@@ -80,19 +82,28 @@ def demo(context: typer.Context, jobs: Jobs = None, out: Out = Path("out/demo"),
                 say(f"{result.unit} for {design.family}: {failure}")
         raise typer.Exit(1)
 
-    say("3/5  Synthesis for ice40, placed and routed with three seeds, and for xc7")
+    say("3/7  Synthesis for ice40, placed and routed with three seeds, and for xc7")
     rows: list[Any] = []
     portable = list({design_name(d): d for d in designs}.values())
     targets = [parse_target(family) for family in FAMILIES]
     measure_rows(portable, targets, ("none",), rows, seeds=SEEDS, jobs=jobs)
 
-    say(f"4/5  A matmul engine, {ENGINE.weight} x {ENGINE.activation}: {'x'.join(map(str, SIZE))} on its Verilog")
+    say(f"4/7  A matmul engine, {ENGINE.weight} x {ENGINE.activation}: {'x'.join(map(str, SIZE))} on its Verilog")
     product = _matmul(out / "verilog", command)
     if not product["verified"]:
         raise typer.Exit(1)
 
-    say("5/5  Table and chart")
-    table = _table(designs, results, rows)
+    names = [pair for group in PAIRS.values() for pair in group]
+    say(
+        f"5/7  Accuracy of {' and '.join(NETWORKS)} in these formats: exact, by the golden model, {SAMPLES} images each"
+    )
+    points = measure_points(names, jobs)
+
+    say("6/7  Pareto fronts: a page to explore, and pictures")
+    pictures = write_fronts(points, rows, TERMS, out / "study", command)
+
+    say("7/7  Table and chart")
+    table = _table(designs, results, rows, points)
     head = {
         "command": command,
         "terms": TERMS,
@@ -114,6 +125,7 @@ def demo(context: typer.Context, jobs: Jobs = None, out: Out = Path("out/demo"),
         "every bit of C is the golden model's."
     )
     print(f"Verilog is in {out / 'verilog'}; table and chart: {out / 'demo'}.csv, .json, .png, .svg")
+    print(f"Pareto fronts: {', '.join(map(str, pictures))}; to explore: {out / 'study' / 'report.html'}")
     print(f"{time.monotonic() - started:.1f} s")
 
 
@@ -169,9 +181,13 @@ def _matmul(folder: Path, command: str) -> dict[str, Any]:
     }
 
 
-def _table(designs: "list[Design]", results: "list[Result]", rows: list[Any]) -> list[dict[str, Any]]:
-    """A line for each format pair: what both simulations verified, what each family costs, what the peer costs."""
+def _table(
+    designs: "list[Design]", results: "list[Result]", rows: list[Any], points: "list[Point]"
+) -> list[dict[str, Any]]:
+    """A line for each format pair: what was verified, what each family and the peer cost, how accurate networks are."""
     from ..synth import peers
+
+    accuracies = {(point.network, point.weight, point.activation): point.accuracy for point in points}
 
     costs = {(row.weight, row.activation, row.family): row for row in rows}
     known = {(row["weight"], row["activation"]): row for row in peers()["rows"]}
@@ -196,6 +212,7 @@ def _table(designs: "list[Design]", results: "list[Result]", rows: list[Any]) ->
                 "ice40_fmax_max_mhz": ice40.fmax_max_mhz,
                 "xc7_lut6": xc7.luts,
                 "xc7_peer_lut6": peer.get("xc7_luts"),
+                **{name: accuracies[name, w, a] for name in NETWORKS},
                 "operand_pairs": min(result.operand_pairs for result in checked),
                 "cycles": sum(result.cycles for result in checked),
                 "verified": all(result.ok for result in checked),
@@ -228,6 +245,7 @@ def _show(table: list[dict[str, Any]]) -> None:
         "ice40\nMHz",
         "xc7\nLUTs",
         "peer's",
+        *(f"{name}\n%" for name in NETWORKS),
         "pairs\nverified",
     ):
         shown.add_column(column, justify="right")
@@ -238,9 +256,11 @@ def _show(table: list[dict[str, Any]]) -> None:
             *(pair[0] if pair[0] == pair[1] else " x ".join(pair), str(row["accumulator_bits"])),
             *(str(row["ice40_lut4"]), str(row["ice40_peer_lut4"] or ""), f"{row['ice40_fmax_mhz']:.0f}"),
             *(str(row["xc7_lut6"]), str(row["xc7_peer_lut6"] or "")),
+            *(f"{100 * row[name]:.1f}" for name in NETWORKS),
             f"{row['operand_pairs']:,}",
             end_section=pair in last,
         )
     print_table(shown)
     print("Verified: every operand pair, and long sums, on both families' Verilog.")
     print("peer's: the best open MAC of the same contract, measured alike. MHz: median of three seeds.")
+    print(f"%: of {SAMPLES} images right, weights and activations quantized, nothing trained again.")

@@ -60,6 +60,9 @@ def fit(
     jobs: Annotated[
         int, typer.Option("--jobs", min=1, help="Seeds to route at the same time; a large device takes gigabytes each.")
     ] = 1,
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="Of synthesis: auto, or the name that a row gives, to save the choice.")
+    ] = "auto",
     append: Annotated[
         bool, typer.Option("--append", help="Keep the rows of other formats, devices and policies that --out has.")
     ] = False,
@@ -94,6 +97,7 @@ def fit(
             fill=fill,
             climb=climb,
             timeout=timeout,
+            recipe=recipe,
         )
         for each, _, _ in pairs
         for target in targets

@@ -12,7 +12,7 @@ from ..hdl import Design
 from ..synth import Row, SweepError, Target, sweep
 from ..synth.sweep import Progress
 
-__all__ = ["SCALE", "Price", "prices"]
+__all__ = ["SCALE", "Price", "price_of", "prices"]
 
 SCALE = "dyadic16s5"
 """Format of the requantizer's scale: a multiplier of 16 bits, and a shift of up to 31 places."""
@@ -119,11 +119,11 @@ def prices(
                 parts = found.setdefault(key, {})
                 parts[row.unit] = row
                 if len(parts) == len(units):
-                    yield _price(found.pop(key), terms)
+                    yield price_of(parts["mac"], found.pop(key).get("requantize"), terms)
         except SweepError:
             for parts in found.values():
                 if "mac" in parts:
-                    yield _price(parts, terms)
+                    yield price_of(parts["mac"], parts.get("requantize"), terms)
             raise
 
 
@@ -132,8 +132,8 @@ def _design(unit: str, weight: Format, activation: Format, terms: int) -> Design
     return Design(unit, weight, activation, terms=terms, requantization=how)
 
 
-def _price(parts: dict[str, Row], terms: int) -> Price:
-    mac, requantize = parts["mac"], parts.get("requantize")
+def price_of(mac: Row, requantize: Row | None, terms: int) -> Price:
+    """The price that rows of a MAC and of its requantizer, if that was measured, make."""
     bits = Accumulator(parse(mac.weight), parse(mac.activation), terms).width
     return Price(
         weight=mac.weight,

@@ -14,6 +14,7 @@ from .cache import Cache
 from .fit_bench import HEADROOM, Bench, FitQuestion
 from .fit_search import PROBES, Model, NothingFits, Shape, search
 from .fit_table import Fit
+from .recipes import RECIPES
 
 __all__ = ["fit"]
 
@@ -48,14 +49,13 @@ def fit(
         tempfile.TemporaryDirectory(prefix="fewbit-") as name,
     ):
         bench = Bench(question, store, Path(name), say)
-        small = Shape(*PROBES[0], question.lanes[0])
-        bench.choose_recipe(question.design(small, 0))
+        if question.recipe == "auto":
+            bench.choose_recipe(question.design(Shape(*PROBES[0], question.lanes[0]), 0))
+        else:
+            bench.recipe = next(recipe for recipe in RECIPES if recipe.name == question.recipe)
         models, savings = _models(bench)
         candidates, start = _candidates(question, bench, models, savings)
-        if (
-            bench.cells(bench.build(bench.design(candidates[start])))
-            > SURPRISE * question.fill * question.capacity.luts
-        ):
+        if question.recipe == "auto" and _is_surprise(bench, candidates[start]):
             # a recipe that wins on small arrays may lose on large ones, most of all by their multiplexers
             bench.choose_recipe(bench.design(candidates[start]))
             models, savings = _models(bench)
@@ -69,6 +69,12 @@ def fit(
         routed = {seed: fmax for seed, fmax in zip(question.seeds, found, strict=True) if isinstance(fmax, float)}
         failed = [f"{best.shape}, seed {s}: {f}" for s, f in zip(question.seeds, found, strict=True) if s not in routed]
         return _row(bench, design, best.shape, routed, (*map(str, attempts), *failed), command)
+
+
+def _is_surprise(bench: Bench, shape: Shape) -> bool:
+    """Whether an array takes much more of the device than it was to take."""
+    question = bench.question
+    return bench.cells(bench.build(bench.design(shape))) > SURPRISE * question.fill * question.capacity.luts
 
 
 def _models(bench: Bench) -> tuple[dict[int, Model], dict[int, float]]:

@@ -55,6 +55,7 @@ class FitQuestion:
     fill: share of the device that the first attempt is predicted to take
     climb: whether larger ones are tried once one fits
     timeout: of every run of a tool, in seconds
+    recipe: of synthesis, by name; ``auto`` chooses by the smallest array, and by the first where that is a surprise
     """
 
     engine: Engine
@@ -68,9 +69,13 @@ class FitQuestion:
     fill: float = 0.97
     climb: bool = True
     timeout: float = 3600
+    recipe: str = "auto"
 
     def __post_init__(self) -> None:
         _ = self.flow
+        known = [recipe.name for recipe in RECIPES]
+        if self.recipe not in ("auto", *known):
+            raise ValueError(f"recipe must be auto or one of {', '.join(known)}, not {self.recipe!r}")
         if self.target.family.router is None or self.target.device.capacity is None:
             raise ValueError(f"family must be one that arrays can be fitted into, not {self.target.name!r}")
         if not self.lanes or min(self.lanes) < 1:

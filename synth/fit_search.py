@@ -9,6 +9,10 @@ PROBES = ((2, 2), (2, 4), (4, 4))
 """Rows and columns of the small arrays that a prediction is made from; ``Model.of`` solves for exactly these."""
 
 
+RETREAT = 1.04
+"""How much smaller the next array is, at least, after one that did not fit; climbing makes good what was skipped."""
+
+
 class NothingFits(ValueError):
     """Not even the smallest array goes into the device."""
 
@@ -68,7 +72,7 @@ def search(
 
     index = start
     while index >= 0 and not at(index).fits:
-        goal = candidates[index].products / max(1.0, tried[index].share)
+        goal = candidates[index].products / max(RETREAT, tried[index].share)
         index -= 1
         while index > 0 and candidates[index].products > goal:
             index -= 1

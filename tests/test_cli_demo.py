@@ -7,7 +7,7 @@ from contextlib import closing
 from xml.etree import ElementTree
 
 import pytest
-from fewbit.cli import chart, demo, verdicts
+from fewbit.cli import chart, demo, demo_study, verdicts
 from fewbit.cli.app import run
 from fewbit.formats import parse
 from fewbit.hdl import Design, verilog_of
@@ -81,6 +81,7 @@ def test_demo_shows_the_popular_formats():
 @pytest.mark.slow
 def test_demo_and_again_from_the_cache(capsys, in_folder, monkeypatch):
     monkeypatch.setattr(demo, "PAIRS", {"3 bits": [("int3", "int3")], "mixed": [("e2m1", "int3")]})
+    monkeypatch.setattr(demo_study, "SAMPLES", 100)
     assert run(["demo"]) == 0
     assert " 128 " in capsys.readouterr().out
     folder = in_folder / "out" / "demo"
@@ -89,8 +90,10 @@ def test_demo_and_again_from_the_cache(capsys, in_folder, monkeypatch):
         "demo.json",
         "demo.png",
         "demo.svg",
+        "study",
         "verilog",
     ]
+    assert {path.name for path in (folder / "study").iterdir()} >= {"report.html", "front_resnet8_ice40.png"}
     assert len(list(folder.glob("verilog/mac_*/mac.v"))) == 4
     rows = json.loads((folder / "demo.json").read_text())["rows"]
     assert [(row["weight"], row["operand_pairs"], row["verified"]) for row in rows] == [
@@ -99,6 +102,7 @@ def test_demo_and_again_from_the_cache(capsys, in_folder, monkeypatch):
     ]
     assert all(row["ice40_fmax_min_mhz"] <= row["ice40_fmax_mhz"] <= row["ice40_fmax_max_mhz"] for row in rows)
     assert rows[0]["ice40_lut4"] < rows[0]["ice40_peer_lut4"] and rows[1]["xc7_peer_lut6"] is None
+    assert all(0.5 < row["resnet8"] < 0.9 and 0.5 < row["vit"] < 0.9 for row in rows)
     with (folder / "demo.csv").open() as file:
         assert [row["xc7_lut6"] for row in csv.DictReader(file)] == [str(row["xc7_lut6"]) for row in rows]
 
