@@ -10,6 +10,7 @@ import typer
 
 from .demo import demo
 from .doctor import doctor
+from .export import export
 from .fit import fit
 from .formats import list_formats, show
 from .layers import layers
@@ -47,6 +48,7 @@ for _command in (
     study,
     layers,
     recommend,
+    export,
     report,
     verify,
     cycles,

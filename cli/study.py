@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..study.scheme import Scheme
     from ..study.sweep import Source
 
-__all__ = ["study"]
+__all__ = ["choose_scheme", "choose_sources", "study"]
 
 
 def study(
@@ -69,6 +69,7 @@ def study(
 ) -> None:
     """Quantize networks, run them on their test samples, and write study_points.csv, .json and .parquet.
 
+    A model that came quantized, as QONNX, is studied as it came: its own formats and scales, nothing searched.
     Points are kept as they come: the same command goes on from where it was stopped.
     """
     from contextlib import closing
@@ -79,20 +80,26 @@ def study(
     from ..synth import SweepError
     from .files import check_folder
 
-    sources = _sources(model, calibration, test, metric)
-    schemes = [
-        _scheme(w, a, edges, scale_per, scale_format, block_size, names)
+    sources = choose_sources(model, calibration, test, metric)
+    schemes: list[Scheme | None] = [
+        choose_scheme(w, a, edges, scale_per, scale_format, block_size, names)
         for names in techniques.split(",")
         for w, a in choose_pairs(weight, activation)
     ]
     evaluations = _evaluations(evaluation)
+    if any(source.quantized for source in sources):
+        if weight or activation or edges or techniques != "none":
+            raise ValueError("formats and techniques must not be given for a model that came quantized: it has its own")
+        schemes = [None]
     wanted = [
         Job(source, scheme, each, samples, seed) for source in sources for scheme in schemes for each in evaluations
     ]
     check_folder(out)
     kept = out / "study_points.json"
     points = read_points(kept) if append and kept.exists() else []
-    order = {_place(job.source.name, job.scheme, job.evaluation): place for place, job in enumerate(wanted)}
+    order = {
+        _place(job.source.name, job.scheme, job.evaluation): place for place, job in enumerate(wanted) if job.scheme
+    }
     found: list[Point] = []
     failed: SweepError | None = None
     try:
@@ -106,7 +113,7 @@ def study(
     except SweepError as error:
         failed = error
     finally:
-        found.sort(key=lambda point: order[_place(point.network, point, point.evaluation)])
+        found.sort(key=lambda point: (order.get(_place(point.network, point, point.evaluation), 0), point.evaluation))
         if found:
             write_points(merge(points, found), out, command_line(context))
     if json:
@@ -122,7 +129,7 @@ def _place(network: str, scheme: "Scheme | Point", evaluation: str) -> tuple[str
     return network, str(scheme.weight), str(scheme.activation), "+".join(scheme.techniques), evaluation
 
 
-def _sources(model: str, calibration: Path | None, test: Path | None, metric: str | None) -> "list[Source]":
+def choose_sources(model: str, calibration: Path | None, test: Path | None, metric: str | None) -> "list[Source]":
     from ..study.sweep import Source
 
     metrics = None if metric is None else tuple(name.strip() for name in metric.split(","))
@@ -143,7 +150,7 @@ def _evaluations(text: str) -> tuple[str, ...]:
     return ("float", "integer") if text == "both" else (text,)
 
 
-def _scheme(
+def choose_scheme(
     weight: Any,
     activation: Any,
     edges: str | None,

@@ -85,6 +85,6 @@ def _makers(graph: Graph) -> dict[str, Layer]:
             for node in step.nodes:
                 if node.op_type in CHANNELWISE and node.input[0] in found:
                     found[node.output[0]] = found[node.input[0]]
-        elif step.weight is not None:
+        elif isinstance(step, Layer) and step.weight is not None:
             found[step.output] = step
     return found

@@ -15,7 +15,7 @@ from .graph import Layer
 from .patches import image, patches
 from .quantize import QuantizedLayer
 
-__all__ = ["float_engine", "integer_engine"]
+__all__ = ["bias_before", "float_engine", "integer_engine"]
 
 Array = NDArray[Any]
 
@@ -40,14 +40,23 @@ class float_engine:
             return quantized.fast(operands)
         formats = (quantized.activation_format, quantized.weight_format)
         codes = zip(quantized.rounded(operands), formats, strict=False)
-        return self._floats[layer.name]([grid.values(code, format) for code, format in codes])
+        values = [grid.values(code, format) for code, format in codes]
+        if quantized.zero_point:
+            values[0] = values[0] - np.float32(quantized.zero_point)
+        return self._floats[layer.name](values)
 
 
 def _float_layer(quantized: QuantizedLayer, threads: int) -> FloatLayer:
-    before = None
-    if quantized.bias is not None:
-        before = np.ldexp(quantized.bias.astype(np.float64), quantized.lsb_exponent).astype(np.float32)
+    before = bias_before(quantized)
     return FloatLayer(quantized.layer, quantized.weights, before, quantized.scale, quantized.after, threads)
+
+
+def bias_before(quantized: QuantizedLayer) -> Array | None:
+    """The bias in units of the products' values, float32, where operands have their zero point taken off."""
+    if quantized.bias is None:
+        return None
+    bias = quantized.bias + quantized.offset if quantized.zero_point else quantized.bias
+    return np.ldexp(bias.astype(np.float64), quantized.lsb_exponent).astype(np.float32)
 
 
 class integer_engine:
@@ -63,7 +72,7 @@ class integer_engine:
         formats = (quantized.activation_format, quantized.weight_format)
         codes = [*quantized.rounded(operands)]
         if layer.convolution is not None:
-            zero = grid.codes(np.zeros(()), quantized.activation_format)
+            zero = grid.codes(np.asarray(float(quantized.zero_point)), quantized.activation_format)
             codes[0] = patches(codes[0], layer.convolution, zero)
         elif quantized.codes is not None:
             codes[0] = codes[0].reshape(1, -1, operands[0].shape[-1])

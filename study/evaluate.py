@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..formats import Accumulator, Format
+from .as_it_came import as_it_came
 from .block_layer import BlockLayer
 from .calibrate import Statistics, calibrate
 from .engines import float_engine, integer_engine
-from .execute import BATCH, batches, execute
-from .graph import Graph, session
+from .execute import BATCH, Multiply, batches, execute
+from .float_layer import FloatLayer
+from .graph import Graph, Layer, session
 from .metrics import JUDGES, agreement, check_metrics, mean_and_error, signal_to_noise
 from .network import Network, Samples
 from .point import EVALUATIONS, Point
@@ -49,9 +51,9 @@ def network_hash(network: Network, samples: int | None) -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
-def point_key(network: str, scheme: Scheme, evaluation: str, seed: int) -> str:
+def point_key(network: str, scheme: Scheme | None, evaluation: str, seed: int) -> str:
     """Of all that a point's figures follow from, the code included: equal ones give equal figures on one machine."""
-    words = json.dumps([network, scheme.to_dict(), evaluation, seed, versions()], sort_keys=True)
+    words = json.dumps([network, scheme and scheme.to_dict(), evaluation, seed, versions()], sort_keys=True)
     return hashlib.sha256(words.encode() + _code()).hexdigest()
 
 
@@ -66,6 +68,7 @@ def _code() -> bytes:
     """Of the sources that figures depend on."""
     here = Path(__file__).parent
     names = (
+        "as_it_came",
         "balance",
         "block_layer",
         "calibrate",
@@ -76,6 +79,8 @@ def _code() -> bytes:
         "graph",
         "grid",
         "metrics",
+        "qonnx_read",
+        "quantizer",
     )
     own = [here / f"{name}.py" for name in (*names, "patches", "quantize", "rounding", "scales")]
     others = [*sorted((here.parent / "sim").glob("*.py")), *sorted((here.parent / "formats").glob("*.py"))]
@@ -110,7 +115,12 @@ class Study:
 
     @cached_property
     def reference(self) -> Array:
-        """The first output of the float32 network, as it came."""
+        """The first output of the float32 network, as it came.
+
+        For one that came quantized, by its definition: quantizers round, and all between is float32.
+        """
+        if self.graph.quantized:
+            return self.outputs({}, "float")
         run = session(self.network.content(), self.threads)
         return np.concatenate([run.run(None, batch)[0] for batch in batches(self.test)])
 
@@ -122,8 +132,16 @@ class Study:
             self._statistics[gram] = calibrate(self.graph, self.network.calibration(), gram=gram, seed=self.seed)
         return self._statistics[gram]
 
-    def quantized(self, scheme: Scheme) -> Mapping[str, QuantizedLayer | BlockLayer]:
-        """Every layer by name."""
+    def quantized(self, scheme: Scheme | None) -> Mapping[str, QuantizedLayer | BlockLayer]:
+        """Every layer by name; for None, those that came quantized.
+
+        Raises ValueError where a network that came quantized is to be quantized again, or one that did not is studied
+        as it came.
+        """
+        if scheme is None:
+            return as_it_came(self.graph)
+        if self.graph.quantized:
+            raise ValueError("formats must not be given for a model that came quantized: it has its own")
         return quantize(self.graph, scheme, self.statistics(bool(MOMENTS & {*scheme.techniques})))
 
     def outputs(
@@ -132,15 +150,29 @@ class Study:
         evaluation: str,
         report: Callable[[int, int], None] = lambda done, total: None,
     ) -> Array:
-        """The first output for all test samples: (samples, ...). ``evaluation``: ``float`` or ``integer``."""
+        """The first output for all test samples: (samples, ...). ``evaluation``: ``float`` or ``integer``.
+
+        Layers of the graph that are not among ``layers`` stay float32.
+        """
         if evaluation not in EVALUATIONS:
             raise ValueError(f"evaluation must be {' or '.join(EVALUATIONS)}, not {evaluation!r}")
         engine = float_engine(layers, self.threads) if evaluation == "float" else integer_engine(layers)
+        multiply = self._with_the_rest(engine, layers)
         found = []
         for number, batch in enumerate(batches(self.test)):
-            found.append(execute(self.graph, batch, engine)[0])
+            found.append(execute(self.graph, batch, multiply)[0])
             report(min((number + 1) * BATCH, len(self.test)), len(self.test))
         return np.concatenate(found)
+
+    def _with_the_rest(self, engine: Multiply, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> Multiply:
+        plain = {
+            layer.name: FloatLayer.plain(layer, self.threads) for layer in self.graph.layers if layer.name not in layers
+        }
+
+        def multiply(layer: Layer, operands: list[Array]) -> Array:
+            return plain[layer.name](operands) if layer.name in plain else engine(layer, operands)
+
+        return multiply if plain else engine
 
     def judge(self, outputs: Array) -> tuple[dict[str, float], dict[str, float]]:
         """Every metric of the network, and its standard error."""
@@ -168,17 +200,20 @@ class Study:
         return self.judge(self.reference)[0]
 
     def point(
-        self, scheme: Scheme, evaluation: str = "float", report: Callable[[int, int], None] = lambda done, total: None
+        self,
+        scheme: Scheme | None,
+        evaluation: str = "float",
+        report: Callable[[int, int], None] = lambda done, total: None,
     ) -> Point:
-        """Quantize, run and judge."""
+        """Quantize, run and judge; for None, a network that came quantized as it came."""
         began = time.monotonic()
         layers = self.quantized(scheme)
         metrics, errors = self.judge(self.outputs(layers, evaluation, report))
         statistics = self.statistics(False)
-        longest = max(statistics.terms.values())
+        longest = max(statistics.terms[name] for name in layers)
         pairs = {(layer.weight_format, layer.activation_format) for layer in layers.values()}
         return Point(
-            **{**scheme.to_dict(), "techniques": scheme.techniques},
+            **(self._own_scheme(layers) if scheme is None else {**scheme.to_dict(), "techniques": scheme.techniques}),
             network=self.network.name,
             evaluation=evaluation,
             samples=len(self.test),
@@ -186,7 +221,7 @@ class Study:
             metrics=metrics,
             standard_errors=errors,
             float32=self.float32,
-            macs=sum(self.macs.values()),
+            macs=sum(self.macs[name] for name in layers),
             longest_dot=longest,
             accumulator_bits=max(Accumulator(*pair, longest).width for pair in pairs),
             needed_accumulator_bits=max(map(_needed_bits, layers.values())),
@@ -197,6 +232,20 @@ class Study:
             fingerprint=point_key(self._hash, scheme, evaluation, self.seed),
             seconds=round(time.monotonic() - began, 2),
         )
+
+    def _own_scheme(self, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> dict[str, Any]:
+        """What a scheme would say of a network that came quantized; ``mixed`` for formats that differ."""
+        pairs = {name: (layer.weight_format.name, layer.activation_format.name) for name, layer in layers.items()}
+        names = [{*column} for column in zip(*pairs.values(), strict=True)]
+        weight, activation = (column.pop() if len(column) == 1 else "mixed" for column in names)
+        left = {layer.name: ("float32", "float32") for layer in self.graph.layers if layer.name not in layers}
+        mixed = "mixed" in (weight, activation)
+        scales = [layer.layer.weight_scale for layer in layers.values()]
+        return {
+            **{"weight": weight, "activation": activation, "layers": {**(pairs if mixed else {}), **left}},
+            **{"edges": None, "block_size": None, "techniques": (), "scale_format": "float32"},
+            "scale_per": "channel" if any(scale is not None and scale.ndim for scale in scales) else "tensor",
+        }
 
     @cached_property
     def macs(self) -> dict[str, int]:

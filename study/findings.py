@@ -53,14 +53,15 @@ class Findings:
 def read_findings(folder: Path) -> Findings:
     """``study_points.json`` and ``study_prices.json`` of the folder, and ``study_remarks.json`` where there is one.
 
-    Points as ``fewbit study`` writes them, prices as ``fewbit price`` does or prints them with ``--json``; remarks are
+    Points as ``fewbit study`` writes them, but those of networks that came in mixed formats, which have no one price;
+    prices as ``fewbit price`` does or prints them with ``--json``; remarks are
     an object of texts. Raises OSError where a file is missing, ValueError where it does not hold what it should.
     """
     points = _read(folder / POINTS)
     commands, prices = _prices(folder / PRICES)
     remarks = _read(folder / REMARKS) if (folder / REMARKS).exists() else {}
     return Findings(
-        [Point.from_dict(values) for values in _list(points, "points", POINTS)],
+        [point for point in map(Point.from_dict, _list(points, "points", POINTS)) if point.weight != "mixed"],
         prices,
         list(dict.fromkeys([*_commands(points), *commands])),
         {str(key): str(text) for key, text in remarks.items()},

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from .graph import Layer, session
 
-__all__ = ["FloatLayer"]
+__all__ = ["FloatLayer", "layer_nodes"]
 
 Array = NDArray[Any]
 
@@ -36,26 +36,7 @@ class FloatLayer:
         after: Array | None = None,
         threads: int = 0,
     ):
-        constants: dict[str, Array] = {}
-        if layer.convolution is not None:
-            assert weight is not None
-            constants["w"] = _kernel(layer, weight)
-            nodes = [helper.make_node("Conv", ["x", "w"], ["y0"], **_conv_attributes(layer))]
-        else:
-            if weight is not None:
-                constants["w"] = weight[0].astype(np.float32)
-            nodes = [helper.make_node("MatMul", ["x", "w"], ["y0"])]
-        for name, kind, values in (("before", "Add", before), ("scale", "Mul", scale), ("after", "Add", after)):
-            if values is not None:
-                constants[name] = _spread(layer, values)
-                nodes.append(helper.make_node(kind, [nodes[-1].output[0], name], [f"y{len(nodes)}"]))
-        if before is not None and layer.convolution is not None:
-            # as the convolution's own bias it costs nothing, and onnxruntime adds it to the same sum
-            del nodes[1]
-            nodes[0].input.append("before")
-            constants["before"] = constants["before"].reshape(-1)
-            if len(nodes) > 1:
-                nodes[1].input[0] = "y0"
+        nodes, constants = layer_nodes(layer, weight, before, scale, after)
         inputs = ["x", "w"] if weight is None else ["x"]
         graph = helper.make_graph(
             nodes,
@@ -65,16 +46,46 @@ class FloatLayer:
             [numpy_helper.from_array(np.asarray(values), name) for name, values in constants.items()],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        self._session = session(model.SerializeToString(), threads)
+        # it would multiply the weights by the scale, and sums of those are not exact
+        self._session = session(model.SerializeToString(), threads, without=("ConvMulFusion",))
         self._inputs = inputs
 
     @classmethod
     def plain(cls, layer: Layer, threads: int = 0) -> "FloatLayer":
         """The layer as it came."""
+        if layer.factor is not None:
+            return cls(layer, layer.weight, before=layer.bias, scale=layer.factor, threads=threads)
         return cls(layer, layer.weight, after=layer.bias, threads=threads)
 
     def __call__(self, operands: list[Array]) -> Array:
         return np.asarray(self._session.run(None, dict(zip(self._inputs, operands, strict=True)))[0])
+
+
+def layer_nodes(
+    layer: Layer, weight: Array | None, before: Array | None, scale: Array | None, after: Array | None
+) -> tuple[list[NodeProto], dict[str, Array]]:
+    """The nodes of a ``FloatLayer``, from ``x`` and ``w`` to the last one's output, and constants by name."""
+    constants: dict[str, Array] = {}
+    if layer.convolution is not None:
+        assert weight is not None
+        constants["w"] = _kernel(layer, weight)
+        nodes = [helper.make_node("Conv", ["x", "w"], ["y0"], **_conv_attributes(layer))]
+    else:
+        if weight is not None:
+            constants["w"] = weight[0].astype(np.float32)
+        nodes = [helper.make_node("MatMul", ["x", "w"], ["y0"])]
+    for name, kind, values in (("before", "Add", before), ("scale", "Mul", scale), ("after", "Add", after)):
+        if values is not None:
+            constants[name] = _spread(layer, values)
+            nodes.append(helper.make_node(kind, [nodes[-1].output[0], name], [f"y{len(nodes)}"]))
+    if before is not None and layer.convolution is not None:
+        # as the convolution's own bias it costs nothing, and onnxruntime adds it to the same sum
+        del nodes[1]
+        nodes[0].input.append("before")
+        constants["before"] = constants["before"].reshape(-1)
+        if len(nodes) > 1:
+            nodes[1].input[0] = "y0"
+    return nodes, constants
 
 
 def _kernel(layer: Layer, weight: Array) -> Array:

@@ -2,8 +2,8 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,10 @@ import onnx
 import onnxruntime
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
+
+from ..formats import Format
+from .qonnx_read import GivenWeight, cut, is_qonnx, ordinary
+from .quantizer import Quantizer, is_quantizer
 
 __all__ = ["Convolution", "Graph", "Layer", "Segment", "session"]
 
@@ -58,6 +62,8 @@ class Layer:
     output: tensor of the result; (..., n), or (batch, channels, ...) of a convolution
     convolution: None where it is none
     edge: whether it is the first or the last with weights
+    factor: (groups * n,) or of shape (), what the sum and its bias are multiplied by; None for nothing
+    weight_format, weight_scale: where the weights came quantized: what they are rounded to, and (groups * n,) or ()
     """
 
     name: str
@@ -68,6 +74,9 @@ class Layer:
     output: str
     convolution: Convolution | None = None
     edge: bool = False
+    factor: Array | None = None
+    weight_format: Format | None = None
+    weight_scale: Array | None = None
 
     @property
     def inputs(self) -> list[str]:
@@ -104,28 +113,36 @@ class Graph:
     -------
     inputs, outputs: names of tensors
     layers: all that multiply
-    steps: layers and segments
+    quantized: whether it came quantized, as QONNX
+    steps: layers and segments, and the quantizers of activations that it came with
     skipped: kinds of nodes that multiply and are left in float32, with how many there are: recurrent ones and the like
     """
 
     def __init__(self, content: bytes, threads: int = 0):
         self.threads = threads
-        self.model = _folded(content)
+        self.quantized = is_qonnx(content)
+        self._given: dict[str, GivenWeight] = {}
+        if self.quantized:
+            parted = cut(content)
+            self.model, self._given = parted.joined(_folded(parted.content))
+        else:
+            self.model = _folded(content)
         graph = self.model.graph
         self.constants = {tensor.name: tensor for tensor in graph.initializer}
         self.inputs = [entry.name for entry in graph.input if entry.name not in self.constants]
         self.outputs = [entry.name for entry in graph.output]
-        self._types = _types(self.model)
+        self._tensors = _tensors(ordinary(self.model) if self.quantized else self.model)
         layers = {index: layer for index, node in enumerate(graph.node) if (layer := self._layer(node)) is not None}
         weighted = [index for index, layer in layers.items() if layer.weight is not None]
         for index in {*weighted[:1], *weighted[-1:]}:
-            layers[index] = Layer(**{**vars(layers[index]), "edge": True})
+            layers[index] = replace(layers[index], edge=True)
         if not layers:
             raise ValueError("model must have a Conv, Gemm or MatMul to quantize, not none")
+        absorbed = self._absorb(layers) if self.quantized else set()
         self.layers = [*layers.values()]
         kinds = [node.op_type for node in graph.node if node.op_type in _LEFT]
         self.skipped = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
-        self.steps = [*self._steps(layers)]
+        self.steps = [*self._steps(layers, absorbed)]
 
     def model_of(self, nodes: list[NodeProto], inputs: list[str], outputs: list[str]) -> ModelProto:
         """A model of some of the nodes, with the constants that they need."""
@@ -133,7 +150,7 @@ class Graph:
         made = helper.make_graph(
             nodes,
             "segment",
-            [helper.make_tensor_value_info(name, self._types[name], None) for name in inputs],
+            [helper.make_tensor_value_info(name, *self._tensors[name]) for name in inputs],
             [onnx.ValueInfoProto(name=name) for name in outputs],
             [tensor for name, tensor in self.constants.items() if name in used],
         )
@@ -144,18 +161,66 @@ class Graph:
         tensor = self.constants.get(name)
         return None if tensor is None else numpy_helper.to_array(tensor)
 
-    def _steps(self, layers: dict[int, Layer]) -> Iterator[Layer | Segment]:
+    def _absorb(self, layers: dict[int, Layer]) -> set[int]:
+        """A bias and a factor that follow a layer which came quantized become its own; returns what they came from."""
         nodes = self.model.graph.node
+        readers: dict[str, list[int]] = {}
+        for index, node in enumerate(nodes):
+            for name in node.input:
+                readers.setdefault(name, []).append(index)
+        absorbed = set()
+        for place, layer in layers.items():
+            if layer.weight is not None and layer.weight_format is None:
+                continue
+            while layer.factor is None and layer.output not in self.outputs:
+                follow = readers.get(layer.output, [])
+                node = nodes[follow[0]] if len(follow) == 1 else None
+                values = None if node is None else self._by_column(layer, node)
+                if node is None or values is None or (node.op_type == "Add" and layer.bias is not None):
+                    break
+                if node.op_type == "Mul":
+                    layer = replace(layer, output=node.output[0], factor=values)
+                elif layer.weight is not None:
+                    columns = layer.weight.shape[0] * layer.weight.shape[2]
+                    layer = replace(layer, output=node.output[0], bias=np.broadcast_to(values, (columns,)))
+                else:
+                    break
+                absorbed.add(follow[0])
+            layers[place] = layer
+        return absorbed
+
+    def _by_column(self, layer: Layer, node: NodeProto) -> Array | None:
+        """What an Add or Mul has for each column of a layer's result, or for all; None where it is neither."""
+        if node.op_type not in ("Add", "Mul"):
+            return None
+        values = next((found for name in node.input if (found := self.constant(name)) is not None), None)
+        if values is None or values.dtype != np.float32:
+            return None
+        if values.size == 1:
+            return np.asarray(values.reshape(()))
+        if layer.weight is None:
+            return None
+        axes = 0 if layer.convolution is None else len(layer.convolution.kernel)
+        columns = layer.weight.shape[0] * layer.weight.shape[2]
+        whole = (columns, *[1] * axes)
+        return values.reshape(-1) if values.shape in (whole, (1, *whole)) else None
+
+    def _steps(self, layers: dict[int, Layer], absorbed: set[int]) -> Iterator[Layer | Segment | Quantizer]:
+        nodes = self.model.graph.node
+        alone = {index for index in range(len(nodes)) if index in layers or is_quantizer(nodes[index])}
         runs: list[list[int]] = [[]]
         for index in range(len(nodes)):
-            if index in layers:
+            if index in alone:
                 runs += [[index], []]
-            else:
+            elif index not in absorbed:
                 runs[-1].append(index)
         runs = [run for run in runs if run]
         for place, run in enumerate(runs):
             if run[0] in layers:
                 yield layers[run[0]]
+                continue
+            if run[0] in alone:
+                yield Quantizer.of(nodes[run[0]], self.constant)
                 continue
             later = {name for other in runs[place + 1 :] for index in other for name in nodes[index].input}
             later |= set(self.outputs)
@@ -174,8 +239,29 @@ class Graph:
                 return None
             if right is None:
                 return Layer(name, node.input[0], None, node.input[1], None, node.output[0])
-            return Layer(name, node.input[0], right[None].astype(np.float32), None, None, node.output[0])
+            weight = right[None].astype(np.float32)
+            given = self._given_weight(node, lambda tensor: tensor[None])
+            return Layer(name, node.input[0], weight, None, None, node.output[0], **given)
         return None
+
+    def _given_weight(self, node: NodeProto, arranged: Callable[[Array], Array]) -> dict[str, Any]:
+        """Of weights that came quantized, format and scale; ``arranged``: as (groups, k, n)."""
+        given = self._given.get(node.input[1])
+        if given is None or given.quantizer.format is None:
+            return {}
+        if given.quantizer.zero_point:
+            raise ValueError(
+                f"zero point of weights must be 0, not {given.quantizer.zero_point} in {given.quantizer.name!r}"
+            )
+        scales = arranged(given.scales)
+        if np.any(scales != scales[:, :1]):
+            return {}
+        scale = scales[:, 0].reshape(-1).astype(np.float32)
+        uniform = np.all(scale == scale[0])
+        return {
+            "weight_format": given.quantizer.format,
+            "weight_scale": scale[0].reshape(()) if uniform else scale,
+        }
 
     def _gemm(self, node: NodeProto, name: str) -> Layer | None:
         attributes = _attributes(node)
@@ -185,9 +271,14 @@ class Graph:
         constant = len(node.input) < 3 or bias is not None or not node.input[2]
         if weight is None or not plain or not constant:
             return None
-        weight = weight.T if attributes.get("transB") else weight
-        bias = None if bias is None else np.broadcast_to(bias.reshape(-1), weight.shape[1]).astype(np.float32)
-        return Layer(name, node.input[0], np.ascontiguousarray(weight[None], np.float32), None, bias, node.output[0])
+
+        def arranged(tensor: Array) -> Array:
+            return np.ascontiguousarray((tensor.T if attributes.get("transB") else tensor)[None], np.float32)
+
+        given = self._given_weight(node, arranged)
+        weight = arranged(weight)
+        bias = None if bias is None else np.broadcast_to(bias.reshape(-1), weight.shape[2]).astype(np.float32)
+        return Layer(name, node.input[0], weight, None, bias, node.output[0], **given)
 
     def _convolution(self, node: NodeProto, name: str) -> Layer | None:
         attributes = _attributes(node)
@@ -207,20 +298,32 @@ class Graph:
             groups,
             same,
         )
-        by_group = weight.reshape(groups, weight.shape[0] // groups, -1).transpose(0, 2, 1)
-        return Layer(name, node.input[0], np.ascontiguousarray(by_group, np.float32), None, bias, node.output[0], shape)
+
+        def arranged(tensor: Array) -> Array:
+            by_group = tensor.reshape(groups, len(tensor) // groups, -1).transpose(0, 2, 1)
+            return np.ascontiguousarray(by_group, np.float32)
+
+        given = self._given_weight(node, arranged)
+        return Layer(name, node.input[0], arranged(weight), None, bias, node.output[0], shape, **given)
 
 
 _LEFT = ("ConvTranspose", "Einsum", "RNN", "LSTM", "GRU", "MatMulInteger", "QLinearConv", "QLinearMatMul")
 
 
-def session(model: bytes, threads: int = 0) -> Any:
-    """Of onnxruntime, silent. Raises ValueError where it refuses the model."""
+def session(model: bytes, threads: int = 0, without: tuple[str, ...] = (), optimized: bool = True) -> Any:
+    """Of onnxruntime, silent; ``without``: its optimizations that must not be, ``optimized``: whether any may be.
+
+    Raises ValueError where it refuses the model.
+    """
     options = onnxruntime.SessionOptions()
+    if not optimized:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"], disabled_optimizers=[*without]
+        )
     except Exception as error:
         raise ValueError(f"model must be an ONNX network that onnxruntime runs: {_one_line(error)}") from None
 
@@ -239,13 +342,17 @@ def _folded(content: bytes) -> ModelProto:
         return onnx.load(options.optimized_model_filepath)
 
 
-def _types(model: ModelProto) -> dict[str, int]:
-    """The element type of every tensor."""
-    inferred = onnx.shape_inference.infer_shapes(model)
-    entries = (*inferred.graph.value_info, *inferred.graph.input, *inferred.graph.output)
-    known = {entry.name: entry.type.tensor_type.elem_type for entry in entries}
-    made = (name for node in model.graph.node for name in node.output)
-    return {**dict.fromkeys(made, onnx.TensorProto.FLOAT), **{name: kind for name, kind in known.items() if kind}}
+def _tensors(model: ModelProto) -> dict[str, tuple[int, list[int | str | None] | None]]:
+    """The element type and the shape of every tensor, as onnxruntime infers them; a dimension that varies by name."""
+    whole = ModelProto()
+    whole.CopyFrom(model)
+    del whole.graph.output[:]
+    made = [name for node in model.graph.node for name in node.output if name]
+    whole.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made)
+    run = session(whole.SerializeToString(), optimized=False)
+    kinds = {f"tensor({name.lower()})": number for name, number in onnx.TensorProto.DataType.items()}
+    known = {entry.name: (kinds[entry.type], entry.shape) for entry in (*run.get_inputs(), *run.get_outputs())}
+    return {**dict.fromkeys(made, (onnx.TensorProto.FLOAT, None)), **known}
 
 
 def _attributes(node: NodeProto) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from .rounding import gptq, learned
 from .scales import best_scales
 from .scheme import Scheme
 
-__all__ = ["QuantizedLayer", "quantize"]
+__all__ = ["QuantizedLayer", "as_integers", "quantize"]
 
 Array = NDArray[Any]
 
@@ -38,6 +38,8 @@ class QuantizedLayer:
     scale: float32, (groups * n,) or a number
     bias: integers in units of the accumulator's lowest bit, (groups * n,), or None
     after: float32, what is added instead where a bias does not fit 64 bits, (groups * n,)
+    zero_point: added to the left operand before it is rounded, so that its code stands for 0; an integer format's. What
+        that adds to sums is taken off by the bias
     """
 
     layer: Layer
@@ -49,6 +51,7 @@ class QuantizedLayer:
     scale: Array
     bias: Array | None
     after: Array | None
+    zero_point: int = 0
 
     @property
     def lsb_exponent(self) -> int:
@@ -61,13 +64,21 @@ class QuantizedLayer:
         return 0 if self.codes is None else self.codes.size * self.weight_format.width
 
     @property
+    def offset(self) -> Array:
+        """What the zero point adds to every sum, in units of the accumulator's lowest bit: (groups * n,), int64."""
+        assert self.codes is not None
+        integers = np.array([integer or 0 for integer in self.weight_format.integers], dtype=np.int64)
+        return self.zero_point * integers[self.codes].sum(axis=1).reshape(-1)
+
+    @property
     def weights(self) -> Array | None:
         """The values of the codes, as float32: (groups, k, n)."""
         return None if self.codes is None else grid.values(self.codes, self.weight_format)
 
     def rounded(self, operands: list[Array]) -> Iterator[Array]:
         """The codes of the operands that are activations."""
-        yield grid.codes(operands[0] / spread(self.layer, self.divisor, operands[0]), self.activation_format)
+        left = operands[0] / spread(self.layer, self.divisor, operands[0])
+        yield grid.codes(left + np.float32(self.zero_point) if self.zero_point else left, self.activation_format)
         if self.other_divisor is not None:
             yield grid.codes(operands[1] / self.other_divisor, self.weight_format)
 
@@ -144,7 +155,7 @@ def _with_weights(
         bias = _corrected(layer, grid.values(codes, weight_format) * step / (1 if rows is None else rows), statistics)
     result_scale = (weight_scale * scale).astype(np.float32)
     lsb = weight_format.lsb_exponent + activation_format.lsb_exponent
-    exact, after = _bias(bias, result_scale, lsb)
+    exact, after = as_integers(bias, result_scale, lsb)
     return QuantizedLayer(layer, *formats, codes, divisor, None, result_scale, exact, after)
 
 
@@ -203,7 +214,7 @@ def _by_row(layer: Layer, factor: Array) -> Array:
     return np.repeat(factor, int(np.prod(layer.convolution.kernel))).reshape(groups, -1, 1)
 
 
-def _bias(bias: Array | None, scale: Array, lsb_exponent: int) -> tuple[Array | None, Array | None]:
+def as_integers(bias: Array | None, scale: Array, lsb_exponent: int) -> tuple[Array | None, Array | None]:
     """As integers in units of the accumulator's lowest bit, or, where that is too fine for 64 bits, as it is."""
     if bias is None:
         return None, None

@@ -20,6 +20,7 @@ from .graph import Graph
 from .metrics import check_metrics
 from .network import Judge, Network, as_samples
 from .point import Point
+from .qonnx_read import is_qonnx
 from .scheme import Scheme
 from .zoo import network as from_zoo
 
@@ -45,6 +46,11 @@ class Source:
     test: Path | None = None
     metrics: tuple[str, ...] | None = None
 
+    @property
+    def quantized(self) -> bool:
+        """Whether the model came quantized, as QONNX."""
+        return self.model is not None and is_qonnx(self.model.read_bytes())
+
     def network(self) -> Network:
         """Raises ValueError where a name, a file or a metric is not what it has to be; OSError for files."""
         found = self._named() if self.model is None else self._own(self.model)
@@ -67,10 +73,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Job:
-    """A point to measure: of which network, by which scheme, how, on how many samples (all for None)."""
+    """A point to measure: of which network, by which scheme, how, on how many samples (all for None).
+
+    No scheme is for a network that came quantized.
+    """
 
     source: Source
-    scheme: Scheme
+    scheme: Scheme | None
     evaluation: str = "float"
     samples: int | None = None
     seed: int = 0
@@ -122,8 +131,8 @@ def study(
                 store.put(keys[job], json.loads(json.dumps(result.to_dict())))
                 yield result
             else:
-                title = f"{job.source.name}, {job.scheme.weight} x {job.scheme.activation}"
-                failures.append(f"{title}: {str(result) or type(result).__name__}")
+                formats = f"{job.scheme.weight} x {job.scheme.activation}" if job.scheme else "as it came"
+                failures.append(f"{job.source.name}, {formats}: {str(result) or type(result).__name__}")
     if failures:
         raise SweepError(failures)
 

@@ -48,6 +48,21 @@ def convolutions(seed=1):
     return as_bytes(nodes, ["logits"], constants, {"image": ["batch", 1, SIDE, SIDE]})
 
 
+def resized(seed=3):
+    """(batch, 1, 8, 8) to (batch, 4, 16, 16), by sizes that the network itself computes between its two layers."""
+    random = np.random.default_rng(seed)
+    nodes = [
+        helper.make_node("Conv", ["image", "w1", "b1"], ["c1"], name="first", pads=[1, 1, 1, 1]),
+        helper.make_node("Shape", ["c1"], ["shape"], end=2),
+        helper.make_node("Concat", ["shape", "sides"], ["sizes"], axis=0),
+        helper.make_node("Resize", ["c1", "", "", "sizes"], ["large"]),
+        helper.make_node("Conv", ["large", "w2", "b2"], ["picture"], name="second"),
+    ]
+    weights = [tensor(random, "w1", 8, 1, 3, 3), tensor(random, "b1", 8), tensor(random, "w2", 4, 8, 1, 1)]
+    sides = numpy_helper.from_array(np.array([16, 16]), "sides")
+    return as_bytes(nodes, ["picture"], [*weights, tensor(random, "b2", 4), sides], {"image": ["batch", 1, SIDE, SIDE]})
+
+
 def attention(seed=2):
     """(batch, 6, 16) to (batch, 10): one head of attention, and a linear layer on the mean."""
     random = np.random.default_rng(seed)

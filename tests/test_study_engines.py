@@ -120,6 +120,15 @@ def test_every_layer_is_what_fractions_give(toy, formats):
     toy.run(check)
 
 
+def test_a_network_that_computes_its_own_shapes():
+    content = networks.resized()
+    graph = Graph(content)
+    images = {"image": np.random.default_rng(5).standard_normal((3, 1, 8, 8)).astype(np.float32)}
+    plain = {layer.name: FloatLayer.plain(layer) for layer in graph.layers}
+    found = execute(graph, images, lambda layer, operands: plain[layer.name](operands))[0]
+    np.testing.assert_allclose(found, session(content).run(None, images)[0], rtol=1e-4, atol=1e-6)
+
+
 def test_layers_are_found_with_their_kinds_and_edges():
     graph = Graph(networks.convolutions())
     assert [layer.name for layer in graph.layers] == ["plain", "depthwise", "dilated", "pointwise", "linear"]
