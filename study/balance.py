@@ -20,7 +20,7 @@ Array = NDArray[Any]
 STRENGTH = 0.5
 """How much of the activations' range moves into the weights: SmoothQuant's alpha."""
 
-CHANNELWISE = ("Relu", "Clip", "LeakyRelu", "MaxPool", "AveragePool", "GlobalAveragePool", "Identity", "Pad")
+CHANNELWISE = ("Relu", "Clip", "LeakyRelu", "Gelu", "MaxPool", "AveragePool", "GlobalAveragePool", "Identity", "Pad")
 """Nodes that keep channels apart: behind them a channel is still that of the layer before."""
 
 
@@ -29,8 +29,10 @@ def balance(graph: Graph, scheme: Scheme, statistics: Statistics) -> dict[str, A
 
     ``smooth``: SmoothQuant (Xiao et al., arXiv 2211.10438), ``max|x|**a / max|w|**(1-a)``, at a = 1/2. ``equalize``:
     cross-layer equalization (Nagel et al., arXiv 1906.04721), the square root of the range of the weights that make a
-    channel over the range of those that read it. With both, smoothing follows on what is equalized. A tensor that
-    several layers read has one factor, of the largest weights.
+    channel over the range of those that read it, which levels the channels as the encoder sees them; the maker's own
+    weights stay as they are, since a scale for each channel makes good their range. With both, smoothing follows on
+    what is equalized. A tensor that several layers read has one factor, of the largest weights. Factors are around 1;
+    that of a channel which is always zero is 1.
     """
     readers: dict[str, list[Layer]] = {}
     for layer in graph.layers:
@@ -53,8 +55,11 @@ def balance(graph: Graph, scheme: Scheme, statistics: Statistics) -> dict[str, A
         if "smooth" in scheme.techniques:
             smooth = (activations / factor) ** STRENGTH / np.maximum(weights * factor, 1e-30) ** (1 - STRENGTH)
             factor *= np.where((activations > 0) & (weights > 0), smooth, 1.0)
-        if not np.all(factor == 1):
-            found[tensor] = (factor / np.exp(np.mean(np.log(factor)))).astype(np.float32)
+        alive = (activations > 0) & (weights > 0)
+        if np.any(factor[alive] != 1):
+            # around 1; a channel that never says anything must not stretch the weights' range
+            factor[alive] /= np.exp(np.mean(np.log(factor[alive])))
+            found[tensor] = np.where(alive, factor, 1.0).astype(np.float32)
     return found
 
 
@@ -83,8 +88,10 @@ def _makers(graph: Graph) -> dict[str, Layer]:
     for step in graph.steps:
         if isinstance(step, Segment):
             for node in step.nodes:
-                if node.op_type in CHANNELWISE and node.input[0] in found:
-                    found[node.output[0]] = found[node.input[0]]
+                made = [name for name in node.input if name in found]
+                shifted = node.op_type == "Add" and any(name in graph.constants for name in node.input)
+                if made and (node.op_type in CHANNELWISE or shifted):
+                    found[node.output[0]] = found[made[0]]
         elif isinstance(step, Layer) and step.weight is not None:
             found[step.output] = step
     return found

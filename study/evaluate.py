@@ -37,14 +37,15 @@ MOMENTS = {"gptq", "rounding", "bias"}
 
 def versions() -> dict[str, str]:
     """Of everything that a figure depends on."""
-    return {"fewbit": __version__, **{name: version(name) for name in ("numpy", "onnx", "onnxruntime")}}
+    return {"fewbit": __version__, **{name: version(name) for name in ("numpy", "onnx", "onnxruntime", "scipy")}}
 
 
 def network_hash(network: Network, samples: int | None) -> str:
-    """Of model and data, the first ``samples`` of the test."""
+    """Of name, model, data (the first ``samples`` of the test) and metrics, a user's own code included."""
     parts = [
         network.content(),
-        json.dumps(network.metrics).encode(),
+        json.dumps([network.name, network.metrics]).encode(),
+        network.judged_by,
         _content(network.calibration()),
         _content(network.test().first(samples)),
     ]
@@ -60,31 +61,18 @@ def point_key(network: str, scheme: Scheme | None, evaluation: str, seed: int) -
 def _content(samples: Samples) -> bytes:
     arrays = {**samples.inputs, "expected": samples.expected, "clusters": samples.clusters}
     sums = [(name, np.ascontiguousarray(values)) for name, values in arrays.items() if values is not None]
-    return b"".join(name.encode() + hashlib.sha256(values.tobytes()).digest() for name, values in sums)
+    return b"".join(
+        f"{name} {values.dtype.str} {values.shape}".encode() + hashlib.sha256(values.tobytes()).digest()
+        for name, values in sums
+    )
 
 
 @cache
 def _code() -> bytes:
-    """Of the sources that figures depend on."""
-    here = Path(__file__).parent
-    names = (
-        "as_it_came",
-        "balance",
-        "block_layer",
-        "calibrate",
-        "engines",
-        "evaluate",
-        "execute",
-        "float_layer",
-        "graph",
-        "grid",
-        "metrics",
-        "qonnx_read",
-        "quantizer",
-    )
-    own = [here / f"{name}.py" for name in (*names, "patches", "quantize", "rounding", "scales")]
-    others = [*sorted((here.parent / "sim").glob("*.py")), *sorted((here.parent / "formats").glob("*.py"))]
-    return b"".join(hashlib.sha256(file.read_bytes()).digest() for file in (*own, *others))
+    """Of all sources that figures may depend on."""
+    root = Path(__file__).parent.parent
+    files = sorted(file for room in ("formats", "sim", "study") for file in (root / room).glob("*.py"))
+    return b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)
 
 
 class Study:
@@ -180,7 +168,7 @@ class Study:
         for name in self.network.metrics:
             judge = {**JUDGES, **(self.network.judges or {})}.get(name)
             if name == "sqnr":
-                values[name], errors[name] = signal_to_noise(outputs, self.reference)
+                values[name], errors[name] = signal_to_noise(outputs, self.reference, self.test.clusters)
                 continue
             if name == "agreement":
                 scores = agreement(outputs, self.reference)
@@ -191,6 +179,8 @@ class Study:
                         f"samples must have `expected` for the metric {name}; sqnr and agreement need none"
                     )
                 scores = judge(outputs, self.test.expected)
+                if np.shape(scores) != (len(outputs),):
+                    raise ValueError(f"metric {name} must give a score for each sample, not {np.shape(scores)}")
             values[name], errors[name] = mean_and_error(scores, self.test.clusters)
         return values, errors
 
@@ -227,6 +217,7 @@ class Study:
             needed_accumulator_bits=max(map(_needed_bits, layers.values())),
             weight_bits=sum(layer.weight_bits for layer in layers.values()),
             activation_bits=_activation_bits(layers, statistics),
+            products=_share_of_products(layers, self.macs),
             seed=self.seed,
             versions=versions(),
             fingerprint=point_key(self._hash, scheme, evaluation, self.seed),
@@ -255,6 +246,11 @@ class Study:
             layer.name: statistics.positions[layer.name] * statistics.terms[layer.name] * statistics.columns[layer.name]
             for layer in self.graph.layers
         }
+
+
+def _share_of_products(layers: Mapping[str, QuantizedLayer | BlockLayer], macs: Mapping[str, int]) -> float:
+    """Of all multiply-accumulates, those of two activations."""
+    return sum(macs[name] for name, layer in layers.items() if layer.codes is None) / sum(macs[name] for name in layers)
 
 
 def _needed_bits(layer: QuantizedLayer | BlockLayer) -> int:

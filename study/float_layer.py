@@ -47,7 +47,7 @@ class FloatLayer:
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         # it would multiply the weights by the scale, and sums of those are not exact
-        self._session = session(model.SerializeToString(), threads, without=("ConvMulFusion",))
+        self._session = session(model.SerializeToString(), threads, without=("ConvMulFusion", "MatMulScaleFusion"))
         self._inputs = inputs
 
     @classmethod

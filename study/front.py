@@ -134,7 +134,8 @@ def join(points: Iterable[Point], prices: Iterable[Price], target: str) -> list[
     """Every point with the price of its pair of formats on a target, as ``target_of`` names it.
 
     The price is that of sums as long as the network's longest or, where none was measured, of the next longer ones that
-    were. A point has none if its scales are by blocks, or if its layers differ in format: its hardware is another.
+    were. A point has none if its scales are by blocks, if its layers differ in format, or if it multiplies activations
+    with each other and its two formats differ: its hardware is another.
     The first and the last layer may (``edges``): the price is that of the MAC of all others.
     """
     known: dict[tuple[str, str], list[Price]] = {}
@@ -145,7 +146,7 @@ def join(points: Iterable[Point], prices: Iterable[Price], target: str) -> list[
 
 
 def _price_of(point: Point, prices: Sequence[Price]) -> Price | None:
-    if point.layers or point.scale_per == "block":
+    if point.layers or point.scale_per == "block" or (point.products and point.weight != point.activation):
         return None
     enough = [price for price in prices if price.terms >= point.longest_dot]
     # of a narrower accumulator, made for some weights alone, the point says nothing

@@ -115,7 +115,8 @@ class Graph:
     layers: all that multiply
     quantized: whether it came quantized, as QONNX
     steps: layers and segments, and the quantizers of activations that it came with
-    skipped: kinds of nodes that multiply and are left in float32, with how many there are: recurrent ones and the like
+    skipped: kinds of nodes that multiply and are left in float32, with how many there are: recurrent ones, products
+        with a constant on the left and the like
     """
 
     def __init__(self, content: bytes, threads: int = 0):
@@ -133,6 +134,11 @@ class Graph:
         self.outputs = [entry.name for entry in graph.output]
         self._tensors = _tensors(ordinary(self.model) if self.quantized else self.model)
         layers = {index: layer for index, node in enumerate(graph.node) if (layer := self._layer(node)) is not None}
+        names = [layer.name for layer in layers.values()]
+        layers = {
+            index: layer if names.count(layer.name) == 1 else replace(layer, name=f"{layer.name}:{layer.output}")
+            for index, layer in layers.items()
+        }
         weighted = [index for index, layer in layers.items() if layer.weight is not None]
         for index in {*weighted[:1], *weighted[-1:]}:
             layers[index] = replace(layers[index], edge=True)
@@ -140,7 +146,9 @@ class Graph:
             raise ValueError("model must have a Conv, Gemm or MatMul to quantize, not none")
         absorbed = self._absorb(layers) if self.quantized else set()
         self.layers = [*layers.values()]
-        kinds = [node.op_type for node in graph.node if node.op_type in _LEFT]
+        kinds = [
+            node.op_type for index, node in enumerate(graph.node) if node.op_type in _MULTIPLY and index not in layers
+        ]
         self.skipped = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
         self.steps = [*self._steps(layers, absorbed)]
 
@@ -284,7 +292,7 @@ class Graph:
         attributes = _attributes(node)
         weight = self.constant(node.input[1])
         bias = self.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
-        if weight is None:
+        if weight is None or (bias is None and len(node.input) > 2 and node.input[2]):
             return None
         same = {b"SAME_UPPER": "upper", b"SAME_LOWER": "lower"}.get(attributes.get("auto_pad", b""), "")
         axes = weight.ndim - 2
@@ -307,7 +315,10 @@ class Graph:
         return Layer(name, node.input[0], arranged(weight), None, bias, node.output[0], shape, **given)
 
 
-_LEFT = ("ConvTranspose", "Einsum", "RNN", "LSTM", "GRU", "MatMulInteger", "QLinearConv", "QLinearMatMul")
+_MULTIPLY = (
+    *("Conv", "Gemm", "MatMul", "ConvTranspose", "Einsum", "RNN", "LSTM", "GRU"),
+    *("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"),
+)
 
 
 def session(model: bytes, threads: int = 0, without: tuple[str, ...] = (), optimized: bool = True) -> Any:

@@ -16,20 +16,36 @@ METRICS = ("top1", "top5", "agreement", "sqnr")
 
 
 def top1(outputs: Array, expected: Array) -> Array:
-    """Whether the largest output is the expected one, for each sample: (samples, classes), (samples,) to (samples,)."""
-    return np.asarray(outputs.reshape(len(outputs), -1).argmax(axis=1) == expected, np.float64)
+    """Whether the largest output is the expected one, for each sample: (samples, classes), (samples,) to (samples,).
+
+    NaN is never right.
+    """
+    outputs = _classes(outputs)
+    right = outputs.argmax(axis=1) == np.asarray(expected)
+    return np.asarray(right & ~np.isnan(outputs).any(axis=1), np.float64)
 
 
 def top5(outputs: Array, expected: Array) -> Array:
     """Whether the expected one is among the five largest outputs, for each sample."""
-    outputs = outputs.reshape(len(outputs), -1)
+    outputs = _classes(outputs)
     best = np.argpartition(-outputs, min(5, outputs.shape[1] - 1), axis=1)[:, :5]
-    return np.asarray((best == np.asarray(expected)[:, None]).any(axis=1), np.float64)
+    among = (best == np.asarray(expected)[:, None]).any(axis=1)
+    return np.asarray(among & ~np.isnan(outputs).any(axis=1), np.float64)
 
 
 def agreement(outputs: Array, reference: Array) -> Array:
     """Whether the largest output is that of the float32 network, for each sample."""
-    return top1(outputs, reference.reshape(len(reference), -1).argmax(axis=1))
+    return top1(outputs, _classes(reference).argmax(axis=1))
+
+
+def _classes(outputs: Array) -> Array:
+    """(samples, classes). Raises ValueError where there is nothing to be the largest of."""
+    outputs = outputs.reshape(len(outputs), -1)
+    if outputs.shape[1] < 2:
+        raise ValueError(
+            "metric must be sqnr or file.py:function for a network of one output, not top1, top5, agreement"
+        )
+    return outputs
 
 
 JUDGES: dict[str, Judge] = {"top1": top1, "top5": top5}
@@ -58,15 +74,19 @@ def mean_and_error(scores: Array, clusters: Array | None = None) -> tuple[float,
     return mean, float(np.sqrt(count / (count - 1) * np.sum(residuals**2)) / len(scores))
 
 
-def signal_to_noise(outputs: Array, reference: Array) -> tuple[float, float]:
-    """Signal to quantization noise of all outputs together, in dB, and its standard error (jackknife over samples)."""
+def signal_to_noise(outputs: Array, reference: Array, clusters: Array | None = None) -> tuple[float, float]:
+    """Signal to quantization noise of all outputs together, in dB, and its standard error: the jackknife over clusters,
+    or over samples where there are none."""
     reference = reference.reshape(len(reference), -1).astype(np.float64)
-    noise = ((outputs.reshape(len(outputs), -1) - reference) ** 2).sum(axis=1)
-    signal = (reference**2).sum(axis=1)
+    labels = np.arange(len(reference)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
+    noise = np.bincount(labels, ((outputs.reshape(len(outputs), -1) - reference) ** 2).sum(axis=1))
+    signal = np.bincount(labels, (reference**2).sum(axis=1))
     count = len(signal)
     with np.errstate(divide="ignore", invalid="ignore"):
-        whole = 10 * np.log10(signal.sum() / noise.sum())
+        whole = float(10 * np.log10(signal.sum() / noise.sum()))
         without = 10 * np.log10((signal.sum() - signal) / (noise.sum() - noise))
-    if not np.isfinite(whole) or count < 2 or not np.isfinite(without).all():
-        return float(whole), 0.0
-    return float(whole), float(np.sqrt((count - 1) / count * np.sum((without - without.mean()) ** 2)))
+    if np.isposinf(whole):
+        return whole, 0.0
+    if count < 2 or not np.isfinite(without).all():
+        return whole, float("nan")
+    return whole, float(np.sqrt((count - 1) / count * np.sum((without - without.mean()) ** 2)))

@@ -53,6 +53,7 @@ class Network:
     calibration, test: samples; those of the calibration are not among the test's
     metrics: names (of ``metrics.METRICS`` or of ``judges``), the first being the one to compare by
     judges: metrics of the network's own, by name
+    judged_by: the source of judges that are not fewbit's
     """
 
     name: str
@@ -62,6 +63,7 @@ class Network:
     test: Callable[[], Samples]
     metrics: tuple[str, ...] = ("top1",)
     judges: dict[str, Judge] | None = None
+    judged_by: bytes = b""
 
     def content(self) -> bytes:
         return self.model.read_bytes()
@@ -72,7 +74,14 @@ def as_samples(values: dict[str, Any], inputs: list[str]) -> Samples:
     missing = [name for name in inputs if name not in values]
     if missing:
         raise ValueError(f"samples must have the model's inputs {', '.join(inputs)}, not {', '.join(values)}")
+    for name in (*inputs, "expected", "clusters"):
+        if name in values and (np.ndim(values[name]) == 0 or (name == "clusters" and np.ndim(values[name]) != 1)):
+            raise ValueError(
+                f"samples must have a first dimension, and clusters no other, not {np.shape(values[name])}"
+            )
+        if name in inputs and np.asarray(values[name]).dtype.kind == "f" and not np.isfinite(values[name]).all():
+            raise ValueError(f"samples must be finite, not NaN or infinite in {name!r}")
     lengths = {name: len(values[name]) for name in (*inputs, "expected", "clusters") if name in values}
-    if len(set(lengths.values())) != 1:
-        raise ValueError(f"samples must be as many for every array, not {lengths}")
+    if len(set(lengths.values())) != 1 or not min(lengths.values()):
+        raise ValueError(f"samples must be as many for every array, 1 or more, not {lengths}")
     return Samples({name: np.asarray(values[name]) for name in inputs}, values.get("expected"), values.get("clusters"))

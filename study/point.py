@@ -1,11 +1,14 @@
 """What the study measured: how accurate one network is under one scheme."""
 
 from dataclasses import asdict, dataclass, fields
+from math import isfinite
 from typing import Any, Self
 
 __all__ = ["EVALUATIONS", "Point"]
 
 EVALUATIONS = ("float", "integer")
+
+_FIGURES = ("metrics", "standard_errors", "float32")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +30,7 @@ class Point:
     needed_accumulator_bits: that these weights need, whatever the activations are
     weight_bits, activation_bits: moved for one sample: codes of all weights once, codes of all operands that are
         activations once; scales not included
+    products: share of the MACs that multiply two activations, as attention does
     seed, versions, fingerprint: of random choices; of fewbit, numpy and onnxruntime; of model, data and scheme
     seconds: that it took
     """
@@ -52,6 +56,7 @@ class Point:
     needed_accumulator_bits: int
     weight_bits: int
     activation_bits: int
+    products: float
     seed: int
     versions: dict[str, str]
     fingerprint: str
@@ -72,8 +77,11 @@ class Point:
         return self.accuracy / self.float32[self.metric]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
+        """Plain JSON values; what is infinite or NaN, as the SQNR of float32 itself, is text."""
+        values = asdict(self)
+        for name in _FIGURES:
+            values[name] = {key: value if isfinite(value) else str(value) for key, value in values[name].items()}
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -82,4 +90,5 @@ class Point:
         if set(values) != names:
             raise ValueError(f"a point must have exactly the fields {sorted(names)}, not {sorted(values)}")
         layers = {layer: (str(w), str(a)) for layer, (w, a) in values["layers"].items()}
-        return cls(**{**values, "techniques": tuple(values["techniques"]), "layers": layers})
+        figures = {name: {key: float(value) for key, value in values[name].items()} for name in _FIGURES}
+        return cls(**{**values, **figures, "techniques": tuple(values["techniques"]), "layers": layers})

@@ -18,7 +18,7 @@ __all__ = ["merge", "read_points", "write_points"]
 
 _WHAT = (
     *("network", "weight", "activation", "edges", "scale_per", "scale_format", "block_size", "techniques", "layers"),
-    *("evaluation", "samples", "seed"),
+    *("evaluation", "samples", "seed", "metric"),
 )
 """What makes a point another one rather than a newer one."""
 
@@ -45,7 +45,7 @@ def _what(point: Point) -> str:
 def write_points(points: Sequence[Point], folder: Path, command: str, name: str = "study_points") -> None:
     """``NAME.json``, ``.csv`` and ``.parquet``, each whole or not at all. ``command``: that measured them."""
     document = {"command": command, "points": [point.to_dict() for point in points]}
-    write_whole(folder / f"{name}.json", json.dumps(document, indent=1) + "\n")
+    write_whole(folder / f"{name}.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
     records = [_flat(point) for point in points]
     columns = [*dict.fromkeys(column for record in records for column in record)]
     text = io.StringIO()
@@ -62,9 +62,10 @@ def write_points(points: Sequence[Point], folder: Path, command: str, name: str 
 def _flat(point: Point) -> dict[str, Any]:
     """A line: a column for each metric, text for what has parts."""
     values = point.to_dict()
-    metrics, errors, float32 = (values.pop(name) for name in ("metrics", "standard_errors", "float32"))
-    for name in metrics:
-        values |= {name: metrics[name], f"{name}_error": errors[name], f"{name}_float32": float32[name]}
+    for name in ("metrics", "standard_errors", "float32"):
+        del values[name]
+    for name, value in point.metrics.items():
+        values |= {name: value, f"{name}_error": point.standard_errors[name], f"{name}_float32": point.float32[name]}
     values["techniques"] = " ".join(point.techniques)
     values["layers"] = "; ".join(f"{layer} {w} {a}" for layer, (w, a) in point.layers.items())
     values["versions"] = "; ".join(f"{tool} {version}" for tool, version in sorted(point.versions.items()))

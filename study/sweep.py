@@ -3,6 +3,8 @@
 import hashlib
 import json
 import sys
+import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import closing
@@ -68,7 +70,8 @@ class Source:
         calibration, test = (as_samples(_arrays(file), inputs) for file in (self.calibration, self.test))
         metrics = self.metrics or ("top1",)
         judges = {name: _judge(name) for name in metrics if ":" in name}
-        return Network(self.name, model.name, model, lambda: calibration, lambda: test, metrics, judges)
+        judged_by = b"".join(Path(name.rpartition(":")[0]).read_bytes() for name in judges)
+        return Network(self.name, model.name, model, lambda: calibration, lambda: test, metrics, judges, judged_by)
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,9 @@ def study(
     Raises ValueError and OSError for a network that cannot be studied, before anything runs; SweepError at the end.
     """
     asked = [*dict.fromkeys(asked)]
-    keys = {job: _key(job) for job in asked}
+    contents = {(job.source, job.samples): "" for job in asked}
+    contents = {each: network_hash(each[0].network(), each[1]) for each in contents}
+    keys = {job: point_key(contents[job.source, job.samples], job.scheme, job.evaluation, job.seed) for job in asked}
     report = progress or (lambda done, total: None)
     done = 0
     report(done, len(asked))
@@ -117,16 +122,23 @@ def study(
     with closing(Cache(cache_folder)) as store:
         for job in asked:
             known = store.get(keys[job])
-            if not isinstance(known, dict):
+            try:
+                found = Point.from_dict(known) if isinstance(known, dict) else None
+            except ValueError:
+                found = None
+            if found is None:
                 todo.append(job)
                 continue
             done += 1
             report(done, len(asked))
-            yield Point.from_dict(known)
+            yield found
         todo.sort(key=lambda job: (job.source.name, job.samples or 0, job.seed))
-        for job, result in work_through(_work, todo, executor=executor, jobs=jobs):
+        work = [(job, contents[job.source, job.samples]) for job in todo]
+        for (job, _), result in work_through(_work, work, executor=executor, jobs=jobs):
             done += 1
             report(done, len(asked))
+            if isinstance(result, Point) and result.fingerprint != keys[job]:
+                result = RuntimeError("the worker has another fewbit, other tools or another network than this process")
             if isinstance(result, Point):
                 store.put(keys[job], json.loads(json.dumps(result.to_dict())))
                 yield result
@@ -137,22 +149,17 @@ def study(
         raise SweepError(failures)
 
 
-def _key(job: Job) -> str:
-    return point_key(_network_hash(job.source, job.samples), job.scheme, job.evaluation, job.seed)
-
-
-@lru_cache(maxsize=64)
-def _network_hash(source: Source, samples: int | None) -> str:
-    return network_hash(source.network(), samples)
-
-
-def _work(job: Job) -> Point:
-    return _study(job.source, job.samples, job.seed).point(job.scheme, job.evaluation)
+def _work(asked: tuple[Job, str]) -> Point:
+    job, content = asked
+    return _study(job.source, job.samples, job.seed, content).point(job.scheme, job.evaluation)
 
 
 @lru_cache(maxsize=1)
-def _study(source: Source, samples: int | None, seed: int) -> Study:
-    """What all points of a network share, once in every process; each process has a thread."""
+def _study(source: Source, samples: int | None, seed: int, content: str) -> Study:
+    """What all points of a network share, once in every process; each process has a thread.
+
+    ``content`` is the network's hash: a process that lives on reads files anew that are others by now.
+    """
     return Study(source.network(), samples, seed, threads=1)
 
 
@@ -160,7 +167,7 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"samples must be an .npz file, not {str(file)!r}: {error}") from None
 
 
@@ -171,10 +178,14 @@ def _judge(name: str) -> Judge:
         raise ValueError(f"metric must be a known name or file.py:function, not {name!r}")
     title = f"fewbit_metric_{hashlib.sha256(file.encode()).hexdigest()[:8]}"
     spec = util.spec_from_file_location(title, file)
-    assert spec is not None and spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise ValueError(f"metric must be in a Python file, not {file!r}")
     module = util.module_from_spec(spec)
     sys.modules[title] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ValueError(f"metric must be in a file that Python runs, not {file!r}: {error}") from None
     found = getattr(module, function, None)
     if not callable(found):
         raise ValueError(f"metric must be a function in {file}, not {function!r}")

@@ -101,6 +101,7 @@ def _made_up_points():
                         longest_dot=dot,
                         accumulator_bits=24,
                         needed_accumulator_bits=20,
+                        products=0.0,
                         weight_bits=78_000 * weight.width,
                         activation_bits=41_000 * activation.width,
                         seed=1,

@@ -16,6 +16,7 @@ from fewbit.study.graph import Graph, session
 from fewbit.study.network import Samples
 from fewbit.study.quantize import quantize
 from fewbit.study.scheme import Scheme
+from onnx import helper
 
 MADE = {
     "convolutions": (networks.convolutions, "image", (1, 8, 8)),
@@ -189,3 +190,45 @@ def test_block_scales_of_the_ocp_rule():
     format = parse("float8_e8m0fnu")
     found = grid.values(block_scales(rows, parse("e2m1"), format, 16), format)
     assert found.tolist() == [[1.0, 2.0**-4], [2.0, 1.0], [1.0, 1.0]]
+
+
+@pytest.mark.parametrize("terms", [600, 1024, 3072])
+@pytest.mark.parametrize("scale_per", ["tensor", "channel"])
+def test_long_sums_agree_to_the_bit_too(terms, scale_per):
+    """onnxruntime may multiply a scale into parts of a sum: here it must not."""
+    random = np.random.default_rng(terms)
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    content = networks.as_bytes(nodes, ["y"], [networks.tensor(random, "w", terms, 96)], {"x": ["batch", terms]})
+    graph, inputs = Graph(content), {"x": random.standard_normal((64, terms)).astype(np.float32)}
+    scheme = Scheme(weight=parse("int4"), activation=parse("int4"), scale_per=scale_per)
+    layers = quantize(graph, scheme, calibrate(graph, Samples(inputs)))
+    fast, exact = (execute(graph, inputs, engine(layers))[0] for engine in (float_engine, integer_engine))
+    np.testing.assert_array_equal(fast, exact)
+
+
+def test_what_multiplies_and_stays_float32_is_counted_and_keeps_its_bias():
+    random = np.random.default_rng(6)
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["bias"], axes=[0, 2], keepdims=0),
+        helper.make_node("Conv", ["x", "w1", "bias"], ["c"]),
+        helper.make_node("MatMul", ["left", "c"], ["m"]),
+        helper.make_node("MatMul", ["m", "w2"], ["y"]),
+    ]
+    constants = [networks.tensor(random, "w1", 4, 4, 1), networks.tensor(random, "left", 4, 4)]
+    content = networks.as_bytes(nodes, ["y"], [*constants, networks.tensor(random, "w2", 9, 5)], {"x": ["batch", 4, 9]})
+    graph, inputs = Graph(content), {"x": random.standard_normal((3, 4, 9)).astype(np.float32)}
+    assert graph.skipped == {"Conv": 1, "MatMul": 1} and len(graph.layers) == 1
+    plain = {layer.name: FloatLayer.plain(layer) for layer in graph.layers}
+    found = execute(graph, inputs, lambda layer, operands: plain[layer.name](operands))[0]
+    np.testing.assert_allclose(found, session(content).run(None, inputs)[0], rtol=1e-4, atol=1e-6)
+
+
+def test_layers_of_one_name_are_told_apart():
+    random = np.random.default_rng(7)
+    nodes = [
+        helper.make_node("MatMul", ["x", "w1"], ["fc"]),
+        helper.make_node("MatMul", ["fc", "w2"], ["y"], name="fc"),
+    ]
+    constants = [networks.tensor(random, "w1", 6, 6), networks.tensor(random, "w2", 6, 6)]
+    graph = Graph(networks.as_bytes(nodes, ["y"], constants, {"x": ["batch", 6]}))
+    assert len({layer.name for layer in graph.layers}) == 2

@@ -56,3 +56,23 @@ def test_signal_to_noise_by_its_definition():
     left_out = np.array([ratio(np.arange(40) != one) for one in range(40)])
     assert error == pytest.approx(np.sqrt(39 / 40 * ((left_out - left_out.mean()) ** 2).sum()))
     assert signal_to_noise(reference, reference) == (np.inf, 0.0)
+
+
+def test_nan_is_never_right_and_one_output_is_no_class():
+    outputs = np.zeros((2, 7))
+    outputs[0, 3] = np.nan
+    assert (
+        top1(outputs, [0, 0]).tolist()
+        == top5(outputs, [0, 0]).tolist()
+        == agreement(outputs, outputs).tolist()
+        == [0, 1]
+    )
+    with pytest.raises(ValueError, match="for a network of one output, not top1"):
+        top1(np.zeros((3, 1)), np.zeros(3))
+
+
+def test_noise_of_samples_that_are_alike_counts_once():
+    reference = RANDOM.standard_normal((30, 5))
+    outputs = reference + 0.1 * RANDOM.standard_normal((30, 5))
+    often = signal_to_noise(np.repeat(outputs, 7, axis=0), np.repeat(reference, 7, axis=0), np.repeat(np.arange(30), 7))
+    assert often == pytest.approx(signal_to_noise(outputs, reference))

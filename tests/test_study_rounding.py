@@ -15,6 +15,7 @@ from fewbit.study.quantize import quantize
 from fewbit.study.rounding import gptq, learned
 from fewbit.study.scales import best_scales
 from fewbit.study.scheme import Scheme
+from onnx import helper
 
 BFLOAT16 = parse("bfloat16")
 
@@ -152,3 +153,15 @@ def test_bias_correction_makes_the_mean_error_of_a_layer_vanish(calibrated):
 def test_bad_schemes_are_told_in_a_line(options, message):
     with pytest.raises(ValueError, match=message):
         Scheme(**{"weight": parse("int4"), "activation": parse("int4"), **options})
+
+
+def test_a_channel_that_is_always_zero_does_not_spoil_smoothing():
+    random = np.random.default_rng(15)
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"], name="only")]
+    content = networks.as_bytes(nodes, ["y"], [networks.tensor(random, "w", 64, 32)], {"x": ["batch", 64]})
+    values = random.standard_normal((200, 64)).astype(np.float32) * 0.001
+    values[:, 17] = 0
+    graph, samples = Graph(content), Samples({"x": values})
+    scheme = Scheme(weight=parse("int4"), activation=parse("int8"), techniques=("smooth",))
+    factor = balance(graph, scheme, calibrate(graph, samples))["x"]
+    assert factor[17] == 1 and 0.3 < np.delete(factor, 17).min() <= 1 <= np.delete(factor, 17).max() < 3

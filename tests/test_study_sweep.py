@@ -128,3 +128,40 @@ def test_points_come_back_from_their_file_and_newer_ones_replace(source, tmp_pat
     (tmp_path / "study_points.json").write_text("{}")
     with pytest.raises(ValueError, match="points must be a file that `fewbit study` wrote"):
         read_points(tmp_path / "study_points.json")
+
+
+def test_a_file_that_is_another_by_now_is_another_point(tmp_path, monkeypatch):
+    """The model, the user's metric and the name: in a process that lives on, and out of the cache."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(14).standard_normal((40, 1, 8, 8)).astype(np.float32)
+    for name in ("calibration", "test"):
+        np.savez(f"{name}.npz", image=images, expected=np.arange(40) % 10)
+    files = (tmp_path / "calibration.npz", tmp_path / "test.npz")
+
+    def measured(name, metric):
+        asked = jobs_of(Source(name, tmp_path / "net.onnx", *files, (metric,)), ("int4",))
+        with ThreadPoolExecutor(1) as executor:
+            (point,) = study(asked, executor=executor, cache_folder=tmp_path / "cache")
+        assert point.network == name
+        return point.metrics[metric]
+
+    found = []
+    for seed in (1, 21):
+        (tmp_path / "net.onnx").write_bytes(networks.convolutions(seed))
+        found += [measured("net", "sqnr"), measured("other", "sqnr")]
+    assert found[0] == found[1] != found[2] == found[3]
+    for value in ("0.25", "0.75"):
+        (tmp_path / "judge.py").write_text(f"def score(outputs, expected):\n    return outputs[:, 0] * 0 + {value}\n")
+        assert measured("net", "judge.py:score") == float(value)
+
+
+def test_a_point_of_another_fewbit_is_not_taken(source, tmp_path, monkeypatch):
+    from concurrent.futures import ThreadPoolExecutor
+
+    import fewbit.study.sweep as sweep_module
+
+    monkeypatch.setattr(sweep_module, "point_key", lambda *arguments: "another")
+    with ThreadPoolExecutor(1) as executor, pytest.raises(SweepError, match="the worker has another fewbit"):
+        list(study(jobs_of(source, ("int4",)), executor=executor, cache_folder=tmp_path))

@@ -105,6 +105,7 @@ def test_elements_are_kept_apart():
         ({"fill": 2}, "fill must be above 0 and at most 1.05, not 2"),
         ({"seeds": (1,)}, "seeds must be 3 or more different ones"),
         ({"timeout": 0}, "timeout must be above 0, not 0"),
+        ({"recipe": "abc8"}, "recipe must be auto or one of abc9, .*, not 'abc8'"),
     ],
 )
 def test_bad_question_is_refused(options, message):
@@ -157,6 +158,8 @@ def test_array_of_two_by_two(tmp_path, prepared):
     said.clear()
     assert fit(question, cache_folder=tmp_path / "cache", say=said.append, command="fewbit fit") == found
     assert not any(" s" in line and "MHz," in line for line in said)
+    named = fit(replace(question, recipe=found.recipe), cache_folder=tmp_path / "cache", command="fewbit fit")
+    assert (named.luts, named.fmax_mhz, named.recipe) == (found.luts, found.fmax_mhz, found.recipe)
     write_csv([found], tmp_path / "fit.csv")
     assert Fit.from_dict(json.loads(json.dumps(found.to_dict()))) == found
     assert "| e2m1 x int4 | ice40 up5k | none |" in fit_markdown([found])
