@@ -12,6 +12,7 @@ from fewbit.synth import SweepError
 QUICK = ["price", "--family", "xc7", "--terms", "64", "--jobs", "1"]
 
 
+@pytest.mark.slow
 def test_prices_are_written_kept_and_drawn(in_folder, capsys, monkeypatch):
     assert run([*QUICK, "--weight", "e2m0"]) == 0
     told = capsys.readouterr().out
@@ -36,6 +37,7 @@ def test_prices_are_written_kept_and_drawn(in_folder, capsys, monkeypatch):
     assert f"| 3 | {kept[1].luts} |  | {kept[0].luts} (" in (in_folder / "made" / "map.md").read_text()
 
 
+@pytest.mark.slow
 def test_what_is_finished_is_kept_when_others_are_not(in_folder, capsys, monkeypatch):
     assert run([*QUICK, "--weight", "int3"]) == 0
     _, (finished,) = read_prices(in_folder / "out" / "price.json")
