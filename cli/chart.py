@@ -48,7 +48,7 @@ def draw(table: Sequence[Mapping[str, Any]], groups: Mapping[str, int], path: Pa
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    from .files import write_bytes
+    from ..synth import write_bytes
 
     places = _places(groups)
     with matplotlib.rc_context({"font.size": 9, "svg.hashsalt": "fewbit", "text.color": INK}):

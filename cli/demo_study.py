@@ -36,7 +36,7 @@ def write_fronts(points: "list[Point]", rows: list[Any], terms: int, out: Path, 
     from ..study.findings import Findings
     from ..study.price import price_of
     from ..study.report import report_files
-    from .files import write_bytes
+    from ..synth import write_bytes
 
     findings = Findings(points, [price_of(row, None, terms) for row in rows], [command])
     with progress("Report") as report:

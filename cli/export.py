@@ -44,7 +44,8 @@ def export(
 
     Run by the qonnx package it gives the outputs of the float evaluation. `fewbit study --model FILE` reads it back.
     """
-    from .files import check_folder, write_bytes
+    from ..synth import write_bytes
+    from .files import check_folder
 
     sources = choose_sources(model, calibration, calibration, None)
     pairs = choose_pairs(weight, activation)

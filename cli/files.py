@@ -2,7 +2,6 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..hdl import Design
 
-__all__ = ["check_folder", "emit", "folders", "write_bytes", "write_design"]
+__all__ = ["check_folder", "emit", "folders", "write_design"]
 
 
 def check_folder(folder: Path) -> None:
@@ -76,12 +75,3 @@ def write_design(design: "Design", verilog: str, folder: Path, command: str) -> 
     if design.engine is not None:
         write_whole(folder / f"{design.unit}.h", c_header(design.module, engine_registers(design.engine)))
     return description
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that nobody ever sees half of it. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as scratch:
-        whole = Path(scratch, path.name)
-        whole.write_bytes(content)
-        whole.replace(path)

@@ -162,8 +162,7 @@ def _finish(found: "list[Price]", commands: list[str], chart: Path | None, json:
     if chart is not None:
         from ..study.heatmap import heatmap
         from ..study.price_page import price_page
-        from ..synth import write_whole
-        from .files import write_bytes
+        from ..synth import write_bytes, write_whole
 
         for suffix in ("svg", "png"):
             write_bytes(chart.with_suffix(f".{suffix}"), heatmap(found, suffix))

@@ -24,7 +24,8 @@ def report(
     """
     from ..study.findings import read_findings
     from ..study.report import report_files
-    from .files import check_folder, write_bytes
+    from ..synth import write_bytes
+    from .files import check_folder
 
     findings = read_findings(results)
     check_folder(out)

@@ -54,7 +54,8 @@ def cycles(
     Without --max-k the engine is made for the largest k.
     """
     from ..formats import parse
-    from .files import check_folder, write_bytes
+    from ..synth import write_bytes
+    from .files import check_folder
 
     sizes = parse_sizes(size)
     if engine.max_k is None:
@@ -179,7 +180,7 @@ def _draw(engine: "Engine", pipeline: int, path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
 
-    from .files import write_bytes
+    from ..synth import write_bytes
 
     engines = _dataflows(engine)
     sides = [round(side) for side in SIDES]

@@ -75,7 +75,8 @@ class BlockLayer:
             found = [multiply(*self._left(a), *self._right(b)) for a, b in pairs]
             return np.stack(found).reshape(*operands[0].shape[:-1], -1) * (self.units[0] * self.units[1])
         assert self.scales is not None
-        rows = rows_of(layer, operands[0] if self.factor is None else self._divided(operands[0]))
+        left = operands[0] if self.factor is None else operands[0] / layer.by_channel(self.factor)
+        rows = rows_of(layer, left)
         found = [
             multiply(*self._left(part), *weights) for part, *weights in zip(rows, self.codes, self.scales, strict=True)
         ]
@@ -85,12 +86,6 @@ class BlockLayer:
         if layer.convolution is not None:
             return image(result, layer.convolution, operands[0].shape[2:], len(operands[0]))
         return result.reshape(*operands[0].shape[:-1], -1)
-
-    def _divided(self, operand: Array) -> Array:
-        assert self.factor is not None
-        if self.layer.convolution is None:
-            return operand / self.factor
-        return operand / self.factor.reshape(1, -1, *[1] * (operand.ndim - 2))
 
     def _left(self, rows: Array) -> tuple[Array, Array]:
         """Codes and scales of (m, k), by blocks along k."""

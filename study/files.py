@@ -1,23 +1,15 @@
-"""Files of arrays and models, which appear whole or not at all."""
+"""Files of arrays, which appear whole or not at all."""
 
 import io
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["read_npz", "write_bytes", "write_npz"]
+from ..synth import write_bytes
 
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file so that nobody ever sees half of it. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as scratch:
-        whole = Path(scratch, path.name)
-        whole.write_bytes(content)
-        whole.replace(path)
+__all__ = ["read_npz", "write_npz"]
 
 
 def write_npz(path: Path, arrays: dict[str, NDArray[Any]]) -> None:

@@ -76,7 +76,7 @@ def layer_nodes(
         nodes = [helper.make_node("MatMul", ["x", "w"], ["y0"])]
     for name, kind, values in (("before", "Add", before), ("scale", "Mul", scale), ("after", "Add", after)):
         if values is not None:
-            constants[name] = _spread(layer, values)
+            constants[name] = layer.by_channel(np.asarray(values, np.float32))
             nodes.append(helper.make_node(kind, [nodes[-1].output[0], name], [f"y{len(nodes)}"]))
     if before is not None and layer.convolution is not None:
         # as the convolution's own bias it costs nothing, and onnxruntime adds it to the same sum
@@ -109,11 +109,3 @@ def _conv_attributes(layer: Layer) -> dict[str, Any]:
     if shape.same:
         return {**attributes, "auto_pad": f"SAME_{shape.same.upper()}"}
     return {**attributes, "pads": [pad for side in zip(*shape.pads, strict=True) for pad in side]}
-
-
-def _spread(layer: Layer, values: Array) -> Array:
-    """So that it broadcasts to the result."""
-    values = np.asarray(values, np.float32)
-    if values.ndim == 0 or layer.convolution is None:
-        return values
-    return values.reshape(1, -1, *[1] * len(layer.convolution.kernel))

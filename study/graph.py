@@ -82,6 +82,12 @@ class Layer:
     def inputs(self) -> list[str]:
         return [self.activation] if self.other is None else [self.activation, self.other]
 
+    def by_channel(self, values: Array) -> Array:
+        """A number, or one for each channel, so that it broadcasts to the left operand or to the result."""
+        if values.ndim == 0 or self.convolution is None:
+            return values
+        return values.reshape(1, -1, *[1] * len(self.convolution.kernel))
+
 
 class Segment:
     """Nodes between layers, as onnxruntime runs them in float32."""

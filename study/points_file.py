@@ -10,8 +10,7 @@ from typing import Any
 import pyarrow
 from pyarrow import parquet
 
-from ..synth import write_whole
-from .files import write_bytes
+from ..synth import write_bytes, write_whole
 from .point import Point
 
 __all__ = ["merge", "read_points", "write_points"]

@@ -20,7 +20,7 @@ from .block_layer import BlockLayer
 from .engines import bias_before
 from .float_layer import layer_nodes
 from .graph import Graph, Layer, Segment
-from .quantize import QuantizedLayer, spread
+from .quantize import QuantizedLayer
 from .quantizer import DOMAINS
 
 __all__ = ["write_qonnx"]
@@ -114,8 +114,7 @@ class _Writer:
         if key not in self._rounded:
             count = sum(known == name for known, _, _ in self._rounded)
             title = f"{name}.{format.name}" + (f".{count}" if count else "")
-            axes = 0 if quantized.layer.convolution is None else len(quantized.layer.convolution.kernel)
-            by = self._constant(f"{title}.scale", spread(quantized.layer, divisor, np.empty((0,) * (axes + 2))))
+            by = self._constant(f"{title}.scale", quantized.layer.by_channel(divisor))
             found = self._node("Div", [name, by], f"{title}.divided", name)
             if not format.signed:
                 # which changes nothing, and makes it what FINN takes unsigned quantizers from

@@ -77,17 +77,10 @@ class QuantizedLayer:
 
     def rounded(self, operands: list[Array]) -> Iterator[Array]:
         """The codes of the operands that are activations."""
-        left = operands[0] / spread(self.layer, self.divisor, operands[0])
+        left = operands[0] / self.layer.by_channel(self.divisor)
         yield grid.codes(left + np.float32(self.zero_point) if self.zero_point else left, self.activation_format)
         if self.other_divisor is not None:
             yield grid.codes(operands[1] / self.other_divisor, self.weight_format)
-
-
-def spread(layer: Layer, divisor: Array, operand: Array) -> Array:
-    """A number, or one for each channel, so that it broadcasts to the left operand."""
-    if divisor.ndim == 0 or layer.convolution is None:
-        return divisor
-    return divisor.reshape(1, -1, *[1] * (operand.ndim - 2))
 
 
 def quantize(graph: Graph, scheme: Scheme, statistics: Statistics) -> dict[str, QuantizedLayer | BlockLayer]:

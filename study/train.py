@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..synth import write_bytes
 from . import fashion
-from .files import write_bytes, write_npz
+from .files import write_npz
 
 if TYPE_CHECKING:
     import torch

@@ -25,8 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..places import cache_folder
+from ..synth import write_bytes
 from . import fashion, glosses, stamps
-from .files import read_npz, write_bytes, write_npz
+from .files import read_npz, write_npz
 from .network import Judge, Network, Samples
 
 __all__ = ["INSTALL", "NETS", "NotPrepared", "available", "main", "missing", "network", "networks", "prepare"]

@@ -10,7 +10,7 @@ from .flow import DSP_POLICIES, SEEDS, Flow, measure
 from .peers import PEER_FAMILIES, Comparison, Match, compare, peer_pairs, peers
 from .row import Cost, Row
 from .sweep import SweepError, sweep
-from .table import read_json, screen_table, write_csv, write_json, write_whole
+from .table import read_json, screen_table, write_bytes, write_csv, write_json, write_whole
 from .tools import ToolError, ToolMissing, ToolStatus, doctor
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "screen_table",
     "sweep",
     "targets",
+    "write_bytes",
     "write_csv",
     "write_json",
     "write_whole",

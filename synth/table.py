@@ -13,18 +13,23 @@ from rich.table import Table
 
 from .row import Row
 
-__all__ = ["read_json", "screen_table", "write_csv", "write_json", "write_whole"]
+__all__ = ["read_json", "screen_table", "write_bytes", "write_csv", "write_json", "write_whole"]
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that nobody ever sees half of it. Raises OSError where the folder cannot be written."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """The same for what is no text."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
         os.chmod(name, 0o644)
         os.replace(name, path)
     except BaseException:
