@@ -8,17 +8,23 @@ from typing import Any
 
 import typer
 
+from .bitstream import bitstream
+from .boards import boards
 from .demo import demo
 from .doctor import doctor
 from .export import export
 from .fit import fit
+from .flash import flash
 from .formats import list_formats, show
 from .layers import layers
 from .price import price
 from .recommend import recommend
 from .report import report
+from .run import run_product
+from .selftest import selftest
 from .simulate import simulate
 from .study import study
+from .survey import survey
 from .synth import synth
 from .utilization import cycles
 from .verify import verify
@@ -52,10 +58,16 @@ for _command in (
     report,
     verify,
     cycles,
+    boards,
+    bitstream,
+    flash,
+    selftest,
+    survey,
     doctor,
     demo,
 ):
     app.command()(_command)
+app.command("run")(run_product)
 
 
 @app.callback(invoke_without_command=True)

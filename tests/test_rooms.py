@@ -14,6 +14,7 @@ ROOMS = {
     "tb": {"formats", "sim"},
     "synth": {"formats", "hdl"},
     "study": {"formats", "sim", "hdl", "synth"},
+    "boards": {"formats", "sim", "hdl", "synth"},
 }
 
 

@@ -1,0 +1,230 @@
+"""An engine for a board as a bitstream: at the highest clock that meets timing with a margin, or not at all."""
+
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..synth.cache import Cache
+from ..synth.table import write_bytes, write_whole
+from ..synth.tools import ToolError
+from .constraints import CONSTRAINTS
+from .description import Description
+from .pll import Settings
+from .request import Request
+from .route import Routed, Router, TooLarge, tools_of
+
+__all__ = ["Bitstream", "TimingNotMet", "build"]
+
+ROUNDS = 4
+"""So many clocks are tried, each lower than the one before, until one is met."""
+
+
+class TimingNotMet(ToolError):
+    """No clock that the board can make, or not the wanted one, is met with the margin."""
+
+
+@dataclass(frozen=True)
+class Bitstream:
+    """A finished bitstream; or, where the board's FPGA has no open place and route, the netlist and the constraints.
+
+    Parameters
+    ----------
+    board: name
+    description: what the board will say of itself, its clock among it
+    files: what was written: what the FPGA is programmed with first, its JSON last
+    utilization: by nextpnr's name of a resource, how many are used and how many there are; of yosys's where not routed
+    fmax_mhz: of the last place and route; None where there is none
+    margin: share of it that the clock had to stay below it
+    recipe, seed: by which it was made
+    tools: versions
+    seconds: that it took
+    sha256: of the file
+    command: by which it was asked for
+    """
+
+    board: str
+    description: Description
+    files: tuple[Path, ...]
+    utilization: dict[str, tuple[int, int]]
+    fmax_mhz: float | None
+    margin: float
+    recipe: str
+    seed: int | None
+    tools: dict[str, str]
+    seconds: float
+    sha256: str
+    command: str
+
+    @property
+    def clock_mhz(self) -> float:
+        return self.description.clock_hz / 1e6
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the JSON file has it."""
+        return {
+            "board": self.board,
+            "file": self.files[0].name,
+            "sha256": self.sha256,
+            "description": json.loads(self.description.text()),
+            "clock_mhz": self.clock_mhz,
+            "fmax_mhz": self.fmax_mhz,
+            "margin": self.margin,
+            "utilization": {
+                name: {"used": used, "available": there} for name, (used, there) in self.utilization.items()
+            },
+            "recipe": self.recipe,
+            "seed": self.seed,
+            "tools": self.tools,
+            "fewbit_version": __version__,
+            "seconds": round(self.seconds, 1),
+            "command": self.command,
+        }
+
+
+def build(
+    request: Request,
+    out: Path,
+    name: str | None = None,
+    *,
+    cache_folder: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
+    command: str = "",
+) -> Bitstream:
+    """Build a bitstream and write ``NAME.bin`` (``.bit``, ``.fs``) and ``NAME.json`` into ``out``, whole or not at all.
+
+    The first place and route finds how fast the design can be; the clock is then set to the highest of the PLL's below
+    that, less the margin, and all is built again for it, since the serial line and the description go by the clock.
+
+    Parameters
+    ----------
+    name: of the files; ``BOARD_WEIGHT_ACTIVATION_ROWSxCOLUMNSxLANES`` unless given
+    cache_folder: of everything that was built, see ``Cache``
+    say: gets a line for every step
+    command: by which it was asked for
+
+    Raises TooLarge, TimingNotMet, ToolMissing; ToolError where a tool fails.
+    """
+    began = time.monotonic()
+    tools = tools_of(request.board)
+    engine = request.engine
+    shape = f"{engine.rows}x{engine.columns}x{engine.lanes}"
+    name = name or f"{request.board.name}_{engine.weight}_{engine.activation}_{shape}"
+    with closing(Cache(cache_folder)) as store, tempfile.TemporaryDirectory(prefix="fewbit-") as folder:
+        router = Router(request.board, request.flow, store, Path(folder), say, request.recipe)
+        made = _routed(request, router) if request.board.part.routed else _synthesized(request, router)
+    found = Bitstream(
+        board=request.board.name,
+        description=request.description(round(made.settings.hz)),
+        files=(out / f"{name}.{request.board.part.suffix}",),
+        utilization=made.utilization,
+        fmax_mhz=None if made.routed is None else round(made.routed.fmax_mhz, 2),
+        margin=request.margin,
+        recipe=router.recipe,
+        seed=made.seed,
+        tools=tools,
+        seconds=time.monotonic() - began,
+        sha256=hashlib.sha256(made.file).hexdigest(),
+        command=command,
+    )
+    return _write(found, request, made.file, out / f"{name}.json")
+
+
+def _write(found: Bitstream, request: Request, file: bytes, described: Path) -> Bitstream:
+    written = [*found.files]
+    write_bytes(found.files[0], file)
+    if not request.board.part.routed:
+        suffix, constraints = CONSTRAINTS[request.board.part.target.family.name]
+        written.append(described.with_suffix(f".{suffix}"))
+        write_whole(written[-1], constraints(request.board))
+    found = replace(found, files=(*written, described))
+    try:
+        write_whole(described, json.dumps(found.to_dict(), indent=1) + "\n")
+    except OSError:
+        for path in written:
+            path.unlink()
+        raise
+    return found
+
+
+@dataclass(frozen=True)
+class _Made:
+    settings: Settings
+    file: bytes
+    utilization: dict[str, tuple[int, int]]
+    routed: Routed | None = None
+    seed: int | None = None
+
+
+def _synthesized(request: Request, router: Router) -> _Made:
+    settings = request.settings(float("inf"))
+    rtlil = request.rtlil(settings)
+    netlist = router.netlist(rtlil)
+    router.recipe = netlist.recipe
+    return _Made(settings, router.edif(rtlil), router.sizes(netlist))
+
+
+def _routed(request: Request, router: Router) -> _Made:
+    """By clocks from above, until one is met."""
+    settings = request.settings((request.mhz or request.board.part.first_mhz) * 1e6)
+    router.choose_recipe(request.rtlil(settings))
+    best = 0.0
+    for attempt in range(ROUNDS):
+        wanted = attempt > 0 or request.mhz is not None
+        made = _best_seed(request, router, settings, all_seeds=wanted)
+        best = max(best, made.routed.fmax_mhz)
+        reach = made.routed.fmax_mhz * 1e6 * (1 - request.margin)
+        if wanted and settings.hz <= reach:
+            return made
+        if request.mhz is not None:
+            break
+        # what was just missed is not tried again, however near
+        limit = reach if not wanted else min(reach, float(settings.hz) * (1 - 1e-6))
+        try:
+            following = request.settings(limit)
+        except ValueError:
+            break
+        if not wanted and following == settings:
+            return made
+        router.say(f"the clock is to be {float(following.hz) / 1e6:.2f} MHz")
+        settings = following
+    raise TimingNotMet(
+        f"clock must be met with a margin of {request.margin:.0%}: {float(settings.hz) / 1e6:.2f} MHz was asked for, "
+        f"and {best:.2f} MHz is the most that {request.board.name} makes of this engine; a smaller array, more "
+        "register stages (--pipeline) or another --seeds may help"
+    )
+
+
+@dataclass(frozen=True)
+class _Attempt(_Made):
+    routed: Routed
+
+
+def _best_seed(request: Request, router: Router, settings: Settings, *, all_seeds: bool) -> _Attempt:
+    """The first seed that meets the clock, else the fastest; without ``all_seeds`` the first that can be placed.
+
+    Raises TooLarge where none can.
+    """
+    rtlil, best, failure = request.rtlil(settings), None, ""
+    for seed in request.seeds:
+        try:
+            routed = router.route(rtlil, float(settings.hz) / 1e6, seed)
+        except TooLarge:
+            raise
+        except ToolError as error:
+            failure = str(error)
+            router.say(f"seed {seed}: {failure}")
+            continue
+        if best is None or routed.fmax_mhz > best.routed.fmax_mhz:
+            best = _Attempt(settings, routed.file, routed.used, routed, seed)
+        if not all_seeds or settings.hz <= best.routed.fmax_mhz * 1e6 * (1 - request.margin):
+            break
+    if best is None:
+        raise TooLarge(f"array must be smaller on {request.board.name}, none of the seeds can be placed: {failure}")
+    return best

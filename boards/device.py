@@ -1,0 +1,434 @@
+"""The host's side of a board: matrices in, their product out, or a LinkError; never anything wrong."""
+
+import random
+import warnings
+from collections.abc import Callable
+from itertools import chain
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from .. import __version__
+from ..formats import Dyadic, Engine, Format, Minifloat, parse
+from ..hdl import Design
+from ..sim import decode, dyadic_codes, encode, engine_matmul
+from ..sim.codes import check_codes, code_dtype
+from ..sim.encode import as_numbers
+from ..sim.streams import beats, unpack
+from .board import BAUDS
+from .channel import Channel, Statistics, Trouble
+from .description import MAX_DESCRIPTION, Description
+from .protocol import BLOCK_BYTES, Event, Kind, Status
+from .simulated import Simulated, default_description
+from .tiles import Parameters, Tile, assemble, frames, golden, result_bytes, split
+from .transport import LinkError, Port, Transport, find_ports
+
+__all__ = ["TRIES", "Device"]
+
+Array = NDArray[Any]
+Report = Callable[[int, int], None]
+
+TRIES = 5
+"""How often in a row the host tries without any product being completed."""
+
+PROBE_SECONDS = 0.5
+"""For an answer at a baud rate that may be wrong."""
+
+TILE_SECONDS = 1.0
+"""Of link time that one product takes, and is lost where it has to be sent anew."""
+
+PARAMETERS = (
+    *("scale", "tensor_scale", "bias", "zero_point", "weight_zero_point"),
+    *("activation_scale", "weight_scale"),
+)
+BITS_A_BYTE = 10
+BLOCKS = -(-(MAX_DESCRIPTION + 2) // BLOCK_BYTES)
+
+
+class Device:
+    """A board that multiplies matrices. Use it as a context manager, or ``close`` it.
+
+    Parameters
+    ----------
+    transport: the line to the board; closed with the device
+    description: of the board where it is known; None asks the board
+    timeout: seconds in which the board must get on, above 0
+    seed: of the sequences of RESETs; None for a random one
+    simulated: the simulated board behind the line, stopped with the device
+
+    Attributes
+    ----------
+    description: what the board says of itself
+    statistics: see ``Statistics``
+    computed: of the last product, every tile in order, and how many words of C the board had given before it since its
+        reset: what ``tiles.golden`` needs
+
+    Raises LinkError where no board answers or it is another one than ``description`` says, ValueError for a wrong
+    timeout.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        description: Description | None = None,
+        timeout: float = 2.0,
+        seed: int | None = None,
+        simulated: Simulated | None = None,
+    ):
+        if not timeout > 0:
+            raise ValueError(f"timeout must be above 0 seconds, not {timeout!r}")
+        self.simulated = simulated
+        self.computed: list[tuple[Tile, int]] = []
+        self._transport = transport
+        self._channel = Channel(transport, timeout, random.Random(seed))
+        self._ready = False
+        self._words = 0
+        self.description = self._describe()
+        if description is not None and description.text() != self.description.text():
+            raise LinkError(
+                f"the board at {transport.name} is another one: it says {self.description.text()}, "
+                f"not {description.text()}"
+            )
+        if self.description.version not in ("", __version__):
+            raise LinkError(
+                f"the board at {transport.name} has a bitstream of fewbit {self.description.version}, "
+                f"and this is {__version__}: build and flash it anew"
+            )
+        self._channel.buffer_bytes = self.description.buffer_bytes
+
+    @classmethod
+    def open(
+        cls,
+        port: str = "auto",
+        *,
+        description: Description | None = None,
+        design: Design | None = None,
+        timeout: float = 2.0,
+        seed: int | None = None,
+    ) -> "Device":
+        """The board at a serial port.
+
+        Parameters
+        ----------
+        port: name of a serial port; ``sim`` for the simulated board; ``auto`` for the port that looks like a board's,
+            and the simulated board, with a warning, where there is none
+        description: of the board where it is known: its baud rate is used, and it is an error if the board is another;
+            of the simulated board what it is to be
+        design: of the simulated board's engine; None chooses
+        timeout, seed: see ``Device``
+
+        Raises LinkError, ValueError.
+        """
+        if port == "auto":
+            port = _only_port()
+        if port == "sim":
+            simulated = Simulated(description or default_description(design.engine if design else None), design)
+            try:
+                line = Port(simulated.port, simulated.description.baud)
+                return _connected(cls, line, timeout=timeout, seed=seed, simulated=simulated)
+            except BaseException:
+                simulated.close()
+                raise
+        if description is not None:
+            return _connected(cls, Port(port, description.baud), description=description, timeout=timeout, seed=seed)
+        for baud in BAUDS:
+            line = Port(port, baud)
+            if Channel(line, min(timeout, PROBE_SECONDS), random.Random(seed)).answers():
+                return _connected(cls, line, timeout=timeout, seed=seed)
+            line.close()
+        raise LinkError(f"no board answers at {port}, at none of {', '.join(map(str, BAUDS))} baud")
+
+    @property
+    def engine(self) -> Engine:
+        return self.description.engine
+
+    @property
+    def statistics(self) -> Statistics:
+        return self._channel.statistics
+
+    def close(self) -> None:
+        self._transport.close()
+        if self.simulated is not None:
+            self.simulated.close()
+
+    def __enter__(self) -> "Device":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def matmul(
+        self,
+        a: ArrayLike,
+        w: ArrayLike,
+        *,
+        codes: bool = False,
+        rounded: bool = False,
+        progress: Report | None = None,
+        **parameters: ArrayLike | None,
+    ) -> Array:
+        """``C[m, n] = requantize(A[m, k] @ W[k, n])``, every bit as ``sim.engine_matmul`` has it.
+
+        Parameters
+        ----------
+        a, w: values of shapes (m, k) and (k, n), each one of its format exactly; or codes
+        codes: whether ``a``, ``w`` and the result are codes
+        rounded: whether values are rounded to the formats first: to nearest, saturating
+        progress: takes the bytes of C that have come and those there will be
+        parameters: those of ``sim.engine_matmul`` that the engine takes: scales as codes. What is left out is 1 for a
+            scale, and 0 for a bias or a zero point
+
+        Returns C: codes, or values: int32, float32 for ``float32``, else float64. Where k is over ``max_k`` and the
+        host may add up parts, int64, or float64 for formats with fractions, and no codes.
+
+        Raises ValueError for what the engine does not take, LinkError where the board was lost: its message says which
+        rows of C were done.
+        """
+        x, y, given = self._operands(a, w, codes, rounded, parameters)
+        (m, k), n = x.shape, y.shape[1]
+        most = int(TILE_SECONDS * self.description.baud / BITS_A_BYTE)
+        tiles = split(self.engine, m, k, n, most)
+        if k > self.engine.max_k and codes:
+            raise ValueError(f"codes must be False with k over {self.engine.max_k}: sums of parts are no codes")
+        parts = self._compute(tiles, x, y, given, progress)
+        return self._result(assemble(self.engine, tiles, parts), k, codes)
+
+    def golden(
+        self, a: ArrayLike, w: ArrayLike, *, codes: bool = False, rounded: bool = False, **parameters: ArrayLike | None
+    ) -> Array:
+        """What the last ``matmul``, which had these arguments, must have returned, by the golden model."""
+        x, y, given = self._operands(a, w, codes, rounded, parameters)
+        return self._result(golden(self.engine, self.computed, x, y, given), x.shape[1], codes)
+
+    def _operands(
+        self, a: ArrayLike, w: ArrayLike, codes: bool, rounded: bool, parameters: Parameters
+    ) -> tuple[Array, Array, dict[str, ArrayLike | None]]:
+        """Codes of A and W, and all parameters. Raises ValueError."""
+        for name in parameters:
+            if name not in PARAMETERS:
+                raise ValueError(f"parameters must be of {', '.join(PARAMETERS)}, not {name!r}")
+        x = _codes("a", a, self.engine.activation, codes, rounded)
+        y = _codes("w", w, self.engine.weight, codes, rounded)
+        if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[0] or not all((*x.shape, *y.shape)):
+            raise ValueError(
+                f"a and w must be of shapes (m, k) and (k, n), none of them 0, not {x.shape} and {y.shape}"
+            )
+        given = _filled(self.engine, parameters, x.shape[0], x.shape[1], y.shape[1])
+        _check_parameters(self.engine, given, y.shape[1])
+        return x, y, given
+
+    def _result(self, c: Array, k: int, codes: bool) -> Array:
+        return c if codes or k > self.engine.max_k else _values(c, self.engine.requantization.output)
+
+    def _compute(
+        self, tiles: list[Tile], a: Array, w: Array, given: Parameters, progress: Report | None
+    ) -> list[Array]:
+        """The codes of every tile of C."""
+        parts: list[Array] = []
+        self.computed = []
+        fruitless = 0
+        while len(parts) < len(tiles):
+            before = len(parts)
+            try:
+                if not self._ready:
+                    self._reset()
+                self._try(tiles, parts, a, w, given, progress)
+            except Trouble as trouble:
+                self._ready = False
+                self.statistics.retries[trouble.cause] += 1
+                fruitless = fruitless + 1 if len(parts) == before else 0
+                if fruitless == TRIES:
+                    raise self._lost(
+                        f"{TRIES} tries in a row brought nothing, lastly: {trouble}", tiles, parts
+                    ) from None
+            except LinkError as error:
+                self._ready = False
+                if len(parts) < len(tiles):
+                    raise self._lost(str(error), tiles, parts) from None
+            except BaseException:
+                self._ready = False
+                raise
+        return parts
+
+    def _lost(self, why: str, tiles: list[Tile], parts: list[Array]) -> LinkError:
+        done, rows = tiles[len(parts)].top, tiles[-1].bottom
+        what = f"rows 0 to {done - 1} of C were done, rows {done} to {rows - 1} were not"
+        if not done:
+            what = f"none of the {rows} rows of C were done"
+        return LinkError(f"the board at {self._transport.name} is lost: {why}; {what}", done, rows)
+
+    def _reset(self) -> None:
+        self._channel.reset()
+        self._ready = True
+        self._words = 0
+
+    def _try(
+        self, tiles: list[Tile], parts: list[Array], a: Array, w: Array, given: Parameters, progress: Report | None
+    ) -> None:
+        """Compute what is not done, and append it tile by tile to ``parts``. Raises Trouble."""
+        engine = self.engine
+        sizes = [result_bytes(engine, tile.m, tile.n) for tile in tiles]
+        came, total = sum(sizes[: len(parts)]), sum(sizes)
+        pieces = chain.from_iterable(frames(engine, tile, a, w, given) for tile in tiles[len(parts) :])
+        arrived = bytearray()
+        ended = False
+        for answer in self._channel.exchange(pieces):
+            if isinstance(answer, Status):
+                if Event.DONE not in answer.events:
+                    continue
+                if not ended:
+                    raise Trouble("result", f"a product ended with {len(arrived)} of {sizes[len(parts)]} bytes")
+                ended = False
+                self.statistics.cycles += answer.cycles
+                if len(parts) == len(tiles):
+                    return
+            elif answer.kind == Kind.RESULT:
+                arrived += answer.payload
+                if len(parts) == len(tiles) or len(arrived) > sizes[len(parts)]:
+                    raise Trouble("result", "a product has more bytes than C")
+                if progress is not None:
+                    progress(came + len(arrived), total)
+                if len(arrived) == sizes[len(parts)]:
+                    came += len(arrived)
+                    self._complete(tiles[len(parts)], parts, bytes(arrived))
+                    arrived.clear()
+                    ended = True
+
+    def _complete(self, tile: Tile, parts: list[Array], arrived: bytes) -> None:
+        words = beats(self.engine, tile.m, tile.n)
+        parts.append(unpack(self.engine, np.frombuffer(arrived, dtype=np.uint8).reshape(words, -1), tile.m, tile.n))
+        self.computed.append((tile, self._words))
+        self._words += words
+        self.statistics.products += 1
+
+    def _describe(self) -> Description:
+        """What the board says of itself. Raises LinkError."""
+        for attempt in range(TRIES):
+            try:
+                self._reset()
+                content = self._blocks()
+                break
+            except Trouble as trouble:
+                self._ready = False
+                self.statistics.retries[trouble.cause] += 1
+                if attempt == TRIES - 1 or trouble.cause == "silence":
+                    raise LinkError(f"no board answers at {self._transport.name}: {trouble}") from None
+        size = int.from_bytes(content[:2], "little")
+        try:
+            return Description.of(content[2 : 2 + size].decode("ascii"))
+        except ValueError as error:
+            raise LinkError(f"the board at {self._transport.name} is none of this fewbit: {error}") from None
+
+    def _blocks(self) -> bytes:
+        """All blocks of the description. Raises Trouble."""
+        found: dict[int, bytes] = {}
+        asked = ((Kind.DESCRIBE, bytes([block])) for block in range(BLOCKS))
+        for answer in self._channel.exchange(asked):
+            if isinstance(answer, Status) or answer.kind != Kind.DESCRIPTION:
+                continue
+            found[int.from_bytes(answer.payload[:1])] = answer.payload[1:]
+            if found.keys() >= set(range(BLOCKS)):
+                break
+        return b"".join(found[block] for block in range(BLOCKS))
+
+
+def _connected(kind: type[Device], line: Transport, **options: Any) -> Device:
+    try:
+        return kind(line, **options)
+    except BaseException:
+        line.close()
+        raise
+
+
+def _only_port() -> str:
+    """The port of the board that is attached, or ``sim``."""
+    ports = find_ports()
+    if len(ports) > 1:
+        raise ValueError(f"port must be one of {', '.join(ports)}, since several boards may be there, not 'auto'")
+    if not ports:
+        warnings.warn("no board is attached: the simulated board computes", stacklevel=3)
+    return ports[0] if ports else "sim"
+
+
+def _codes(name: str, values: ArrayLike, format: Format, codes: bool, rounded: bool) -> Array:
+    """Values or codes as codes. Raises ValueError that names the first value that is none of the format."""
+    if codes:
+        return check_codes(values, format).astype(code_dtype(format))
+    array = as_numbers(values)
+    if array.dtype.kind == "f" and not format.has_nan and np.isnan(array).any():
+        raise ValueError(_offender(name, array, np.isnan(array), format))
+    found = encode(array, format)
+    if rounded:
+        return found
+    wrong = _differs(decode(found, format), array)
+    if wrong.any():
+        raise ValueError(f"{_offender(name, array, wrong, format)}; rounded=True, or --rounded, rounds them")
+    return found
+
+
+def _differs(values: Array, array: Array) -> NDArray[np.bool_]:
+    """Where these floats are not those numbers; NaN is NaN."""
+    wrong = np.asarray((values != array) & ~(np.isnan(values) & (array != array)))
+    if array.dtype.kind in "iu":  # which NumPy compares as floats
+        long = np.abs(array.astype(np.float64)) > 1 << 53
+        wrong[long] = [int(value) != number for value, number in zip(values[long], array[long].tolist(), strict=True)]
+    return wrong
+
+
+def _offender(name: str, array: Array, wrong: NDArray[np.bool_], format: Format) -> str:
+    place = tuple(int(index) for index in np.argwhere(wrong)[0])
+    where = f"[{', '.join(map(str, place))}]" if place else ""
+    return f"{name}{where} must be a value of {format.name}, not {array[place]}"
+
+
+def _filled(engine: Engine, given: Parameters, m: int, k: int, n: int) -> dict[str, ArrayLike | None]:
+    """The parameters, ones and zeros in place of those that the engine takes and that are not given."""
+    how = engine.requantization
+    filled: dict[str, ArrayLike | None] = {name: value for name, value in given.items() if value is not None}
+    fields = {*engine.tensor_fields, *engine.channel_fields}
+    for name, format in (("scale", how.scale), ("tensor_scale", how.tensor_scale)):
+        if name in fields and name not in filled and format is not None:
+            filled[name] = _one(name, format)
+    for name in fields - filled.keys():
+        filled[name] = 0
+    if engine.blocks is not None:
+        count = -(-k // engine.blocks.size)
+        for name, format, shape in (
+            ("activation_scale", engine.blocks.activation_scale, (m, count)),
+            ("weight_scale", engine.blocks.weight_scale, (count, n)),
+        ):
+            if name not in filled:
+                filled[name] = np.broadcast_to(_one(name, format), shape)
+            if np.shape(filled[name]) != shape:  # type: ignore[arg-type]
+                raise ValueError(f"{name} must be of shape {shape}, not {np.shape(filled[name])}")  # type: ignore[arg-type]
+    return filled
+
+
+def _one(name: str, format: Format) -> Array:
+    code = dyadic_codes(1.0, format) if isinstance(format, Dyadic) else encode(1.0, format)
+    if decode(code, format) != 1.0:
+        raise ValueError(f"{name} must be given: {format.name} has no 1")
+    return code
+
+
+def _check_parameters(engine: Engine, given: Parameters, n: int) -> None:
+    """Raise ValueError where the engine does not take these, by the golden model with one value of k."""
+    some = {name: value for name, value in given.items() if value is not None}
+    for name, part in (("activation_scale", np.s_[:1, :1]), ("weight_scale", np.s_[:1, :])):
+        if name in some:
+            some[name] = np.asarray(some[name])[part]
+    zeros = np.zeros((1, 1), dtype=np.uint8), np.zeros((1, n), dtype=np.uint8)
+    engine_matmul(engine, *zeros, **some)  # type: ignore[arg-type]
+
+
+def _values(codes: Array, output: Format) -> Array:
+    """As the narrowest dtype that holds the format: int32, float32 for ``float32``, else float64."""
+    if output == parse("float32"):
+        return codes.astype(np.uint32).view(np.float32)
+    values = decode(codes, output)
+    return values if isinstance(output, Minifloat) else values.astype(np.int32)

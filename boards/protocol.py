@@ -1,0 +1,210 @@
+"""The host link's frames: what both sides of the serial line agree on, in one place.
+
+A frame, byte by byte:
+
+    0      START
+    1      kind, one of ``Kind``
+    2, 3   sequence, low byte first
+    4      length of the payload, 0 to 255
+    5...   payload
+    last 4 CRC-32 (that of zlib and IEEE 802.3) of everything from kind to payload, low byte first
+
+The host counts its frames: the one after a RESET has the RESET's sequence plus 1, and so on modulo 2**16. The board
+takes a frame only with the sequence that it expects, so after one lost or bad frame it takes none until the next RESET:
+the engine never sees anything but a beginning of what the host sent. The board counts all its own frames, from 0 with
+the STATUS that answers a RESET. Whoever misses a frame of the other starts over with RESET.
+
+A receiver that has lost its place is back at the search for START after ``FLUSH``.
+"""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+__all__ = [
+    "BLOCK_BYTES",
+    "FLUSH",
+    "FRAME_BYTES",
+    "MAX_PAYLOAD",
+    "SEQUENCES",
+    "START",
+    "STORED_BYTES",
+    "STREAM_KINDS",
+    "Event",
+    "Frame",
+    "Kind",
+    "Parser",
+    "Status",
+]
+
+START = 0xA5
+MAX_PAYLOAD = 255
+SEQUENCES = 1 << 16
+HEADER_BYTES = 5
+CRC_BYTES = 4
+
+FRAME_BYTES = HEADER_BYTES + CRC_BYTES
+"""Bytes of a frame besides its payload."""
+
+STORED_BYTES = 2
+"""Bytes besides its payload that a frame takes in the board's buffer: kind and length."""
+
+FLUSH = bytes(MAX_PAYLOAD + FRAME_BYTES)
+"""Ends whatever frame a receiver believes itself in."""
+
+BLOCK_BYTES = 64
+"""Bytes of the board's description in one DESCRIPTION frame."""
+
+
+class Kind(IntEnum):
+    """What a frame is. Up to 0x7f from the host, from 0x80 from the board.
+
+    RESET: drops the product at hand and all frames received; taken whatever its sequence. No payload
+    DESCRIBE: asks for a block of the description; payload: its number, a byte
+    PRODUCT: begins a product; payload: m, n, k of 2 bytes each, then ``engine.tensor_fields``, each of as many bytes as
+        it needs. Waits until the engine is through with the one before
+    A, W, P, A_SCALES, W_SCALES: the next bytes of that stream of the engine, 1 or more, its words one after another
+    STATUS: payload: see ``Status``. Sent when a frame was consumed, and at every event
+    RESULT: the next bytes of C, 1 or more
+    DESCRIPTION: payload: the block's number, then its ``BLOCK_BYTES`` bytes
+    """
+
+    RESET = 0x01
+    DESCRIBE = 0x02
+    PRODUCT = 0x03
+    A = 0x10
+    W = 0x11
+    P = 0x12
+    A_SCALES = 0x13
+    W_SCALES = 0x14
+    STATUS = 0x80
+    RESULT = 0x81
+    DESCRIPTION = 0x82
+
+
+STREAM_KINDS = {"a": Kind.A, "w": Kind.W, "p": Kind.P, "a_scales": Kind.A_SCALES, "w_scales": Kind.W_SCALES}
+"""The frames that carry each input stream of the engine."""
+
+
+class Event(IntFlag):
+    """What has happened on the board since its last STATUS.
+
+    RESET: a RESET was obeyed
+    CRC: a frame with a wrong CRC was dropped
+    SEQUENCE: a good frame with another sequence than the expected one was dropped
+    KIND: a good frame of a kind, or of a length, that this board does not know was dropped
+    OVERRUN: a good frame was dropped since the buffer was full
+    ZERO_SIZE, TOO_LARGE: a PRODUCT was refused since a size was 0, or was too large
+    DONE: a product is complete, and its last RESULT is sent
+    """
+
+    RESET = 0x01
+    CRC = 0x02
+    SEQUENCE = 0x04
+    KIND = 0x08
+    OVERRUN = 0x10
+    ZERO_SIZE = 0x20
+    TOO_LARGE = 0x40
+    DONE = 0x80
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame. Raises ValueError where it cannot be sent.
+
+    Parameters
+    ----------
+    kind: a ``Kind``; other bytes are allowed, since a receiver has to answer them
+    sequence: 0 to 65535
+    payload: up to 255 bytes
+    """
+
+    kind: int
+    sequence: int
+    payload: bytes = b""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.kind < 256:
+            raise ValueError(f"kind must be 0 to 255, not {self.kind!r}")
+        if not 0 <= self.sequence < SEQUENCES:
+            raise ValueError(f"sequence must be 0 to {SEQUENCES - 1}, not {self.sequence!r}")
+        if len(self.payload) > MAX_PAYLOAD:
+            raise ValueError(f"payload must be at most {MAX_PAYLOAD} bytes, not {len(self.payload)}")
+
+    def __bytes__(self) -> bytes:
+        checked = bytes([self.kind, *self.sequence.to_bytes(2, "little"), len(self.payload)]) + self.payload
+        return bytes([START]) + checked + zlib.crc32(checked).to_bytes(CRC_BYTES, "little")
+
+
+@dataclass(frozen=True)
+class Status:
+    """The payload of a STATUS.
+
+    Parameters
+    ----------
+    events: since the last one
+    expected: sequence that the board expects of the next frame
+    consumed: sequence of the first frame that still takes room in the board's buffer; ``expected`` where none does
+    cycles: clock cycles of the last complete product, from its PRODUCT's consumption to its last byte of C, modulo
+        2**32
+    """
+
+    events: Event
+    expected: int
+    consumed: int
+    cycles: int
+
+    BYTES = 9
+
+    @classmethod
+    def parse(cls, payload: bytes) -> "Status":
+        """Raises ValueError where that is no status."""
+        if len(payload) != cls.BYTES:
+            raise ValueError(f"payload of a STATUS must be {cls.BYTES} bytes, not {len(payload)}")
+        parts = (payload[1:3], payload[3:5], payload[5:9])
+        return cls(Event(payload[0]), *(int.from_bytes(part, "little") for part in parts))
+
+    def __bytes__(self) -> bytes:
+        numbers = ((self.expected, 2), (self.consumed, 2), (self.cycles, 4))
+        return bytes([self.events]) + b"".join(value.to_bytes(size, "little") for value, size in numbers)
+
+
+class Parser:
+    """Finds the good frames in a stream of bytes, whatever is between them; it never raises and never looks twice at
+    a byte of a good frame.
+
+    Attributes
+    ----------
+    dropped: bytes so far that were part of no good frame
+    """
+
+    def __init__(self) -> None:
+        self.dropped = 0
+        self._held = bytearray()
+
+    def feed(self, received: bytes) -> Iterator[Frame]:
+        """The frames that are complete with these bytes, in order. Must be read to its end before the next call."""
+        self._held += received
+        position = 0
+        while True:
+            start = self._held.find(START, position)
+            self.dropped += (len(self._held) if start < 0 else start) - position
+            position = len(self._held) if start < 0 else start
+            length = self._held[position + 4] if len(self._held) - position > 4 else 0
+            end = position + FRAME_BYTES + length
+            if len(self._held) - position < HEADER_BYTES or end > len(self._held):
+                break
+            checked = bytes(self._held[position + 1 : end - CRC_BYTES])
+            if zlib.crc32(checked) == int.from_bytes(self._held[end - CRC_BYTES : end], "little"):
+                yield Frame(checked[0], int.from_bytes(checked[1:3], "little"), checked[4:])
+                position = end
+            else:
+                self.dropped += 1
+                position += 1
+        del self._held[:position]
+
+    def clear(self) -> None:
+        """Forget a frame that has begun."""
+        self.dropped += len(self._held)
+        self._held.clear()

@@ -1,0 +1,217 @@
+"""What each board makes of each pair of formats: the largest array, its clock, and products a second with the link."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..formats import Engine, Format, Requantization, parse
+from ..hdl import Design
+from ..synth.fit_search import Shape
+from ..synth.sweep import sweep
+from .bitstream import Bitstream, build
+from .board import Board
+from .challenge import Challenge, compute
+from .device import Device
+from .largest import default_max_k, largest, with_shape
+from .request import Request
+from .simulated import Simulated
+
+__all__ = ["PAIRS", "SurveyRow", "survey"]
+
+PAIRS = (("int8", "int8"), ("e4m3", "e4m3"), ("e2m1", "int4"), ("e2m1", "e2m1"))
+"""Weight and activation of what is built unless the caller says otherwise."""
+
+BITS_A_BYTE = 10
+LIMITS = {"array": "array", "sent": "link to the board", "received": "link from the board"}
+SURE = 0.8
+
+Size = tuple[int, int, int]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class SurveyRow:
+    """One engine on one board.
+
+    Parameters
+    ----------
+    board, device, weight, activation, output: names
+    rows, columns, lanes, dsp_policy: of the array
+    tile_m, max_k: of the engine
+    used, available: by nextpnr's name of a resource, all of the FPGA's, link included
+    fmax_mhz, clock_mhz: what place and route gives, what the PLL was set to
+    baud: of the link
+    peak: products a second if every element made one in every cycle
+    size: m, k, n of the product that was measured
+    measured: products a second of that in the simulated board, from the first byte to the last
+    busy: share of that time in which the array would be busy at its peak, the line to the board, the line from it
+    bound: what takes most of that time
+    single_mac_mhz: Fmax, the median of three seeds, of one MAC of these formats alone on this device: its products a
+        second, in millions; None where single units are not routed for the family
+    recipe, seed, sha256, tools, fewbit_version: of the bitstream
+    """
+
+    board: str
+    device: str
+    weight: str
+    activation: str
+    output: str
+    rows: int
+    columns: int
+    lanes: int
+    dsp_policy: str
+    tile_m: int
+    max_k: int
+    used: dict[str, int]
+    available: dict[str, int]
+    fmax_mhz: float
+    clock_mhz: float
+    baud: int
+    peak: float
+    size: Size
+    measured: float
+    busy: dict[str, float]
+    bound: str
+    single_mac_mhz: float | None
+    recipe: str
+    seed: int | None
+    sha256: str
+    tools: dict[str, str]
+    fewbit_version: str
+
+    @property
+    def array(self) -> str:
+        return f"{self.rows} x {self.columns} x {self.lanes}"
+
+    @property
+    def times_single(self) -> float | None:
+        """Peak, in units of a single MAC's products a second."""
+        return None if self.single_mac_mhz is None else self.peak / (self.single_mac_mhz * 1e6)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self) | {"size": list(self.size)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "SurveyRow":
+        """Raises ValueError where that is no row."""
+        try:
+            return cls(**(values | {"size": tuple(values["size"])}))
+        except (TypeError, KeyError) as error:
+            raise ValueError(f"a row must have the fields of a {cls.__name__}: {error}") from None
+
+
+def survey(
+    board: Board,
+    weight: Format,
+    activation: Format,
+    *,
+    size: Size,
+    search: bool = False,
+    seconds: float = 3600,
+    out: Path,
+    cache_folder: Path | None = None,
+    say: Say = lambda text: None,
+) -> SurveyRow:
+    """Build the largest array of a pair for a board, and measure it on the simulated board: the very same design.
+
+    Parameters
+    ----------
+    size: m, k, n of the product that is measured
+    search: whether to search for the largest array even if one is known
+    seconds: of that search, about
+    out: where the bitstream is written
+
+    Raises ValueError for a board that bitstreams cannot be built for; what ``build`` and ``largest`` raise; and
+    RuntimeError where the simulated board multiplies wrong.
+    """
+    if not board.part.routed:
+        raise ValueError(f"board must be one with open place and route, not {board.name}: {board.part.name} has none")
+    request = _request(board, weight, activation)
+    shape = board.shapes.get((weight.name, activation.name))
+    if shape is None or search:
+        request, _ = largest(request, seconds=seconds, cache_folder=cache_folder, say=say)
+    else:
+        request = with_shape(replace(request, dsp=shape[3]), Shape(*shape[:3]))
+    made = build(request, out, cache_folder=cache_folder, say=say)
+    return _row(made, request, size, cache_folder)
+
+
+def _request(board: Board, weight: Format, activation: Format) -> Request:
+    engine = Engine(weight, activation, Requantization(parse("float32")), max_k=default_max_k(board))
+    dsps = board.part.target.device.capacity.dsps if board.part.target.device.capacity else 0
+    return Request(board, engine, dsp="auto" if dsps else "none")
+
+
+def _row(made: Bitstream, request: Request, size: Size, cache_folder: Path | None) -> SurveyRow:
+    engine, described = request.engine, made.description
+    assert made.fmax_mhz is not None
+    measured, busy = _measure(made, request, size)
+    bound = max(busy, key=lambda name: busy[name])
+    return SurveyRow(
+        board=made.board,
+        device=request.board.part.name,
+        weight=engine.weight.name,
+        activation=engine.activation.name,
+        output=engine.requantization.output.name,
+        **{name: getattr(engine, name) for name in ("rows", "columns", "lanes", "tile_m", "max_k")},
+        dsp_policy=request.dsp,
+        used={name: used for name, (used, _) in made.utilization.items()},
+        available={name: there for name, (_, there) in made.utilization.items()},
+        fmax_mhz=made.fmax_mhz,
+        clock_mhz=round(made.clock_mhz, 4),
+        baud=described.baud,
+        peak=engine.products * described.clock_hz,
+        size=size,
+        measured=round(measured),
+        busy={name: round(share, 4) for name, share in busy.items()},
+        bound=LIMITS[bound] if busy[bound] >= SURE else f"{LIMITS[bound]} and what waits for it",
+        single_mac_mhz=_single_mac_mhz(request, cache_folder),
+        recipe=made.recipe,
+        seed=made.seed,
+        sha256=made.sha256,
+        tools=made.tools,
+        fewbit_version=__version__,
+    )
+
+
+def _measure(made: Bitstream, request: Request, size: Size) -> tuple[float, dict[str, float]]:
+    """Products a second of a product of random codes on the simulated board, and shares of its time."""
+    described, engine = made.description, request.engine
+    m, k, n = size
+    chance = np.random.default_rng(1)
+    codes = [chance.integers(0, 1 << format.width, shape, dtype=np.uint8) for format, shape in _operands(engine, size)]
+    with (
+        Simulated(described, request.design) as simulated,
+        Device.open(simulated.port, description=described) as device,
+    ):
+        before = simulated.figures()
+        right, _ = compute(device, Challenge(codes[0], codes[1], {}))
+        after = simulated.figures()
+    if not right:
+        raise RuntimeError(f"the simulated {made.board} multiplies {engine.weight} by {engine.activation} wrong")
+    passed = {name: after[name] - before[name] for name in after}
+    seconds = passed["cycles"] / described.clock_hz
+    byte = BITS_A_BYTE / described.baud
+    return m * k * n / seconds, {
+        "array": m * k * n / engine.products / passed["cycles"],
+        "sent": passed["to_board"] * byte / seconds,
+        "received": passed["from_board"] * byte / seconds,
+    }
+
+
+def _operands(engine: Engine, size: Size) -> list[tuple[Format, tuple[int, int]]]:
+    m, k, n = size
+    return [(engine.activation, (m, k)), (engine.weight, (k, n))]
+
+
+def _single_mac_mhz(request: Request, cache_folder: Path | None) -> float | None:
+    """Of a naive accelerator: one MAC of the same formats, for sums as long, on the same device without DSPs."""
+    engine = request.engine
+    design = Design("mac", engine.weight, engine.activation, terms=engine.max_k)
+    (row,) = sweep([design], [request.board.part.target], cache_folder=cache_folder, jobs=1)
+    return row.fmax_mhz

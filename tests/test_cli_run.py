@@ -1,0 +1,77 @@
+"""``fewbit run`` and ``fewbit selftest`` on the simulated board."""
+
+import json
+
+import numpy as np
+import pytest
+from fewbit.cli.app import run
+
+SIZES = ["--rows", "2", "--columns", "2", "--tile-m", "4", "--max-k", "32"]
+ENGINE = ["--weight", "int4", "--output", "int16", "--scale", "none", *SIZES]
+
+
+@pytest.fixture
+def operands(tmp_path, monkeypatch, prepared):
+    """A and W in the current folder; no board is attached."""
+    generator = np.random.default_rng(7)
+    found = {"A": generator.integers(-8, 8, (9, 40)), "W": generator.integers(-8, 8, (40, 5))}
+    for name, values in found.items():
+        np.save(tmp_path / f"{name}.npy", values)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("fewbit.boards.transport.find_ports", lambda board=None: [])
+    return found
+
+
+def test_a_product_goes_through_the_simulated_board(operands, capsys):
+    assert run(["run", "A.npy", "W.npy", "-o", "C.npy", "--check", *ENGINE]) == 0
+    captured = capsys.readouterr()
+    assert "no board is attached: the simulated board computes" in captured.err
+    assert "C.npy: 9 x 5 int64 on sim: 6 products" in captured.out
+    assert "checked: all 45 as the golden model has them" in captured.out
+    assert (np.load("C.npy") == operands["A"] @ operands["W"]).all()
+
+
+def test_a_difference_is_told(operands, capsys, monkeypatch):
+    monkeypatch.setattr("fewbit.boards.device.Device.golden", lambda self, a, w, **options: np.zeros((9, 5)))
+    assert run(["run", "A.npy", "W.npy", "--board", "sim", "--check", "--json", *ENGINE]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["differences"] == np.count_nonzero(operands["A"] @ operands["W"])
+
+
+def test_codes_go_in_and_come_out(operands, capsys):
+    np.save("codes.npy", (operands["A"][:, :3] & 15).astype(np.uint8))
+    np.save("more.npy", (operands["W"][:3] & 15).astype(np.uint8))
+    assert run(["run", "codes.npy", "more.npy", "--codes", "--board", "sim", *ENGINE]) == 0
+    assert (np.load("C.npy").astype(np.int16) == operands["A"][:, :3] @ operands["W"][:3]).all()
+
+
+WRONG = {
+    "run A.npy W.npy --board icebreaker": "board icebreaker must be attached: no serial port has USB id 0403:6010",
+    "run A.npy W.npy --board icebraker": "did you mean 'icebreaker'?",
+    "run A.npy W.npy --port /dev/none": "serial port /dev/none cannot be opened",
+    "run A.npy W.npy --port /dev/none --rows 2": "--rows must be left out with a board at /dev/none",
+    "run A.npy none.npy": "none.npy: No such file or directory",
+    "run A.npy W.npy --board sim --weight int4,int8": "weight and activation must be one format each, not 2 pairs",
+    "run A.npy W.npy --codes --rounded": "--rounded must be left out with --codes",
+    "run text.npy W.npy": "text.npy must be a file of numpy.save",
+    "selftest --seconds 0": "seconds must be above 0, not 0.0",
+}
+
+
+@pytest.mark.parametrize("command", WRONG)
+def test_wrong_arguments_are_one_line(operands, capsys, tmp_path, command):
+    (tmp_path / "text.npy").write_text("1 2 3")
+    assert run(command.split()) == 2
+    captured = capsys.readouterr()
+    assert WRONG[command] in captured.err
+    assert captured.err.count("\n") == 1 and not captured.out
+
+
+def test_a_selftest_checks_random_products(operands, capsys):
+    assert run(["selftest", "--seconds", "0.5", "--board", "sim", "--most", "64", "--json", *ENGINE]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["matmuls"] > 0 and found["wrong"] == 0 and found["simulated"]
+    assert found["products_a_second"] > 0 and sum(found["retries"].values()) <= 1
+    assert 0 < 10 * found["received_a_second"] < found["baud"]
+    assert run(["selftest", "--seconds", "0.5", "--board", "sim", "--most", "64", *ENGINE]) == 0
+    assert "0 wrong" in capsys.readouterr().out
