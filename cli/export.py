@@ -7,7 +7,7 @@ import typer
 
 from .console import print_json, print_table, progress
 from .options import Activation, Formats, Json, Out, choose_pairs
-from .study import choose_scheme, choose_sources
+from .study_options import Calibration, Edges, Model, ScaleFormat, Seed, choose_scheme, choose_sources
 
 if TYPE_CHECKING:
     from ..study.scheme import Scheme
@@ -17,26 +17,20 @@ __all__ = ["export"]
 
 
 def export(
-    model: Annotated[
-        str, typer.Option("--model", metavar="NAMES|FILE", help="Networks of the zoo with commas, or an ONNX file.")
-    ] = "resnet8",
+    model: Model = "resnet8",
     weight: Formats = None,
     activation: Activation = None,
-    calibration: Annotated[
-        Path | None, typer.Option("--calibration", help="For an ONNX file: inputs by name, .npz.")
-    ] = None,
+    calibration: Calibration = None,
     scale_per: Annotated[str, typer.Option("--scale-per", help="tensor or channel (of weights).")] = "channel",
-    scale_format: Annotated[str, typer.Option("--scale-format", help="Format of scales.")] = "bfloat16",
-    edges: Annotated[
-        str | None, typer.Option("--edges", metavar="FORMAT", help="Of the first and the last layer, as int8.")
-    ] = None,
+    scale_format: ScaleFormat = "bfloat16",
+    edges: Edges = None,
     techniques: Annotated[
         str, typer.Option("--techniques", help="Of equalize, smooth, gptq, rounding, bias, with + between, or none.")
     ] = "none",
     batch: Annotated[
         int, typer.Option("--batch", min=0, help="Samples at a time, fixed in the file; 0 leaves it open.")
     ] = 1,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of random choices.")] = 0,
+    seed: Seed = 0,
     out: Out = Path("out"),
     json: Json = False,
 ) -> None:

@@ -51,6 +51,8 @@ def layers(
 
     if cost not in COSTS:
         raise ValueError(f"cost must be luts or bits, not {cost!r}")
+    if not budget > 0:
+        raise ValueError(f"budget must be above 0, not {budget!r}")
     pairs = choose_pairs(weight, activation)
     study = Study(network(model), samples)
     check_folder(out)

@@ -70,7 +70,7 @@ def price(
     Families: ice40 and xc7 unless given. Every figure is remembered: the same command goes on from where it was
     stopped, and what was finished then is in the files.
     """
-    from ..study.price_table import read_prices, write_prices
+    from ..study.price_table import add_prices, read_prices, write_prices
     from ..synth import SweepError
     from .files import check_folder
 
@@ -85,9 +85,9 @@ def price(
     targets, policies = choose_targets(family or "ice40,xc7"), choose_policies(dsp)
     check_folder(out)
     path = out / name
-    earlier = path.with_suffix(".json")
-    commands, kept = read_prices(earlier) if append and earlier.exists() else ([], [])
-    commands = [*dict.fromkeys([*commands, command_line(context)])]
+    if append and path.with_suffix(".json").exists():
+        read_prices(path.with_suffix(".json"))  # what cannot be added to is told now
+    commands = [command_line(context)]
     found, failure = [], None
     try:
         measure(pairs, terms, targets, policies, found, requantizer=requantizer, route=route, jobs=jobs)
@@ -98,8 +98,9 @@ def price(
     except SweepError as error:
         failure = error
     finally:
-        if found:
-            found = list({price.question: price for price in (*kept, *found)}.values())
+        if found and append:
+            found, commands = add_prices(found, path, commands)
+        elif found:
             write_prices(found, path, commands)
     if found:
         _finish(found, commands, chart, json)

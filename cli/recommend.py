@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import print_json, screen
-from .options import Dsp, Json, choose_targets
+from .options import Json, choose_targets
 
 if TYPE_CHECKING:
     from ..study.recommend import Recommendation
@@ -40,28 +40,26 @@ def recommend(
         str | None,
         typer.Option("--edges", show_default="that of all others", help="Format of the first and the last layer."),
     ] = None,
-    dsp: Dsp = "none",
     results: Results = RESULTS,
     json: Json = False,
 ) -> None:
     """Recommend a pair of formats: the cheapest that is accurate enough, or the most accurate that is cheap enough.
 
-    Says why, and which command writes its Verilog. Exactly one of --min-accuracy and --max-luts.
+    Says why, and which command writes its Verilog. Exactly one of --min-accuracy and --max-luts. MACs without DSPs
+    are compared: with them a price is two numbers, which `fewbit price --dsp auto` tells.
     """
     from ..study.findings import read_findings
     from ..study.recommend import recommend as find
 
     if (min_accuracy is None) == (max_luts is None):
         raise ValueError("exactly one of --min-accuracy and --max-luts must be given")
-    if dsp not in ("none", "auto"):
-        raise ValueError(f"dsp must be none or auto for recommend, not {dsp!r}")
     targets = choose_targets(family)
     if len(targets) != 1:
         raise ValueError(f"family must be one for recommend, not {family!r}")
     found = find(
         read_findings(results),
         model=model,
-        target=targets[0].name + (" with DSPs" if dsp == "auto" else ""),
+        target=targets[0].name,
         min_accuracy=min_accuracy,
         max_luts=max_luts,
         absolute=absolute,

@@ -7,27 +7,23 @@ import typer
 
 from .console import print_json, print_table, progress
 from .options import Activation, Formats, Jobs, Json, Out, choose_pairs, command_line
+from .study_options import Calibration, Edges, Model, ScaleFormat, Seed, choose_scheme, choose_sources
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ..study.point import Point
     from ..study.scheme import Scheme
-    from ..study.sweep import Source
 
-__all__ = ["choose_scheme", "choose_sources", "study"]
+__all__ = ["study"]
 
 
 def study(
     context: typer.Context,
-    model: Annotated[
-        str, typer.Option("--model", metavar="NAMES|FILE", help="Networks of the zoo with commas, or an ONNX file.")
-    ] = "resnet8,vit",
+    model: Model = "resnet8,vit",
     weight: Formats = None,
     activation: Activation = None,
-    calibration: Annotated[
-        Path | None, typer.Option("--calibration", help="For an ONNX file: inputs by name, .npz.")
-    ] = None,
+    calibration: Calibration = None,
     test: Annotated[
         Path | None, typer.Option("--test", help="For an ONNX file: inputs by name and `expected`, .npz.")
     ] = None,
@@ -43,11 +39,9 @@ def study(
         str, typer.Option("--evaluation", help="integer: the golden model, exact; float: onnxruntime; both.")
     ] = "float",
     scale_per: Annotated[str, typer.Option("--scale-per", help="tensor, channel (of weights) or block.")] = "channel",
-    scale_format: Annotated[str, typer.Option("--scale-format", help="Format of scales.")] = "bfloat16",
+    scale_format: ScaleFormat = "bfloat16",
     block_size: Annotated[int | None, typer.Option("--block-size", help="With --scale-per block: 16 to 128.")] = None,
-    edges: Annotated[
-        str | None, typer.Option("--edges", metavar="FORMAT", help="Of the first and the last layer, as int8.")
-    ] = None,
+    edges: Edges = None,
     techniques: Annotated[
         str,
         typer.Option(
@@ -58,7 +52,7 @@ def study(
     samples: Annotated[
         int | None, typer.Option("--samples", min=1, show_default="all", help="Of the test set, the first so many.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of random choices.")] = 0,
+    seed: Seed = 0,
     scheduler: Annotated[
         str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster, as tcp://host:8786.")
     ] = None,
@@ -74,7 +68,7 @@ def study(
     """
     from contextlib import closing
 
-    from ..study.points_file import merge, read_points, write_points
+    from ..study.points_file import add_points, read_points, write_points
     from ..study.sweep import Job
     from ..study.sweep import study as sweep
     from ..synth import SweepError
@@ -116,74 +110,32 @@ def study(
     finally:
         found.sort(key=lambda point: (order.get(_place(point.network, point, point.evaluation), 0), point.evaluation))
         if found:
-            points = read_points(kept) if append and kept.exists() else []
-            write_points(merge(points, found), out, command_line(context))
+            (add_points if append else write_points)(found, out, command_line(context))
     if json:
         print_json({"points": [point.to_dict() for point in found]})
     elif found:
         print_table(_table(found))
-        _tell_skipped(sources)
+        _tell_skipped(found)
         print(f"written: {out / 'study_points'}.csv, .json and .parquet")
     if failed is not None:
         raise failed
 
 
-def _tell_skipped(sources: "list[Source]") -> None:
-    from ..study.graph import Graph
-
-    for source in sources:
-        skipped = Graph(source.network().content()).skipped
+def _tell_skipped(points: "list[Point]") -> None:
+    for network, skipped in {point.network: point.skipped for point in points}.items():
         if skipped:
             kinds = ", ".join(f"{count} {kind}" for kind, count in skipped.items())
-            print(f"{source.name}: left in float32, and not counted: {kinds}")
+            print(f"{network}: left in float32, and not counted: {kinds}")
 
 
 def _place(network: str, scheme: "Scheme | Point", evaluation: str) -> tuple[str, ...]:
     return network, str(scheme.weight), str(scheme.activation), "+".join(scheme.techniques), evaluation
 
 
-def choose_sources(model: str, calibration: Path | None, test: Path | None, metric: str | None) -> "list[Source]":
-    from ..study.sweep import Source
-
-    metrics = None if metric is None else tuple(name.strip() for name in metric.split(","))
-    if model.endswith(".onnx"):
-        sources = [Source(Path(model).stem, Path(model), calibration, test, metrics)]
-    else:
-        if calibration is not None or test is not None:
-            raise ValueError(f"calibration and test must be given with an ONNX file, not with {model!r} of the zoo")
-        sources = [Source(name.strip(), metrics=metrics) for name in model.split(",")]
-    for source in sources:
-        source.network()
-    return sources
-
-
 def _evaluations(text: str) -> tuple[str, ...]:
     if text not in ("float", "integer", "both"):
         raise ValueError(f"evaluation must be float, integer or both, not {text!r}")
     return ("float", "integer") if text == "both" else (text,)
-
-
-def choose_scheme(
-    weight: Any,
-    activation: Any,
-    edges: str | None,
-    scale_per: str,
-    scale_format: str,
-    block_size: int | None,
-    techniques: str,
-) -> "Scheme":
-    from ..formats import parse
-    from ..study.scheme import Scheme
-
-    return Scheme(
-        weight=weight,
-        activation=activation,
-        edges=None if edges is None else parse(edges),
-        scale_per=scale_per,
-        scale_format=parse(scale_format),
-        block_size=block_size,
-        techniques=() if techniques.strip() == "none" else tuple(name.strip() for name in techniques.split("+")),
-    )
 
 
 def _executor(scheduler: str | None) -> "Any":

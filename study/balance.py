@@ -13,7 +13,7 @@ from .calibrate import Statistics
 from .graph import Graph, Layer, Segment
 from .scheme import Scheme
 
-__all__ = ["balance"]
+__all__ = ["balance", "levels"]
 
 Array = NDArray[Any]
 
@@ -29,20 +29,13 @@ def balance(graph: Graph, scheme: Scheme, statistics: Statistics) -> dict[str, A
 
     ``smooth``: SmoothQuant (Xiao et al., arXiv 2211.10438), ``max|x|**a / max|w|**(1-a)``, at a = 1/2. ``equalize``:
     cross-layer equalization (Nagel et al., arXiv 1906.04721), the square root of the range of the weights that make a
-    channel over the range of those that read it, which levels the channels as the encoder sees them; the maker's own
-    weights stay as they are, since a scale for each channel makes good their range. With both, smoothing follows on
+    channel over the range of those that read it, which levels the channels as the encoder sees them. The weights that
+    make a channel need no such factor where each channel has a scale of its own; where all share one, see ``levels``.
+    With both, smoothing follows on
     what is equalized. A tensor that several layers read has one factor, of the largest weights. Factors are around 1;
     that of a channel which is always zero is 1.
     """
-    readers: dict[str, list[Layer]] = {}
-    for layer in graph.layers:
-        if layer.weight is not None:
-            readers.setdefault(layer.activation, []).append(layer)
-    # an operand of attention's products too has one scale for the tensor
-    for layer in graph.layers:
-        if layer.weight is None:
-            for name in layer.inputs:
-                readers.pop(name, None)
+    readers = _readers(graph)
     makers = _makers(graph) if "equalize" in scheme.techniques else {}
     found = {}
     for tensor, layers in readers.items():
@@ -60,6 +53,41 @@ def balance(graph: Graph, scheme: Scheme, statistics: Statistics) -> dict[str, A
             # around 1; a channel that never says anything must not stretch the weights' range
             factor[alive] /= np.exp(np.mean(np.log(factor[alive])))
             found[tensor] = np.where(alive, factor, 1.0).astype(np.float32)
+    return found
+
+
+def levels(graph: Graph, scheme: Scheme) -> dict[str, Array]:
+    """By layer, what the columns of its weights are divided by before they are rounded with one scale (float32).
+
+    For ``equalize`` where all weights of a tensor share a scale: by what a channel is divided where it is read the
+    weights that make it are divided too, as cross-layer equalization has it; the requantizer's scale makes up for that,
+    channel by channel. Of several tensors that a layer makes the first one read decides.
+    """
+    if "equalize" not in scheme.techniques or scheme.scale_per != "tensor":
+        return {}
+    makers = _makers(graph)
+    found: dict[str, Array] = {}
+    for tensor, layers in _readers(graph).items():
+        maker = makers.get(tensor)
+        weights = np.max([_range_of_rows(layer) for layer in layers], axis=0)
+        if maker is None or maker.name in found or len(made := _range_of_columns(maker)) != len(weights):
+            continue
+        octaves = np.log2(_ratio(made, weights))
+        found[maker.name] = np.exp2(octaves - octaves.mean()).astype(np.float32)
+    return found
+
+
+def _readers(graph: Graph) -> dict[str, list[Layer]]:
+    """By tensor, the layers with weights that read it; without those that attention's products read too, whose operands
+    have one scale for the tensor."""
+    found: dict[str, list[Layer]] = {}
+    for layer in graph.layers:
+        if layer.weight is not None:
+            found.setdefault(layer.activation, []).append(layer)
+    for layer in graph.layers:
+        if layer.weight is None:
+            for name in layer.inputs:
+                found.pop(name, None)
     return found
 
 

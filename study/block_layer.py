@@ -55,8 +55,10 @@ class BlockLayer:
 
     @property
     def weight_bits(self) -> int:
-        """Of all codes."""
-        return 0 if self.codes is None else self.codes.size * self.weight_format.width
+        """Of all codes and of the scales of their blocks."""
+        if self.codes is None or self.scales is None:
+            return 0
+        return self.codes.size * self.weight_format.width + self.scales.size * self.blocks.weight_scale.width
 
     def exact(self, operands: list[Array]) -> Array:
         """The result by the golden model."""

@@ -8,7 +8,7 @@ from statistics import mean, median
 from typing import Any
 
 from ..formats import parse
-from .findings import Findings, best_evidence, share_of_float32
+from .findings import Findings, Ground, alike, share_of_float32
 from .front import AXES, STANDARD_ERRORS, Candidate, join, kind_of, pareto, target_of, targets_of, with_cost
 from .point import Point
 from .price import Price
@@ -57,7 +57,7 @@ class Claim:
 
 def claims(findings: Findings) -> list[Claim]:
     """All five, each computed from the points and prices."""
-    points = best_evidence(findings.points)
+    points = [point for some in alike(findings.points).values() for point in some]
     duels = _duels(points)
     said = {
         "a": (
@@ -119,8 +119,8 @@ def _duels(points: Iterable[Point], without: str | None = None) -> list[_Duel]:
             continue
         if point.layers or kind == "mixed" or width != parse(point.activation).width or width < LEAST_WIDTH:
             continue
-        alike = (point.edges, point.scale_per, point.scale_format, point.block_size, point.techniques)
-        best = grounds.setdefault((point.network, width, point.evaluation, point.samples, *alike), {})
+        how = (point.scale_per, point.scale_format, point.block_size, point.techniques)
+        best = grounds.setdefault((point.network, width, point.evaluation, Ground.of(point), *how), {})
         if kind not in best or point.accuracy > best[kind].accuracy:
             best[kind] = point
     return [
@@ -161,7 +161,7 @@ def _ahead(duels: Sequence[_Duel]) -> str:
 def _often(points: Sequence[Point], prices: Sequence[Price]) -> Finding:
     fronts = [
         (f"{network} on {target}", front)
-        for target in targets_of(price for price in prices if price.dsp_policy == "none")
+        for target in targets_of(prices)
         for network, front in _useful_fronts(join(points, prices, target))
     ]
     if not fronts:
@@ -182,20 +182,22 @@ def _often(points: Sequence[Point], prices: Sequence[Price]) -> Finding:
 
 
 def _useful_fronts(candidates: Sequence[Candidate]) -> list[tuple[str, list[Candidate]]]:
-    """By network (and edges); those that are empty are left out."""
+    """Of points that can be compared; those that are empty are left out."""
     axis = AXES["luts"]
     fronts = []
-    priced = sorted(with_cost(candidates, axis), key=_view)
-    for (network, edges), some in groupby(priced, key=_view):
+    for ground, some in _grouped(with_cost(candidates, axis), lambda candidate: _in_order(candidate.point)):
         front = pareto(some, axis.cost, lambda candidate: candidate.accuracy)
         useful = [member for member in front if (share_of_float32(member.point) or 0) >= USEFUL]
         if useful:
+            network, edges, *_ = ground
             fronts.append((f"{network}{f', edges {edges}' if edges else ''}", useful))
     return fronts
 
 
-def _view(candidate: Candidate) -> tuple[str, str]:
-    return candidate.point.network, candidate.point.edges or ""
+def _in_order(point: Point) -> tuple[Any, ...]:
+    """What it can be compared on, as it sorts."""
+    ground = Ground.of(point)
+    return (ground.network, ground.edges or "", *ground[2:])
 
 
 def _promising(duels: Sequence[_Duel]) -> Finding:

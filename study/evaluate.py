@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import __version__
-from ..formats import Accumulator, Format
+from ..formats import Accumulator
 from .as_it_came import as_it_came
 from .block_layer import BlockLayer
 from .calibrate import Statistics, calibrate
@@ -213,8 +213,8 @@ class Study:
             float32=self.float32,
             macs=sum(self.macs[name] for name in layers),
             longest_dot=longest,
-            accumulator_bits=max(Accumulator(*pair, longest).width for pair in pairs),
-            needed_accumulator_bits=max(map(_needed_bits, layers.values())),
+            accumulator_bits=max(Accumulator(*pair, _longest_exact(scheme, longest)).width for pair in pairs),
+            needed_accumulator_bits=max(_needed_bits(layer, statistics.terms[name]) for name, layer in layers.items()),
             weight_bits=sum(layer.weight_bits for layer in layers.values()),
             activation_bits=_activation_bits(layers, statistics),
             products=_share_of_products(layers, self.macs),
@@ -222,6 +222,8 @@ class Study:
             versions=versions(),
             fingerprint=point_key(self._hash, scheme, evaluation, self.seed),
             seconds=round(time.monotonic() - began, 2),
+            network_hash=self._hash,
+            skipped=self.graph.skipped,
         )
 
     def _own_scheme(self, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> dict[str, Any]:
@@ -253,24 +255,68 @@ def _share_of_products(layers: Mapping[str, QuantizedLayer | BlockLayer], macs: 
     return sum(macs[name] for name, layer in layers.items() if layer.codes is None) / sum(macs[name] for name in layers)
 
 
-def _needed_bits(layer: QuantizedLayer | BlockLayer) -> int:
-    """Of an accumulator for these weights and any activations."""
-    format = layer.activation_format
-    largest = max(format.max_integer, -format.min_integer)
+def _longest_exact(scheme: Scheme | None, longest: int) -> int:
+    """Products in the longest sum that is exact: with scales by blocks, a block."""
+    return longest if scheme is None or scheme.block_size is None else min(longest, scheme.block_size)
+
+
+def _needed_bits(layer: QuantizedLayer | BlockLayer, terms: int) -> int:
+    """Of an accumulator for sums of these weights with any activations; of two activations, of any with any.
+
+    The bias is no part of it: the requantizer adds that.
+    """
     if layer.codes is None:
-        return 0
-    table = np.array([abs(value or 0) for value in layer.weight_format.integers], dtype=object)
-    counts = [np.bincount(column, minlength=len(table)) for part in layer.codes for column in part.T]
-    sums = [int(np.dot(table, count.astype(object))) * largest for count in counts]
-    if layer.bias is not None:
-        sums = [total + abs(int(bias)) for total, bias in zip(sums, layer.bias, strict=True)]
-    return max(sums).bit_length() + 1
+        size = layer.blocks.size if isinstance(layer, BlockLayer) else terms
+        return Accumulator(layer.weight_format, layer.activation_format, min(size, terms)).width
+    integers = [integer or 0 for integer in layer.weight_format.integers]
+    ups = np.array([max(0, integer) for integer in integers], dtype=object)
+    downs = np.array([max(0, -integer) for integer in integers], dtype=object)
+    least, most = layer.activation_format.min_integer, layer.activation_format.max_integer
+    needed = 0
+    for column in _summed(layer):
+        count = np.bincount(column, minlength=len(integers)).astype(object)
+        up, down = int(ups @ count), int(downs @ count)
+        highest, lowest = up * most - down * least, up * least - down * most
+        needed = max(needed, max(highest, -lowest - 1).bit_length() + (lowest < 0))
+    return needed
+
+
+def _summed(layer: QuantizedLayer | BlockLayer) -> Iterator[Array]:
+    """The codes of the weights of every sum that is exact: of a column, or of a block in it."""
+    assert layer.codes is not None
+    k = layer.codes.shape[1]
+    size = layer.blocks.size if isinstance(layer, BlockLayer) else k
+    for part in layer.codes:
+        for start in range(0, k, size):
+            yield from part[start : start + size].T
 
 
 def _activation_bits(layers: Mapping[str, QuantizedLayer | BlockLayer], statistics: Statistics) -> int:
-    """Of the codes of all tensors that are operands, each counted once for every format that it takes."""
-    tensors: dict[tuple[str, Format], int] = {}
+    """Of all operands that are activations, each counted once for every way in which it is rounded."""
+    moved: dict[tuple[Any, ...], int] = {}
     for layer in layers.values():
-        for name in layer.layer.inputs:
-            tensors[name, layer.activation_format] = statistics.sizes[name] * layer.activation_format.width
-    return sum(tensors.values())
+        moved |= _in_blocks(layer, statistics) if isinstance(layer, BlockLayer) else _codes(layer, statistics)
+    return sum(moved.values())
+
+
+def _codes(layer: QuantizedLayer, statistics: Statistics) -> dict[tuple[Any, ...], int]:
+    """Bits by what is rounded: a tensor to a format."""
+    format = layer.activation_format
+    return {(name, format): statistics.sizes[name] * format.width for name in layer.layer.inputs}
+
+
+def _in_blocks(layer: BlockLayer, statistics: Statistics) -> dict[tuple[Any, ...], int]:
+    """Bits of codes and scales by what is rounded: the rows or the columns of a tensor.
+
+    A convolution's rows are its patches: they overlap, and blocks lie in each in another way.
+    """
+    name, format, blocks = layer.layer.name, layer.activation_format, layer.blocks
+    terms = statistics.terms[name]
+    bits = terms * format.width + -(-terms // blocks.size) * blocks.activation_scale.width
+    moved: dict[tuple[Any, ...], int] = {
+        (layer.layer.activation, format, "rows", layer.layer.convolution): statistics.positions[name] * bits
+    }
+    if layer.layer.other is not None:
+        columns = statistics.sizes[layer.layer.other] // terms
+        moved[layer.layer.other, format, "columns", None] = columns * bits
+    return moved

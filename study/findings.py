@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from .point import Point
 from .price import Price
@@ -16,6 +16,8 @@ __all__ = [
     "PRICES",
     "REMARKS",
     "Findings",
+    "Ground",
+    "alike",
     "best_evidence",
     "read_findings",
     "share_of_float32",
@@ -48,6 +50,16 @@ class Findings:
     def networks(self) -> list[str]:
         """Names, in the order of the points."""
         return list(dict.fromkeys(point.network for point in self.points))
+
+    @property
+    def without_score(self) -> int:
+        """How many points have NaN for their score: no front has them."""
+        return sum(math.isnan(point.accuracy) for point in self.points)
+
+    @property
+    def with_dsps(self) -> int:
+        """How many prices are of MACs that DSPs may be used for: no front has them."""
+        return sum(price.dsp_policy != "none" for price in self.prices)
 
 
 def read_findings(folder: Path) -> Findings:
@@ -94,6 +106,32 @@ def _list(values: dict[str, Any], key: str, file: str) -> list[dict[str, Any]]:
     if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
         raise ValueError(f"{file} must have a list of objects by the name of {key!r}")
     return found
+
+
+class Ground(NamedTuple):
+    """What points must have in common for a difference of their scores to mean something."""
+
+    network: str
+    edges: str | None
+    metric: str
+    samples: int
+    network_hash: str
+
+    @classmethod
+    def of(cls, point: Point) -> "Ground":
+        return cls(point.network, point.edges, point.metric, point.samples, point.network_hash)
+
+
+def alike(points: Iterable[Point]) -> dict[Ground, list[Point]]:
+    """Points that can be compared, in order of first appearance: of each scheme the one with the best evidence.
+
+    Those without a score (NaN) are left out.
+    """
+    groups: dict[Ground, list[Point]] = {}
+    for point in points:
+        if not math.isnan(point.accuracy):
+            groups.setdefault(Ground.of(point), []).append(point)
+    return {ground: best_evidence(some) for ground, some in groups.items()}
 
 
 def best_evidence(points: Iterable[Point]) -> list[Point]:

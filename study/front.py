@@ -126,8 +126,12 @@ def target_of(price: Price) -> str:
 
 
 def targets_of(prices: Iterable[Price]) -> list[str]:
-    """Every target that prices were measured on, in order."""
-    return list(dict.fromkeys(target_of(price) for price in prices))
+    """Every target that prices were measured on, in order; but with DSPs, on which there are no fronts.
+
+    A MAC there costs LUTs and DSPs, and what a DSP is worth in LUTs is for no one else to say than for whoever has the
+    device to fill: by LUTs alone whatever takes DSPs would win.
+    """
+    return list(dict.fromkeys(target_of(price) for price in prices if price.dsp_policy == "none"))
 
 
 def join(points: Iterable[Point], prices: Iterable[Price], target: str) -> list[Candidate]:
@@ -156,9 +160,13 @@ def _price_of(point: Point, prices: Sequence[Price]) -> Price | None:
 def pareto(items: Iterable[Item], cost: "Number[Item]", value: "Number[Item]") -> list[Item]:
     """The items that no other beats: none is worth more at no greater cost, or as much at less.
 
-    Of items equal in both the first is kept. Ascending in cost, and so in value. Exact: nothing is rounded.
+    Of items equal in both the first is kept. Ascending in cost, and so in value. Exact: nothing is rounded. Raises
+    ValueError where a cost or a value is NaN, which has no order.
     """
+    items = [*items]
     front: list[Item] = []
+    if any(math.isnan(cost(item)) or math.isnan(value(item)) for item in items):
+        raise ValueError("cost and value must be numbers, not NaN")
     for item in sorted(items, key=lambda item: (cost(item), -value(item))):
         if not front or value(item) > value(front[-1]):
             front.append(item)

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 import onnxruntime
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from ..formats import Format
 from .qonnx_read import GivenWeight, cut, is_qonnx, ordinary
@@ -94,7 +94,7 @@ class Segment:
 
     def __init__(self, nodes: list[NodeProto], graph: "Graph", outputs: list[str]):
         made = {name for node in nodes for name in node.output}
-        used = list(dict.fromkeys(name for node in nodes for name in node.input if name))
+        used = list(dict.fromkeys(name for node in nodes for name in reads(node) if name))
         self.inputs = [name for name in used if name not in made and name not in graph.constants]
         self.nodes, self.outputs = nodes, outputs
         model = graph.model_of(nodes, self.inputs, outputs)
@@ -113,7 +113,8 @@ class Graph:
     content: of the ONNX file. onnxruntime folds what is constant in it first
     threads: of onnxruntime; 0 for one a core
 
-    Raises ValueError where it is no ONNX network that onnxruntime runs, or nothing in it multiplies.
+    Raises ValueError where it is no ONNX network that onnxruntime runs, where nothing in it multiplies, where what does
+    is in float16 or double, or where an input's first dimension is a fixed number of samples.
 
     Members
     -------
@@ -122,7 +123,7 @@ class Graph:
     quantized: whether it came quantized, as QONNX
     steps: layers and segments, and the quantizers of activations that it came with
     skipped: kinds of nodes that multiply and are left in float32, with how many there are: recurrent ones, products
-        with a constant on the left and the like
+        with a constant on the left, what is within branches and loops, and the like
     """
 
     def __init__(self, content: bytes, threads: int = 0):
@@ -139,6 +140,12 @@ class Graph:
         self.inputs = [entry.name for entry in graph.input if entry.name not in self.constants]
         self.outputs = [entry.name for entry in graph.output]
         self._tensors = _tensors(ordinary(self.model) if self.quantized else self.model)
+        for name in self.inputs:
+            shape = self._tensors[name][1]
+            if shape and isinstance(shape[0], int):
+                raise ValueError(
+                    f"model must take any number of samples, a first dimension by name, not {shape[0]} for {name!r}"
+                )
         layers = {index: layer for index, node in enumerate(graph.node) if (layer := self._layer(node)) is not None}
         names = [layer.name for layer in layers.values()]
         layers = {
@@ -149,18 +156,18 @@ class Graph:
         for index in {*weighted[:1], *weighted[-1:]}:
             layers[index] = replace(layers[index], edge=True)
         if not layers:
-            raise ValueError("model must have a Conv, Gemm or MatMul to quantize, not none")
+            raise ValueError("model must have a Conv, Gemm or MatMul in float32 to quantize, not none")
         absorbed = self._absorb(layers) if self.quantized else set()
         self.layers = [*layers.values()]
-        kinds = [
-            node.op_type for index, node in enumerate(graph.node) if node.op_type in _MULTIPLY and index not in layers
-        ]
+        rest = [node for index, node in enumerate(graph.node) if index not in layers]
+        rest += [inner for node in rest for within in _within(node) for inner in within.node]
+        kinds = [node.op_type for node in rest if node.op_type in _MULTIPLY]
         self.skipped = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
         self.steps = [*self._steps(layers, absorbed)]
 
     def model_of(self, nodes: list[NodeProto], inputs: list[str], outputs: list[str]) -> ModelProto:
         """A model of some of the nodes, with the constants that they need."""
-        used = {name for node in nodes for name in node.input}
+        used = {name for node in nodes for name in reads(node)}
         made = helper.make_graph(
             nodes,
             "segment",
@@ -175,12 +182,17 @@ class Graph:
         tensor = self.constants.get(name)
         return None if tensor is None else numpy_helper.to_array(tensor)
 
+    def _kind(self, name: str) -> int:
+        """The element type of a tensor."""
+        constant = self.constants.get(name)
+        return self._tensors[name][0] if constant is None else constant.data_type
+
     def _absorb(self, layers: dict[int, Layer]) -> set[int]:
         """A bias and a factor that follow a layer which came quantized become its own; returns what they came from."""
         nodes = self.model.graph.node
         readers: dict[str, list[int]] = {}
         for index, node in enumerate(nodes):
-            for name in node.input:
+            for name in reads(node):
                 readers.setdefault(name, []).append(index)
         absorbed = set()
         for place, layer in layers.items():
@@ -236,13 +248,19 @@ class Graph:
             if run[0] in alone:
                 yield Quantizer.of(nodes[run[0]], self.constant)
                 continue
-            later = {name for other in runs[place + 1 :] for index in other for name in nodes[index].input}
+            later = {name for other in runs[place + 1 :] for index in other for name in reads(nodes[index])}
             later |= set(self.outputs)
             made = [name for index in run for name in nodes[index].output if name in later]
             yield Segment([nodes[index] for index in run], self, made)
 
     def _layer(self, node: NodeProto) -> Layer | None:
         name = node.name or node.output[0]
+        if node.op_type in ("Conv", "Gemm", "MatMul"):
+            kind = self._kind(node.input[0])
+            if kind not in _FLOATS:
+                return None
+            if kind != TensorProto.FLOAT:
+                raise ValueError(f"model must be float32 where it multiplies, not {_FLOATS[kind]} in {name!r}")
         if node.op_type == "Conv":
             return self._convolution(node, name)
         if node.op_type == "Gemm":
@@ -321,6 +339,13 @@ class Graph:
         return Layer(name, node.input[0], arranged(weight), None, bias, node.output[0], shape, **given)
 
 
+_FLOATS: dict[int, str] = {
+    TensorProto.FLOAT: "float32",
+    TensorProto.FLOAT16: "float16",
+    TensorProto.BFLOAT16: "bfloat16",
+    TensorProto.DOUBLE: "double",
+}
+
 _MULTIPLY = (
     *("Conv", "Gemm", "MatMul", "ConvTranspose", "Einsum", "RNN", "LSTM", "GRU"),
     *("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"),
@@ -370,6 +395,25 @@ def _tensors(model: ModelProto) -> dict[str, tuple[int, list[int | str | None] |
     kinds = {f"tensor({name.lower()})": number for name, number in onnx.TensorProto.DataType.items()}
     known = {entry.name: (kinds[entry.type], entry.shape) for entry in (*run.get_inputs(), *run.get_outputs())}
     return {**dict.fromkeys(made, (onnx.TensorProto.FLOAT, None)), **known}
+
+
+def _within(node: NodeProto) -> Iterator[GraphProto]:
+    """Its branches or its loop, and those within these."""
+    for attribute in node.attribute:
+        for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+            yield graph
+            for inner in graph.node:
+                yield from _within(inner)
+
+
+def reads(node: NodeProto) -> list[str]:
+    """The tensors that a node reads; branches and loops do so without having them for inputs."""
+    graphs = [*_within(node)]
+    own = {entry.name for graph in graphs for entry in (*graph.input, *graph.initializer)}
+    own |= {name for graph in graphs for inner in graph.node for name in inner.output}
+    used = [name for graph in graphs for inner in graph.node for name in inner.input]
+    used += [entry.name for graph in graphs for entry in graph.output]
+    return [*node.input, *(name for name in used if name and name not in own)]
 
 
 def _attributes(node: NodeProto) -> dict[str, Any]:

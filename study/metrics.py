@@ -63,7 +63,9 @@ def check_metrics(network: Network) -> None:
 def mean_and_error(scores: Array, clusters: Array | None = None) -> tuple[float, float]:
     """The mean of scores and its standard error; samples of one cluster count as drawn together.
 
-    The error is that of a ratio of two sums over clusters; without clusters it is the usual one, of ``n - 1``.
+    The error is that of a ratio of two sums over clusters; without clusters it is the usual one, of ``n - 1``. Where
+    all scores are 0 or all are 1 that would be 0, which nobody can know from so many samples: then it is the one of
+    Agresti and Coull (The American Statistician 52(2), 1998), who add two successes and two failures.
     """
     mean = float(scores.mean())
     labels = np.arange(len(scores)) if clusters is None else np.unique(clusters, return_inverse=True)[1]
@@ -71,6 +73,8 @@ def mean_and_error(scores: Array, clusters: Array | None = None) -> tuple[float,
     count = len(residuals)
     if count < 2:
         return mean, float("nan")
+    if mean in (0, 1) and np.all(scores == mean):
+        return mean, float(np.sqrt(2 * (count + 2) / (count + 4) ** 3))
     return mean, float(np.sqrt(count / (count - 1) * np.sum(residuals**2)) / len(scores))
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
+from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_model, uses_external_data
 
-__all__ = ["Judge", "Network", "Samples", "as_samples"]
+__all__ = ["Judge", "Network", "Samples", "as_samples", "read_model"]
 
 Array = NDArray[Any]
 Judge = Callable[[Array, Array], Array]
@@ -66,7 +68,29 @@ class Network:
     judged_by: bytes = b""
 
     def content(self) -> bytes:
-        return self.model.read_bytes()
+        """See ``read_model``."""
+        return read_model(self.model)
+
+
+def read_model(path: Path) -> bytes:
+    """An ONNX file, with the weights inside that it may have in files beside it.
+
+    Raises OSError for the file, ValueError where one of these others is missing.
+    """
+    content = path.read_bytes()
+    try:
+        model = onnx.load_model_from_string(content)
+    except Exception:
+        return content  # what is wrong with it is told by whoever is to run it
+    beside = [tensor for tensor in model.graph.initializer if uses_external_data(tensor)]
+    if not beside:
+        return content
+    names = {ExternalDataInfo(tensor).location for tensor in beside}
+    try:
+        load_external_data_for_model(model, str(path.parent))
+    except Exception:
+        raise ValueError(f"model must have its weights in {', '.join(sorted(names))} beside {str(path)!r}") from None
+    return model.SerializeToString()
 
 
 def as_samples(values: dict[str, Any], inputs: list[str]) -> Samples:

@@ -1,6 +1,6 @@
 """What the study measured: how accurate one network is under one scheme."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from math import isfinite
 from typing import Any, Self
 
@@ -26,13 +26,18 @@ class Point:
     float32: the same metrics of the network as it came, on the same samples
     macs: multiply-accumulates of one sample in layers that are quantized
     longest_dot: most products in one sum
-    accumulator_bits: that sums of so many products need whatever the weights are
-    needed_accumulator_bits: that these weights need, whatever the activations are
+    accumulator_bits: that sums of so many products need whatever the weights are; with scales by blocks those of one
+        block, since blocks are added in float32
+    needed_accumulator_bits: that these weights need, whatever the activations are (products of two activations need
+        what any would); the bias is the requantizer's
     weight_bits, activation_bits: moved for one sample: codes of all weights once, codes of all operands that are
-        activations once; scales not included
+        activations once, and the scales of blocks; other scales are not included. With scales by blocks a convolution's
+        patches count in full: a value has another code in each
     products: share of the MACs that multiply two activations, as attention does
     seed, versions, fingerprint: of random choices; of fewbit, numpy and onnxruntime; of model, data and scheme
     seconds: that it took
+    network_hash: of name, model, data and metrics: points of equal ones can be compared; empty in older files
+    skipped: kinds of nodes that multiply and were left in float32, and how many of them; not counted in any figure
     """
 
     network: str
@@ -61,6 +66,8 @@ class Point:
     versions: dict[str, str]
     fingerprint: str
     seconds: float
+    network_hash: str = ""
+    skipped: dict[str, int] = field(default_factory=dict)
 
     @property
     def accuracy(self) -> float:
@@ -86,8 +93,9 @@ class Point:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Raises ValueError where a field is missing or unknown."""
-        names = {field.name for field in fields(cls)}
-        if set(values) != names:
+        names = {each.name for each in fields(cls)}
+        needed = {each.name for each in fields(cls) if each.default is each.default_factory is MISSING}
+        if not needed <= {*values} <= names:
             raise ValueError(f"a point must have exactly the fields {sorted(names)}, not {sorted(values)}")
         layers = {layer: (str(w), str(a)) for layer, (w, a) in values["layers"].items()}
         figures = {name: {key: float(value) for key, value in values[name].items()} for name in _FIGURES}

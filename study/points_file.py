@@ -11,9 +11,10 @@ import pyarrow
 from pyarrow import parquet
 
 from ..synth import write_bytes, write_whole
+from .files import alone
 from .point import Point
 
-__all__ = ["merge", "read_points", "write_points"]
+__all__ = ["add_points", "merge", "read_points", "write_points"]
 
 _WHAT = (
     *("network", "weight", "activation", "edges", "scale_per", "scale_format", "block_size", "techniques", "layers"),
@@ -39,6 +40,13 @@ def merge(old: Iterable[Point], new: Iterable[Point]) -> list[Point]:
 def _what(point: Point) -> str:
     values = point.to_dict()
     return json.dumps([values[name] for name in _WHAT], sort_keys=True)
+
+
+def add_points(points: Iterable[Point], folder: Path, command: str) -> None:
+    """Write them to ``study_points`` with those that are there already; other processes may do the same at the time."""
+    with alone(folder):
+        kept = folder / "study_points.json"
+        write_points(merge(read_points(kept) if kept.exists() else [], points), folder, command)
 
 
 def write_points(points: Sequence[Point], folder: Path, command: str, name: str = "study_points") -> None:
@@ -67,5 +75,6 @@ def _flat(point: Point) -> dict[str, Any]:
         values |= {name: value, f"{name}_error": point.standard_errors[name], f"{name}_float32": point.float32[name]}
     values["techniques"] = " ".join(point.techniques)
     values["layers"] = "; ".join(f"{layer} {w} {a}" for layer, (w, a) in point.layers.items())
+    values["skipped"] = "; ".join(f"{count} {kind}" for kind, count in point.skipped.items())
     values["versions"] = "; ".join(f"{tool} {version}" for tool, version in sorted(point.versions.items()))
     return values

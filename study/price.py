@@ -12,10 +12,13 @@ from ..hdl import Design
 from ..synth import Row, SweepError, Target, sweep
 from ..synth.sweep import Progress
 
-__all__ = ["SCALE", "Price", "price_of", "prices"]
+__all__ = ["REQUANTIZER", "SCALE", "Price", "price_of", "prices", "requantization"]
 
-SCALE = "dyadic16s5"
-"""Format of the requantizer's scale: a multiplier of 16 bits, and a shift of up to 31 places."""
+SCALE = "dyadic16s6"
+"""Format of the requantizer's scale: a multiplier of 16 bits, and a shift of up to 63 places. The product of two scales
+in bfloat16, from 2**-48 to 2**16, is one of its values."""
+
+REQUANTIZER = f"to float32, scale {SCALE}, bias as wide as the sum"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +32,13 @@ class Price:
     family, device, dsp_policy, lut_kind: see ``synth.Row``
     luts, carry, ff, dsp: of the MAC
     fmax_mhz: of the MAC, median over the seeds; None where it was not routed
-    requantizer_luts: of one requantizer from that accumulator to the activations' format, with a scale of 16 bits and a
-        shift; None where it was not measured
+    requantizer_luts: of one requantizer, as the study computes: the accumulator and a bias of its width (at most 64
+        bits), times a scale of 16 bits and a shift, rounded once to float32; None where it was not measured
     luts_with_requantizer: of both together
     rtl_sha256, tools: where the figures come from: the MAC's RTL, fewbit and the tools with their versions
     fmax_min_mhz, fmax_max_mhz: range over the seeds
     logic_cells: of the MAC, see ``synth.Row``
+    requantizer: what was measured by that name, ``REQUANTIZER``; None where nothing was
     """
 
     weight: str
@@ -56,6 +60,7 @@ class Price:
     fmax_min_mhz: float | None = None
     fmax_max_mhz: float | None = None
     logic_cells: int | None = None
+    requantizer: str | None = None
 
     @property
     def luts_with_requantizer(self) -> int | None:
@@ -72,11 +77,14 @@ class Price:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Raises ValueError where a field is missing or unknown."""
+        """Raises ValueError where a field is missing or unknown.
+
+        Files without ``requantizer`` are older: what they have by that name is another unit, and is left out.
+        """
         names = {field.name for field in fields(cls)}
-        if set(values) != names:
+        if not names - {"requantizer"} <= {*values} <= names:
             raise ValueError(f"a price must have exactly the fields {sorted(names)}, not {sorted(values)}")
-        return cls(**values)
+        return cls(**values) if "requantizer" in values else cls(**{**values, "requantizer_luts": None})
 
 
 def prices(
@@ -95,7 +103,9 @@ def prices(
     """Yield the price of every pair on every target under every DSP policy, as they finish; first those from the cache.
 
     The MAC is what ``fewbit synth mac`` measures: one product a cycle, exact, two register stages. The requantizer is a
-    unit of its own with AXI4-Stream at both ends. Close the iterator where it may be left early.
+    unit of its own with AXI4-Stream at both ends, and does what the study's points are made by: to float32, since what
+    lies between layers (activation functions, normalization, residual sums) is float32 there. Neither that nor the
+    encoder in front of the next layer is priced. Close the iterator where it may be left early.
 
     Parameters
     ----------
@@ -128,8 +138,13 @@ def prices(
 
 
 def _design(unit: str, weight: Format, activation: Format, terms: int) -> Design:
-    how = Requantization(activation, scale=parse(SCALE)) if unit == "requantize" else None
+    how = requantization(Accumulator(weight, activation, terms).width) if unit == "requantize" else None
     return Design(unit, weight, activation, terms=terms, requantization=how)
+
+
+def requantization(bits: int) -> Requantization:
+    """What becomes of a sum of so many bits."""
+    return Requantization(parse("float32"), scale=parse(SCALE), bias_bits=min(bits, 64))
 
 
 def price_of(mac: Row, requantize: Row | None, terms: int) -> Price:
@@ -155,4 +170,5 @@ def price_of(mac: Row, requantize: Row | None, terms: int) -> Price:
         fmax_min_mhz=mac.fmax_min_mhz,
         fmax_max_mhz=mac.fmax_max_mhz,
         logic_cells=mac.logic_cells,
+        requantizer=None if requantize is None else REQUANTIZER,
     )

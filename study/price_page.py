@@ -183,13 +183,14 @@ What a minifloat pays for is mostly its range: every place by which an exponent 
 wider, and the shift itself costs. E = 1 is the integer's grid as sign and magnitude, and costs about what the
 integer does."""
 
-_REQUANTIZER = """The requantizer takes the whole sum to the activations' format: times a multiplier of 16 bits,
-shifted by up to 31 places, rounded to nearest even, saturated; AXI4-Stream at both ends, no DSP unless said. Its price
-is mostly the multiplication of the whole sum by 16 bits, which an integer pays like a minifloat, by the bits of the
-sum. Two things make it cheaper. A scale that is a power of two (`fewbit synth requantize --scale float8_e8m0fnu`) has
-no multiplication: on xc7, from a sum of int8 x int8 to int8 98 LUTs instead of 389, of e4m3 x e4m3 to e4m3 105 instead
-of 613. And one for each MAC is the most there can be: an engine has one for many, since a sum is done only after all of
-its products."""
+_REQUANTIZER = """The requantizer takes the whole sum to float32, as the networks of the study were run: a bias as wide
+as the sum (at most 64 bits) is added, the result multiplied by 16 bits, shifted by up to 63 places, and rounded to
+nearest even; AXI4-Stream at both ends, no DSP unless said. What follows in float32, activation functions and residual
+sums, and the encoder to the next layer's format are not in the price. Most of it is the multiplication of the whole sum
+by 16 bits, which an integer pays like a minifloat, by the bits of the sum. A unit that goes straight to the
+activations' format (`fewbit synth requantize --output int8`) or has a power of two for its scale
+(`--scale float8_e8m0fnu`) is cheaper, and is not what was studied. And one for each MAC is the most there can be: an
+engine has one for many, since a sum is done only after all of its products."""
 
 _PAPER = """The paper (arXiv 2311.12359) has minifloat MACs 20 to 180 % dearer than integer ones, and 60 to 300 % with
 conversion. Its circuits and tools are others, and what its conversion holds need not be what our requantizer does:

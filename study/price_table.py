@@ -7,9 +7,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..synth import write_whole
+from .files import alone
 from .price import Price
 
-__all__ = ["read_prices", "write_prices"]
+__all__ = ["add_prices", "read_prices", "write_prices"]
+
+
+def add_prices(prices: Sequence[Price], path: Path, commands: Sequence[str]) -> tuple[list[Price], list[str]]:
+    """Write them with those of other questions that are there already; returns all prices and commands.
+
+    Other processes may do the same at the time.
+    """
+    with alone(path.parent):
+        earlier = path.with_suffix(".json")
+        said, kept = read_prices(earlier) if earlier.exists() else ([], [])
+        found = [*{price.question: price for price in (*kept, *prices)}.values()]
+        said = [*dict.fromkeys([*said, *commands])]
+        write_prices(found, path, said)
+    return found, said
 
 
 def write_prices(prices: Sequence[Price], path: Path, commands: Sequence[str]) -> None:
@@ -45,5 +60,9 @@ def read_prices(path: Path) -> tuple[list[str], list[Price]]:
         found = None
     if not isinstance(found, dict) or not {"commands", "columns", "tools", "rows"} <= set(found):
         raise ValueError(f"file must be one that `fewbit price` wrote, not {str(path)!r}")
-    rows = [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
-    return found["commands"], [Price.from_dict({**row, "tools": found["tools"][row["tools"]]}) for row in rows]
+    try:
+        rows = [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
+        return found["commands"], [Price.from_dict({**row, "tools": found["tools"][row["tools"]]}) for row in rows]
+    except (ValueError, KeyError, IndexError, TypeError) as error:
+        what = f"no column {error}" if isinstance(error, KeyError) else error
+        raise ValueError(f"file must be one that `fewbit price` wrote, not {str(path)!r}: {what}") from None

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..formats import Blocks, Format
 from . import grid
-from .balance import balance
+from .balance import balance, levels
 from .block_layer import BlockLayer, unit, weight_blocks
 from .calibrate import Statistics
 from .graph import Graph, Layer
@@ -95,6 +95,7 @@ def quantize(graph: Graph, scheme: Scheme, statistics: Statistics) -> dict[str, 
     factors = balance(graph, scheme, statistics)
     if scheme.scale_per == "block":
         return {layer.name: _in_blocks(layer, scheme, statistics, factors) for layer in graph.layers}
+    leveled = levels(graph, scheme)
     scales: dict[tuple[str, Format], Array] = {}
 
     def scale_of(tensor: str, format: Format) -> Array:
@@ -117,7 +118,8 @@ def quantize(graph: Graph, scheme: Scheme, statistics: Statistics) -> dict[str, 
             scale = scale_of(layer.activation, activation_format)
             factor = factors.get(layer.activation)
             formats = (weight_format, activation_format)
-            found[layer.name] = _with_weights(layer, formats, scheme, statistics, scale, factor)
+            level = leveled.get(layer.name)
+            found[layer.name] = _with_weights(layer, formats, scheme, statistics, scale, factor, level)
     return found
 
 
@@ -128,16 +130,22 @@ def _with_weights(
     statistics: Statistics,
     scale: Array,
     factor: Array | None,
+    level: Array | None,
 ) -> QuantizedLayer:
+    """``factor``: of each channel that is read; ``level``: of each that is made, what its weights are divided by."""
     assert layer.weight is not None
     weight_format, activation_format = formats
     rows = None if factor is None else _by_row(layer, factor)
     weight = layer.weight if rows is None else layer.weight * rows
     groups, _, n = weight.shape
-    per_channel = scheme.scale_per != "tensor"
     by_column = weight.transpose(0, 2, 1).reshape(groups * n, -1)
-    weight_scale = best_scales(by_column, weight_format, scheme.scale_format, axis=0 if per_channel else None)
-    step = weight_scale.reshape(groups, 1, n) if per_channel else weight_scale
+    if level is not None:
+        common = best_scales(by_column / level[:, None], weight_format, scheme.scale_format)
+        weight_scale = grid.floats(common * level, scheme.scale_format)
+    else:
+        axis = None if scheme.scale_per == "tensor" else 0
+        weight_scale = best_scales(by_column, weight_format, scheme.scale_format, axis=axis)
+    step = weight_scale.reshape(groups, 1, n) if weight_scale.ndim else weight_scale
     gram = statistics.gram.get(layer.name)
     if gram is not None and rows is not None:
         gram = gram / (rows * rows.transpose(0, 2, 1))

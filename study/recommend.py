@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .findings import Findings, best_evidence, share_of_float32, shown, unit
+from .findings import Findings, alike, share_of_float32, shown, unit
 from .front import AXES, STANDARD_ERRORS, Axis, Candidate, join, of_kind, pareto, targets_of, with_cost
 
 __all__ = ["Recommendation", "recommend"]
@@ -65,6 +65,7 @@ def _figures(candidate: Candidate) -> dict[str, Any]:
         "luts_with_requantizer": candidate.luts_with_requantizer,
         "lut_kind": price.lut_kind if price else None,
         "terms": price.terms if price else None,
+        "fmax_mhz": price.fmax_mhz if price else None,
         "bits": candidate.bits,
     }
 
@@ -97,7 +98,7 @@ def recommend(
     if (min_accuracy is None) == (max_luts is None):
         raise ValueError("exactly one of min_accuracy and max_luts must be given")
     axis = AXES["luts_with_requantizer" if requantizer else "luts"]
-    candidates = _candidates(findings, model, target, axis, edges)
+    candidates, others = _candidates(findings, model, target, axis, edges)
     front = pareto(candidates, axis.cost, _accuracy)
     asked = (
         _within(max_luts, axis) if max_luts is not None else _at_least(min_accuracy or 0.0, absolute, front[0], axis)
@@ -112,7 +113,7 @@ def recommend(
         model=model,
         target=target,
         candidate=chosen,
-        why=" ".join(_why(chosen, candidates, cheaper, dearer, asked, target)),
+        why=" ".join([*_why(chosen, candidates, cheaper, dearer, asked, target), *others]),
         scheme=scheme_of(chosen),
         command=_command(chosen),
         cheaper=cheaper,
@@ -205,19 +206,36 @@ def _accuracy(candidate: Candidate) -> float:
     return candidate.accuracy
 
 
-def _candidates(findings: Findings, model: str, target: str, axis: Axis, edges: str | None) -> list[Candidate]:
+def _candidates(
+    findings: Findings, model: str, target: str, axis: Axis, edges: str | None
+) -> tuple[list[Candidate], list[str]]:
+    """Those that can be compared: of several such groups that of the most samples, and then of the most pairs.
+
+    And sentences on what is left out.
+    """
     if model not in findings.networks:
         raise ValueError(f"model must be {_or(findings.networks)}, not {model!r}")
     if target not in targets_of(findings.prices):
         raise ValueError(f"family must be one that has prices, {_or(targets_of(findings.prices))}, not {target!r}")
-    points = [point for point in best_evidence(findings.points) if point.network == model and point.edges == edges]
-    found = with_cost(join(points, findings.prices, target), axis)
-    if not found:
+    grounds = {
+        ground: with_cost(join(points, findings.prices, target), axis)
+        for ground, points in alike(findings.points).items()
+        if (ground.network, ground.edges) == (model, edges)
+    }
+    best = max(grounds, key=lambda ground: (bool(grounds[ground]), ground.samples, len(grounds[ground])), default=None)
+    if best is None or not grounds[best]:
         which = f" whose first and last layer is in {edges}" if edges else ""
         raise ValueError(
             f"{model} on {target} must have a pair of formats{which} with both accuracy and price; none has"
         )
-    return found
+    others = sum(len(found) for ground, found in grounds.items() if ground != best)
+    unknown = sum(p.network == model and p.edges == edges and math.isnan(p.accuracy) for p in findings.points)
+    said = {
+        f"Left out: {others} that are not to be compared with these, by another metric, on other samples or of another "
+        "model of that name.": others,
+        f"Left out: {unknown} without a score (NaN).": unknown,
+    }
+    return grounds[best], [sentence for sentence, count in said.items() if count]
 
 
 def _or(names: Sequence[str]) -> str:
@@ -277,10 +295,10 @@ def _hardware(candidate: Candidate, target: str) -> str:
     assert price is not None
     both = candidate.luts_with_requantizer
     requantizer = "" if both is None else f", {both} with a requantizer"
-    dsp = f" and {price.dsp} DSP" if price.dsp else ""
+    speed = "" if price.fmax_mhz is None else f"; placed and routed it runs at {price.fmax_mhz:.0f} MHz"
     return (
-        f"One MAC for sums of up to {price.terms} products costs {price.luts} LUTs ({price.lut_kind}){dsp} on "
-        f"{target}{requantizer}."
+        f"One MAC for sums of up to {price.terms} products costs {price.luts} LUTs ({price.lut_kind}) on "
+        f"{target}{requantizer}{speed}."
     )
 
 
@@ -306,8 +324,5 @@ def _command(candidate: Candidate) -> str:
     """That writes the Verilog which was priced."""
     price = candidate.price
     assert price is not None
-    dsp = [] if price.dsp_policy == "none" else ["--dsp", price.dsp_policy]
     formats = ["--weight", price.weight, "--activation", price.activation]
-    return shlex.join(
-        ["fewbit", "verilog", "mac", *formats, "--terms", str(price.terms), "--family", price.family, *dsp]
-    )
+    return shlex.join(["fewbit", "verilog", "mac", *formats, "--terms", str(price.terms), "--family", price.family])

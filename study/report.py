@@ -23,12 +23,13 @@ def report_files(
     target ``front_<network>_<family>.svg`` and ``.png``. ``progress`` takes the numbers of finished and of all files.
     Raises ValueError where there are no points or no prices.
     """
-    if not findings.points or not findings.prices:
-        raise ValueError(
-            f"findings must have points and prices, not {len(findings.points)} of the one and {len(findings.prices)} "
-            "of the other"
-        )
     known, targets = views(findings), targets_of(findings.prices)
+    if not known or not targets:
+        raise ValueError(
+            f"findings must have points and prices, not {len(findings.points) - findings.without_score} of the one and "
+            f"{len(findings.prices) - findings.with_dsps} of the other; points without a score (NaN) do not count, and "
+            "prices with DSPs do not"
+        )
     total = 3 + 2 * len(known) * len(targets)
     for number, file in enumerate(_files(findings, command, known, targets)):
         progress(number, total)

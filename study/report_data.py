@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..formats import parse
-from .findings import Findings, best_evidence, share_of_float32, shown, unit
+from .findings import Findings, Ground, alike, share_of_float32, shown, unit
 from .front import AXES, Axis, Candidate, pareto, tied, with_cost
 from .point import Point
 from .recommend import scheme_of
@@ -20,7 +20,8 @@ METRICS = {"top1": "top-1 accuracy", "top5": "top-5 accuracy", "sqnr": "signal t
 
 @dataclass(frozen=True)
 class View:
-    """What is compared with each other: one network, with the format of its first and last layer.
+    """What is compared with each other: one network, with the format of its first and last layer, by one metric on the
+    same samples.
 
     Members
     -------
@@ -36,15 +37,26 @@ class View:
 
 def views(findings: Findings) -> list[View]:
     """In the order of the points."""
-    groups: dict[tuple[str, str | None], list[Point]] = {}
-    for point in best_evidence(findings.points):
-        groups.setdefault((point.network, point.edges), []).append(point)
-    return [
-        View(f"{network}_edges_{edges}", f"{network}, first and last layer in {edges}", points)
-        if edges
-        else View(network, network, points)
-        for (network, edges), points in groups.items()
-    ]
+    groups = alike(findings.points)
+    return [_view(ground, points, [*groups]) for ground, points in groups.items()]
+
+
+def _view(ground: Ground, points: list[Point], grounds: Sequence[Ground]) -> View:
+    """Called by the network and its edges, and by what else tells it from others of these."""
+    name, title = ground.network, ground.network
+    if ground.edges:
+        name, title = f"{name}_edges_{ground.edges}", f"{title}, first and last layer in {ground.edges}"
+    others = [other for other in grounds if (other.network, other.edges) == (ground.network, ground.edges)]
+    short = ground.network_hash[:8]
+    told = {
+        "metric": (ground.metric, METRICS.get(ground.metric, ground.metric)),
+        "samples": (ground.samples, f"{ground.samples:,} samples"),
+        "network_hash": (short or "untold", f"model and data {short or 'not told'}"),
+    }
+    for field, (word, words) in told.items():
+        if len({getattr(other, field) for other in others}) > 1:
+            name, title = f"{name}_{word}", f"{title}, {words}"
+    return View(name, title, points)
 
 
 def slug(name: str) -> str:
@@ -76,6 +88,7 @@ def rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
             **row(candidate.point),
             "luts": candidate.luts,
             "luts_with_requantizer": candidate.luts_with_requantizer,
+            "fmax_mhz": None if candidate.price is None else candidate.price.fmax_mhz,
             **{f"standing_{name}": standing[number] for name, standing in places.items()},
         }
         for number, candidate in enumerate(candidates)
@@ -119,6 +132,7 @@ def record(view: View, target: str, candidate: Candidate) -> dict[str, Any]:
         **{name: value for name, value in point.to_dict().items() if name not in _NESTED},
         "techniques": " ".join(point.techniques),
         "layers": "; ".join(f"{layer} {w} {a}" for layer, (w, a) in sorted(point.layers.items())),
+        "skipped": "; ".join(f"{count} {kind}" for kind, count in point.skipped.items()),
         "accuracy": point.accuracy,
         "standard_error": point.standard_error,
         "float32": point.float32.get(point.metric),
@@ -135,10 +149,12 @@ def record(view: View, target: str, candidate: Candidate) -> dict[str, Any]:
         "dsp": price.dsp if price else None,
         "logic_cells": price.logic_cells if price else None,
         "fmax_mhz": price.fmax_mhz if price else None,
+        "fmax_min_mhz": price.fmax_min_mhz if price else None,
+        "fmax_max_mhz": price.fmax_max_mhz if price else None,
         "bits": candidate.bits,
         "rtl_sha256": price.rtl_sha256 if price else None,
         "tools": "; ".join(f"{n} {v}" for n, v in sorted(price.tools.items())) if price else None,
     }
 
 
-_NESTED = ("techniques", "layers", "metrics", "standard_errors", "float32", "versions")
+_NESTED = ("techniques", "layers", "skipped", "metrics", "standard_errors", "float32", "versions")

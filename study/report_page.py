@@ -23,7 +23,7 @@ __all__ = ["page"]
 
 FOLDER = Path(__file__).parent / "page"
 
-PRICED = ("luts", "luts_with_requantizer", *(f"standing_{name}" for name in AXES))
+PRICED = ("luts", "luts_with_requantizer", "fmax_mhz", *(f"standing_{name}" for name in AXES))
 """Columns that depend on the target."""
 
 NEAR = 0.99
@@ -160,8 +160,9 @@ def _evaluations(points: Iterable[Point]) -> str:
     """The largest difference of points that both evaluations measured on the same samples."""
     pairs: dict[tuple[str, str], dict[str, Point]] = {}
     for point in points:
-        alike = {name: value for name, value in point.to_dict().items() if name in _SCHEME}
-        pairs.setdefault((point.network, json.dumps(alike, sort_keys=True)), {})[point.evaluation] = point
+        if not math.isnan(point.accuracy):
+            same = {name: value for name, value in point.to_dict().items() if name in _SAME}
+            pairs.setdefault((point.network, json.dumps(same, sort_keys=True)), {})[point.evaluation] = point
     lines = []
     for network in dict.fromkeys(network for network, _ in pairs):
         both = [found for (name, _), found in pairs.items() if name == network and len(found) == 2]
@@ -174,8 +175,9 @@ def _evaluations(points: Iterable[Point]) -> str:
     return f'<div class="wide">{_table(headings, lines)}</div>'
 
 
-_SCHEME = (
+_SAME = (
     *("weight", "activation", "edges", "scale_per", "scale_format", "block_size", "techniques", "layers", "samples"),
+    *("metric", "network_hash"),
 )
 
 
@@ -194,11 +196,16 @@ def _difference(both: Mapping[str, Point]) -> list[str]:
 def _provenance(findings: Findings, command: str) -> dict[str, str]:
     """What made all this, each in a line."""
     tools = ("altair", "vl-convert-python", "pyarrow", "numpy")
+    left_out = {
+        f"{findings.without_score} points without a score (NaN)": findings.without_score,
+        f"{findings.with_dsps} prices of MACs that may use DSPs: LUTs alone say too little": findings.with_dsps,
+    }
     return {
         "This page": command,
         "Points and prices": "; ".join(findings.commands) or "the files name no command",
         "Points": f"{len(findings.points):,}, seeds {_several(str(point.seed) for point in findings.points)}",
         "Prices": f"{len(findings.prices):,}, for sums of {_several(f'{p.terms:,}' for p in findings.prices)} products",
+        "Left out": "; ".join(words for words, count in left_out.items() if count) or "nothing",
         "Points were measured with": _several(_versions(point.versions) for point in findings.points),
         "Prices were measured with": _several(_versions(price.tools) for price in findings.prices),
         "This page was made with": _versions({"fewbit": _own_version()} | {name: version(name) for name in tools}),

@@ -3,14 +3,29 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ..formats import Format, check_format, parse
+from ..formats import Dyadic, Format, check_format, parse
 
 __all__ = ["SCALE_FORMAT", "SCALE_PER", "TECHNIQUES", "Scheme"]
 
 SCALE_FORMAT = parse("bfloat16")
+LEAST_SCALE = 2.0**-24
+"""A format of scales that ends above it does not suit every tensor. The scales of blocks have a power of two of the
+tensor's beside them."""
+
+WIDEST = 16
+"""Bits of an operand."""
+
 SCALE_PER = ("tensor", "channel", "block")
 TECHNIQUES = ("equalize", "smooth", "gptq", "rounding", "bias")
 """In the order in which they are applied; ``gptq`` and ``rounding`` exclude each other."""
+
+
+def _check_operand(name: str, format: Format) -> None:
+    check_format(name, format)
+    if isinstance(format, Dyadic) or format.width > WIDEST:
+        raise ValueError(f"{name} must be a format of at most {WIDEST} bits, not {format.name}")
+    if format.max_finite >= 2.0**128:
+        raise ValueError(f"{name} must be a format whose values float32 has, not {format.name}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +55,22 @@ class Scheme:
     techniques: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("weight", "activation", "scale_format"):
-            check_format(name, getattr(self, name))
-        if self.edges is not None:
-            check_format("edges", self.edges)
+        check_format("scale_format", self.scale_format)
+        if isinstance(self.scale_format, Dyadic):
+            raise ValueError(f"scale_format must be one that operands can have, not {self.scale_format.name}")
+        for name, format in {"weight": self.weight, "activation": self.activation, "edges": self.edges}.items():
+            if format is not None:
+                _check_operand(name, format)
+        for _, *pair in self.layers:
+            for format in pair:
+                _check_operand("layers", format)
         if self.scale_per not in SCALE_PER:
             raise ValueError(f"scale_per must be {', '.join(SCALE_PER)}, not {self.scale_per!r}")
+        if self.scale_per != "block" and self.scale_format.min_subnormal > LEAST_SCALE:
+            raise ValueError(
+                f"scale_format must reach down to 2**-24 where a scale is of a whole tensor or channel, as "
+                f"bfloat16 and float16 do, not {self.scale_format.name}"
+            )
         if (self.scale_per == "block") != (self.block_size is not None):
             raise ValueError(f"block_size must be given with scale_per block alone, not {self.block_size!r}")
         if self.block_size not in (None, 16, 32, 64, 128):

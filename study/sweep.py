@@ -20,7 +20,7 @@ from ..synth.pool import work_through
 from .evaluate import Study, network_hash, point_key
 from .graph import Graph
 from .metrics import check_metrics
-from .network import Judge, Network, as_samples
+from .network import Judge, Network, as_samples, read_model
 from .point import Point
 from .qonnx_read import is_qonnx
 from .scheme import Scheme
@@ -51,7 +51,7 @@ class Source:
     @property
     def quantized(self) -> bool:
         """Whether the model came quantized, as QONNX."""
-        return self.model is not None and is_qonnx(self.model.read_bytes())
+        return self.model is not None and is_qonnx(read_model(self.model))
 
     def network(self) -> Network:
         """Raises ValueError where a name, a file or a metric is not what it has to be; OSError for files."""
@@ -66,7 +66,7 @@ class Source:
     def _own(self, model: Path) -> Network:
         if self.calibration is None or self.test is None:
             raise ValueError("calibration and test must be given with a model: .npz files of its inputs by name")
-        inputs = Graph(model.read_bytes()).inputs
+        inputs = Graph(read_model(model)).inputs
         calibration, test = (as_samples(_arrays(file), inputs) for file in (self.calibration, self.test))
         metrics = self.metrics or ("top1",)
         judges = {name: _judge(name) for name in metrics if ":" in name}

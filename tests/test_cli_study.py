@@ -5,8 +5,10 @@ from pathlib import Path
 
 import networks
 import numpy as np
+import onnx
 import pytest
 from fewbit.cli.app import run
+from onnx import helper, numpy_helper
 
 
 @pytest.fixture
@@ -19,6 +21,14 @@ def files(tmp_path, monkeypatch):
     np.savez("calibration.npz", tokens=tokens[:50])
     np.savez("test.npz", tokens=tokens[50:], expected=random.integers(0, 10, 100))
     np.savez("other.npz", picture=tokens)
+    for name, kind, batch in (("double", 11, "batch"), ("fixed", 1, 8)):
+        weight = numpy_helper.from_array(np.ones((4, 4), {11: np.float64, 1: np.float32}[kind]), "w")
+        ends = [[helper.make_tensor_value_info(end, kind, [batch, 4])] for end in "xy"]
+        graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"], name="a")], "n", *ends, [weight])
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        onnx.save(model, f"{name}.onnx")
+    onnx.save(model, "beside.onnx", save_as_external_data=True, location="lost.data", size_threshold=0)
+    (tmp_path / "lost.data").unlink()
     (tmp_path / "judge.py").write_text("def norm(outputs, expected):\n    return (outputs**2).sum(axis=1) ** 0.5\n")
     return ["--model", "net.onnx", "--calibration", "calibration.npz", "--test", "test.npz", "--jobs", "1"]
 
@@ -57,6 +67,14 @@ def test_a_metric_of_the_users_and_points_that_are_added(files, capsys):
         (["--evaluation", "exact"], "evaluation must be float, integer or both, not 'exact'"),
         (["--scale-per", "block"], "block_size must be given with scale_per block"),
         (["--weight", "e9m9"], "format 'e9m9': exponent bits must be"),
+        (["--weight", "float32"], "weight must be a format of at most 16 bits, not float32"),
+        (["--edges", "float32"], "edges must be a format of at most 16 bits, not float32"),
+        (["--activation", "e8m7"], "activation must be a format whose values float32 has, not e8m7"),
+        (["--scale-format", "int8"], "scale_format must reach down to 2**-24 where a scale is of a whole tensor"),
+        (["--scale-format", "dyadic16s5"], "scale_format must be one that operands can have, not dyadic16s5"),
+        (["--model", "double.onnx"], "model must be float32 where it multiplies, not double in 'a'"),
+        (["--model", "fixed.onnx"], "model must take any number of samples, a first dimension by name, not 8 for 'x'"),
+        (["--model", "beside.onnx"], "model must have its weights in lost.data beside 'beside.onnx'"),
         (["--scheduler", "nowhere"], "scheduler must be the address of a Dask scheduler, not 'nowhere'"),
     ],
 )
@@ -65,3 +83,18 @@ def test_wrong_arguments_are_told_in_a_line_and_leave_nothing(files, options, me
     told = capsys.readouterr().err
     assert message in told and told.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_weights_in_a_file_beside_the_model_are_part_of_it(files, tmp_path, capsys):
+    model, found = onnx.load("net.onnx"), []
+    for name in ("inside.onnx", "beside.onnx"):
+        options = {"save_as_external_data": True, "location": "net.data", "size_threshold": 0}
+        onnx.save(model, name, **(options if name == "beside.onnx" else {}))
+        assert run(["study", *files, "--model", name, "--metric", "sqnr", "--weight", "int4", "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out)["points"][0]["metrics"])
+    assert found[0] == found[1]
+
+
+def test_a_budget_that_is_no_number_is_refused_at_once(capsys):
+    assert run(["layers", "--budget", "nan"]) == 2
+    assert capsys.readouterr().err == "fewbit: budget must be above 0, not nan\n"

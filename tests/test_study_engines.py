@@ -16,7 +16,7 @@ from fewbit.study.graph import Graph, session
 from fewbit.study.network import Samples
 from fewbit.study.quantize import quantize
 from fewbit.study.scheme import Scheme
-from onnx import helper
+from onnx import helper, numpy_helper
 
 MADE = {
     "convolutions": (networks.convolutions, "image", (1, 8, 8)),
@@ -232,3 +232,45 @@ def test_layers_of_one_name_are_told_apart():
     constants = [networks.tensor(random, "w1", 6, 6), networks.tensor(random, "w2", 6, 6)]
     graph = Graph(networks.as_bytes(nodes, ["y"], constants, {"x": ["batch", 6]}))
     assert len({layer.name for layer in graph.layers}) == 2
+
+
+def branched(kind):
+    """What a layer made is read by a branch or a loop alone, without being its input."""
+    made = helper.make_graph([helper.make_node("Mul", ["h", "two"], ["t"])], "then", [], [known("t")])
+    other = helper.make_graph([helper.make_node("MatMul", ["h", "square"], ["e"])], "else", [], [known("e")])
+    body = helper.make_graph(
+        [helper.make_node("Add", ["v", "h"], ["more"]), helper.make_node("Identity", ["go"], ["on"])],
+        "body",
+        [helper.make_tensor_value_info("i", 7, []), helper.make_tensor_value_info("go", 9, []), known("v")],
+        [helper.make_tensor_value_info("on", 9, []), known("more")],
+    )
+    follow = {
+        "If": helper.make_node("If", ["positive"], ["y"], then_branch=made, else_branch=other),
+        "Loop": helper.make_node("Loop", ["often", "", "start"], ["y"], body=body),
+    }
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["h"], name="a"),
+        helper.make_node("ReduceSum", ["x"], ["sum"], keepdims=0),
+        helper.make_node("Greater", ["sum", "zero"], ["positive"]),
+        helper.make_node("Mul", ["x", "two"], ["start"]),
+        follow[kind],
+    ]
+    random = np.random.default_rng(12)
+    numbers = {"two": np.float32(2), "zero": np.float32(0), "often": np.int64(3)}
+    constants = [numpy_helper.from_array(np.asarray(value), name) for name, value in numbers.items()]
+    constants += [networks.tensor(random, "w", 6, 6), networks.tensor(random, "square", 6, 6)]
+    return networks.as_bytes(nodes, ["y"], constants, {"x": ["batch", 6]})
+
+
+def known(name):
+    return helper.make_tensor_value_info(name, 1, None)
+
+
+@pytest.mark.parametrize("kind", ["If", "Loop"])
+def test_branches_and_loops_read_what_layers_made(kind):
+    content = branched(kind)
+    graph, inputs = Graph(content), {"x": -np.ones((3, 6), np.float32)}
+    plain = {layer.name: FloatLayer.plain(layer) for layer in graph.layers}
+    found = execute(graph, inputs, lambda layer, operands: plain[layer.name](operands))[0]
+    np.testing.assert_allclose(found, session(content).run(None, inputs)[0], rtol=1e-5)
+    assert [*plain] == ["a"] and graph.skipped == ({"MatMul": 1} if kind == "If" else {})

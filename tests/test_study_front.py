@@ -5,7 +5,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from fewbit.study.findings import best_evidence, read_findings, share_of_float32, shown, unit
+from fewbit.study.findings import Findings, alike, best_evidence, read_findings, share_of_float32, shown, unit
 from fewbit.study.front import (
     AXES,
     Candidate,
@@ -57,6 +57,11 @@ def test_of_equals_the_first_is_kept_and_of_equal_cost_the_best():
     assert pareto([], cost, value) == []
 
 
+def test_nan_has_no_order():
+    with pytest.raises(ValueError, match="cost and value must be numbers, not NaN"):
+        pareto([(1, 0.5), (2, math.nan), (3, 0.9)], cost, value)
+
+
 def test_knee_is_farthest_above_the_chord():
     assert knee([(1, 0), (2, 0.8), (4, 0.9), (16, 1)], cost, value) == (2, 0.8)
     # 0.2 above it, and (4, 0.6) 0.1; without the logarithm it would be 0.38 and 0.4
@@ -81,7 +86,8 @@ def test_a_point_gets_the_price_of_sums_at_least_as_long(made_up):
         assert price.terms == {576: 1024, 256: 256, 1536: 4096}[point.longest_dot]
         assert (price.weight, price.activation, price.family) == (point.weight, point.activation, "ice40")
         assert price.dsp_policy == "none"
-    assert targets_of(made_up.prices) == ["xc7", "ice40", "xc7 with DSPs"]
+    assert {target_of(price) for price in made_up.prices} == {"xc7", "ice40", "xc7 with DSPs"}
+    assert targets_of(made_up.prices) == ["xc7", "ice40"]
     assert target_of(replace(made_up.prices[0], family="ice40", device="up5k")) == "ice40-up5k"
 
 
@@ -125,6 +131,17 @@ def test_integers_are_the_better_evidence_but_more_samples_are_best(made_up):
     few, many = replace(point, evaluation="integer", samples=100), replace(point, evaluation="float", samples=200)
     assert best_evidence([few, many]) == best_evidence([many, few]) == [many]
     assert best_evidence([few, replace(few, techniques=("gptq",))]) == [few, replace(few, techniques=("gptq",))]
+
+
+def test_points_are_compared_with_their_like(made_up):
+    point = made_up.points[0]
+    few, other = replace(point, samples=100), replace(point, weight="int4", network_hash="f00")
+    by_sqnr = replace(point, metric="sqnr", metrics={"sqnr": 9.0}, standard_errors={"sqnr": 0.1})
+    exact, unknown = replace(point, evaluation="integer"), replace(point, weight="int5", metrics={"top1": math.nan})
+    found = alike([point, few, other, by_sqnr, exact, unknown])
+    assert [*found.values()] == [[exact], [few], [other], [by_sqnr]]
+    assert [ground.samples for ground in found] == [2000, 100, 2000, 2000]
+    assert Findings([point, unknown], made_up.prices).without_score == 1
 
 
 def test_units(made_up):

@@ -40,6 +40,14 @@ def test_error_of_clusters_of_unequal_size_is_that_of_drawing_clusters_again():
     assert mean_and_error(scores, clusters)[1] == pytest.approx(means.std(), rel=0.1)
 
 
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_all_right_or_all_wrong_is_no_certainty(score):
+    """Of 16, with two successes and two failures added: a share of 2 / 20, so sqrt(0.1 * 0.9 / 20)."""
+    assert mean_and_error(np.full(16, score)) == pytest.approx((score, np.sqrt(0.0045)))
+    assert mean_and_error(np.full(48, score), np.repeat(np.arange(16), 3))[1] == pytest.approx(np.sqrt(0.0045))
+    assert mean_and_error(np.full(16, 0.5)) == (0.5, 0.0)
+
+
 def test_one_sample_has_no_error():
     assert np.isnan(mean_and_error(np.ones(1))[1])
 

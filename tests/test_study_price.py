@@ -1,21 +1,25 @@
 """Prices: what is measured for a pair, their files, the page and the picture."""
 
 import csv
+import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import numpy as np
 import pytest
-from fewbit.formats import parse, study_formats
+from fewbit.formats import Accumulator, Requantization, parse, study_formats
 from fewbit.hdl import Design
+from fewbit.sim import Exact, decode, dyadic_codes, encode, requantize
 from fewbit.study.heatmap import heatmap
-from fewbit.study.price import Price, prices
+from fewbit.study.price import SCALE, Price, prices, requantization
 from fewbit.study.price_page import price_page
-from fewbit.study.price_table import read_prices, write_prices
+from fewbit.study.price_table import add_prices, read_prices, write_prices
 from fewbit.synth import Cost, SweepError, ToolError, parse_target, sweep
 from fewbit.synth.flow import rtl_hash
 
+BFLOAT16, FLOAT32 = parse("bfloat16"), parse("float32")
 INT3, E2M1 = parse("int3"), parse("e2m1")
 sweep_module = sys.modules["fewbit.synth.sweep"]
 
@@ -102,6 +106,31 @@ def test_a_mac_is_priced_as_synth_measures_it_and_the_second_time_out_of_the_cac
     assert ask(tmp_path, requantizer=False) == [price]
 
 
+@pytest.mark.parametrize("pair", ["int4 int4", "e2m1 int8", "e4m3 e4m3"])
+def test_the_priced_requantizer_computes_what_the_study_does(pair):
+    """The product of two scales in bfloat16 is one of its scales; sums and biases of any size."""
+    weight, activation = map(parse, pair.split())
+    accumulator = Accumulator(weight, activation, 576)
+    random, count = np.random.default_rng(8), 4000
+    scales = np.exp2(random.uniform(-23, 7, (2, count))).astype(np.float32)
+    scale = np.prod([decode(encode(each, BFLOAT16), BFLOAT16) for each in scales], axis=0)
+    most = min(accumulator.width, 60) - 1
+    sums, bias = (random.integers(-1 << most, 1 << most, count) >> random.integers(0, most, count) for _ in range(2))
+    exact = Exact(sums, accumulator.lsb_exponent)
+    priced = requantization(accumulator.width)
+    found = requantize(exact, priced, scale=dyadic_codes(scale, parse(SCALE)), bias=bias)
+    studied = Requantization(FLOAT32, scale=FLOAT32, bias_bits=priced.bias_bits)
+    expected = requantize(exact, studied, scale=scale.astype(np.float32).view(np.uint32), bias=bias)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_an_older_requantizer_is_not_taken_for_this_one():
+    old = {**made("int4", "int4", 40).to_dict(), "requantizer_luts": 300}
+    del old["requantizer"]
+    assert Price.from_dict(old).luts_with_requantizer is None
+    assert Price.from_dict({**old, "requantizer": "this"}).luts_with_requantizer == 340
+
+
 @pytest.mark.slow
 def test_a_requantizer_of_a_wider_sum_costs_more(tmp_path, prepared):
     found = ask(tmp_path, [(INT3, INT3), (parse("e3m0"), INT3)], route=False)
@@ -138,6 +167,26 @@ def test_a_file_of_something_else_is_refused(tmp_path):
             read_prices(tmp_path / "other.json")
     with pytest.raises(ValueError, match="a price must have exactly the fields"):
         Price.from_dict({"luts": 3})
+    write_prices([made("int3", "int3", 25)], tmp_path / "price", ["fewbit price"])
+    whole = json.loads((tmp_path / "price.json").read_text())
+    columns, (row,) = whole["columns"], whole["rows"]
+    odd = [{"columns": columns[:-1]}, {"columns": [*columns[:-1], "odd"]}, {"columns": 5}, {"tools": []}, {"rows": [3]}]
+    place = columns.index("tools")
+    odd.append({"columns": columns[:place] + columns[place + 1 :], "rows": [row[:place] + row[place + 1 :]]})
+    for change in odd:
+        (tmp_path / "odd.json").write_text(json.dumps({**whole, **change}))
+        with pytest.raises(ValueError, match=r"file must be one that `fewbit price` wrote, not .*: "):
+            read_prices(tmp_path / "odd.json")
+
+
+def test_processes_that_add_to_one_file_lose_nothing(tmp_path):
+    def add(width):
+        add_prices([made(f"int{width}", "int4", 30)], tmp_path / "price", [f"fewbit price {width}"])
+
+    with ThreadPoolExecutor(8) as executor:
+        list(executor.map(add, range(2, 17)))
+    commands, rows = read_prices(tmp_path / "price.json")
+    assert {row.weight for row in rows} == {f"int{width}" for width in range(2, 17)} and len(commands) == 15
 
 
 def test_the_page_compares_with_the_integer_of_the_width():

@@ -4,12 +4,14 @@ import base64
 import csv
 import io
 import json
+import math
 import os
 import re
 import shutil
 import subprocess
 import tempfile
 import time
+from dataclasses import replace
 from itertools import count, islice
 from pathlib import Path
 
@@ -196,7 +198,7 @@ def test_the_data_hold_every_point_on_every_target(files):
     lines = list(csv.DictReader(io.StringIO(made["study.csv"].decode())))
     table = parquet.read_table(io.BytesIO(made["study.parquet"])).to_pylist()
     best = sum(len(view.points) for view in views(findings))
-    assert len(lines) == len(table) == 3 * best
+    assert len(lines) == len(table) == 2 * best
     for line, values in zip(lines, table, strict=True):
         assert {name: "" if value is None else str(value) for name, value in values.items()} == line
     asked = ("resnet8", "e2m1", "e2m1", "ice40")
@@ -207,6 +209,8 @@ def test_the_data_hold_every_point_on_every_target(files):
         if (price.weight, price.activation, price.family, price.terms) == ("e2m1", "e2m1", "ice40", 1024)
     )
     assert (some["luts"], some["luts_with_requantizer"]) == (price.luts, price.luts_with_requantizer)
+    assert some["fmax_mhz"] == price.fmax_mhz == 120
+    assert {values["fmax_mhz"] for values in table if values["target"] == "xc7"} == {None}
 
 
 def test_the_page_loads_nothing_and_says_what_it_rests_on(files):
@@ -216,6 +220,21 @@ def test_the_page_loads_nothing_and_says_what_it_rests_on(files):
     for text in (COMMAND, "fewbit study --all", "yosys 0.70", "seeds 1", "Written by hand: a &lt; b &amp; c."):
         assert text in page
     assert page.count("<article") == 5
+
+
+def test_views_of_one_network_are_told_apart(made_up):
+    point = next(point for point in made_up.points if point.network == "vit")
+    more = [replace(point, samples=100), replace(point, network_hash="0123456789"), replace(point, network="net")]
+    unknown = replace(point, weight="int4", metrics={"top1": math.nan})
+    findings = replace(made_up, points=[point, *more, unknown])
+    assert [(view.name, view.title) for view in views(findings)] == [
+        ("vit_2000_untold", "vit, 2,000 samples, model and data not told"),
+        ("vit_100_untold", "vit, 100 samples, model and data not told"),
+        ("vit_2000_01234567", "vit, 2,000 samples, model and data 01234567"),
+        ("net", "net"),
+    ]
+    page = next(report_files(findings, COMMAND))[1].decode()
+    assert "1 points without a score (NaN); 126 prices of MACs that may use DSPs" in page
 
 
 def test_findings_without_points_have_no_report(made_up):
@@ -339,7 +358,7 @@ def test_a_finger_near_a_point_is_told_of_it(files, opened):
 def test_no_request_leaves_the_page_and_the_console_is_empty(opened):
     browser, address = opened
     browser.events.clear()
-    browser.open(f"{address}#family=xc7 with DSPs&least=0.9", 360, 800)
+    browser.open(f"{address}#family=ice40&least=0.9", 360, 800)
     browser.open(f"{address}#network=nothing&kind=none&width=99", 1280, 900)
     asked = [e["params"]["request"]["url"] for e in browser.events if e["method"] == "Network.requestWillBeSent"]
     assert {url.partition("#")[0] for url in asked} <= {address, "about:blank"} and address in asked

@@ -1,21 +1,23 @@
 """Scales, and the techniques that choose roundings and factors."""
 
+from dataclasses import replace
+
 import networks
 import numpy as np
 import pytest
 from fewbit.formats import parse
 from fewbit.study import grid
-from fewbit.study.balance import balance
+from fewbit.study.balance import balance, levels
 from fewbit.study.calibrate import calibrate, rows_of
-from fewbit.study.engines import float_engine
+from fewbit.study.engines import float_engine, integer_engine
 from fewbit.study.execute import execute
-from fewbit.study.graph import Graph
+from fewbit.study.graph import Graph, session
 from fewbit.study.network import Samples
 from fewbit.study.quantize import quantize
 from fewbit.study.rounding import gptq, learned
 from fewbit.study.scales import best_scales
 from fewbit.study.scheme import Scheme
-from onnx import helper
+from onnx import helper, numpy_helper
 
 BFLOAT16 = parse("bfloat16")
 
@@ -165,3 +167,32 @@ def test_a_channel_that_is_always_zero_does_not_spoil_smoothing():
     scheme = Scheme(weight=parse("int4"), activation=parse("int8"), techniques=("smooth",))
     factor = balance(graph, scheme, calibrate(graph, samples))["x"]
     assert factor[17] == 1 and 0.3 < np.delete(factor, 17).min() <= 1 <= np.delete(factor, 17).max() < 3
+
+
+def test_equalized_weights_of_one_scale_are_levelled_on_both_sides():
+    """Channels whose weights differ by 10**4: what makes one is as large as what reads it is small."""
+    random = np.random.default_rng(4)
+    spread = np.logspace(-2, 2, 32)
+    made, read = random.standard_normal((16, 32)) * spread, random.standard_normal((32, 16)) / spread[:, None]
+    nodes = [
+        helper.make_node("Gemm", ["x", "w1", "b"], ["h"], name="maker"),
+        helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("MatMul", ["r", "w2"], ["y"], name="reader"),
+    ]
+    arrays = {"w1": made, "b": np.zeros(32), "w2": read}
+    constants = [numpy_helper.from_array(values.astype(np.float32), name) for name, values in arrays.items()]
+    graph = Graph(networks.as_bytes(nodes, ["y"], constants, {"x": ["batch", 16]}))
+    inputs = {"x": random.standard_normal((64, 16)).astype(np.float32)}
+    statistics = calibrate(graph, Samples(inputs))
+    plain = session(graph.model.SerializeToString()).run(None, inputs)[0]
+    noise = []
+    for techniques in ((), ("equalize",)):
+        scheme = Scheme(weight=parse("int4"), activation=parse("int8"), scale_per="tensor", techniques=techniques)
+        layers = quantize(graph, scheme, statistics)
+        fast, exact = (execute(graph, inputs, engine(layers))[0] for engine in (float_engine, integer_engine))
+        np.testing.assert_array_equal(fast, exact)
+        noise.append(np.square(exact - plain).sum() / np.square(plain).sum())
+    assert noise[0] > 0.5 and noise[1] < 0.05
+    # still a multiplier of 16 bits for every channel
+    assert layers["maker"].scale.shape == (32,) and np.all(layers["maker"].scale.view(np.uint32) % (1 << 8) == 0)
+    assert not levels(graph, replace(scheme, scale_per="channel")) and not levels(graph, replace(scheme, techniques=()))

@@ -1,11 +1,13 @@
 """Sweeps: kept as they come, gone on with where they stopped, on processes and on a Dask cluster."""
 
+from dataclasses import replace
+
 import networks
 import numpy as np
 import pytest
 from fewbit.formats import parse
 from fewbit.study.evaluate import Study
-from fewbit.study.points_file import merge, read_points, write_points
+from fewbit.study.points_file import add_points, merge, read_points, write_points
 from fewbit.study.scheme import Scheme
 from fewbit.study.sweep import Job, Source, study
 from fewbit.synth import SweepError
@@ -128,6 +130,15 @@ def test_points_come_back_from_their_file_and_newer_ones_replace(source, tmp_pat
     (tmp_path / "study_points.json").write_text("{}")
     with pytest.raises(ValueError, match="points must be a file that `fewbit study` wrote"):
         read_points(tmp_path / "study_points.json")
+
+
+def test_processes_that_add_to_one_file_lose_nothing(source, tmp_path):
+    from concurrent.futures import ThreadPoolExecutor
+
+    point = Study(source.network(), samples=20, threads=1).point(Scheme(weight=parse("int4"), activation=parse("int4")))
+    with ThreadPoolExecutor(8) as executor:
+        list(executor.map(lambda seed: add_points([replace(point, seed=seed)], tmp_path, "command"), range(24)))
+    assert {each.seed for each in read_points(tmp_path / "study_points.json")} == {*range(24)}
 
 
 def test_a_file_that_is_another_by_now_is_another_point(tmp_path, monkeypatch):

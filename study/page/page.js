@@ -14,11 +14,11 @@
   };
   const COLUMNS = [
     ["weight", "weights"], ["activation", "activations"], ["kind", "kind"], ["accuracy", "accuracy", "accuracy_text"],
-    ["share", "of float32's", "share_text"], ["luts", "LUTs"], ["luts_with_requantizer", "with requantizer"],
+    ["share", "of float32's", "share_text"], ["luts", "LUTs"], ["luts_with_requantizer", "with requantizer"], ["fmax_mhz", "Fmax MHz"],
     ["bits", "bits moved"], ["standing_luts", "beside the front (LUTs)"], ["scheme", "quantized with"],
     ["evidence", "measured by"],
   ];
-  const NUMBERS = new Set(["accuracy", "share", "luts", "luts_with_requantizer", "bits"]);
+  const NUMBERS = new Set(["accuracy", "share", "luts", "luts_with_requantizer", "fmax_mhz", "bits"]);
   const $ = (id) => document.getElementById(id);
   const distinct = (values) => [...new Set(values)].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
   const charts = {};
