@@ -66,7 +66,7 @@ class Link(wiring.Component):
         m.submodules.results = fresh(results)
         m.submodules.matmul = fresh(matmul)
         for name, bits in matmul.inputs.items():
-            words = Upsizer(bits, 8)
+            words = Upsizer(bits, 8, shift=True)
             m.submodules[f"words_{name}"] = fresh(words)
             wiring.connect(m, getattr(dispatcher, name), words.i)
             wiring.connect(m, words.o, getattr(matmul, name))

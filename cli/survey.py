@@ -130,9 +130,32 @@ def _write(rows: "list[SurveyRow]", commands: list[str], out: Path) -> None:
     writer.writeheader()
     writer.writerows(cells)
     write_whole(out / f"{NAME}.csv", lines.getvalue())
-    table = [f"| {' | '.join(cell)} |" for cell in ([*HEADS], ["---"] * len(HEADS), *(_cells(row) for row in rows))]
-    write_whole(out / f"{NAME}.md", "\n".join(table) + "\n")
+    write_whole(out / f"{NAME}.md", _page(rows, commands))
 
+
+def _page(rows: "list[SurveyRow]", commands: list[str]) -> str:
+    cells = ([*HEADS], ["---"] * len(HEADS), *(_cells(row) for row in rows))
+    table = "\n".join(f"| {' | '.join(cell)} |" for cell in cells)
+    return f"{PAGE}\n```\n{chr(10).join(commands)}\n```\n\n{table}\n"
+
+
+PAGE = """# What each board makes of each pair of formats
+
+Whole bitstreams: the largest matmul engine that was found to place and route behind the serial line, at the highest
+clock of the board's PLL that is 5% below Fmax. Outputs are float32. Nothing here is an upper bound.
+
+- **Array**: rows x columns x lanes of processing elements; so many products a cycle at the peak.
+- **Logic cells, DSP, RAM**: of the whole FPGA, link included.
+- **Peak**: products a second if every element made one in every cycle, and how many single MACs of the same formats,
+  each at its own Fmax on this device (median of three seeds, no DSP), would make as many.
+- **Measured**: one product of random codes on the simulated board, which is the bitstream's own design at its clock and
+  baud rate; every bit of C was compared with the golden model. Simulated time, from the first byte to the last: the
+  link is in it, the host's computer is not.
+- **Busy**: of that time, how much the array at its peak, the line to the board and the line from it would need. What
+  needs most bounds it.
+
+All of W goes over the line again for every `tile_m` rows of A, so block RAM decides how well the link is used.
+"""
 
 HEADS = (
     "board",

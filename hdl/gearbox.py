@@ -25,6 +25,8 @@ class Upsizer(wiring.Component):
     Parameters
     ----------
     word_bits, bus_bits: widths, 1 or more
+    shift: whether beats move through the word, so that all of its registers have one enable and no reset, as suits
+        devices whose cells share them (iCE40); else every beat is kept where it came, which switches less
 
     Attributes
     ----------
@@ -37,11 +39,12 @@ class Upsizer(wiring.Component):
     o: Out(stream.Signature(unsigned(word_bits)))
     """
 
-    def __init__(self, word_bits: int, bus_bits: int):
+    def __init__(self, word_bits: int, bus_bits: int, shift: bool = False):
         self.beats = _beats(word_bits, bus_bits)
         self.latency = 1 if self.beats > 1 else 0
         self.word_bits = word_bits
         self.bus_bits = bus_bits
+        self.shift = shift
         super().__init__(
             {
                 "i": In(stream.Signature(unsigned(bus_bits))),
@@ -66,10 +69,16 @@ class Upsizer(wiring.Component):
             m.d.sync += beat.eq(beat + 1)
             with m.If(beat == self.beats - 1):
                 m.d.sync += [beat.eq(0), self.o.valid.eq(1)]
-            with m.Switch(beat):
-                for k in range(self.beats):
-                    with m.Case(k):
-                        m.d.sync += self.o.payload[k * self.bus_bits :][: self.bus_bits].eq(self.i.payload)
+            if not self.shift:
+                with m.Switch(beat):
+                    for k in range(self.beats):
+                        with m.Case(k):
+                            m.d.sync += self.o.payload[k * self.bus_bits :][: self.bus_bits].eq(self.i.payload)
+        if self.shift:
+            word = Signal(self.beats * self.bus_bits, reset_less=True)
+            m.d.comb += self.o.payload.eq(word)
+            with m.If(self.i.valid & self.i.ready):
+                m.d.sync += word.eq(Cat(word[self.bus_bits :], self.i.payload))
         return m
 
 

@@ -67,11 +67,12 @@ def split(word, beats, bus_bits):
     return [word >> (k * bus_bits) & ((1 << bus_bits) - 1) for k in range(beats)]
 
 
+@pytest.mark.parametrize("shift", [False, True])
 @pytest.mark.parametrize(("send", "take"), RATES)
 @pytest.mark.parametrize(("word_bits", "bus_bits"), WIDTHS)
-def test_upsizer_puts_words_together(word_bits, bus_bits, send, take):
+def test_upsizer_puts_words_together(word_bits, bus_bits, send, take, shift):
     rng = random.Random(word_bits)
-    component = Upsizer(word_bits, bus_bits)
+    component = Upsizer(word_bits, bus_bits, shift)
     beats = component.beats
     # Bits past the word are there, and count for nothing.
     padded = [rng.getrandbits(beats * bus_bits) for _ in range(20)]
@@ -112,8 +113,9 @@ def test_upsizer_takes_beats_while_a_word_leaves(take):
         assert follows == leaves, "the next word's first beat goes in as the word leaves"
 
 
-def test_upsizer_forgets_part_of_a_word_in_reset():
-    _, seen = exchange(Upsizer(16, 4), [0xA, 0xB, 0xC, *(0x1, 0x2, 0x3, 0x4)], 1, reset_in=3)
+@pytest.mark.parametrize("shift", [False, True])
+def test_upsizer_forgets_part_of_a_word_in_reset(shift):
+    _, seen = exchange(Upsizer(16, 4, shift), [0xA, 0xB, 0xC, *(0x1, 0x2, 0x3, 0x4)], 1, reset_in=3)
     assert [word for _, word in seen] == [0x4321]
 
 
