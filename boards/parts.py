@@ -6,7 +6,7 @@ from ..synth.families import FAMILIES, Target, parse_target
 from ..synth.family import Capacity, Device
 from .board import Part
 
-__all__ = ["ECP5_12F", "ECP5_25F", "ECP5_85F", "GW1NR_9C", "HX8K", "UP5K", "XC7A35T"]
+__all__ = ["ECP5_12F", "ECP5_25F", "ECP5_85F", "GW1NR_9C", "HX8K", "UP5K", "UP5K_SHAPES", "XC7A35T"]
 
 
 def _ecp5(title: str, size: str, package: str, speed: int, capacity: Capacity) -> Part:
@@ -14,6 +14,14 @@ def _ecp5(title: str, size: str, package: str, speed: int, capacity: Capacity) -
     device = Device(size, route=route, capacity=capacity, target_mhz=100)
     return Part(title, Target(FAMILIES["ecp5"], device), "ecp5", 60, "bit", ("--compress",))
 
+
+UP5K_SHAPES = {
+    ("int8", "int8"): (3, 3, 2, "auto"),
+    ("e4m3", "e4m3"): (2, 3, 1, "auto"),
+    ("e2m1", "int4"): (2, 3, 4, "auto"),
+    ("e2m1", "e2m1"): (2, 4, 4, "auto"),
+}
+"""Of boards with 12 MHz, as `fewbit survey --board icebreaker` found them."""
 
 HX8K = Part("Lattice iCE40-HX8K", parse_target("ice40-hx8k"), "ice40", 60, "bin")
 UP5K = Part("Lattice iCE40-UP5K", parse_target("ice40-up5k"), "ice40", 24, "bin")

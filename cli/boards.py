@@ -53,7 +53,7 @@ def boards(json: Json = False) -> None:
 
 
 def _array(shape: tuple[int, int, int, str]) -> str:
-    return "x".join(map(str, shape[:3])) + (" by DSPs" if shape[3] == "auto" else "")
+    return "x".join(map(str, shape[:3]))
 
 
 def _shapes(board: "Board") -> list[tuple[tuple[str, str], tuple[int, int, int, str]]]:

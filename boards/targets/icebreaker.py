@@ -5,7 +5,7 @@ from dataclasses import replace
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 
 from ..board import Board, Link, Programming, Usb
-from ..parts import UP5K
+from ..parts import UP5K, UP5K_SHAPES
 
 USB = Usb(0x0403, 0x6010, ("iCEBreaker",))
 
@@ -18,4 +18,5 @@ BOARD = Board(
     link=Link("FT2232H", 3_000_000, USB, interface=1),
     programming=Programming("ice40_generic", USB, volatile=False, iceprog=True),
     lights=(("led_g", 0), ("led_r", 0)),
+    shapes=UP5K_SHAPES,
 )
