@@ -20,6 +20,7 @@ UP5K_SHAPES = {
     ("e4m3", "e4m3"): (2, 3, 1, "auto"),
     ("e2m1", "int4"): (2, 3, 4, "auto"),
     ("e2m1", "e2m1"): (2, 4, 4, "auto"),
+    ("e2m1", "int8"): (3, 3, 2, "auto"),
 }
 """Of boards with 12 MHz, as `fewbit survey --board icebreaker` found them."""
 

@@ -23,6 +23,8 @@ from fewbit.boards.transport import LinkError, Port, find_ports, usb_ids
 from fewbit.formats import Engine, Requantization, parse
 from simulated_boards import INT4, RICH, SMALL, FaultyLine
 
+pytestmark = pytest.mark.slow
+
 ENGINES = {"small": SMALL, **RICH}
 
 

@@ -9,6 +9,8 @@ from fewbit.boards import Description
 from fewbit.cli.app import run
 from simulated_boards import SMALL
 
+pytestmark = pytest.mark.slow
+
 SIZES = ["--rows", "2", "--columns", "2", "--tile-m", "4", "--max-k", "32"]
 ENGINE = ["--weight", "int4", "--output", "int16", "--scale", "none", *SIZES]
 
