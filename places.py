@@ -1,11 +1,15 @@
-"""Where fewbit keeps things on disk."""
+"""Where fewbit keeps things on disk, and how what it builds is named: by the content of all that went into it."""
 
+import hashlib
 import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import platformdirs
 
-__all__ = ["cache_folder"]
+__all__ = ["cache_folder", "cached"]
 
 
 def cache_folder() -> Path:
@@ -14,3 +18,35 @@ def cache_folder() -> Path:
     if named:
         return Path(named).expanduser().resolve()
     return Path(platformdirs.user_cache_dir("fewbit", appauthor=False))
+
+
+def _content_hash(parts: Iterable[str]) -> str:
+    """SHA-256 of the parts, in hexadecimal; where one part ends and the next begins counts too."""
+    digest = hashlib.sha256()
+    for part in parts:
+        data = part.encode()
+        digest.update(b"%d:" % len(data) + data)
+    return digest.hexdigest()
+
+
+def cached(kind: str, parts: Iterable[str], make: Callable[[Path], None]) -> Path:
+    """The folder that ``make`` filled for these parts, now or in an earlier run.
+
+    ``make`` gets an empty folder beside the final one. Only a complete folder takes the final name, so an interrupted
+    or failed build leaves nothing that a later run would take for whole, and two processes may build the same at once.
+    """
+    folder = cache_folder() / kind / _content_hash(parts)[:32]
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+    try:
+        make(scratch)
+        try:
+            scratch.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return folder

@@ -1,16 +1,12 @@
 """Verilog as a program: a board's top level behind a pseudo-terminal, compiled by Verilator."""
 
-import hashlib
-import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from ..places import cache_folder
-from ..synth.tools import TOOLS, ToolError, run, version
+from ..places import cached
+from ..synth.tools import TOOLS, run, version
 
 __all__ = ["compiled"]
 
@@ -45,9 +41,10 @@ def compiled(content: str, verilog: Callable[[], str], library: Path | None = No
         for part in _runtime(folder, tools).iterdir():
             shutil.copy(part, folder)  # newer than the makefile, which they depend on
         _make(folder, level)
+        _keep(folder, PROGRAM)
 
     everything = [content, models, SOURCE.read_text(), *_OPTIONS, level, *tools]
-    return _cached("simulated_board", everything, make, keep=(PROGRAM,)) / PROGRAM
+    return cached("simulated_board", everything, make) / PROGRAM
 
 
 def _runtime(folder: Path, tools: Sequence[str]) -> Path:
@@ -58,7 +55,7 @@ def _runtime(folder: Path, tools: Sequence[str]) -> Path:
         for name in RUNTIME:
             shutil.copy(folder / name, scratch)
 
-    return _cached("simulated_runtime", [*tools, str(TOOLS["verilator"].location)], make, keep=RUNTIME)
+    return cached("simulated_runtime", [*tools, str(TOOLS["verilator"].location)], make)
 
 
 def _make(folder: Path, level: str, *goals: str) -> None:
@@ -68,23 +65,7 @@ def _make(folder: Path, level: str, *goals: str) -> None:
     run("make", ["-s", "-f", "Vtop.mk", *settings, *goals], folder)
 
 
-def _cached(kind: str, content: Sequence[str], make: Callable[[Path], None], keep: Sequence[str]) -> Path:
-    """The folder with the files ``keep`` that ``make`` left for this content; it appears whole or not at all."""
-    digest = hashlib.sha256("\0".join(content).encode()).hexdigest()
-    folder = cache_folder() / kind / digest[:32]
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
-    try:
-        make(scratch)
-        for path in scratch.iterdir():
-            if path.name not in keep:
-                path.unlink()
-        with suppress(OSError):  # another process was faster
-            os.rename(scratch, folder)
-        if not folder.is_dir():
-            raise ToolError(f"{folder} cannot be written")
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    return folder
+def _keep(folder: Path, *names: str) -> None:
+    for path in folder.iterdir():
+        if path.name not in names:
+            path.unlink()

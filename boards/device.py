@@ -23,7 +23,7 @@ from .description import MAX_DESCRIPTION, Description
 from .protocol import BLOCK_BYTES, Event, Kind, Status
 from .simulated import Simulated, default_description
 from .tiles import Parameters, Tile, assemble, frames, golden, result_bytes, split
-from .transport import LinkError, Port, Transport, find_ports
+from .transport import LinkError, Port, Transport, attached_port
 
 __all__ = ["TRIES", "Device"]
 
@@ -123,7 +123,7 @@ class Device:
         Raises LinkError, ValueError.
         """
         if port == "auto":
-            port = _only_port()
+            port = _attached_or_simulated()
         if port == "sim":
             simulated = Simulated(description or default_description(design.engine if design else None), design)
             try:
@@ -345,14 +345,11 @@ def _connected(kind: type[Device], line: Transport, **options: Any) -> Device:
         raise
 
 
-def _only_port() -> str:
-    """The port of the board that is attached, or ``sim``."""
-    ports = find_ports()
-    if len(ports) > 1:
-        raise ValueError(f"port must be one of {', '.join(ports)}, since several boards may be there, not 'auto'")
-    if not ports:
+def _attached_or_simulated() -> str:
+    port = attached_port()
+    if port is None:
         warnings.warn("no board is attached: the simulated board computes", stacklevel=3)
-    return ports[0] if ports else "sim"
+    return port or "sim"
 
 
 def _codes(name: str, values: ArrayLike, format: Format, codes: bool, rounded: bool) -> Array:

@@ -184,13 +184,14 @@ def _measure(made: Bitstream, request: Request, size: Size) -> tuple[float, dict
     described, engine = made.description, request.engine
     m, k, n = size
     chance = np.random.default_rng(1)
-    codes = [chance.integers(0, 1 << format.width, shape, dtype=np.uint8) for format, shape in _operands(engine, size)]
+    a = chance.integers(0, 1 << engine.activation.width, (m, k), dtype=np.uint8)
+    w = chance.integers(0, 1 << engine.weight.width, (k, n), dtype=np.uint8)
     with (
         Simulated(described, request.design) as simulated,
         Device.open(simulated.port, description=described) as device,
     ):
         before = simulated.figures()
-        right, _ = compute(device, Challenge(codes[0], codes[1], {}))
+        right, _ = compute(device, Challenge(a, w, {}))
         after = simulated.figures()
     if not right:
         raise RuntimeError(f"the simulated {made.board} multiplies {engine.weight} by {engine.activation} wrong")
@@ -202,11 +203,6 @@ def _measure(made: Bitstream, request: Request, size: Size) -> tuple[float, dict
         "sent": passed["to_board"] * byte / seconds,
         "received": passed["from_board"] * byte / seconds,
     }
-
-
-def _operands(engine: Engine, size: Size) -> list[tuple[Format, tuple[int, int]]]:
-    m, k, n = size
-    return [(engine.activation, (m, k)), (engine.weight, (k, n))]
 
 
 def _single_mac_mhz(request: Request, cache_folder: Path | None) -> float | None:

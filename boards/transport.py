@@ -12,7 +12,7 @@ from serial.tools import list_ports
 if TYPE_CHECKING:
     from .board import Link
 
-__all__ = ["LinkError", "Port", "Transport", "find_ports", "usb_ids"]
+__all__ = ["LinkError", "Port", "Transport", "attached_port", "find_ports", "usb_ids"]
 
 READ_BYTES = 1 << 14
 
@@ -114,6 +114,19 @@ def find_ports(board: str | None = None) -> list[str]:
         for port in list_ports.comports()
         if any(_fits(link, port) for link in links if link.usb is not None)
     )
+
+
+def attached_port(board: str | None = None) -> str | None:
+    """The one port that looks like a board's; None where there is none. Raises ValueError where there are several.
+
+    Parameters
+    ----------
+    board: name; None is any
+    """
+    ports = find_ports(board)
+    if len(ports) > 1:
+        raise ValueError(f"port must be one of {', '.join(ports)}, since several boards may be there, not 'auto'")
+    return ports[0] if ports else None
 
 
 def usb_ids(board: str | None = None) -> list[str]:

@@ -95,7 +95,7 @@ def engine_of(weight: str | None, activation: str | None, lanes: int | None, eng
 
 def _port(board: str | None, port: str) -> str:
     """The port's name, or ``sim``."""
-    from ..boards.transport import find_ports, usb_ids
+    from ..boards.transport import attached_port, usb_ids
 
     if board == SIM:
         if port not in ("auto", SIM):
@@ -103,14 +103,12 @@ def _port(board: str | None, port: str) -> str:
         return SIM
     if port != "auto":
         return port
-    ports = find_ports(board)
-    if len(ports) > 1:
-        raise ValueError(f"port must be one of {', '.join(ports)}, since several boards may be there, not 'auto'")
-    if not ports and board is not None:
+    found = attached_port(board)
+    if found is None and board is not None:
         raise ValueError(f"board {board} must be attached: no serial port has USB id {' or '.join(usb_ids(board))}")
-    if not ports:
+    if found is None:
         print("no board is attached: the simulated board computes", file=sys.stderr)
-    return ports[0] if ports else SIM
+    return found or SIM
 
 
 def _read(path: Path) -> "Description":

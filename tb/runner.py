@@ -22,8 +22,8 @@ from cocotb_tools.runner import get_runner
 from numpy.typing import ArrayLike, NDArray
 
 from ..formats import MAX_SIZE, Engine
+from ..places import cached
 from . import verilator
-from .cache import cached
 from .engine import read_engine
 from .errors import BuildError, ToolMissingError
 from .job import JOB, REPORT

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import cocotb_tools.config
 
-from .cache import cached
+from ..places import cached
 from .errors import BuildError, ToolMissingError
 
 __all__ = ["build", "lint", "verilator_root", "version"]

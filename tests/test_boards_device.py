@@ -281,7 +281,7 @@ def test_a_port_is_opened_without_knowing_the_board(small_board):
 
 
 def test_the_simulated_board_takes_the_place_of_one_that_is_not_there(monkeypatch, small_board):
-    monkeypatch.setattr("fewbit.boards.device.find_ports", list)
+    monkeypatch.setattr("fewbit.boards.transport.find_ports", lambda board=None: [])
     with (
         pytest.warns(UserWarning, match="no board is attached: the simulated board computes"),
         Device.open(description=default_description(SMALL)) as device,
