@@ -18,7 +18,7 @@ from .as_it_came import as_it_came
 from .block_layer import BlockLayer
 from .calibrate import Statistics, calibrate
 from .engines import float_engine, integer_engine
-from .execute import BATCH, Multiply, batches, execute
+from .execute import Multiply, batches, execute
 from .float_layer import FloatLayer
 from .graph import Graph, Layer, session
 from .metrics import JUDGES, agreement, check_metrics, mean_and_error, signal_to_noise
@@ -30,6 +30,10 @@ from .scheme import Scheme
 __all__ = ["Study", "network_hash", "point_key", "versions"]
 
 Array = NDArray[Any]
+
+MOST_SAMPLES, MOST_VALUES = 100, 1 << 20
+"""In a batch, and in the largest tensor of one: more does not fit the processor's caches and takes up to three times as
+long."""
 
 MOMENTS = {"gptq", "rounding", "bias"}
 """Techniques that need second moments."""
@@ -102,6 +106,12 @@ class Study:
         return network_hash(self.network, len(self.test))
 
     @cached_property
+    def batch(self) -> int:
+        """Samples that are computed at a time."""
+        largest = max(self.statistics(False).sizes.values())
+        return max(1, min(MOST_SAMPLES, MOST_VALUES // largest))
+
+    @cached_property
     def reference(self) -> Array:
         """The first output of the float32 network, as it came.
 
@@ -110,7 +120,7 @@ class Study:
         if self.graph.quantized:
             return self.outputs({}, "float")
         run = session(self.network.content(), self.threads)
-        return np.concatenate([run.run(None, batch)[0] for batch in batches(self.test)])
+        return np.concatenate([run.run(None, batch)[0] for batch in batches(self.test, self.batch)])
 
     def statistics(self, gram: bool) -> Statistics:
         """Of the calibration samples; with second moments if asked for."""
@@ -147,9 +157,9 @@ class Study:
         engine = float_engine(layers, self.threads) if evaluation == "float" else integer_engine(layers)
         multiply = self._with_the_rest(engine, layers)
         found = []
-        for number, batch in enumerate(batches(self.test)):
+        for number, batch in enumerate(batches(self.test, self.batch)):
             found.append(execute(self.graph, batch, multiply)[0])
-            report(min((number + 1) * BATCH, len(self.test)), len(self.test))
+            report(min((number + 1) * self.batch, len(self.test)), len(self.test))
         return np.concatenate(found)
 
     def _with_the_rest(self, engine: Multiply, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> Multiply:

@@ -8,16 +8,14 @@ from numpy.typing import NDArray
 from .graph import Graph, Layer
 from .network import Samples
 
-__all__ = ["BATCH", "Multiply", "batches", "execute"]
+__all__ = ["Multiply", "batches", "execute"]
 
 Array = NDArray[Any]
 Multiply = Callable[[Layer, list[Array]], Array]
 """Of a layer and its operands that are activations, the result."""
 
-BATCH = 100
 
-
-def batches(samples: Samples, size: int = BATCH) -> Iterator[dict[str, Array]]:
+def batches(samples: Samples, size: int) -> Iterator[dict[str, Array]]:
     for start in range(0, len(samples), size):
         yield {name: values[start : start + size] for name, values in samples.inputs.items()}
 

@@ -13,6 +13,9 @@ __all__ = ["codes", "floats", "round_to", "values"]
 
 Array = NDArray[Any]
 
+CHUNK = 1 << 15
+"""Codes that are looked up at a time: NumPy makes 64-bit indices of them, which stay in the processor's cache."""
+
 
 def codes(tensor: Array, format: Format) -> Array:
     """The codes of the nearest values, ties to even, at most the largest; NaN becomes 0 where the format has none."""
@@ -23,7 +26,12 @@ def codes(tensor: Array, format: Format) -> Array:
 
 def values(tensor: Array, format: Format) -> NDArray[np.float32]:
     """The values of codes. Exact: formats of the study have far fewer bits than float32."""
-    return np.asarray(_table(format)[tensor])
+    flat, found = tensor.reshape(-1), np.empty(tensor.shape, np.float32)
+    table, whole = _table(format), found.reshape(-1)
+    for start in range(0, flat.size, CHUNK):
+        part = slice(start, start + CHUNK)
+        table.take(flat[part], out=whole[part], mode="wrap")  # which needs no pass to check the range
+    return found
 
 
 def round_to(tensor: Array, format: Format) -> NDArray[np.float32]:

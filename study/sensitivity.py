@@ -38,7 +38,7 @@ def sensitivities(
     plain = {layer.name: FloatLayer.plain(layer, study.threads) for layer in study.graph.layers}
 
     def run(multiply: Callable[[Layer, list[Array]], Array]) -> Array:
-        found = [execute(study.graph, batch, multiply)[0] for batch in batches(samples)]
+        found = [execute(study.graph, batch, multiply)[0] for batch in batches(samples, study.batch)]
         return np.concatenate(found).astype(np.float64)
 
     reference = run(lambda layer, operands: plain[layer.name](operands))
