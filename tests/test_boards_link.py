@@ -483,6 +483,7 @@ def test_results_when_full_and_between_products() -> None:
     simulate(results, pull, push)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("engine", "ratio"), [(SMALL, 4), (MIXED, 5)])
 def test_products_on_the_pins(engine: Engine, ratio: int) -> None:
     """Across the sequence's wrap."""
@@ -514,6 +515,7 @@ def test_description_in_blocks() -> None:
     Bench(SMALL).run(test)
 
 
+@pytest.mark.slow
 def test_events_of_products_and_frames() -> None:
     async def test(bench, ctx):
         host, rng = bench.host, np.random.default_rng(2)
@@ -579,6 +581,7 @@ def test_resets_while_a_result_is_sent(resets: int) -> None:
     Bench(SMALL).run(test)
 
 
+@pytest.mark.slow
 def test_a_reset_while_the_engine_takes_nothing() -> None:
     """A frame is half given out, others wait in a full buffer; half a word and half a panel are loaded."""
 

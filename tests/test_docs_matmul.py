@@ -21,6 +21,7 @@ def test_example_drives_the_engine(tmp_path, monkeypatch):
     assert "passed=('product',), failed=()" in done.stdout, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_registers_are_those_of_the_engine(tmp_path):
     options = ["--tensor-scale", "float32", "--zero-point", "--weight-zero-point", "--scale", "dyadic32s6"]
     assert run(["verilog", "matmul", *options, "--out", str(tmp_path)]) == 0

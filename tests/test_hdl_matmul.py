@@ -12,6 +12,13 @@ from fewbit.hdl.matmul import matmul_latency
 from fewbit.sim import engine_matmul, pack, unpack
 
 
+def few(values, count):
+    """Parameters of which all but the first so many are slow."""
+    return [
+        value if place < count else pytest.param(value, marks=pytest.mark.slow) for place, value in enumerate(values)
+    ]
+
+
 def random_codes(rng, format, shape):
     return rng.integers(0, 1 << format.width, shape) if format.width > 16 else rng.choice(np.array(format.codes), shape)
 
@@ -166,7 +173,7 @@ def check(seed, blocks=False):
     bench.run(testbench)
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", few(range(16), 4))
 def test_random_engine_is_the_golden_model(seed):
     check(seed)
 
@@ -178,7 +185,7 @@ def test_more_random_engines_are_the_golden_model(seed):
         check(each)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", few(range(6), 2))
 def test_random_engine_with_blocks_is_the_golden_model(seed):
     check(seed, blocks=True)
 
@@ -261,6 +268,7 @@ def test_start_at_work_is_refused_and_changes_nothing():
     simulator.run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
 def test_reset_in_the_middle_is_clean(dataflow):
     from amaranth.hdl import ResetInserter, Signal

@@ -291,6 +291,7 @@ def test_the_tag_stays_with_its_code_and_reset_empties_the_pipeline():
     assert again == [int(code) for code in case.expected]
 
 
+@pytest.mark.slow
 def test_minus_one_and_powers_of_two_are_the_golden_ones():
     """Two's complement is normalized before it is a magnitude, so these stand in the binade below at first."""
     for output in ("e4m3", "float8_e5m2", "e3m0", "float8_e8m0fnu", "float32", "sm8", "int8"):

@@ -31,6 +31,7 @@ def test_gearboxes_keep_the_contract(gearbox, word_bits, bus_bits):
     check_stream(gearbox(word_bits, bus_bits))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     [

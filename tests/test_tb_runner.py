@@ -113,6 +113,7 @@ def test_every_pair_of_a_mac_is_verified() -> None:
     assert result.cycles > 256 + 2 * 1500 + 300
 
 
+@pytest.mark.slow
 def test_a_second_run_does_not_build(own_cache: Path) -> None:
     verilog, description = plain_mac("e2m1", "int4")
     check(verilog, description)
@@ -160,6 +161,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*WRONG][1:2])
 def test_a_wrong_mac_fails(name: str) -> None:
     verilog, description = plain_mac("e2m1", "int3", terms=20)

@@ -34,6 +34,7 @@ def one_pair_wrong(entry: Entry, weight: int, activation: int) -> Entry:
     return name, rename_modules(verilog, "inner_") + outer, description
 
 
+@pytest.mark.slow
 def test_every_design_is_verified_and_a_wrong_one_named() -> None:
     entries = [*designs([parse("e2m1")], study_formats(3), terms=64)]
     entries[1] = one_pair_wrong(entries[1], 5, 3)

@@ -18,6 +18,7 @@ def check(unit: str, pair: str, **parameters: Any) -> Result:
     return result
 
 
+@pytest.mark.slow
 def test_one_of_each() -> None:
     check("decode", "float8_e5m2 float8_e5m2")
     assert check("multiply", "e3m2 int5", pipeline=0).operand_pairs == 1 << 11
