@@ -35,7 +35,7 @@ def write_fronts(points: "list[Point]", rows: list[Any], terms: int, out: Path, 
     """The report's page, pictures and data, of these points and of the MACs' rows; returns the pictures to look at."""
     from ..study.findings import Findings
     from ..study.price import price_of
-    from ..study.report import report_files
+    from ..study.report.write import report_files
     from ..synth import write_bytes
 
     findings = Findings(points, [price_of(row, None, terms) for row in rows], [command])

@@ -46,7 +46,7 @@ def layers(
     from ..study.points_file import write_points
     from ..study.scheme import Scheme
     from ..study.sensitivity import sensitivities
-    from ..study.zoo import network
+    from ..study.zoo.networks import network
     from .files import check_folder
 
     if cost not in COSTS:

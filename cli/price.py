@@ -161,8 +161,8 @@ def _pairs(weight: str | None, activation: str | None, alike: bool, same_width: 
 def _finish(found: "list[Price]", commands: list[str], chart: Path | None, json: bool) -> None:
     """Chart, page, and what is to be seen on the screen."""
     if chart is not None:
-        from ..study.heatmap import heatmap
-        from ..study.price_page import price_page
+        from ..study.report.heatmap import heatmap
+        from ..study.report.price_page import price_page
         from ..synth import write_bytes, write_whole
 
         for suffix in ("svg", "png"):
@@ -179,7 +179,7 @@ def _show(found: "list[Price]") -> None:
     """A table for each family and DSP policy: all, or the cheapest and the dearest."""
     from rich.table import Table
 
-    from ..study.price_page import table_title, tables_of
+    from ..study.report.price_page import table_title, tables_of
 
     for key, prices in tables_of(found).items():
         rows = sorted(prices.values(), key=lambda row: row.luts_with_requantizer or row.luts)

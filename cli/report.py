@@ -23,7 +23,7 @@ def report(
     The page holds all that it needs: it opens from disk, without a network.
     """
     from ..study.findings import read_findings
-    from ..study.report import report_files
+    from ..study.report.write import report_files
     from ..synth import write_bytes
     from .files import check_folder
 

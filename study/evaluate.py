@@ -75,7 +75,7 @@ def _content(samples: Samples) -> bytes:
 def _code() -> bytes:
     """Of all sources that figures may depend on."""
     root = Path(__file__).parent.parent
-    files = sorted(file for room in ("formats", "sim", "study") for file in (root / room).glob("*.py"))
+    files = sorted(file for room in ("formats", "sim", "study") for file in (root / room).rglob("*.py"))
     return b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)
 
 

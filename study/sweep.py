@@ -24,7 +24,7 @@ from .network import Judge, Network, as_samples, read_model
 from .point import Point
 from .qonnx_read import is_qonnx
 from .scheme import Scheme
-from .zoo import network as from_zoo
+from .zoo.networks import network as from_zoo
 
 __all__ = ["Job", "Source", "study"]
 

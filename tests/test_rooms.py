@@ -20,11 +20,12 @@ ROOMS = {
 
 def imported_rooms(path: Path) -> set[str]:
     """Names of the package's rooms that a file imports."""
-    room = path.parent.name
+    room, *folders = path.relative_to(ROOT).parent.parts
+    up = 2 + len(folders)
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom):
-            if node.level == 2:
+            if node.level == up:
                 found |= {node.module.split(".")[0]} if node.module else {alias.name for alias in node.names}
             elif node.level == 0 and node.module and node.module.split(".")[0] == "fewbit":
                 found.add(node.module.split(".")[1] if "." in node.module else "fewbit")
@@ -35,7 +36,7 @@ def imported_rooms(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_room_imports_only_what_it_may(room):
-    for path in sorted((ROOT / room).glob("*.py")):
+    for path in sorted((ROOT / room).rglob("*.py")):
         extra = imported_rooms(path) & {*ROOMS, "cli", "fewbit"} - ROOMS[room]
         if room == "tb" and path.name.endswith("_tb.py"):
             extra -= {"tb"}  # cocotb imports testbenches by their full name

@@ -16,7 +16,6 @@ from fewbit.study.calibrate import calibrate
 from fewbit.study.engines import float_engine, integer_engine
 from fewbit.study.evaluate import Study
 from fewbit.study.execute import execute
-from fewbit.study.fashion import pixels
 from fewbit.study.float_layer import FloatLayer
 from fewbit.study.graph import Graph, Layer
 from fewbit.study.network import Network, Samples
@@ -24,11 +23,12 @@ from fewbit.study.qonnx_write import write_qonnx
 from fewbit.study.quantize import quantize
 from fewbit.study.quantizer import Quantizer
 from fewbit.study.scheme import Scheme
+from fewbit.study.zoo.fashion import pixels
 from onnx import helper, numpy_helper
 from typer.testing import CliRunner
 
 DATA = Path(__file__).parent / "data"
-NETS = Path(__file__).parent.parent / "study" / "nets"
+NETS = Path(__file__).parent.parent / "study" / "zoo" / "nets"
 BATCH = 16
 MADE = {
     "convolutions": (networks.convolutions, "image", (1, 8, 8)),

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 from fewbit.cli.recommend import recommend as command
-from fewbit.study.claims import AGREES, IN_PART, NOT, NOTHING, claims
 from fewbit.study.findings import Findings, best_evidence
 from fewbit.study.front import AXES, join
 from fewbit.study.recommend import recommend
+from fewbit.study.report.claims import AGREES, IN_PART, NOT, NOTHING, claims
 
 
 @pytest.fixture

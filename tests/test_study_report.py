@@ -16,11 +16,11 @@ from itertools import count, islice
 from pathlib import Path
 
 import pytest
-from fewbit.study.charts import figure
 from fewbit.study.findings import Findings
 from fewbit.study.front import AXES, KINDS, join, knee, of_kind, pareto, with_cost
-from fewbit.study.report import report_files
-from fewbit.study.report_data import rows, views
+from fewbit.study.report.charts import figure
+from fewbit.study.report.data import rows, views
+from fewbit.study.report.write import report_files
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 COMMAND = "fewbit report --results results/study --out out"

@@ -7,12 +7,12 @@ import sys
 
 import numpy as np
 import pytest
-from fewbit.study import fashion, train
+from fewbit.study.zoo import fashion, train
 
 
 def test_without_torch_it_says_so(tmp_path):
     (tmp_path / "torch.py").write_text("raise ImportError('no torch here')\n")  # wherever torch is installed as well
-    command = [sys.executable, "-m", "fewbit.study.train", "vit", "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "fewbit.study.zoo.train", "vit", "--out", str(tmp_path / "out")]
     done = subprocess.run(
         command, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False
     )

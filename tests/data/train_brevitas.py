@@ -8,7 +8,7 @@ The network, Fashion-MNIST to 10 classes, has a bit of everything: weights of in
 E4M3 and of int5s (one scale), activations of int8, uint4, OCP E2M1 and of uint8 with a zero point, a bias rounded to
 32 bits, MaxPool, batch normalization, a depthwise layer, a residual sum of two tensors rounded alike, and a batch of 1.
 
-brevitas.npz: ``outputs``, float32 (100, 10), by Brevitas, of the first 100 images of study/nets/fashion_test.npz.
+brevitas.npz: ``outputs``, float32 (100, 10), by Brevitas, of the first 100 images of study/zoo/nets/fashion_test.npz.
 """
 
 import tempfile
@@ -29,7 +29,7 @@ from brevitas.quant import (
 )
 from brevitas.quant.float_base import Fp4e2m1Mixin
 from brevitas.quant.float_quant_ocp import Fp8e4m3OCPWeightPerChannelFloat, FpOCPActPerTensorFloat
-from fewbit.study.fashion import pixels, read
+from fewbit.study.zoo.fashion import pixels, read
 from torch import nn
 
 EPOCHS, IMAGES, BATCH, RATE = 3, 20_000, 100, 2e-3

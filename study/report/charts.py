@@ -5,7 +5,7 @@ from typing import Any
 
 import altair as alt
 
-from .front import AXES, KINDS, Axis
+from ..front import AXES, KINDS, Axis
 
 __all__ = ["DATA", "chart", "figure", "save"]
 
@@ -55,7 +55,7 @@ def chart(axis: Axis) -> alt.LayerChart:
 def figure(rows: Sequence[Mapping[str, Any]], title: str, subtitle: str) -> alt.HConcatChart:
     """All three costs of one network on one FPGA, side by side, as a picture.
 
-    ``rows``: as ``report_data.rows`` gives them. What has less than half of float32's accuracy is left out.
+    ``rows``: as ``data.rows`` gives them. What has less than half of float32's accuracy is left out.
     """
     data = alt.InlineData(values=list(rows), name=DATA)
     panels = [

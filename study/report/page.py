@@ -12,16 +12,16 @@ from typing import Any
 
 import altair as alt
 
+from ..findings import Findings, share_of_float32, shown, unit
+from ..front import AXES, Axis, Candidate, hypervolume, join, knee, of_kind, pareto, with_cost
+from ..point import Point
 from .charts import DATA, chart
 from .claims import claims
-from .findings import Findings, share_of_float32, shown, unit
-from .front import AXES, Axis, Candidate, hypervolume, join, knee, of_kind, pareto, with_cost
-from .point import Point
-from .report_data import View, metric_title, rows
+from .data import View, metric_title, rows
 
 __all__ = ["page"]
 
-FOLDER = Path(__file__).parent / "page"
+FOLDER = Path(__file__).parent / "assets"
 
 PRICED = ("luts", "luts_with_requantizer", "fmax_mhz", *(f"standing_{name}" for name in AXES))
 """Columns that depend on the target."""
@@ -213,7 +213,7 @@ def _provenance(findings: Findings, command: str) -> dict[str, str]:
 
 
 def _own_version() -> str:
-    from .. import __version__
+    from ... import __version__
 
     return __version__
 

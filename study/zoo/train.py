@@ -1,8 +1,8 @@
-"""Train the two small networks on Fashion-MNIST and write what is committed in ``study/nets``.
+"""Train the two small networks on Fashion-MNIST and write what is committed in ``study/zoo/nets``.
 
     pip install torch==2.13.0 onnxscript
     apt-get install dataset-fashion-mnist
-    python -m fewbit.study.train all --out study/nets
+    python -m fewbit.study.zoo.train all --out study/zoo/nets
 
 On one core ``resnet8`` takes 6 minutes and ``vit`` 12. One thread and fixed seeds: a second run on the same machine
 gives the same networks. The test's images are looked at once, when everything is decided, to say how good they are.
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..synth import write_bytes
+from ...synth import write_bytes
+from ..files import write_npz
 from . import fashion
-from .files import write_npz
 
 if TYPE_CHECKING:
     import torch
@@ -133,7 +133,9 @@ def _say(text: str) -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Train, export and write; the exit code is 2 where torch or the data are missing."""
-    parser = argparse.ArgumentParser(prog="python -m fewbit.study.train", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m fewbit.study.zoo.train", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("network", nargs="?", default="all", choices=[*RECIPES, "all"])
     parser.add_argument("--out", type=Path, required=True, help="folder for the networks and the data")
     options = parser.parse_args(arguments)

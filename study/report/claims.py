@@ -7,11 +7,11 @@ from itertools import groupby
 from statistics import mean, median
 from typing import Any
 
-from ..formats import parse
-from .findings import Findings, Ground, alike, share_of_float32
-from .front import AXES, STANDARD_ERRORS, Candidate, join, kind_of, pareto, target_of, targets_of, with_cost
-from .point import Point
-from .price import Price
+from ...formats import parse
+from ..findings import Findings, Ground, alike, share_of_float32
+from ..front import AXES, STANDARD_ERRORS, Candidate, join, kind_of, pareto, target_of, targets_of, with_cost
+from ..point import Point
+from ..price import Price
 
 __all__ = ["AGREES", "IN_PART", "NOT", "NOTHING", "VISION_TRANSFORMERS", "Claim", "claims"]
 

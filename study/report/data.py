@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..formats import parse
-from .findings import Findings, Ground, alike, share_of_float32, shown, unit
-from .front import AXES, Axis, Candidate, pareto, tied, with_cost
-from .point import Point
-from .recommend import scheme_of
+from ...formats import parse
+from ..findings import Findings, Ground, alike, share_of_float32, shown, unit
+from ..front import AXES, Axis, Candidate, pareto, tied, with_cost
+from ..point import Point
+from ..recommend import scheme_of
 
 __all__ = ["BEHIND", "FRONT", "TIED", "View", "metric_title", "record", "row", "rows", "slug", "standings", "views"]
 

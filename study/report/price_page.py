@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 
-from ..formats import parse, study_formats
-from .price import Price
+from ...formats import parse, study_formats
+from ..price import Price
 
 __all__ = ["Table", "price_page", "shape_of", "table_title", "tables_of"]
 

@@ -24,11 +24,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..places import cache_folder
-from ..synth import write_bytes
+from ...places import cache_folder
+from ...synth import write_bytes
+from ..files import read_npz, write_npz
+from ..network import Judge, Network, Samples
 from . import fashion, glosses, stamps
-from .files import read_npz, write_npz
-from .network import Judge, Network, Samples
 
 __all__ = ["INSTALL", "NETS", "NotPrepared", "available", "main", "missing", "network", "networks", "prepare"]
 
@@ -282,7 +282,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _float32(name: str) -> str:
-    from .evaluate import Study
+    from ..evaluate import Study
 
     study = Study(network(name))
     metrics, errors = study.judge(study.reference)
@@ -296,7 +296,3 @@ def _progress(name: str, done: int, total: int) -> None:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -5,11 +5,11 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from ..findings import Findings
+from ..front import join, targets_of
 from .charts import figure, save
-from .findings import Findings
-from .front import join, targets_of
-from .report_data import View, metric_title, record, rows, slug, views
-from .report_page import page
+from .data import View, metric_title, record, rows, slug, views
+from .page import page
 
 __all__ = ["report_files"]
 
