@@ -1,15 +1,22 @@
-"""Where fewbit keeps things on disk, and how what it builds is named: by the content of all that went into it."""
+"""Where fewbit keeps things on disk, one process at a time adding to a folder; and how what it builds is named: by the
+content of all that went into it."""
 
 import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
 
-__all__ = ["cache_folder", "cached"]
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["alone", "cache_folder", "cached"]
 
 
 def cache_folder() -> Path:
@@ -50,3 +57,22 @@ def cached(kind: str, parts: Iterable[str], make: Callable[[Path], None]) -> Pat
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return folder
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """While it lasts no other process is within the same context on the same folder, which is made if need be.
+
+    For reading a file, adding to it and writing it again. On systems without ``fcntl`` it keeps nobody out. Raises
+    OSError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        yield
+        return
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(place, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(place)  # which unlocks, as the end of a process does

@@ -62,7 +62,10 @@ def attached(
     from ..boards.device import Device
     from ..boards.simulated import default_description
 
-    port = _port(SIM if like is not None else board, port)
+    described = None if like is None else _read(like)
+    if described is not None and board not in (None, SIM, described.board):
+        raise ValueError(f"board must be left out with --like, which is of {described.board}, not {board!r}")
+    port = _port(board if described is None else SIM, port)
     asked = [field.name for field in fields(engine) if getattr(engine, field.name) is not None]
     asked += [name for name, value in (("weight", weight), ("activation", activation), ("lanes", lanes)) if value]
     if port != SIM:
@@ -73,9 +76,10 @@ def attached(
             )
         opened = Device.open(port, timeout=timeout, seed=seed)
     else:
-        if like is not None and asked:
+        if described is not None and asked:
             raise ValueError(f"--{asked[0].replace('_', '-')} must be left out with --like, which says it")
-        described = default_description(engine_of(weight, activation, lanes, engine)) if like is None else _read(like)
+        if described is None:
+            described = default_description(engine_of(weight, activation, lanes, engine))
         opened = _simulated(described, timeout, seed)
     with opened as device:
         if like is None and board not in (None, SIM, device.description.board):

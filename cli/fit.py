@@ -76,6 +76,7 @@ def fit(
     streams of 32 bits, outputs of int8 scaled by a power of two. Every attempt is told as it ends, and remembered: the
     same command goes on from where it was stopped.
     """
+    from ..places import alone
     from ..synth import Fit, FitQuestion, NothingFits, read_json, write_csv, write_json, write_whole
     from ..synth.fit import fit as find
     from ..synth.fit_table import fit_markdown
@@ -118,10 +119,12 @@ def fit(
         except NothingFits as error:
             failures.append(f"{title}: {error}")
             continue
-        rows = [row for row in rows if _what(row) != _what(found)] + [found]
-        write_csv(rows, out / "fit.csv")
-        write_json(rows, out / "fit.json")
-        write_whole(out / "fit.md", fit_markdown(rows))
+        with alone(out):
+            rows = read_json(kept, Fit) if append and kept.exists() else rows
+            rows = [row for row in rows if _what(row) != _what(found)] + [found]
+            write_csv(rows, out / "fit.csv")
+            write_json(rows, out / "fit.json")
+            write_whole(out / "fit.md", fit_markdown(rows))
     if json:
         print_json({"rows": [row.to_dict() for row in rows]})
     elif rows:

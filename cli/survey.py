@@ -62,10 +62,10 @@ def survey(
     if len(sizes) != 1 or not all(sizes[0]):
         raise ValueError(f"size must be one, none of it 0, not {size!r}")
     check_folder(out)
-    kept, commands = _read(out / f"{NAME}.json") if append else ([], [])
+    if append:
+        _read(out / f"{NAME}.json")  # what cannot be added to is told now
     prepare(*dict.fromkeys(tool for each in found for tool in tools_of(each) if tool.startswith("yowasp-")))
     rows = []
-    commands = list(dict.fromkeys([*commands, command_line(context)]))
     for each in found:
         for weight, activation in wanted:
             _say(f"{each.name}: {weight} x {activation}")
@@ -79,7 +79,7 @@ def survey(
                     say=lambda text: _say(f"  {text}"),
                 )
             )
-            _write(_merged(kept, rows), commands, out)  # as they come: the next may take an hour
+            _keep(rows, command_line(context), append, out)  # as they come: the next may take an hour
     if json:
         print_json({"rows": [row.to_dict() for row in rows]})
         return
@@ -111,10 +111,14 @@ def _read(path: Path) -> "tuple[list[SurveyRow], list[str]]":
         raise ValueError(f"{path} must be what fewbit survey wrote: {error}") from None
 
 
-def _merged(kept: "list[SurveyRow]", rows: "list[SurveyRow]") -> "list[SurveyRow]":
-    """Those that were there, each replaced by what was measured anew."""
-    by_key = {(row.board, row.weight, row.activation): row for row in (*kept, *rows)}
-    return list(by_key.values())
+def _keep(rows: "list[SurveyRow]", command: str, append: bool, out: Path) -> None:
+    """Write the rows; with ``append``, beside those that are in the files by now, whoever wrote them."""
+    from ..places import alone
+
+    with alone(out):
+        kept, commands = _read(out / f"{NAME}.json") if append else ([], [])
+        by_key = {(row.board, row.weight, row.activation): row for row in (*kept, *rows)}
+        _write([*by_key.values()], list(dict.fromkeys([*commands, command])), out)
 
 
 def _write(rows: "list[SurveyRow]", commands: list[str], out: Path) -> None:

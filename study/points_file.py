@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow
 from pyarrow import parquet
 
+from ..places import alone
 from ..synth import write_bytes, write_whole
-from .files import alone
 from .point import Point
 
 __all__ = ["add_points", "merge", "read_points", "write_points"]

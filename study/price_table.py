@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..places import alone
 from ..synth import write_whole
-from .files import alone
 from .price import Price
 
 __all__ = ["add_prices", "read_prices", "write_prices"]

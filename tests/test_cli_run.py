@@ -58,6 +58,8 @@ def test_the_simulated_board_can_be_a_bitstreams(operands, capsys):
     assert (np.load("C.npy") == operands["A"] @ operands["W"]).all()
     assert run(["run", "A.npy", "W.npy", "--like", "made.json", "--rows", "2"]) == 2
     assert "--rows must be left out with --like" in capsys.readouterr().err
+    assert run(["run", "A.npy", "W.npy", "--like", "made.json", "--board", "icebreaker"]) == 2
+    assert "board must be left out with --like, which is of ulx3s_12f, not 'icebreaker'" in capsys.readouterr().err
 
 
 WRONG = {

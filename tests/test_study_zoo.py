@@ -7,9 +7,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from fewbit.study.files import read_npz
 from fewbit.study.zoo import glosses, stamps
 from fewbit.study.zoo import networks as zoo
+from fewbit.study.zoo.files import read_npz
 
 SMALL = ("resnet8", "vit")
 MULTIPLICATIONS = {

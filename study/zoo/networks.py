@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from ...places import cache_folder
 from ...synth import write_bytes
-from ..files import read_npz, write_npz
 from ..network import Judge, Network, Samples
 from . import fashion, glosses, stamps
+from .files import read_npz, write_npz
 
 __all__ = ["INSTALL", "NETS", "NotPrepared", "available", "main", "missing", "network", "networks", "prepare"]
 

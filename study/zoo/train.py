@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...synth import write_bytes
-from ..files import write_npz
 from . import fashion
+from .files import write_npz
 
 if TYPE_CHECKING:
     import torch
