@@ -33,13 +33,14 @@ def layers(
     evaluation: Annotated[str, typer.Option("--evaluation", help="integer or float, of both networks.")] = "float",
     samples: Annotated[int | None, typer.Option("--samples", min=1, show_default="all")] = None,
     jobs: Jobs = None,
+    name: Annotated[str, typer.Option("--name", help="Of the files in --out.")] = "layers",
     out: Out = Path("out"),
     json: Json = False,
 ) -> None:
     """Choose a pair of formats for every layer: the least noise that the budget buys, by an integer program.
 
     The noise of each layer alone is measured on the calibration samples and taken to add up; what comes out is tested,
-    beside the best uniform pair of the same budget, and written to layers.csv, .json and .parquet.
+    beside the best uniform pair of the same budget, and written to NAME.csv, .json and .parquet.
     """
     from ..study.evaluate import Study
     from ..study.layers import COSTS, choose
@@ -68,7 +69,7 @@ def layers(
     for each in (_own_formats(scheme, chosen), replace(scheme, weight=uniform[0], activation=uniform[1])):
         with progress("Testing") as report:
             points.append(study.point(each, evaluation, report))
-    write_points(points, out, command_line(context), "layers")
+    write_points(points, out, command_line(context), name)
     spent = [
         sum(getattr(choice, cost) for choice in chosen.values()) / scale,
         sum(getattr(_of_pair(options, uniform), cost) for options in choices.values()) / scale,
@@ -78,7 +79,7 @@ def layers(
         print_json({"budget": budget, "cost": cost, **{n: {"spent": s, "point": p.to_dict()} for n, p, s in entries}})
         return
     _show(study, chosen, losses, points, spent, cost)
-    print(f"written: {out / 'layers'}.csv, .json and .parquet")
+    print(f"written: {out / name}.csv, .json and .parquet")
 
 
 def _luts(pairs: "list[Pair]", study: "Study", family: str, jobs: int | None) -> "dict[Pair, int]":

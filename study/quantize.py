@@ -202,7 +202,7 @@ def _rounded(weight: Array, format: Format, scheme: Scheme, gram: Array | None) 
         return np.stack([gptq(part, format, moment) for part, moment in zip(weight, gram, strict=True)])
     if "rounding" in scheme.techniques:
         assert gram is not None
-        return np.stack([learned(part, format, moment) for part, moment in zip(weight, gram, strict=True)])
+        return learned(weight, format, gram)
     return grid.codes(weight, format)
 
 

@@ -17,7 +17,7 @@ DAMPING = 0.01
 
 BLOCK = 64
 
-STEPS, RATE = 1000, 0.01
+STEPS, RATE, SWEEPS = 100, 0.3, 5
 STRETCH = (-0.1, 1.1)
 WARMUP = 0.2
 SHARPNESS = (20.0, 2.0)
@@ -51,52 +51,86 @@ def gptq(weight: Array, format: Format, gram: Array) -> Array:
 
 
 def learned(weight: Array, format: Format, gram: Array) -> Array:
-    """The codes of weights (k, n), each rounded up or down as gradient descent finds best for the layer's results.
+    """The codes of weights (..., k, n), each rounded up or down as gradient descent finds best for the layer's results.
 
     Nagel et al. (AdaRound), arXiv 2004.10568: a share between both neighbours for every weight, pulled to 0 or 1 while
     the squared error of the results falls. That error is a quadratic form of ``gram``, the mean outer product of the
-    rows of activations, (k, k), so no data is needed but that. Where the outcome is worse than rounding to nearest,
-    column by column, the nearest it is.
+    rows of activations, (..., k, k), so no data is needed but that. Where the outcome is worse than rounding to
+    nearest, column by column, the nearest it is. At last every weight goes to its other neighbour if that alone lowers
+    the error, until none does: of a tenth of the paper's steps that makes more than all of them without it.
     """
     nearest = grid.round_to(weight, format).astype(np.float64)
     lower, upper = _neighbours(weight, format)
+    moments = _damped(gram)
+    chosen = np.where(_descend(weight, lower, upper, moments, nearest), upper, lower)
+    better = _error(chosen - weight, moments) < _error(nearest - weight, moments)
+    found = np.where(better[..., None, :], chosen, nearest)
+    return grid.codes(_polished(found, weight, lower, upper, moments), format)
+
+
+def _descend(weight: Array, lower: Array, upper: Array, moments: Array, nearest: Array) -> Array:
+    """Which weights gradient descent (Adam) takes to the neighbour above. All in float32 but for what is constant."""
     gap = upper - lower
     share = np.where(gap > 0, (weight - lower) / np.where(gap > 0, gap, 1), 0.0)
-    span = STRETCH[1] - STRETCH[0]
+    span = np.float32(STRETCH[1] - STRETCH[0])
     level = np.clip((share - STRETCH[0]) / span, 1e-6, 1 - 1e-6)
-    logit = np.log(level / (1 - level))
-    moments = _damped(gram)
-    size = np.maximum(_error(nearest - weight, moments), 1e-30)
+    logit = np.log(level / (1 - level)).astype(np.float32)
+    size = np.maximum(_error(nearest - weight, moments), 1e-30)[..., None, :]
+    constant = (2 * (moments @ (lower - weight)) * gap / size).astype(np.float32)
+    factor, step_of, curve = ((2 * gap / size).astype(np.float32), gap.astype(np.float32), moments.astype(np.float32))
     first, second = np.zeros_like(logit), np.zeros_like(logit)
     for step in range(1, STEPS + 1):
         sigmoid = 1 / (1 + np.exp(-logit))
-        soft = sigmoid * span + STRETCH[0]
+        soft = sigmoid * span + np.float32(STRETCH[0])
         inside = (soft > 0) & (soft < 1)
         soft = np.clip(soft, 0, 1)
-        slope = 2 * (moments @ (lower + soft * gap - weight)) * gap / size
+        slope = constant + curve @ (soft * step_of) * factor
         progress = (step / STEPS - WARMUP) / (1 - WARMUP)
         if progress > 0:
             power = SHARPNESS[1] + (SHARPNESS[0] - SHARPNESS[1]) * (1 - progress)
             away = 2 * soft - 1
-            slope -= PULL * power * 2 * np.sign(away) * np.abs(away) ** (power - 1)
+            slope -= np.float32(PULL * power * 2) * np.sign(away) * np.abs(away) ** np.float32(power - 1)
         gradient = slope * inside * sigmoid * (1 - sigmoid) * span
-        first = 0.9 * first + 0.1 * gradient
-        second = 0.999 * second + 0.001 * gradient**2
-        logit -= RATE * 10 * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-12)
-    chosen = np.where(logit > 0, upper, lower)
-    better = _error(chosen - weight, moments) < _error(nearest - weight, moments)
-    return grid.codes(np.where(better, chosen, nearest), format)
+        first = np.float32(0.9) * first + np.float32(0.1) * gradient
+        second = np.float32(0.999) * second + np.float32(0.001) * gradient**2
+        spread = np.sqrt(second / np.float32(1 - 0.999**step)) + np.float32(1e-12)
+        logit -= np.float32(RATE / (1 - 0.9**step)) * first / spread
+    return np.asarray(logit > 0)
+
+
+def _polished(values: Array, weight: Array, lower: Array, upper: Array, moments: Array) -> Array:
+    """``values``, with weights taken to their other neighbour, row by row, wherever that alone lowers the error.
+
+    At most ``SWEEPS`` times over all rows. What is beyond the format's ends stays.
+    """
+    values, gap = values.copy(), upper - lower
+    pull = moments @ (values - weight)
+    for _ in range(SWEEPS):
+        changed = False
+        for row in range(values.shape[-2]):
+            change = np.where(values[..., row, :] == upper[..., row, :], -gap[..., row, :], gap[..., row, :])
+            rise = change * (2 * pull[..., row, :] + change * moments[..., row, row, None])
+            change = np.where(rise < 0, change, 0.0)
+            columns = np.flatnonzero(change.any(axis=tuple(range(change.ndim - 1))))
+            if len(columns):
+                changed = True
+                values[..., row, :] += change
+                pull[..., columns] += moments[..., :, row, None] * change[..., None, columns]
+        if not changed:
+            break
+    return values
 
 
 def _damped(gram: Array) -> Array:
     """Moments that can be inverted; a row that is never used counts little."""
-    diagonal = np.diag(gram)
-    return gram + np.eye(len(gram)) * max(DAMPING * float(diagonal.mean()), 1e-30)
+    diagonal = np.diagonal(gram, axis1=-2, axis2=-1)
+    damping = np.maximum(DAMPING * diagonal.mean(axis=-1), 1e-30)
+    return np.asarray(gram + np.eye(gram.shape[-1]) * damping[..., None, None])
 
 
 def _error(difference: Array, moments: Array) -> Array:
     """The mean squared error of every column's results."""
-    return np.einsum("kn,kn->n", difference, moments @ difference)
+    return np.asarray(np.einsum("...kn,...kn->...n", difference, moments @ difference))
 
 
 def _neighbours(weight: Array, format: Format) -> tuple[Array, Array]:

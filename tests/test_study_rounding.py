@@ -70,6 +70,34 @@ def test_learned_rounding_takes_a_neighbour_of_every_weight():
     assert np.abs(grid.values(learned(inside, parse("int4"), gram), parse("int4")) - inside).max() < 1
 
 
+def test_learned_rounding_errs_more_with_any_weight_at_its_other_neighbour():
+    weight, _, gram = problem()
+    inside, format = np.clip(weight, -8, 7), parse("int4")
+    found = grid.values(learned(inside, format, gram), format).astype(np.float64)
+    damped = gram + np.eye(len(gram)) * 0.01 * np.diag(gram).mean()
+
+    def errors(values):
+        return np.einsum("kn,kl,ln->n", values - inside, damped, values - inside)
+
+    least = errors(found)
+    for row in range(len(found)):
+        other = found.copy()
+        other[row] += np.where(found[row] > inside[row], -1, 1)
+        assert (errors(other) >= least * (1 - 1e-12)).all()
+
+
+def test_groups_are_learned_each_by_its_own_moments():
+    problems = [problem(seed) for seed in (6, 7, 8)]
+    weight, gram = (np.stack([each[place] for each in problems]) for place in (0, 2))
+    format = parse("e2m1")
+    codes = learned(weight, format, gram)
+    for own, part, (_, rows, _) in zip(codes, weight, problems, strict=True):
+        error, nearest = (
+            ((rows @ (grid.values(each, format) - part)) ** 2).sum() for each in (own, grid.codes(part, format))
+        )
+        assert error < 0.7 * nearest
+
+
 def test_gptq_by_its_definition():
     """Row after row, the error times the inverse moments' row over its diagonal, with the done rows taken out."""
     weight, _, gram = problem(k=10, n=3)
