@@ -101,6 +101,7 @@ def build(
 
     The first place and route finds how fast the design can be; the clock is then set to the highest of the PLL's below
     that, less the margin, and all is built again for it, since the serial line and the description go by the clock.
+    Where that is met with more to spare, it is tried once more at what that place and route reached.
 
     Parameters
     ----------
@@ -146,7 +147,7 @@ def _write(found: Bitstream, request: Request, file: bytes, described: Path) -> 
     found = replace(found, files=(*written, described))
     try:
         write_whole(described, json.dumps(found.to_dict(), indent=1) + "\n")
-    except OSError:
+    except BaseException:
         for path in written:
             path.unlink()
         raise
@@ -171,29 +172,35 @@ def _synthesized(request: Request, router: Router) -> _Made:
 
 
 def _routed(request: Request, router: Router) -> _Made:
-    """By clocks from above, until one is met."""
+    """By clocks from above until one is met, then once more by what that place and route could do."""
     settings = request.settings((request.mhz or request.board.part.first_mhz) * 1e6)
     router.choose_recipe(request.rtlil(settings))
-    best = 0.0
+    best, met = 0.0, None
     for attempt in range(ROUNDS):
         wanted = attempt > 0 or request.mhz is not None
         made = _best_seed(request, router, settings, all_seeds=wanted)
         best = max(best, made.routed.fmax_mhz)
         reach = made.routed.fmax_mhz * 1e6 * (1 - request.margin)
         if wanted and settings.hz <= reach:
-            return made
+            met = made
+        elif met is not None:
+            break
         if request.mhz is not None:
             break
         # what was just missed is not tried again, however near
-        limit = reach if not wanted else min(reach, float(settings.hz) * (1 - 1e-6))
+        limit = reach if met or not wanted else min(reach, float(settings.hz) * (1 - 1e-6))
         try:
             following = request.settings(limit)
         except ValueError:
             break
         if not wanted and following == settings:
             return made
+        if met and following.hz <= settings.hz:
+            break
         router.say(f"the clock is to be {float(following.hz) / 1e6:.2f} MHz")
         settings = following
+    if met is not None:
+        return met
     raise TimingNotMet(
         f"clock must be met with a margin of {request.margin:.0%}: {float(settings.hz) / 1e6:.2f} MHz was asked for, "
         f"and {best:.2f} MHz is the most that {request.board.name} makes of this engine; a smaller array, more "

@@ -6,7 +6,8 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .protocol import FLUSH, SEQUENCES, STORED_BYTES, Event, Frame, Kind, Parser, Status
+from .board import BAUDS
+from .protocol import FLUSH, FRAME_BYTES, SEQUENCES, STORED_BYTES, Event, Frame, Kind, Parser, Status
 from .transport import Transport
 
 __all__ = ["Channel", "Statistics", "Trouble"]
@@ -20,6 +21,15 @@ PING_ROOM = 8 * PING_BYTES
 
 LEAST_QUIET, FIRST_QUIET = 0.005, 0.25
 """Seconds of silence before the host asks: at least, and while it does not know how long an answer takes."""
+
+PINGS_ALONE = 2
+"""Pings that have no flush before them: it takes the line as long as a frame, and an answer is late more often than a
+board is stuck in a frame."""
+
+FORGET = 0.95
+"""What becomes of the longest wait for an answer with every shorter one."""
+
+BITS_A_BYTE = 10
 
 _ERRORS = Event.CRC | Event.SEQUENCE | Event.KIND | Event.OVERRUN
 _REFUSALS = Event.ZERO_SIZE | Event.TOO_LARGE
@@ -45,6 +55,7 @@ class Statistics:
     Parameters
     ----------
     sent, received: bytes, good and bad
+    asked: of these sent, what asked a silent board whether it lives, flushes too
     resets: RESETs that were answered
     retries: how often something was done anew, by cause: the names of ``Event``, ``gap`` in the board's frames,
         ``silence``, ``status`` that contradicts what was sent, ``result`` of a wrong length
@@ -54,6 +65,7 @@ class Statistics:
 
     sent: int = 0
     received: int = 0
+    asked: int = 0
     resets: int = 0
     products: int = 0
     cycles: int = 0
@@ -72,12 +84,14 @@ class Channel:
     Attributes
     ----------
     buffer_bytes: room that the board has
+    baud: of the line; the slowest until it is known
     """
 
     def __init__(self, transport: Transport, timeout: float, random: random.Random):
         self.transport = transport
         self.timeout = timeout
         self.buffer_bytes = 512
+        self.baud = min(BAUDS)
         self.statistics = Statistics()
         self._random = random
         self._parser = Parser()
@@ -90,19 +104,28 @@ class Channel:
         self._answer_seconds = {True: 0.0, False: 0.0}
 
     def _quiet(self, flushed: bool = False) -> float:
-        """Seconds of silence after which the host asks: somewhat longer than an answer takes now.
+        """Seconds of silence after which the host asks: somewhat longer than an answer takes now, and than the line
+        needs for all that is on the way.
 
         Parameters
         ----------
         flushed: whether a flush is on the way before what is to be answered
         """
         usual = self._answer_seconds[flushed]
-        return min(LEAST_QUIET + 1.5 * usual if usual else FIRST_QUIET, self.timeout / 4)
+        underway = len(self._outgoing) + self._taken + FRAME_BYTES * len(self._unconsumed)
+        return max(
+            min(LEAST_QUIET + 1.5 * usual if usual else FIRST_QUIET, self.timeout / 4),
+            underway * BITS_A_BYTE / self.baud,
+        )
 
     def _learn(self, flushed: bool, seconds: float) -> None:
-        """How long the board took to answer this time."""
+        """How long the board took to answer this time: a longer wait than usual counts half, at first all.
+
+        One that is much longer counts as twice what the host waits: a spoilt frame may have been behind it.
+        """
         usual = self._answer_seconds[flushed]
-        self._answer_seconds[flushed] = 0.75 * usual + 0.25 * seconds if usual else seconds
+        longer = (usual + min(seconds, 2 * self._quiet(flushed))) / 2 if usual else seconds
+        self._answer_seconds[flushed] = max(longer, FORGET * usual)
 
     def reset(self) -> None:
         """Bring the board back to its beginning. Raises Trouble where it does not answer within the timeout.
@@ -160,28 +183,31 @@ class Channel:
         where the line is gone.
         """
         piece = next(pieces, None)
-        begun = heard = time.monotonic()
-        asked = 0
+        # since when: the board got on, a byte came, the last ping, the last look
+        begun = heard = pinged = now = time.monotonic()
+        asked, silence = 0, 0.0
         while True:
             while piece is not None and self._fits(len(piece[1]) + STORED_BYTES + PING_ROOM):
                 self._queue(*piece)
                 piece = next(pieces, None)
+            own = time.monotonic() - now  # the host's time, in which it did not listen, is no silence of the board
+            begun, heard, pinged = begun + own, heard + own, pinged + own
+            end = min(max(heard, pinged) + self._quiet() * 2**asked, begun + self.timeout)
+            came = self._move(end - time.monotonic())
             now = time.monotonic()
-            wait = self._quiet() * 2**asked
-            pause = 0.0
-            if now - begun > self.timeout:
+            if came:
+                silence, heard = max(silence, now - heard), now
+            elif now >= begun + self.timeout:
                 raise Trouble("silence", f"the board has not got on for {self.timeout:g} s")
-            if now - heard > wait:
+            elif now >= end:
                 if not (asked and self._give_up_frame()):
-                    self._ping(again=asked > 0)
-                heard, asked = now, asked + 1
-            elif self._move(min(heard + wait, begun + self.timeout) - now):
-                pause, heard = time.monotonic() - heard, time.monotonic()
+                    self._ping(flush=asked >= PINGS_ALONE)
+                pinged, asked = now, asked + 1
             while self._inbox:
                 got_on, answer = self._take(self._inbox.popleft())
                 if got_on:
-                    begun, asked = time.monotonic(), 0
-                    self._learn(False, max(self._answer_seconds[False], pause))
+                    self._learn(False, silence)
+                    begun, asked, silence = now, 0, 0.0
                 if answer is not None:
                     yield answer
 
@@ -194,11 +220,13 @@ class Channel:
         self._taken += len(payload) + STORED_BYTES
         self._sequence = (self._sequence + 1) % SEQUENCES
 
-    def _ping(self, again: bool) -> None:
+    def _ping(self, flush: bool) -> None:
         """Make the board talk: a board that missed a frame says so with this one, a host that did sees a gap."""
-        self._outgoing += FLUSH * again
+        before = len(self._outgoing)
+        self._outgoing += FLUSH * flush
         if self._fits(PING_BYTES):
             self._queue(Kind.DESCRIBE, b"\0", ping=True)
+        self.statistics.asked += len(self._outgoing) - before
 
     def _give_up_frame(self) -> bool:
         """End a frame of the board that has begun and does not come to its end; whether that brought any other."""

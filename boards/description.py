@@ -3,6 +3,7 @@
 import json
 from dataclasses import MISSING, dataclass, fields
 from enum import Enum
+from pathlib import Path
 from typing import Any
 
 from ..formats import Blocks, Engine, Format, Overflow, Requantization, Rounding, parse
@@ -63,6 +64,15 @@ class Description:
             return cls(**(given | {"engine": _made(Engine, given["engine"])}))
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise ValueError(f"description must be one of fewbit {cls.__name__}, not {text!r}: {error}") from None
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Description":
+        """Of a bitstream, by the JSON file that was written beside it. Raises OSError, ValueError."""
+        try:
+            found = json.loads(Path(path).read_text())["description"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(f"it has no description: {error}") from None
+        return cls.of(json.dumps(found))
 
 
 def _plain(value: Any) -> Any:

@@ -33,6 +33,9 @@ Report = Callable[[int, int], None]
 TRIES = 5
 """How often in a row the host tries without any product being completed."""
 
+TIMEOUT, SIMULATED_TIMEOUT = 2.0, 20.0
+"""Seconds in which a board must get on, and a simulated one."""
+
 PROBE_SECONDS = 0.5
 """For an answer at a baud rate that may be wrong."""
 
@@ -74,12 +77,11 @@ class Device:
         transport: Transport,
         *,
         description: Description | None = None,
-        timeout: float = 2.0,
+        timeout: float = TIMEOUT,
         seed: int | None = None,
         simulated: Simulated | None = None,
     ):
-        if not timeout > 0:
-            raise ValueError(f"timeout must be above 0 seconds, not {timeout!r}")
+        _check_timeout(timeout)
         self.simulated = simulated
         self.computed: list[tuple[Tile, int]] = []
         self._transport = transport
@@ -98,6 +100,7 @@ class Device:
                 f"and this is {__version__}: build and flash it anew"
             )
         self._channel.buffer_bytes = self.description.buffer_bytes
+        self._channel.baud = self.description.baud
 
     @classmethod
     def open(
@@ -106,7 +109,7 @@ class Device:
         *,
         description: Description | None = None,
         design: Design | None = None,
-        timeout: float = 2.0,
+        timeout: float | None = None,
         seed: int | None = None,
     ) -> "Device":
         """The board at a serial port.
@@ -118,12 +121,15 @@ class Device:
         description: of the board where it is known: its baud rate is used, and it is an error if the board is another;
             of the simulated board what it is to be
         design: of the simulated board's engine; None chooses
-        timeout, seed: see ``Device``
+        timeout, seed: see ``Device``; None is 2 s, and 20 s for the simulated board, which is slower than its clock
 
         Raises LinkError, ValueError.
         """
+        if timeout is not None:
+            _check_timeout(timeout)
         if port == "auto":
             port = _attached_or_simulated()
+        timeout = timeout or (SIMULATED_TIMEOUT if port == "sim" else TIMEOUT)
         if port == "sim":
             simulated = Simulated(description or default_description(design.engine if design else None), design)
             try:
@@ -136,7 +142,14 @@ class Device:
             return _connected(cls, Port(port, description.baud), description=description, timeout=timeout, seed=seed)
         for baud in BAUDS:
             line = Port(port, baud)
-            if Channel(line, min(timeout, PROBE_SECONDS), random.Random(seed)).answers():
+            try:
+                # other sequences than the device's: an answer that comes late is to no RESET of it
+                chance = random.Random(None if seed is None else seed + 1)
+                answers = Channel(line, min(timeout, PROBE_SECONDS), chance).answers()
+            except BaseException:
+                line.close()
+                raise
+            if answers:
                 return _connected(cls, line, timeout=timeout, seed=seed)
             line.close()
         raise LinkError(f"no board answers at {port}, at none of {', '.join(map(str, BAUDS))} baud")
@@ -276,28 +289,25 @@ class Device:
         came, total = sum(sizes[: len(parts)]), sum(sizes)
         pieces = chain.from_iterable(frames(engine, tile, a, w, given) for tile in tiles[len(parts) :])
         arrived = bytearray()
-        ended = False
         for answer in self._channel.exchange(pieces):
             if isinstance(answer, Status):
                 if Event.DONE not in answer.events:
                     continue
-                if not ended:
-                    raise Trouble("result", f"a product ended with {len(arrived)} of {sizes[len(parts)]} bytes")
-                ended = False
+                wanted = sizes[len(parts)]
+                if len(arrived) != wanted:
+                    raise Trouble("result", f"a product ended with {len(arrived)} of {wanted} bytes")
                 self.statistics.cycles += answer.cycles
+                self._complete(tiles[len(parts)], parts, bytes(arrived))
+                came += len(arrived)
+                arrived.clear()
                 if len(parts) == len(tiles):
                     return
             elif answer.kind == Kind.RESULT:
                 arrived += answer.payload
-                if len(parts) == len(tiles) or len(arrived) > sizes[len(parts)]:
+                if len(arrived) > sizes[len(parts)]:
                     raise Trouble("result", "a product has more bytes than C")
                 if progress is not None:
                     progress(came + len(arrived), total)
-                if len(arrived) == sizes[len(parts)]:
-                    came += len(arrived)
-                    self._complete(tiles[len(parts)], parts, bytes(arrived))
-                    arrived.clear()
-                    ended = True
 
     def _complete(self, tile: Tile, parts: list[Array], arrived: bytes) -> None:
         words = beats(self.engine, tile.m, tile.n)
@@ -343,6 +353,11 @@ def _connected(kind: type[Device], line: Transport, **options: Any) -> Device:
     except BaseException:
         line.close()
         raise
+
+
+def _check_timeout(timeout: float) -> None:
+    if not timeout > 0:
+        raise ValueError(f"timeout must be above 0 seconds, not {timeout!r}")
 
 
 def _attached_or_simulated() -> str:

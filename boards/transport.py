@@ -1,5 +1,6 @@
 """A serial line as bytes in and bytes out, every wait bounded; and which serial ports may be a board's."""
 
+import errno
 import os
 import select
 from contextlib import suppress
@@ -10,11 +11,16 @@ import serial
 from serial.tools import list_ports
 
 if TYPE_CHECKING:
-    from .board import Link
+    from .board import Link, Usb
 
-__all__ = ["LinkError", "Port", "Transport", "attached_port", "find_ports", "usb_ids"]
+__all__ = ["LinkError", "Port", "Transport", "attached_port", "find_ports", "is_named", "usb_ids"]
 
 READ_BYTES = 1 << 14
+
+GENERIC = ("Dual RS232-HS", "Single RS232-HS", "Quad RS232-HS")
+"""Product names of FTDI's chips that nobody gave another: any adapter has them, not a board alone."""
+
+DENIED = "; be in its group, mostly dialout: sudo usermod -aG dialout $USER, and log in anew"
 
 
 class LinkError(ConnectionError):
@@ -66,13 +72,15 @@ class Port:
         try:
             self._serial = serial.Serial(name, baud, timeout=0, exclusive=True)
         except (OSError, ValueError) as error:
-            raise LinkError(f"serial port {name} cannot be opened: {error}") from None
+            hint = DENIED if getattr(error, "errno", None) == errno.EACCES else ""
+            raise LinkError(f"serial port {name} cannot be opened: {error}{hint}") from None
         # An FTDI keeps bytes for 16 ms otherwise. Pseudo-terminals and other drivers have no such thing.
         with suppress(ValueError, NotImplementedError, AttributeError):
             self._serial.set_low_latency_mode(True)
 
     def exchange(self, data: bytes | bytearray, seconds: float) -> tuple[int, bytes]:
         """See ``Transport``."""
+        written = 0
         try:
             handle = self._serial.fileno()
             ready, free, _ = select.select([handle], [handle] if data else [], [], max(0.0, seconds))
@@ -81,7 +89,7 @@ class Port:
                 return written, b""
             received = os.read(handle, READ_BYTES)
         except BlockingIOError:
-            return 0, b""
+            return written, b""
         except (OSError, ValueError, TypeError) as error:
             raise LinkError(f"serial port {self.name} is gone: {error}") from None
         if not received:
@@ -106,13 +114,12 @@ def find_ports(board: str | None = None) -> list[str]:
 
     Parameters
     ----------
-    board: name; None is any
+    board: name; None is any, but only by a product name that no other adapter has: nobody asked for those to be
+        spoken to
     """
     links = _links(board)
     return sorted(
-        port.device
-        for port in list_ports.comports()
-        if any(_fits(link, port) for link in links if link.usb is not None)
+        port.device for port in list_ports.comports() if any(_fits(link, port, board is not None) for link in links)
     )
 
 
@@ -140,12 +147,17 @@ def _links(board: str | None) -> "list[Link]":
     return [find_board(name).link for name in ([board] if board else board_names())]
 
 
-def _fits(link: "Link", port: Any) -> bool:
+def is_named(usb: "Usb", product: str, generic: bool = True) -> bool:
+    """Whether a product string has one of the names in it; ``generic``: even one of those that any adapter has."""
+    return any(name.lower() in product.lower() for name in usb.names if generic or name not in GENERIC)
+
+
+def _fits(link: "Link", port: Any, generic: bool) -> bool:
     """Whether that serial port is such a link's."""
     usb = link.usb
     if usb is None or (port.vid, port.pid) != (usb.vendor, usb.product):
         return False
-    if usb.names and not any(name.lower() in (port.product or "").lower() for name in usb.names):
+    if not is_named(usb, port.product or "", generic):
         return False
     # Linux and macOS end a location in configuration and interface, "1-2:1.1"; elsewhere nothing is known of it.
     _, found, place = (port.location or "").rpartition(":")

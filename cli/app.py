@@ -3,6 +3,7 @@
 import difflib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
@@ -109,9 +110,10 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         return _end(f"{error.filename}: {error.strerror}" if error.filename else str(error), WRONG)
     except Exception as error:
-        if not _expected(error):
+        status = _expected(error)
+        if status is None:
             raise
-        return _end(str(error), WRONG)
+        return _end(str(error), status)
 
 
 def _end(message: str, status: int) -> int:
@@ -119,15 +121,23 @@ def _end(message: str, status: int) -> int:
     return status
 
 
-def _expected(error: Exception) -> bool:
-    """Whether it says what was wrong with the arguments or the tools, so that a traceback would not help."""
+def _expected(error: Exception) -> int | None:
+    """The exit status of an error that says what was wrong, so that a traceback would not help; None for any other."""
     if isinstance(error, ValueError):
-        return True
+        return WRONG
     from ..hdl import YosysError
     from ..synth import SweepError, ToolError, ToolMissing
     from ..tb import BuildError, ToolMissingError
 
-    return isinstance(error, YosysError | SweepError | ToolError | ToolMissing | BuildError | ToolMissingError)
+    if isinstance(error, YosysError | SweepError | ToolError | ToolMissing | BuildError | ToolMissingError):
+        return WRONG
+    return FAILED if type(error) is RuntimeError and _own(error) else None
+
+
+def _own(error: Exception) -> bool:
+    """Whether it was raised in this package, not in one that it uses."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).partition(".")[0] == __name__.partition(".")[0]
 
 
 def _usage(error: Any, group: Any) -> str:

@@ -1,6 +1,5 @@
 """Which board a command talks to, and the options that say so."""
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +39,12 @@ Like = Annotated[
         help="What `fewbit bitstream` wrote: the simulated board has that engine, clock and baud rate.",
     ),
 ]
-Timeout = Annotated[float, typer.Option("--timeout", help="Seconds in which the board must get on.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout", help="Seconds in which the board must get on.", show_default="2, of the simulated board 20"
+    ),
+]
 
 
 @contextmanager
@@ -51,7 +55,7 @@ def attached(
     activation: str | None,
     lanes: int | None,
     engine: EngineOptions,
-    timeout: float,
+    timeout: float | None,
     seed: int | None = None,
     like: Path | None = None,
 ) -> "Iterator[Device]":
@@ -62,12 +66,17 @@ def attached(
     from ..boards.device import Device
     from ..boards.simulated import default_description
 
+    if timeout is not None and not timeout > 0:
+        raise ValueError(f"timeout must be above 0 seconds, not {timeout!r}")
     described = None if like is None else _read(like)
     if described is not None and board not in (None, SIM, described.board):
         raise ValueError(f"board must be left out with --like, which is of {described.board}, not {board!r}")
+    if described is not None and port not in ("auto", SIM):
+        raise ValueError(f"port must be left out with --like, which is of the simulated board, not {port!r}")
     port = _port(board if described is None else SIM, port)
+    own = {"weight": weight, "activation": activation, "lanes": lanes}
     asked = [field.name for field in fields(engine) if getattr(engine, field.name) is not None]
-    asked += [name for name, value in (("weight", weight), ("activation", activation), ("lanes", lanes)) if value]
+    asked += [name for name, value in own.items() if value is not None]
     if port != SIM:
         if asked:
             raise ValueError(
@@ -91,10 +100,10 @@ def engine_of(weight: str | None, activation: str | None, lanes: int | None, eng
     """The one engine of these options. Raises ValueError."""
     from .options import choose_pairs
 
-    pairs = choose_pairs(weight or DEFAULT_FORMAT, activation)
+    pairs = choose_pairs(DEFAULT_FORMAT if weight is None else weight, activation)
     if len(pairs) != 1:
         raise ValueError(f"weight and activation must be one format each, not {len(pairs)} pairs")
-    return engine.engine(*pairs[0], lanes=lanes or 1)
+    return engine.engine(*pairs[0], lanes=1 if lanes is None else lanes)
 
 
 def _port(board: str | None, port: str) -> str:
@@ -108,11 +117,32 @@ def _port(board: str | None, port: str) -> str:
     if port != "auto":
         return port
     found = attached_port(board)
-    if found is None and board is not None:
-        raise ValueError(f"board {board} must be attached: no serial port has USB id {' or '.join(usb_ids(board))}")
-    if found is None:
-        print("no board is attached: the simulated board computes", file=sys.stderr)
-    return found or SIM
+    if found is not None:
+        return found
+    ids = usb_ids(board)
+    if not ids:
+        raise ValueError(f"port must be that of your USB serial adapter, which is how {board} is linked, not 'auto'")
+    hint = _hint(ids)
+    if board is not None:
+        missing = f"board {board} must be attached: no serial port has USB id {' or '.join(ids)} and its name"
+        raise ValueError("; ".join(filter(None, (missing, hint))))
+    if hint:
+        print(hint, file=sys.stderr)
+    print("no board is attached: the simulated board computes", file=sys.stderr)
+    return SIM
+
+
+def _hint(ids: list[str]) -> str:
+    """What to do about USB devices of these ids that are attached; empty where there are none."""
+    from ..boards import flash
+
+    there = [f"{usb} ({device.product})" for usb in ids for device in flash.attached(usb, flash.DEVICES)]
+    if not there:
+        return ""
+    return (
+        f"USB device {', '.join(there)} may be a board: plug it in again if it has no serial port, "
+        "else name its port by --port"
+    )
 
 
 def _read(path: Path) -> "Description":
@@ -120,12 +150,12 @@ def _read(path: Path) -> "Description":
     from ..boards.description import Description
 
     try:
-        return Description.of(json.dumps(json.loads(path.read_text())["description"]))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Description.read(path)
+    except (OSError, ValueError) as error:
         raise ValueError(f"--like must be a JSON file that `fewbit bitstream` wrote, not {path}: {error}") from None
 
 
-def _simulated(description: "Description", timeout: float, seed: int | None) -> "Device":
+def _simulated(description: "Description", timeout: float | None, seed: int | None) -> "Device":
     from ..boards.device import Device
     from .console import status
     from .prepare import prepare

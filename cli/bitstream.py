@@ -59,7 +59,7 @@ def bitstream(
     json: Json = False,
     engine: EngineOptions = EngineOptions(),  # noqa: B008  # frozen
 ) -> None:
-    """Build a bitstream: a matmul engine behind the board's serial line, at the highest clock that meets timing.
+    """Build a bitstream: a matmul engine behind the board's serial line, at a clock that meets timing with a margin.
 
     The array is the largest that was found to fit (`fewbit boards`), unless rows, columns or lanes are given. Outputs
     are float32 without a scale: exact up to 24 bits, else rounded once. Writes NAME.bin (.bit, .fs) and NAME.json, both

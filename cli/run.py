@@ -1,6 +1,8 @@
 """``fewbit run``: a product on a board."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,7 +45,7 @@ def run_product(
     codes: Annotated[bool, typer.Option("--codes", help="A, W and C are codes, not values.")] = False,
     rounded: Annotated[bool, typer.Option("--rounded", help="Round A and W to their formats.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Compare C with the golden model, bit for bit.")] = False,
-    timeout: Timeout = 2.0,
+    timeout: Timeout = None,
     weight: Formats = None,
     activation: Activation = None,
     lanes: Annotated[int | None, typer.Option("--lanes", help="Products a cycle of each element.")] = None,
@@ -59,8 +61,10 @@ def run_product(
     from ..synth import write_bytes
     from .files import check_folder
 
-    left, right, given = _load(a), _load(w), _load_parameters(parameters)
+    if out.is_dir():
+        raise ValueError(f"out must be a file, not the folder {str(out)!r}")
     check_folder(out.parent)
+    left, right, given = _load(a), _load(w), _load_parameters(parameters)
     if codes and rounded:
         raise ValueError("--rounded must be left out with --codes")
     with attached(board, port, weight, activation, lanes, engine, timeout, like=like) as device:
@@ -73,13 +77,25 @@ def run_product(
         raise typer.Exit(FAILED)
 
 
+@contextmanager
+def _file_of(path: Path, function: str) -> Iterator[None]:
+    """Whatever NumPy raises for a file that is none of its own, or damaged, is a ValueError; OSErrors stay as they are.
+
+    These are ValueErrors, EOFErrors and MemoryErrors, and what zipfile, zlib and the parser of headers raise.
+    """
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{path} must be a file of numpy.{function}: {error}") from None
+
+
 def _load(path: Path) -> "NDArray[Any]":
     import numpy as np
 
-    try:
+    with _file_of(path, "save"):
         found = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise ValueError(f"{path} must be a file of numpy.save: {error}") from None
     if not isinstance(found, np.ndarray):
         raise ValueError(f"{path} must be an array, as numpy.save writes it, not an archive")
     return found
@@ -88,13 +104,20 @@ def _load(path: Path) -> "NDArray[Any]":
 def _load_parameters(path: Path | None) -> "dict[str, NDArray[Any]]":
     import numpy as np
 
+    from ..boards.device import PARAMETERS
+
     if path is None:
         return {}
-    try:
+    with _file_of(path, "savez"):
         archive = np.load(path, allow_pickle=False)
-        return {name: archive[name] for name in archive.files}
-    except (ValueError, EOFError, AttributeError) as error:
-        raise ValueError(f"{path} must be a file of numpy.savez: {error}") from None
+        if isinstance(archive, np.ndarray):
+            raise ValueError("it is one array without a name")
+        with archive:
+            found = {name: archive[name] for name in archive.files}
+    for name in found:
+        if name not in PARAMETERS:
+            raise ValueError(f"parameters must be of {', '.join(PARAMETERS)}, not {name!r}")
+    return found
 
 
 def _npy(array: "NDArray[Any]") -> bytes:

@@ -17,6 +17,8 @@ __all__ = ["selftest"]
 
 FAILED = 1
 
+MOST_SECONDS, MOST_CODES = 7 * 24 * 3600, 1 << 20
+
 
 @takes_engine
 def selftest(
@@ -25,8 +27,8 @@ def selftest(
     port: PortName = "auto",
     like: Like = None,
     random_seed: Annotated[int, typer.Option("--random-seed", min=0, help="Of the random products.")] = 1,
-    most: Annotated[int, typer.Option("--most", min=2, help="Codes of A and W in a product, about.")] = 4096,
-    timeout: Timeout = 2.0,
+    most: Annotated[int, typer.Option("--most", help="Codes of A and W in a product, about.")] = 4096,
+    timeout: Timeout = None,
     weight: Formats = None,
     activation: Activation = None,
     lanes: Annotated[int | None, typer.Option("--lanes", help="Products a cycle of each element.")] = None,
@@ -37,8 +39,10 @@ def selftest(
 
     Exit status 1 where any product is wrong. On the simulated board, rates are of simulated time.
     """
-    if not seconds > 0:
-        raise ValueError(f"seconds must be above 0, not {seconds!r}")
+    if not 0 < seconds <= MOST_SECONDS:
+        raise ValueError(f"seconds must be above 0 and at most {MOST_SECONDS}, a week, not {seconds!r}")
+    if not 2 <= most <= MOST_CODES:
+        raise ValueError(f"most must be 2 to {MOST_CODES}, not {most}")
     with attached(board, port, weight, activation, lanes, engine, timeout, random_seed, like) as device:
         figures = _measure(device, seconds, random_seed, most)
     if json:
@@ -61,7 +65,7 @@ def _measure(device: "Device", seconds: float, seed: int, most: int) -> dict[str
     begun, in_link = time.monotonic(), 0.0
     matmuls = wrong = products = 0
     with progress("Testing") as report:
-        while time.monotonic() - begun < seconds:
+        while not matmuls or time.monotonic() - begun < seconds:
             report(int(time.monotonic() - begun), int(seconds))
             challenge = random_challenge(device.engine, generator, most)
             right, took = compute(device, challenge)
@@ -71,6 +75,7 @@ def _measure(device: "Device", seconds: float, seed: int, most: int) -> dict[str
             products += challenge.products
     # The simulated board counts whatever is on its line; a board that is attached is waited for.
     passed = in_link if simulated is None else simulated.seconds() - begun_simulated
+    a_second = 1 / passed if passed else 0.0
     baud = device.description.baud
     return {
         "board": device.description.board,
@@ -81,10 +86,10 @@ def _measure(device: "Device", seconds: float, seed: int, most: int) -> dict[str
         "wrong": wrong,
         "products": products,
         "seconds": passed,
-        "products_a_second": products / passed,
+        "products_a_second": products * a_second,
         "baud": baud,
-        "sent_a_second": (statistics.sent - before[0]) / passed,
-        "received_a_second": (statistics.received - before[1]) / passed,
+        "sent_a_second": (statistics.sent - before[0]) * a_second,
+        "received_a_second": (statistics.received - before[1]) * a_second,
         "retries": dict(statistics.retries),
     }
 
@@ -102,3 +107,5 @@ def _show(figures: dict[str, Any]) -> None:
     print(f"{figures['products_a_second']:,.0f} products a second; at {figures['baud']:,} baud {'; '.join(rates)}")
     causes = ", ".join(f"{count} {cause}" for cause, count in figures["retries"].items())
     print(f"retries: {causes or 'none'}")
+    if figures["simulated"]:
+        print("the SIMULATED board was tested, no hardware")

@@ -143,10 +143,10 @@ def _page(rows: "list[SurveyRow]", commands: list[str]) -> str:
     return f"{PAGE}\n```\n{chr(10).join(commands)}\n```\n\n{table}\n"
 
 
-PAGE = """# What each board makes of each pair of formats
+PAGE = """# What boards make of pairs of formats
 
-Whole bitstreams: the largest matmul engine that was found to place and route behind the serial line, at the highest
-clock of the board's PLL that is 5% below Fmax. Outputs are float32. Nothing here is an upper bound.
+Whole bitstreams: the largest matmul engine that was found to place and route behind the serial line, at a clock of the
+board's PLL that is at least 5% below Fmax. Outputs are float32. Nothing here is an upper bound.
 
 - **Array**: rows x columns x lanes of processing elements; so many products a cycle at the peak.
 - **Logic cells, DSP, RAM**: of the whole FPGA, link included.

@@ -55,15 +55,24 @@ def test_clock_is_the_highest_below_the_margin(routing, tmp_path):
     assert made.files[0].read_bytes() == b"bits of 1"
     described = json.loads(made.files[1].read_text())
     assert described == made.to_dict()
-    assert Description.of(json.dumps(described["description"])) == made.description
+    assert Description.read(made.files[1]) == made.description
+    with pytest.raises(ValueError, match="it has no description"):
+        Description.read(made.files[0])
     assert described["sha256"] == hashlib.sha256(b"bits of 1").hexdigest()
 
 
 def test_seeds_then_lower_clocks_are_tried(routing, tmp_path):
     tried = routing(lambda mhz, seed: 40.0 if mhz == 24 else 36.0 + seed / 2 if mhz > 36 else 36.9 + seed)
     made = build(request_for("icebreaker"), tmp_path)
-    assert tried == [(24.0, 1), *((37.5, seed) for seed in (1, 2, 3)), (35.25, 1)]
-    assert made.clock_mhz == 35.25
+    assert tried == [(24.0, 1), *((37.5, seed) for seed in (1, 2, 3)), (35.25, 1), (36.0, 1)]
+    assert made.clock_mhz == 36.0
+
+
+def test_a_clock_that_is_met_stands_where_a_higher_one_is_not(routing, tmp_path):
+    tried = routing(lambda mhz, seed: {24: 30.0, 28.5: 32.0}.get(mhz, 31.0))
+    made = build(request_for("icebreaker"), tmp_path)
+    assert tried == [(24.0, 1), (28.5, 1), *((30.375, seed) for seed in (1, 2, 3))]
+    assert (made.clock_mhz, made.fmax_mhz) == (28.5, 32.0)
 
 
 def test_a_slow_design_runs_on_the_oscillator(routing, tmp_path):

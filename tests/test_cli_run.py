@@ -24,6 +24,7 @@ def operands(tmp_path, monkeypatch, prepared):
         np.save(tmp_path / f"{name}.npy", values)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("fewbit.boards.transport.find_ports", lambda board=None: [])
+    monkeypatch.setattr("fewbit.boards.flash.DEVICES", tmp_path)
     return found
 
 
@@ -72,7 +73,7 @@ WRONG = {
     "run A.npy W.npy --board sim --weight int4,int8": "weight and activation must be one format each, not 2 pairs",
     "run A.npy W.npy --codes --rounded": "--rounded must be left out with --codes",
     "run text.npy W.npy": "text.npy must be a file of numpy.save",
-    "selftest --seconds 0": "seconds must be above 0, not 0.0",
+    "selftest --seconds 0": "seconds must be above 0 and at most 604800, a week, not 0.0",
 }
 
 
@@ -92,4 +93,5 @@ def test_a_selftest_checks_random_products(operands, capsys):
     assert found["products_a_second"] > 0 and sum(found["retries"].values()) <= 1
     assert 0 < 10 * found["received_a_second"] < found["baud"]
     assert run(["selftest", "--seconds", "0.5", "--board", "sim", "--most", "64", *ENGINE]) == 0
-    assert "0 wrong" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "0 wrong" in shown and shown.endswith("\nthe SIMULATED board was tested, no hardware\n")
