@@ -70,7 +70,11 @@ class Port:
     def __init__(self, name: str, baud: int):
         self.name = name
         try:
-            self._serial = serial.Serial(name, baud, timeout=0, exclusive=True)
+            self._serial = serial.Serial(None, baud, timeout=0, exclusive=True)
+            # on an UPduino that line is the flash's chip select, which the FPGA holds high
+            self._serial.dtr = False
+            self._serial.port = name
+            self._serial.open()
         except (OSError, ValueError) as error:
             hint = DENIED if getattr(error, "errno", None) == errno.EACCES else ""
             raise LinkError(f"serial port {name} cannot be opened: {error}{hint}") from None
