@@ -69,7 +69,7 @@ def layers(
     for each in (_own_formats(scheme, chosen), replace(scheme, weight=uniform[0], activation=uniform[1])):
         with progress("Testing") as report:
             points.append(study.point(each, evaluation, report))
-    write_points(points, out, command_line(context), name)
+    write_points(points, out, command_line(context), name=name)
     spent = [
         sum(getattr(choice, cost) for choice in chosen.values()) / scale,
         sum(getattr(_of_pair(options, uniform), cost) for options in choices.values()) / scale,

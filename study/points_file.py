@@ -14,7 +14,7 @@ from ..places import alone
 from ..synth import write_bytes, write_whole
 from .point import Point
 
-__all__ = ["add_points", "merge", "read_points", "write_points"]
+__all__ = ["add_points", "merge", "read_commands", "read_points", "write_points"]
 
 _WHAT = (
     *("network", "weight", "activation", "edges", "scale_per", "scale_format", "block_size", "techniques", "layers"),
@@ -46,12 +46,18 @@ def add_points(points: Iterable[Point], folder: Path, command: str) -> None:
     """Write them to ``study_points`` with those that are there already; other processes may do the same at the time."""
     with alone(folder):
         kept = folder / "study_points.json"
-        write_points(merge(read_points(kept) if kept.exists() else [], points), folder, command)
+        old, commands = (read_points(kept), read_commands(kept)) if kept.exists() else ([], [])
+        write_points(merge(old, points), folder, *commands, command)
 
 
-def write_points(points: Sequence[Point], folder: Path, command: str, name: str = "study_points") -> None:
-    """``NAME.json``, ``.csv`` and ``.parquet``, each whole or not at all. ``command``: that measured them."""
-    document = {"command": command, "points": [point.to_dict() for point in points]}
+def read_commands(path: Path) -> list[str]:
+    """The commands that measured the points of a JSON file, by which ``read_points`` has them."""
+    return [str(command) for command in json.loads(path.read_text(encoding="utf-8")).get("commands", [])]
+
+
+def write_points(points: Sequence[Point], folder: Path, *commands: str, name: str = "study_points") -> None:
+    """``NAME.json``, ``.csv`` and ``.parquet``, each whole or not at all. ``commands``: that measured them."""
+    document = {"commands": [*dict.fromkeys(commands)], "points": [point.to_dict() for point in points]}
     write_whole(folder / f"{name}.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
     records = [_flat(point) for point in points]
     columns = [*dict.fromkeys(column for record in records for column in record)]

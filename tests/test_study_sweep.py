@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from fewbit.formats import parse
 from fewbit.study.evaluate import Study
-from fewbit.study.points_file import add_points, merge, read_points, write_points
+from fewbit.study.points_file import add_points, merge, read_commands, read_points, write_points
 from fewbit.study.scheme import Scheme
 from fewbit.study.sweep import Job, Source, study
 from fewbit.synth import SweepError
@@ -137,7 +137,8 @@ def test_processes_that_add_to_one_file_lose_nothing(source, tmp_path):
 
     point = Study(source.network(), samples=20, threads=1).point(Scheme(weight=parse("int4"), activation=parse("int4")))
     with ThreadPoolExecutor(8) as executor:
-        list(executor.map(lambda seed: add_points([replace(point, seed=seed)], tmp_path, "command"), range(24)))
+        list(executor.map(lambda seed: add_points([replace(point, seed=seed)], tmp_path, f"command {seed}"), range(24)))
+    assert sorted(read_commands(tmp_path / "study_points.json")) == sorted(f"command {seed}" for seed in range(24))
     assert {each.seed for each in read_points(tmp_path / "study_points.json")} == {*range(24)}
 
 
