@@ -25,7 +25,7 @@ NAME = "boards"
 def survey(
     context: typer.Context,
     board: Annotated[
-        str, typer.Option("--board", metavar="BOARDS", help="Of `fewbit boards`, with commas between.")
+        str, typer.Option("--board", metavar="BOARDS", help="Of `fewbit boards`, with commas between; or all.")
     ] = "icebreaker",
     pairs: Annotated[
         str | None,
@@ -52,11 +52,13 @@ def survey(
     """
     from ..boards.route import tools_of
     from ..boards.survey import survey as measure
-    from ..boards.targets import find_board
+    from ..boards.targets import board_names, find_board
     from .files import check_folder
     from .prepare import prepare
 
-    found = [find_board(name) for name in board.split(",")]
+    found = [find_board(name) for name in (board_names() if board == "all" else board.split(","))]
+    if board == "all":
+        found = [each for each in found if each.part.routed]
     wanted = _pairs(pairs)
     sizes = parse_sizes(size)
     if len(sizes) != 1 or not all(sizes[0]):

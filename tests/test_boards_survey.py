@@ -106,6 +106,13 @@ def test_rows_are_written_and_added_to(in_folder, measured, capsys):
     assert "| icebreaker | int8 x int8 | 2 x 3 x 1 | 6 | 2640 (50.0 %) | 0 (0.0 %) | 15 (50.0 %) |" in page
 
 
+def test_all_boards_are_those_with_place_and_route(in_folder, measured, monkeypatch):
+    monkeypatch.setattr("fewbit.boards.route.tools_of", lambda board: {})
+    assert run(["survey", "--board", "all", "--pairs", "int8:int8", "--out", "."]) == 0
+    boards = [row["board"] for row in json.loads((in_folder / "boards.json").read_text())["rows"]]
+    assert len(boards) == 7 and {"icebreaker", "ulx3s_85f", "tang_nano_9k"} < {*boards} and "arty_a7" not in boards
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [
