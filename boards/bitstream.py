@@ -110,13 +110,15 @@ def build(
     say: gets a line for every step
     command: by which it was asked for
 
-    Raises TooLarge, TimingNotMet, ToolMissing; ToolError where a tool fails.
+    Raises ValueError for a name with a folder; TooLarge, TimingNotMet, ToolMissing; ToolError where a tool fails.
     """
     began = time.monotonic()
     tools = tools_of(request.board)
     engine = request.engine
     shape = f"{engine.rows}x{engine.columns}x{engine.lanes}"
     name = name or f"{request.board.name}_{engine.weight}_{engine.activation}_{shape}"
+    if Path(name).name != name:
+        raise ValueError(f"name must be that of a file, without a folder, not {name!r}")
     with closing(Cache(cache_folder)) as store, tempfile.TemporaryDirectory(prefix="fewbit-") as folder:
         router = Router(request.board, request.flow, store, Path(folder), say, request.recipe)
         made = _routed(request, router) if request.board.part.routed else _synthesized(request, router)

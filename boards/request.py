@@ -15,7 +15,7 @@ from .description import Description
 from .pll import Settings, fastest
 from .top import BoardTop, relax_memories
 
-__all__ = ["MARGIN", "MIN_CYCLES", "SEEDS", "Request"]
+__all__ = ["CYCLES_A_BIT", "MARGIN", "SEEDS", "Request"]
 
 MARGIN = 0.05
 """Share of Fmax that the clock stays below it."""
@@ -23,8 +23,8 @@ MARGIN = 0.05
 SEEDS = (1, 2, 3)
 """Of place and route: the next is taken where one fails or is too slow."""
 
-MIN_CYCLES = 6
-"""Clock cycles in a bit of the serial line, at least."""
+CYCLES_A_BIT = 6
+"""Clock cycles in a bit of the serial line, at least: two more than the UART can do with."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +113,9 @@ class Request:
 
     def _baud(self, clock_hz: int) -> int:
         wanted = BAUDS if self.baud is None else (self.baud,)
-        found = [baud for baud in wanted if baud <= self.board.link.top_baud and clock_hz >= MIN_CYCLES * baud]
+        found = [baud for baud in wanted if baud <= self.board.link.top_baud and clock_hz >= CYCLES_A_BIT * baud]
         if not found:
-            raise ValueError(f"baud must be at most 1/{MIN_CYCLES} of the clock's {clock_hz} Hz, not {wanted[-1]}")
+            raise ValueError(f"baud must be at most 1/{CYCLES_A_BIT} of the clock's {clock_hz} Hz, not {wanted[-1]}")
         return max(found)
 
     def rtlil(self, settings: Settings) -> str:

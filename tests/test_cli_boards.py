@@ -42,6 +42,10 @@ def test_boards_as_json(capsys):
         (["--board", "icebreaker", "--mhz", "3"], "clock must be at least 12 MHz here, not 3.00 MHz"),
         (["--board", "icebreaker", "--baud", "9600"], "baud must be one of 3000000, "),
         (["--board", "icebreaker", "--largest", "--rows", "2"], "must be left out with --largest"),
+        (
+            ["--board", "icebreaker", "--name", "../made"],
+            "name must be that of a file, without a folder, not '../made'",
+        ),
     ],
 )
 def test_wrong_bitstreams_end_with_a_line(capsys, in_folder, arguments, message):
