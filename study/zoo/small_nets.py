@@ -4,7 +4,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-__all__ = ["NETWORKS", "ResNet8", "VisionTransformer"]
+__all__ = ["NETWORKS", "Attention", "ResNet8", "VisionTransformer"]
 
 
 class ConvNorm(nn.Module):
@@ -68,7 +68,10 @@ class Product(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention written out, so that its two products of activations are matrix products in the graph."""
+    """Self-attention written out, so that its two products of activations are matrix products in the graph.
+
+    ``bias`` (samples, 1, 1, tokens), if any, is added to the scores.
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -76,15 +79,16 @@ class Attention(nn.Module):
         self.query, self.key, self.value, self.projection = (nn.Linear(width, width) for _ in range(4))
         self.scores, self.mix = Product(), Product()
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
         _, tokens, width = x.shape
 
         def split(y: torch.Tensor) -> torch.Tensor:
             return y.reshape(-1, tokens, self.heads, self.size).transpose(1, 2)
 
         query, key, value = split(self.query(x)), split(self.key(x)), split(self.value(x))
-        weights = torch.softmax(self.scores(query * self.size**-0.5, key.transpose(2, 3)), -1)
-        return self.projection(self.mix(weights, value).transpose(1, 2).reshape(-1, tokens, width))
+        scores = self.scores(query * self.size**-0.5, key.transpose(2, 3))
+        scores = scores if bias is None else scores + bias
+        return self.projection(self.mix(torch.softmax(scores, -1), value).transpose(1, 2).reshape(-1, tokens, width))
 
 
 class Block(nn.Module):
