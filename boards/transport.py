@@ -152,8 +152,12 @@ def _links(board: str | None) -> "list[Link]":
 
 
 def is_named(usb: "Usb", product: str, generic: bool = True) -> bool:
-    """Whether a product string has one of the names in it; ``generic``: even one of those that any adapter has."""
-    return any(name.lower() in product.lower() for name in usb.names if generic or name not in GENERIC)
+    """Whether a product string has one of the names in it, as all do where there are none.
+
+    ``generic``: even one of those that any adapter has.
+    """
+    known = [name.lower() for name in usb.names if generic or name not in GENERIC]
+    return not usb.names or any(name in product.lower() for name in known)
 
 
 def _fits(link: "Link", port: Any, generic: bool) -> bool:

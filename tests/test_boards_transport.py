@@ -6,7 +6,8 @@ from types import SimpleNamespace
 import pytest
 import serial
 from fewbit.boards import transport
-from fewbit.boards.transport import LinkError, Port, find_ports
+from fewbit.boards.board import Usb
+from fewbit.boards.transport import LinkError, Port, find_ports, is_named
 
 
 def ports(*products):
@@ -51,3 +52,9 @@ def test_what_was_written_is_told_where_nothing_can_be_read(monkeypatch):
         assert port.exchange(b"hello", 1.0) == (5, b"")
     os.close(line)
     os.close(other)
+
+
+def test_a_device_is_told_by_its_names_where_there_are_any():
+    assert is_named(Usb(0x0403, 0x6010, ("ULX3S",)), "ULX3S FPGA 12K v3.0.8")
+    assert not is_named(Usb(0x0403, 0x6010, ("ULX3S",)), "iCEBreaker V1.0e")
+    assert is_named(Usb(0x0403, 0x6010), "whatever it is")
