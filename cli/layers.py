@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import print_json, print_table, progress
-from .options import Activation, Formats, Jobs, Json, Out, choose_pairs, choose_targets, command_line
+from .options import FORMATS_HELP, Activation, Jobs, Json, Out, choose_pairs, choose_targets, command_line
+from .study_options import Calibration, Metric, Samples, Test, choose_sources
 
 if TYPE_CHECKING:
     from ..study.evaluate import Study
@@ -25,13 +26,20 @@ def layers(
     budget: Annotated[
         float, typer.Option("--budget", help="Most LUTs a MAC on average over the MACs, or bits a weight.")
     ],
-    model: Annotated[str, typer.Option("--model", metavar="NAME", help="A network of the zoo.")] = "resnet8",
+    model: Annotated[
+        str, typer.Option("--model", metavar="NAME|FILE", help="A network of the zoo, or an ONNX file.")
+    ] = "resnet8",
+    calibration: Calibration = None,
+    test: Test = None,
+    metric: Metric = None,
     cost: Annotated[str, typer.Option("--cost", help="luts or bits.")] = "luts",
     family: Annotated[str, typer.Option("--family", metavar="FAMILY", help="Of the LUTs.")] = "xc7",
-    weight: Formats = "3bit,4bit,5bit,6bit,7bit,8bit",
+    weight: Annotated[
+        str, typer.Option("--weight", metavar="FORMATS", help=FORMATS_HELP)
+    ] = "3bit,4bit,5bit,6bit,7bit,8bit",
     activation: Activation = None,
     evaluation: Annotated[str, typer.Option("--evaluation", help="integer or float, of both networks.")] = "float",
-    samples: Annotated[int | None, typer.Option("--samples", min=1, show_default="all")] = None,
+    samples: Samples = None,
     jobs: Jobs = None,
     name: Annotated[str, typer.Option("--name", help="Of the files in --out.")] = "layers",
     out: Out = Path("out"),
@@ -40,14 +48,13 @@ def layers(
     """Choose a pair of formats for every layer: the least noise that the budget buys, by an integer program.
 
     The noise of each layer alone is measured on the calibration samples and taken to add up; what comes out is tested,
-    beside the best uniform pair of the same budget, and written to NAME.csv, .json and .parquet.
+    beside the best uniform pair of the same budget, and written to NAME.csv, .json and .parquet: own formats first.
     """
     from ..study.evaluate import Study
     from ..study.layers import COSTS, choose
     from ..study.points_file import write_points
     from ..study.scheme import Scheme
     from ..study.sensitivity import sensitivities
-    from ..study.zoo.networks import network
     from .files import check_folder
 
     if cost not in COSTS:
@@ -55,7 +62,10 @@ def layers(
     if not budget > 0:
         raise ValueError(f"budget must be above 0, not {budget!r}")
     pairs = choose_pairs(weight, activation)
-    study = Study(network(model), samples)
+    sources = choose_sources(model, calibration, test, metric)
+    if len(sources) != 1 or sources[0].quantized:
+        raise ValueError(f"model must be one network that did not come quantized, not {model!r}")
+    study = Study(sources[0].network(), samples)
     check_folder(out)
     luts = _luts(pairs, study, family, jobs) if cost == "luts" else dict.fromkeys(pairs, 0)
     scheme = Scheme(weight=pairs[0][0], activation=pairs[0][1])
@@ -69,11 +79,12 @@ def layers(
     for each in (_own_formats(scheme, chosen), replace(scheme, weight=uniform[0], activation=uniform[1])):
         with progress("Testing") as report:
             points.append(study.point(each, evaluation, report))
-    write_points(points, out, command_line(context), name=name)
     spent = [
         sum(getattr(choice, cost) for choice in chosen.values()) / scale,
         sum(getattr(_of_pair(options, uniform), cost) for options in choices.values()) / scale,
     ]
+    limits = {"cost": cost, "family": family if cost == "luts" else None, "budget": budget, "spent": spent}
+    write_points(points, out, command_line(context), name=name, more=limits)
     if json:
         entries = zip(("own", "uniform"), points, spent, strict=True)
         print_json({"budget": budget, "cost": cost, **{n: {"spent": s, "point": p.to_dict()} for n, p, s in entries}})

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_FORMAT",
+    "FORMATS_HELP",
     "Activation",
     "Build",
     "Dsp",
@@ -46,14 +47,9 @@ DEFAULT_FORMAT = "int8"
 UnitName = Annotated[
     str, typer.Argument(metavar="UNIT", help="decode, multiply, mac, dot, block_dot, requantize, dequantize or matmul.")
 ]
+FORMATS_HELP = "Formats of the weights: names, patterns and widths with commas between, as e2m1,int4 or 'e4*' or 4bit."
 Formats = Annotated[
-    str | None,
-    typer.Option(
-        "--weight",
-        metavar="FORMATS",
-        show_default=DEFAULT_FORMAT,
-        help="Formats of the weights: names, patterns and widths with commas between, as e2m1,int4 or 'e4*' or 4bit.",
-    ),
+    str | None, typer.Option("--weight", metavar="FORMATS", show_default=DEFAULT_FORMAT, help=FORMATS_HELP)
 ]
 Activation = Annotated[
     str | None,

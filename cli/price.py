@@ -32,6 +32,8 @@ __all__ = ["price"]
 SHOWN = 10
 """Rows of the cheapest and of the dearest that a long table is cut to."""
 
+_CUT = ": the cheapest and dearest of {}"
+
 
 def price(
     context: typer.Context,
@@ -182,25 +184,24 @@ def _show(found: "list[Price]") -> None:
     from ..study.report.price_page import table_title, tables_of
 
     for key, prices in tables_of(found).items():
-        rows = sorted(prices.values(), key=lambda row: row.luts_with_requantizer or row.luts)
+        rows = sorted(prices.values(), key=lambda row: row.luts)
         cut = len(rows) > 3 * SHOWN
-        table = Table(title=table_title(key) + (f": the cheapest and dearest of {len(rows)}" if cut else ""))
-        for name in ("weight", "activation"):
-            table.add_column(name)
-        for name in (
-            "bits of sum",
-            rows[0].lut_kind.upper() + "s",
-            "carry",
-            "FF",
-            "DSP",
-            "Fmax MHz",
-            "with requantizer",
-        ):
+        columns: dict[str, list[int | None]] = {
+            "bits of sum": [row.accumulator_bits for row in rows],
+            f"{rows[0].lut_kind.upper()}s": [row.luts for row in rows],
+            "carry": [row.carry for row in rows],
+            "FF": [row.ff for row in rows],
+            "DSP": [row.dsp for row in rows],
+            "Fmax MHz": [None if row.fmax_mhz is None else round(row.fmax_mhz) for row in rows],
+            "with requantizer": [row.luts_with_requantizer for row in rows],
+        }
+        measured = {name: column for name, column in columns.items() if any(figure is not None for figure in column)}
+        table = Table("weight", "activation", title=table_title(key) + (_CUT.format(len(rows)) if cut else ""))
+        for name in measured:
             table.add_column(name, justify="right")
-        for place, row in enumerate([*rows[:SHOWN], *rows[-SHOWN:]] if cut else rows):
-            counts = (row.accumulator_bits, row.luts, row.carry, row.ff, row.dsp)
-            speed = "" if row.fmax_mhz is None else f"{row.fmax_mhz:.0f}"
-            both = "" if row.luts_with_requantizer is None else str(row.luts_with_requantizer)
+        for place in [*range(SHOWN), *range(len(rows) - SHOWN, len(rows))] if cut else range(len(rows)):
+            figures = (column[place] for column in measured.values())
+            shown = ("" if figure is None else str(figure) for figure in figures)
             last = cut and place == SHOWN - 1
-            table.add_row(row.weight, row.activation, *map(str, counts), speed, both, end_section=last)
+            table.add_row(rows[place].weight, rows[place].activation, *shown, end_section=last)
         print_table(table)

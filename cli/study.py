@@ -7,7 +7,18 @@ import typer
 
 from .console import print_json, print_table, progress
 from .options import Activation, Formats, Jobs, Json, Out, choose_pairs, command_line
-from .study_options import Calibration, Edges, Model, ScaleFormat, Seed, choose_scheme, choose_sources
+from .study_options import (
+    Calibration,
+    Edges,
+    Metric,
+    Model,
+    Samples,
+    ScaleFormat,
+    Seed,
+    Test,
+    choose_scheme,
+    choose_sources,
+)
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -24,17 +35,8 @@ def study(
     weight: Formats = None,
     activation: Activation = None,
     calibration: Calibration = None,
-    test: Annotated[
-        Path | None, typer.Option("--test", help="For an ONNX file: inputs by name and `expected`, .npz.")
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            "--metric",
-            show_default="the network's own; top1 for a file",
-            help="top1, top5, agreement, sqnr or file.py:function, with commas; the first is compared by.",
-        ),
-    ] = None,
+    test: Test = None,
+    metric: Metric = None,
     evaluation: Annotated[
         str, typer.Option("--evaluation", help="integer: the golden model, exact; float: onnxruntime; both.")
     ] = "float",
@@ -49,9 +51,7 @@ def study(
             help="Of equalize, smooth, gptq, rounding, bias: one set with +, several with commas, as none,gptq+bias.",
         ),
     ] = "none",
-    samples: Annotated[
-        int | None, typer.Option("--samples", min=1, show_default="all", help="Of the test set, the first so many.")
-    ] = None,
+    samples: Samples = None,
     seed: Seed = 0,
     scheduler: Annotated[
         str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster, as tcp://host:8786.")

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Calibration",
     "Edges",
+    "Metric",
     "Model",
+    "Samples",
     "ScaleFormat",
     "Seed",
+    "Test",
     "choose_scheme",
     "choose_sources",
 ]
@@ -23,6 +26,18 @@ Model = Annotated[
     str, typer.Option("--model", metavar="NAMES|FILE", help="Networks of the zoo with commas, or an ONNX file.")
 ]
 Calibration = Annotated[Path | None, typer.Option("--calibration", help="For an ONNX file: inputs by name, .npz.")]
+Test = Annotated[Path | None, typer.Option("--test", help="For an ONNX file: inputs by name and `expected`, .npz.")]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        "--metric",
+        show_default="the network's own; top1 for a file",
+        help="top1, top5, agreement, sqnr or file.py:function, with commas; the first is compared by.",
+    ),
+]
+Samples = Annotated[
+    int | None, typer.Option("--samples", min=1, show_default="all", help="Of the test set, the first so many.")
+]
 ScaleFormat = Annotated[str, typer.Option("--scale-format", help="Format of scales.")]
 Edges = Annotated[
     str | None, typer.Option("--edges", metavar="FORMAT", help="Of the first and the last layer, as int8.")

@@ -1,11 +1,13 @@
 """Writes docs/study_results.md from results/study: ``python docs/study_results.py``."""
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fewbit.formats import parse, study_formats
-from fewbit.study.findings import Findings, best_evidence, read_findings, shown, unit
+from fewbit.study.findings import POINTS, Findings, best_evidence, read_findings, shown, unit
 from fewbit.study.point import Point
+from fewbit.study.points_file import read_commands, read_points
 from fewbit.synth import write_whole
 
 RESULTS = Path(__file__).parent.parent / "results" / "study"
@@ -22,8 +24,14 @@ def main() -> None:
     tried = [*tables_of_techniques(findings.points)]
     if tried:
         parts += ["## Techniques", TECHNIQUES, *tried]
-    parts += ["## The two evaluations", EVALUATIONS, table_of_evaluations(findings.points)]
-    parts += ["## Commands", "```\n" + "\n".join(findings.commands) + "\n```"]
+    chosen = sorted(RESULTS.glob("layers_*.json"))
+    if chosen:
+        parts += ["## Formats layer by layer", LAYERS, table_of_layers(chosen)]
+    subsets = RESULTS / "evaluations" / POINTS
+    parts += ["## The two evaluations", EVALUATIONS]
+    parts += [table_of_evaluations([*findings.points, *(read_points(subsets) if subsets.exists() else ())]), CAUSE]
+    commands = [*findings.commands, *(c for path in (*chosen, subsets) if path.exists() for c in read_commands(path))]
+    parts += ["## Commands", "```\n" + "\n".join(commands) + "\n```"]
     write_whole(PAGE, "\n\n".join(parts) + "\n")
 
 
@@ -41,7 +49,18 @@ MIXED = """Rows: the weights' format; columns: the activations', which both oper
 TECHNIQUES = """What each does is in [study](study.md#techniques). Differences within two standard errors say little,
 though the samples are the same ones for all."""
 
-EVALUATIONS = """Points that were measured both ways on the same samples: by sums in float32 and by the golden model."""
+LAYERS = """Formats of its own for every layer, chosen by an integer program under a budget, beside the uniform pair of
+least noise within the same budget; both tested by the golden model. LUTs are those of a MAC on average over the MACs,
+bits those of a weight."""
+
+EVALUATIONS = """Points that were measured both ways on the same samples: by sums in float32 and by the golden model.
+Small networks on every test image, large ones on the first samples of their test sets. Bits: what the longest sum needs
+in the format of the largest difference, or the most of all formats where there is none."""
+
+CAUSE = """The cause of every difference: float32 holds 24 bits, and a sum that needs no more has the same bits in both
+evaluations, which a test holds them to. A longer one is rounded by float32 on the way, in an order of onnxruntime's
+choosing, where the golden model's is exact. What lies at the border of two codes of the next layer may then take the
+other one."""
 
 
 def is_plain(point: Point) -> bool:
@@ -147,8 +166,24 @@ def tables_of_techniques(points: list[Point]) -> Iterator[str]:
         yield f"**{name}**, {tried[0].metric}, the first {samples:,} samples:\n\n{table(heads, rows)}"
 
 
+def table_of_layers(files: Iterable[Path]) -> str:
+    heads = ("network", "budget", "own formats", "spent", "uniform pair", "spent", "its accuracy", "float32")
+    rows = []
+    for path in files:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        own, uniform = read_points(path)
+        what = "bits" if said["cost"] == "bits" else f"LUTs on {said['family']}"
+        spent = [f"{value:.1f}" for value in said["spent"]]
+        pair = f"{uniform.weight} x {uniform.activation}"
+        float32 = shown(own.float32[own.metric], unit(own))
+        rows.append(
+            (own.network, f"{said['budget']:g} {what}", score(own), spent[0], pair, spent[1], score(uniform), float32)
+        )
+    return table(heads, rows)
+
+
 def table_of_evaluations(points: list[Point]) -> str:
-    heads = ("network", "points", "samples", "largest difference", "of format", "points that differ")
+    heads = ("network", "points", "samples", "points that differ", "largest difference", "of format", "bits")
     rows = []
     for name, some in by_network(points).items():
         known: dict[tuple[object, ...], dict[str, Point]] = {}
@@ -159,12 +194,13 @@ def table_of_evaluations(points: list[Point]) -> str:
         if not both:
             continue
         differences = [abs(one.accuracy - other.accuracy) for one, other in both]
-        most = max(range(len(both)), key=differences.__getitem__)
-        samples = sorted({one.samples for one, _ in both})
         differ = sum(difference > 0 for difference in differences)
+        samples = ", ".join(f"{count:,}" for count in sorted({one.samples for one, _ in both}))
+        most = max(range(len(both)), key=differences.__getitem__)
         largest = shown(differences[most], unit(both[most][0]))
+        bits = both[most][0].accumulator_bits if differ else max(one.accumulator_bits for one, _ in both)
         formats = both[most][0].weight if differ else ""
-        rows.append((name, str(len(both)), ", ".join(map(str, samples)), largest, formats, str(differ)))
+        rows.append((name, str(len(both)), samples, str(differ), largest, formats, str(bits)))
     return table(heads, rows)
 
 

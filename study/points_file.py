@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +55,18 @@ def read_commands(path: Path) -> list[str]:
     return [str(command) for command in json.loads(path.read_text(encoding="utf-8")).get("commands", [])]
 
 
-def write_points(points: Sequence[Point], folder: Path, *commands: str, name: str = "study_points") -> None:
-    """``NAME.json``, ``.csv`` and ``.parquet``, each whole or not at all. ``commands``: that measured them."""
-    document = {"commands": [*dict.fromkeys(commands)], "points": [point.to_dict() for point in points]}
+def write_points(
+    points: Sequence[Point],
+    folder: Path,
+    *commands: str,
+    name: str = "study_points",
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """``NAME.json``, ``.csv`` and ``.parquet``, each whole or not at all.
+
+    ``commands``: that measured them. ``more``: what else the JSON file says of them all.
+    """
+    document = {"commands": [*dict.fromkeys(commands)], **(more or {}), "points": [p.to_dict() for p in points]}
     write_whole(folder / f"{name}.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
     records = [_flat(point) for point in points]
     columns = [*dict.fromkeys(column for record in records for column in record)]

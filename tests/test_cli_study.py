@@ -1,6 +1,7 @@
 """``fewbit study`` on a network of the user's."""
 
 import json
+import os
 from pathlib import Path
 
 import networks
@@ -98,3 +99,23 @@ def test_weights_in_a_file_beside_the_model_are_part_of_it(files, tmp_path, caps
 def test_a_budget_that_is_no_number_is_refused_at_once(capsys):
     assert run(["layers", "--budget", "nan"]) == 2
     assert capsys.readouterr().err == "fewbit: budget must be above 0, not nan\n"
+
+
+@pytest.mark.parametrize("cost, budget", [("bits", 5.5), ("luts", 33)])
+def test_formats_by_layer_are_within_the_budget_and_tested(files, cost, budget, tmp_path, capsys):
+    limits = ["--cost", cost, "--budget", str(budget), "--family", "ice40"]
+    options = ["--weight", "int3,int4,e2m3", "--metric", "sqnr", "--evaluation", "integer", "--name", "mine"]
+    assert run(["layers", *files, *limits, *options]) == 0
+    assert f"written: out{os.sep}mine.csv, .json and .parquet" in capsys.readouterr().out
+    found = json.loads(Path("out/mine.json").read_text())
+    own, uniform = found["points"]
+    assert found["budget"] == budget and max(found["spent"]) <= budget
+    assert len(own["layers"]) == 6 and not uniform["layers"]
+    assert own["metrics"]["sqnr"] >= uniform["metrics"]["sqnr"] and own["evaluation"] == "integer"
+    if cost == "bits":
+        assert found["spent"][0] / found["spent"][1] == own["weight_bits"] / uniform["weight_bits"]
+
+
+def test_layers_of_two_networks_are_refused(capsys):
+    assert run(["layers", "--budget", "5", "--model", "resnet8,vit"]) == 2
+    assert "model must be one network that did not come quantized, not 'resnet8,vit'" in capsys.readouterr().err
