@@ -219,7 +219,11 @@ def test_the_page_prefers_what_comes_first_and_shows_what_was_routed():
     speed = {"fmax_mhz": 99.5, "fmax_min_mhz": 90.0, "fmax_max_mhz": 101.0, "logic_cells": 40}
     page = price_page([*rows, replace(rows[1], luts=30, **speed)], "price.svg", [])
     assert "| 3 | 25 |  | 26 (+4 %) |" in page
-    assert "| e2m0 | 20 | 30 | 1 | 2 | 40 | 100 (90-101) |" in page
+    assert "| e2m0 | 20 | 30 | 1 | 2 | 40 | 100 (90-101) |" in page and "Pairs of one width" not in page
+    mixed = replace(rows[1], activation="int3", **speed)
+    page = price_page([*rows, replace(rows[1], **speed), mixed], "price.svg", [])
+    assert "| W \\ A | int3 | e2m0 |" in page and "| **e2m0** | 40, 100 | 40, 100 |" in page
+    assert "| **int3** |  |  |" in page
 
 
 def test_the_picture_shows_every_figure_and_is_the_same_twice():

@@ -57,6 +57,9 @@ def price_page(prices: Sequence[Price], image: str, commands: Sequence[str]) -> 
         lines += ["## Mixed widths", "", _MIXED, "", *mixed]
     if routed:
         lines += ["## Placed and routed", "", _ROUTED, "", *_each(routed, _speeds)]
+        pairs = _each(routed, _routed_pairs)
+        if pairs:
+            lines += ["### Pairs of one width", "", _PAIRS, "", *pairs]
     lines += ["## Where the figures come from", "", *_sources(prices), *(f"- `{command}`" for command in commands)]
     return "\n".join(lines) + "\n"
 
@@ -158,6 +161,22 @@ def _speeds(table: Table) -> list[str]:
     return _markdown(head, rows) if rows else []
 
 
+def _routed_pairs(table: Table) -> list[str]:
+    """A matrix for every width of which more than formats with themselves were routed."""
+    lines: list[str] = []
+    for width in WIDTHS:
+        names = sorted({name for pair in table for name in pair if shape_of(name)[0] == width}, key=shape_of)
+        rows = [[f"**{w}**", *(_cells_and_speed(table[w, a]) if (w, a) in table else "" for a in names)] for w in names]
+        if any((w, a) in table for w in names for a in names if w != a):
+            lines += [*_markdown(["W \\ A", *names], rows), ""]
+    return lines[:-1]
+
+
+def _cells_and_speed(price: Price) -> str:
+    cells = price.luts if price.logic_cells is None else price.logic_cells
+    return f"{cells}, {price.fmax_mhz:.0f}"
+
+
 def _sources(prices: Iterable[Price]) -> list[str]:
     versions: dict[str, dict[str, None]] = {}
     for price in prices:
@@ -199,4 +218,8 @@ ratios are what can be compared. Ours, by exponent bits, over all widths that we
 _MIXED = """Weights (rows) by activations (columns), in bits. LUTs of the integers / of the cheapest pair of minifloats
 with two or more exponent bits on either side."""
 
-_ROUTED = """By nextpnr, three seeds. Formats with themselves; all pairs that were routed are in the file."""
+_ROUTED = """By nextpnr, three seeds. First formats with themselves."""
+
+_PAIRS = (
+    """Weights (rows) by activations (columns): logic cells after packing, and Fmax in MHz, the median of the seeds."""
+)
