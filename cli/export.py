@@ -38,12 +38,15 @@ def export(
 
     Run by the qonnx package it gives the outputs of the float evaluation. `fewbit study --model FILE` reads it back.
     """
+    from ..study.qonnx_write import check_format
     from ..synth import write_bytes
     from .files import check_folder
 
     sources = choose_sources(model, calibration, calibration, None)
     pairs = choose_pairs(weight, activation)
     schemes = [choose_scheme(w, a, edges, scale_per, scale_format, None, techniques) for w, a in pairs]
+    for format in dict.fromkeys(format for pair in pairs for format in pair):
+        check_format(format)
     check_folder(out)
     rows: list[dict[str, Any]] = []
     total = len(sources) * len(schemes)

@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from dataclasses import replace
+from math import inf, log10
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from ..study.sensitivity import Pair
 
 __all__ = ["layers"]
+
+SLACK = 1e-9
+"""Share by which a sum of rounded shares may exceed the budget that it equals."""
 
 
 def layers(
@@ -52,6 +56,8 @@ def layers(
     """
     from ..study.evaluate import Study
     from ..study.layers import COSTS, choose
+    from ..study.metrics import check_expected
+    from ..study.point import EVALUATIONS
     from ..study.points_file import write_points
     from ..study.scheme import Scheme
     from ..study.sensitivity import sensitivities
@@ -59,26 +65,33 @@ def layers(
 
     if cost not in COSTS:
         raise ValueError(f"cost must be luts or bits, not {cost!r}")
-    if not budget > 0:
-        raise ValueError(f"budget must be above 0, not {budget!r}")
+    if not 0 < budget < inf:
+        raise ValueError(f"budget must be a number above 0, not {budget!r}")
+    if evaluation not in EVALUATIONS:
+        raise ValueError(f"evaluation must be {' or '.join(EVALUATIONS)}, not {evaluation!r}")
     pairs = choose_pairs(weight, activation)
     sources = choose_sources(model, calibration, test, metric)
     if len(sources) != 1 or sources[0].quantized:
         raise ValueError(f"model must be one network that did not come quantized, not {model!r}")
-    study = Study(sources[0].network(), samples)
+    network = sources[0].network()
+    check_expected(network)
+    study = Study(network, samples)
     check_folder(out)
+    if cost == "bits" and not any(_weights(study).values()):
+        raise ValueError("cost must be luts for a network without weights, not 'bits'")
     luts = _luts(pairs, study, family, jobs) if cost == "luts" else dict.fromkeys(pairs, 0)
     scheme = Scheme(weight=pairs[0][0], activation=pairs[0][1])
     with progress("Sensitivities") as report:
         losses = sensitivities(study, pairs, scheme, report)
     choices = _choices(study, losses, luts)
     scale = 1 if cost == "luts" else sum(_weights(study).values())
+    uniform = _best_uniform(choices, pairs, budget * scale, cost, scale)
     chosen = choose(choices, budget * scale, cost=cost)
-    uniform = _best_uniform(choices, pairs, budget * scale, cost)
     points = []
     for each in (_own_formats(scheme, chosen), replace(scheme, weight=uniform[0], activation=uniform[1])):
         with progress("Testing") as report:
             points.append(study.point(each, evaluation, report))
+    points[0] = replace(points[0], weight="mixed", activation="mixed")
     spent = [
         sum(getattr(choice, cost) for choice in chosen.values()) / scale,
         sum(getattr(_of_pair(options, uniform), cost) for options in choices.values()) / scale,
@@ -143,16 +156,19 @@ def _of_pair(options: "list[Choice]", pair: "Pair") -> "Choice":
     return next(choice for choice in options if (choice.weight, choice.activation) == names)
 
 
-def _best_uniform(choices: "dict[str, list[Choice]]", pairs: "list[Pair]", budget: float, cost: str) -> "Pair":
-    """The pair of least noise, all layers alike, within the budget."""
+def _best_uniform(
+    choices: "dict[str, list[Choice]]", pairs: "list[Pair]", budget: float, cost: str, scale: float
+) -> "Pair":
+    """The pair of least noise, all layers alike, within the budget; ``scale``: of what the user calls one of it."""
 
     def total(pair: "Pair", figure: str) -> float:
         return sum(getattr(_of_pair(options, pair), figure) for options in choices.values())
 
-    within = [pair for pair in pairs if total(pair, cost) <= budget]
+    within = [pair for pair in pairs if total(pair, cost) <= budget * (1 + SLACK)]
     if not within:
-        least = min(total(pair, cost) for pair in pairs)
-        raise ValueError(f"budget must be at least {least:g} {cost} for a uniform pair to compare with, not {budget:g}")
+        least = min(total(pair, cost) for pair in pairs) / scale
+        wanted = f"budget must be at least {least:g} {cost} for a uniform pair to compare with"
+        raise ValueError(f"{wanted}, not {budget / scale:g}")
     return min(within, key=lambda pair: total(pair, "loss"))
 
 
@@ -180,8 +196,6 @@ def _show(
         table.add_column(name)
     for name in ("share of the MACs", "noise by it alone, dB"):
         table.add_column(name, justify="right")
-    from math import log10
-
     for layer, choice in chosen.items():
         noise = f"{10 * log10(choice.loss):.1f}" if choice.loss > 0 else ""
         table.add_row(layer, choice.weight, choice.activation, f"{100 * macs[layer] / whole:.1f}%", noise)

@@ -68,7 +68,7 @@ def study(
     """
     from contextlib import closing
 
-    from ..study.points_file import add_points, read_points, write_points
+    from ..study.points_file import add_points, read_commands, read_points, write_points
     from ..study.sweep import Job
     from ..study.sweep import study as sweep
     from ..synth import SweepError
@@ -91,7 +91,7 @@ def study(
     check_folder(out)
     kept = out / "study_points.json"
     if append and kept.exists():
-        read_points(kept)  # what cannot be added to is told now
+        read_points(kept), read_commands(kept)  # what cannot be added to is told now
     order = {
         _place(job.source.name, job.scheme, job.evaluation): place for place, job in enumerate(wanted) if job.scheme
     }

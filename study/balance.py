@@ -35,6 +35,8 @@ def balance(graph: Graph, scheme: Scheme, statistics: Statistics) -> dict[str, A
     what is equalized. A tensor that several layers read has one factor, of the largest weights. Factors are around 1;
     that of a channel which is always zero is 1.
     """
+    if not {"smooth", "equalize"} & {*scheme.techniques}:
+        return {}
     readers = _readers(graph)
     makers = _makers(graph) if "equalize" in scheme.techniques else {}
     found = {}
@@ -78,8 +80,11 @@ def levels(graph: Graph, scheme: Scheme) -> dict[str, Array]:
 
 
 def _readers(graph: Graph) -> dict[str, list[Layer]]:
-    """By tensor, the layers with weights that read it; without those that attention's products read too, whose operands
-    have one scale for the tensor."""
+    """By tensor, the layers with weights that read it.
+
+    Without tensors that attention's products read too, whose operands have one scale for the tensor, and without those
+    whose channels are on one axis for one layer and on another for the next.
+    """
     found: dict[str, list[Layer]] = {}
     for layer in graph.layers:
         if layer.weight is not None:
@@ -88,7 +93,7 @@ def _readers(graph: Graph) -> dict[str, list[Layer]]:
         if layer.weight is None:
             for name in layer.inputs:
                 found.pop(name, None)
-    return found
+    return {name: layers for name, layers in found.items() if len({layer.convolution is None for layer in layers}) == 1}
 
 
 def _ratio(made: Array, read: Array) -> Array:

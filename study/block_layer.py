@@ -71,11 +71,12 @@ class BlockLayer:
     def _result(self, operands: list[Array], multiply: Any) -> Array:
         layer = self.layer
         if self.codes is None:
-            left = operands[0].reshape(-1, *operands[0].shape[-2:])
-            right = operands[1].reshape(-1, *operands[1].shape[-2:])
-            pairs = zip(left, right, strict=True)
+            many = np.broadcast_shapes(*(operand.shape[:-2] for operand in operands))
+            left, right = (np.broadcast_to(each, (*many, *each.shape[-2:])) for each in operands)
+            pairs = ((left[place], right[place]) for place in np.ndindex(*many))
             found = [multiply(*self._left(a), *self._right(b)) for a, b in pairs]
-            return np.stack(found).reshape(*operands[0].shape[:-1], -1) * (self.units[0] * self.units[1])
+            shape = (*many, operands[0].shape[-2], operands[1].shape[-1])
+            return np.stack(found).reshape(shape) * (self.units[0] * self.units[1])
         assert self.scales is not None
         left = operands[0] if self.factor is None else operands[0] / layer.by_channel(self.factor)
         rows = rows_of(layer, left)

@@ -27,7 +27,8 @@ class Statistics:
 
     Members
     -------
-    values: by tensor, values drawn at random, with the smallest and the largest
+    values: by tensor, finite values drawn at random, with the smallest and the largest; what is NaN or infinite, as
+        masked rows of an attention, counts nowhere
     channels: by tensor, the channel of each of these values
     largest: by tensor, the largest magnitude of each channel, (channels,); a right operand's are its columns
     sizes: by tensor, values of one sample
@@ -75,6 +76,8 @@ def calibrate(
     gram: also second moments, which take ``k**2`` numbers a layer and group
     seed: of the choice of values
     report: called with the numbers of finished and of all samples
+
+    Raises ValueError where a tensor has no finite value at all.
     """
     found = Statistics()
     random = np.random.default_rng(seed)
@@ -90,10 +93,11 @@ def calibrate(
             for name, operand in zip(layer.inputs, operands, strict=True):
                 if name not in seen:
                     seen.add(name)
-                    found.sizes[name] = operand.size // count
+                    own = len(operand) % count == 0  # what depends on no input has one for all samples
+                    found.sizes[name] = operand.size // (count if own else 1)
                     drawn.setdefault(name, []).append(_draw(layer, operand, share, random))
                     others = tuple({*range(operand.ndim)} - {channel_axis(layer, operand)})
-                    largest = np.abs(operand).max(axis=others)
+                    largest = np.abs(operand).max(axis=others, where=np.isfinite(operand), initial=0)
                     found.largest[name] = np.maximum(found.largest.get(name, np.float32(0)), largest)
             if layer.weight is not None and gram:
                 _add_moments(found, layer, operands[0], count / len(samples))
@@ -107,6 +111,9 @@ def calibrate(
         done += count
         report(done, len(samples))
     found.values = {name: np.concatenate([values for values, _ in parts]) for name, parts in drawn.items()}
+    empty = [name for name, values in found.values.items() if not values.size]
+    if empty:
+        raise ValueError(f"calibration must give finite values of every tensor, not none of {empty[0]!r}")
     found.channels = {name: np.concatenate([channels for _, channels in parts]) for name, parts in drawn.items()}
     return found
 
@@ -119,17 +126,18 @@ def _terms_and_columns(layer: Layer, operands: list[Array]) -> tuple[int, int]:
 
 
 def _draw(layer: Layer, tensor: Array, count: int, random: np.random.Generator) -> tuple[Array, Array]:
-    """Values and their channels."""
+    """Finite values and their channels."""
     flat = tensor.reshape(-1)
-    chosen = np.arange(flat.size)
-    if flat.size > count:
-        chosen = np.append(random.integers(0, flat.size, count), [flat.argmin(), flat.argmax()])
+    chosen = np.flatnonzero(np.isfinite(flat))
+    if chosen.size > count:
+        finite = flat[chosen]
+        chosen = chosen[np.append(random.integers(0, chosen.size, count), [finite.argmin(), finite.argmax()])]
     axis = channel_axis(layer, tensor)
     return flat[chosen].astype(np.float32), np.unravel_index(chosen, tensor.shape)[axis]
 
 
 def _add_moments(found: Statistics, layer: Layer, operand: Array, weight: float) -> None:
-    rows = rows_of(layer, operand)
+    rows = np.nan_to_num(rows_of(layer, operand), nan=0, posinf=0, neginf=0)
     mean = rows.mean(axis=1, dtype=np.float64) * weight
     moment = np.matmul(rows.transpose(0, 2, 1), rows).astype(np.float64) / rows.shape[1] * weight
     found.mean[layer.name] = found.mean.get(layer.name, 0) + mean

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, cached_property
 from importlib.metadata import version
@@ -21,8 +22,8 @@ from .engines import float_engine, integer_engine
 from .execute import Multiply, batches, execute
 from .float_layer import FloatLayer
 from .graph import Graph, Layer, session
-from .metrics import JUDGES, agreement, check_metrics, mean_and_error, signal_to_noise
-from .network import Network, Samples
+from .metrics import JUDGES, agreement, check_expected, check_metrics, mean_and_error, signal_to_noise
+from .network import Judge, Network, Samples
 from .point import EVALUATIONS, Point
 from .quantize import QuantizedLayer, quantize
 from .scheme import Scheme
@@ -99,6 +100,7 @@ class Study:
         if not len(self.test):
             raise ValueError("samples must be 1 or more, not 0")
         self._statistics: dict[bool, Statistics] = {}
+        self.graph.check(self.test)
         check_metrics(network)
 
     @cached_property
@@ -184,11 +186,9 @@ class Study:
                 scores = agreement(outputs, self.reference)
             else:
                 assert judge is not None
-                if self.test.expected is None:
-                    raise ValueError(
-                        f"samples must have `expected` for the metric {name}; sqnr and agreement need none"
-                    )
-                scores = judge(outputs, self.test.expected)
+                check_expected(self.network)
+                assert self.test.expected is not None
+                scores = _scores(name, judge, outputs, self.test.expected)
                 if np.shape(scores) != (len(outputs),):
                     raise ValueError(f"metric {name} must give a score for each sample, not {np.shape(scores)}")
             values[name], errors[name] = mean_and_error(scores, self.test.clusters)
@@ -233,8 +233,14 @@ class Study:
             fingerprint=point_key(self._hash, scheme, evaluation, self.seed),
             seconds=round(time.monotonic() - began, 2),
             network_hash=self._hash,
-            skipped=self.graph.skipped,
+            skipped=self._skipped(layers),
         )
+
+    def _skipped(self, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> dict[str, int]:
+        """By kind, how many nodes multiply in float32."""
+        found = Counter(self.graph.skipped)
+        found.update(layer.kind for layer in self.graph.layers if layer.name not in layers)
+        return dict(found)
 
     def _own_scheme(self, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> dict[str, Any]:
         """What a scheme would say of a network that came quantized; ``mixed`` for formats that differ."""
@@ -258,6 +264,15 @@ class Study:
             layer.name: statistics.positions[layer.name] * statistics.terms[layer.name] * statistics.columns[layer.name]
             for layer in self.graph.layers
         }
+
+
+def _scores(name: str, judge: Judge, outputs: Array, expected: Array) -> Array:
+    if name in JUDGES:
+        return judge(outputs, expected)
+    try:
+        return np.asarray(judge(outputs, expected), np.float64)
+    except Exception as error:
+        raise ValueError(f"metric {name} must give scores, not {type(error).__name__}: {error}") from error
 
 
 def _share_of_products(layers: Mapping[str, QuantizedLayer | BlockLayer], macs: Mapping[str, int]) -> float:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from ..formats import Format
+from .network import Samples
 from .qonnx_read import GivenWeight, cut, is_qonnx, ordinary
 from .quantizer import Quantizer, is_quantizer
 
@@ -77,6 +78,11 @@ class Layer:
     factor: Array | None = None
     weight_format: Format | None = None
     weight_scale: Array | None = None
+
+    @property
+    def kind(self) -> str:
+        """In ONNX's words; what is no convolution is a MatMul, whatever it came as."""
+        return "MatMul" if self.convolution is None else "Conv"
 
     @property
     def inputs(self) -> list[str]:
@@ -177,6 +183,20 @@ class Graph:
         )
         opsets = [*self.model.opset_import]
         return helper.make_model(made, opset_imports=opsets, ir_version=min(self.model.ir_version, onnx.IR_VERSION))
+
+    def check(self, samples: Samples) -> None:
+        """Raise ValueError where the model cannot take them."""
+        for name in self.inputs:
+            kind, shape = self._tensors[name]
+            wanted, values = helper.tensor_dtype_to_np_dtype(kind), samples.inputs[name]
+            if values.dtype != wanted:
+                raise ValueError(f"samples must be {wanted} for {name!r}, not {values.dtype}")
+            if shape is None:
+                continue
+            pairs = zip(shape[1:], values.shape[1:], strict=False)
+            if len(shape) != values.ndim or any(isinstance(each, int) and each != given for each, given in pairs):
+                sizes = ", ".join(str(each if isinstance(each, int) else each or "any") for each in shape)
+                raise ValueError(f"samples must have the shape ({sizes}) for {name!r}, not {values.shape}")
 
     def constant(self, name: str) -> Array | None:
         tensor = self.constants.get(name)
@@ -373,6 +393,8 @@ def session(model: bytes, threads: int = 0, without: tuple[str, ...] = (), optim
 def _folded(content: bytes) -> ModelProto:
     """The network with everything constant computed, and without training's leftovers, by onnxruntime itself."""
     options = onnxruntime.SessionOptions()
+    # else weights that come as integers and a DequantizeLinear stay these, which looks like an activation
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.log_severity_level = 3
     with tempfile.TemporaryDirectory(prefix="fewbit-") as folder:
@@ -381,7 +403,24 @@ def _folded(content: bytes) -> ModelProto:
             onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise ValueError(f"model must be an ONNX network that onnxruntime runs: {_one_line(error)}") from None
-        return onnx.load(options.optimized_model_filepath)
+        return _parted_sums(onnx.load(options.optimized_model_filepath))
+
+
+def _parted_sums(model: ModelProto) -> ModelProto:
+    """A Gemm that adds an activation, as onnxruntime makes of a MatMul and the sum behind it, as a Gemm and an Add."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    nodes = []
+    for node in model.graph.node:
+        nodes.append(node)
+        adds = node.op_type == "Gemm" and len(node.input) > 2 and node.input[2] not in ("", *constants)
+        if adds and _attributes(node).get("beta", 1.0) == 1.0:
+            product, added, result = f"{node.output[0]}/product", node.input[2], node.output[0]
+            node.input[:] = node.input[:2]
+            node.output[:] = [product]
+            nodes.append(helper.make_node("Add", [product, added], [result], name=f"{node.name or result}/sum"))
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
 
 
 def _tensors(model: ModelProto) -> dict[str, tuple[int, list[int | str | None] | None]]:

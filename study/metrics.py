@@ -7,7 +7,17 @@ from numpy.typing import NDArray
 
 from .network import Judge, Network
 
-__all__ = ["JUDGES", "METRICS", "agreement", "check_metrics", "mean_and_error", "signal_to_noise", "top1", "top5"]
+__all__ = [
+    "JUDGES",
+    "METRICS",
+    "agreement",
+    "check_expected",
+    "check_metrics",
+    "mean_and_error",
+    "signal_to_noise",
+    "top1",
+    "top5",
+]
 
 Array = NDArray[Any]
 
@@ -21,15 +31,15 @@ def top1(outputs: Array, expected: Array) -> Array:
     NaN is never right.
     """
     outputs = _classes(outputs)
-    right = outputs.argmax(axis=1) == np.asarray(expected)
+    right = outputs.argmax(axis=1) == _labels(expected, outputs)
     return np.asarray(right & ~np.isnan(outputs).any(axis=1), np.float64)
 
 
 def top5(outputs: Array, expected: Array) -> Array:
     """Whether the expected one is among the five largest outputs, for each sample."""
     outputs = _classes(outputs)
-    best = np.argpartition(-outputs, min(5, outputs.shape[1] - 1), axis=1)[:, :5]
-    among = (best == np.asarray(expected)[:, None]).any(axis=1)
+    best = np.argpartition(-outputs.astype(np.float64), min(5, outputs.shape[1] - 1), axis=1)[:, :5]
+    among = (best == _labels(expected, outputs)[:, None]).any(axis=1)
     return np.asarray(among & ~np.isnan(outputs).any(axis=1), np.float64)
 
 
@@ -46,6 +56,20 @@ def _classes(outputs: Array) -> Array:
             "metric must be sqnr or file.py:function for a network of one output, not top1, top5, agreement"
         )
     return outputs
+
+
+def _labels(expected: Array, outputs: Array) -> Array:
+    """(samples,). Raises ValueError where they are no numbers of classes."""
+    labels = np.asarray(expected)
+    wanted = f"expected must be a number from 0 to {outputs.shape[1] - 1} for each sample"
+    if labels.shape != (len(outputs),):
+        raise ValueError(f"{wanted}, not of shape {labels.shape}")
+    if labels.dtype.kind not in "iufb":
+        raise ValueError(f"{wanted}, not {labels.dtype}")
+    odd = labels[~((labels >= 0) & (labels < outputs.shape[1]) & (labels == np.floor(labels)))]
+    if odd.size:
+        raise ValueError(f"{wanted}, not {odd[0]}")
+    return labels
 
 
 JUDGES: dict[str, Judge] = {"top1": top1, "top5": top5}
@@ -94,3 +118,10 @@ def signal_to_noise(outputs: Array, reference: Array, clusters: Array | None = N
     if count < 2 or not np.isfinite(without).all():
         return whole, float("nan")
     return whole, float(np.sqrt((count - 1) / count * np.sum((without - without.mean()) ** 2)))
+
+
+def check_expected(network: Network) -> None:
+    """Raise ValueError where a metric compares with what the test samples do not tell."""
+    comparing = [name for name in network.metrics if name not in ("agreement", "sqnr")]
+    if comparing and network.test().expected is None:
+        raise ValueError(f"samples must have `expected` for the metric {comparing[0]}; sqnr and agreement need none")

@@ -4,11 +4,14 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from math import isfinite
 from typing import Any, Self
 
+from .scheme import SCALE_PER
+
 __all__ = ["EVALUATIONS", "Point"]
 
 EVALUATIONS = ("float", "integer")
 
 _FIGURES = ("metrics", "standard_errors", "float32")
+_WHOLE = ("samples", "macs", "longest_dot", "accumulator_bits", "weight_bits", "activation_bits")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +100,16 @@ class Point:
         needed = {each.name for each in fields(cls) if each.default is each.default_factory is MISSING}
         if not needed <= {*values} <= names:
             raise ValueError(f"a point must have exactly the fields {sorted(names)}, not {sorted(values)}")
-        layers = {layer: (str(w), str(a)) for layer, (w, a) in values["layers"].items()}
-        figures = {name: {key: float(value) for key, value in values[name].items()} for name in _FIGURES}
-        return cls(**{**values, **figures, "techniques": tuple(values["techniques"]), "layers": layers})
+        try:
+            layers = {layer: (str(w), str(a)) for layer, (w, a) in values["layers"].items()}
+            figures = {name: {key: float(value) for key, value in values[name].items()} for name in _FIGURES}
+            whole = [values[name] for name in _WHOLE]
+            known = all(values["metric"] in figures[name] for name in _FIGURES)
+            techniques = tuple(map(str, values["techniques"]))
+        except (AttributeError, TypeError, ValueError):
+            raise ValueError("a point must have figures and layers by name, and a list of techniques") from None
+        if not known or not all(isinstance(count, int) for count in whole) or values["scale_per"] not in SCALE_PER:
+            raise ValueError(
+                f"a point must have figures of its metric, whole {', '.join(_WHOLE)}, and a known scale_per"
+            )
+        return cls(**{**values, **figures, "techniques": techniques, "layers": layers})

@@ -52,7 +52,10 @@ def add_points(points: Iterable[Point], folder: Path, command: str) -> None:
 
 def read_commands(path: Path) -> list[str]:
     """The commands that measured the points of a JSON file, by which ``read_points`` has them."""
-    return [str(command) for command in json.loads(path.read_text(encoding="utf-8")).get("commands", [])]
+    commands = json.loads(path.read_text(encoding="utf-8")).get("commands", [])
+    if not isinstance(commands, list):
+        raise ValueError(f"points must be a file that `fewbit study` wrote, not {str(path)!r}: commands are no list")
+    return [str(command) for command in commands]
 
 
 def write_points(

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from ..formats import Accumulator, Format, Requantization, parse
 from ..hdl import Design
-from ..synth import Row, SweepError, Target, sweep
+from ..synth import FAMILIES, Row, SweepError, Target, sweep
 from ..synth.sweep import Progress
 
 __all__ = ["REQUANTIZER", "SCALE", "Price", "price_of", "prices", "requantization"]
@@ -84,6 +84,11 @@ class Price:
         names = {field.name for field in fields(cls)}
         if not names - {"requantizer"} <= {*values} <= names:
             raise ValueError(f"a price must have exactly the fields {sorted(names)}, not {sorted(values)}")
+        known = values["family"] in FAMILIES
+        counts = [values[name] for name in ("terms", "accumulator_bits", "luts")]
+        least = int(values["dsp_policy"] == "none")  # with DSPs a MAC may do without LUTs
+        if not known or not all(isinstance(count, int) and count >= least for count in counts):
+            raise ValueError("a price must be of a known family, with counts for terms, accumulator_bits and luts")
         return cls(**values) if "requantizer" in values else cls(**{**values, "requantizer_luts": None})
 
 

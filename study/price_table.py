@@ -61,6 +61,8 @@ def read_prices(path: Path) -> tuple[list[str], list[Price]]:
     if not isinstance(found, dict) or not {"commands", "columns", "tools", "rows"} <= set(found):
         raise ValueError(f"file must be one that `fewbit price` wrote, not {str(path)!r}")
     try:
+        if not isinstance(found["commands"], list):
+            raise ValueError("commands are no list")
         rows = [dict(zip(found["columns"], row, strict=True)) for row in found["rows"]]
         return found["commands"], [Price.from_dict({**row, "tools": found["tools"][row["tools"]]}) for row in rows]
     except (ValueError, KeyError, IndexError, TypeError) as error:

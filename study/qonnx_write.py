@@ -23,7 +23,7 @@ from .graph import Graph, Layer, Segment
 from .quantize import QuantizedLayer
 from .quantizer import DOMAINS
 
-__all__ = ["write_qonnx"]
+__all__ = ["check_format", "write_qonnx"]
 
 Array = NDArray[Any]
 
@@ -63,6 +63,7 @@ class _Writer:
         self._constants = dict(graph.constants)
         self._infos: dict[str, onnx.ValueInfoProto] = {entry.name: entry for entry in shapes.value_info}
         self._rounded: dict[tuple[str, Format, bytes], str] = {}
+        self._taken = {*graph.constants, *graph.inputs}.union(*(node.output for node in graph.model.graph.node))
 
     def add_layer(self, quantized: QuantizedLayer | BlockLayer) -> None:
         layer = quantized.layer
@@ -127,23 +128,36 @@ class _Writer:
         names = [self._constant(f"quantizer.{label}.{value:g}", np.float32(value)) for label, value in parameters]
         return self._node(kind, [name, *names], output, like or name, **attributes)
 
+    def _own(self, name: str) -> str:
+        """A name that the network has no tensor by."""
+        while name in self._taken:
+            name += "'"
+        return name
+
     def _node(self, kind: str, inputs: list[str], output: str, like: str, **attributes: Any) -> str:
         domain = DOMAINS[0] if kind in ("Quant", "FloatQuant") else ""
-        self._tensor(output, like)
+        output = self._tensor(output, like)
         self.nodes.append(helper.make_node(kind, inputs, [output], name=output, domain=domain, **attributes))
         return output
 
     def _tensor(self, name: str, like: str) -> str:
         """A new tensor of the shape of a known one."""
+        name = self._own(name)
         entry = self._infos.get(like) or self._shapes.get(like)
         if entry is not None:
             self._infos[name] = onnx.ValueInfoProto(name=name, type=entry.type)
         return name
 
     def _constant(self, name: str, values: Any) -> str:
+        name = self._own(name)
         self._constants[name] = numpy_helper.from_array(np.asarray(values, np.float32), name)
         self._infos[name] = helper.make_tensor_value_info(name, TensorProto.FLOAT, np.shape(values))
         return name
+
+
+def check_format(format: Format) -> None:
+    """Raise ValueError where QONNX has no quantizer to it."""
+    _node_of(format)
 
 
 def _node_of(format: Format) -> tuple[str, list[tuple[str, float]], dict[str, Any]]:

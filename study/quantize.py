@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..formats import Blocks, Format
+from ..formats import Accumulator, Blocks, Format
 from . import grid
 from .balance import balance, levels
 from .block_layer import BlockLayer, unit, weight_blocks
@@ -123,6 +123,32 @@ def quantize(graph: Graph, scheme: Scheme, statistics: Statistics) -> dict[str, 
     return found
 
 
+def _fitting(
+    weight_scale: Array, layer: Layer, formats: tuple[Format, Format], scheme: Scheme, terms: int, scale: Array
+) -> Array:
+    """The scales of weights, larger where a bias would otherwise be wider than the network's longest sum.
+
+    The requantizer adds a bias as wide as the sum: beside a longer one the sum of products is next to nothing, and so
+    is what its weights lose by a larger scale. Columns of nothing but zeros take the smallest scale that fits, which
+    gives their bias the most bits. Where sums are wider than what a bias may have, see ``as_integers``.
+    """
+    assert layer.weight is not None
+    if layer.bias is None:
+        return weight_scale
+    accumulator = Accumulator(*formats, terms)
+    room = min(1 << accumulator.width - 1, MAX_BIAS) >> ("bias" in scheme.techniques)  # it is still to be corrected
+    least = np.abs(layer.bias).astype(np.float64) / (float(scale) * 2.0**accumulator.lsb_exponent * (room - 1))
+    zeros = ~layer.weight.any(axis=1).reshape(-1) & (least > 0)
+    if not weight_scale.ndim:
+        least, zeros = np.asarray(least.max()), np.asarray(zeros.all())
+    raised = np.where(zeros, 0, weight_scale).astype(np.float32)
+    for eighth in range(9):
+        candidate = grid.floats(least * 2.0 ** (eighth / 8), scheme.scale_format)
+        raised = np.where((raised < least) & (candidate >= least), candidate, raised)
+    fits = (raised >= least) & (zeros | (accumulator.width < MAX_BIAS.bit_length()))
+    return np.where(fits, raised, weight_scale)
+
+
 def _with_weights(
     layer: Layer,
     formats: tuple[Format, Format],
@@ -145,6 +171,7 @@ def _with_weights(
     else:
         axis = None if scheme.scale_per == "tensor" else 0
         weight_scale = best_scales(by_column, weight_format, scheme.scale_format, axis=axis)
+    weight_scale = _fitting(weight_scale, layer, formats, scheme, max(statistics.terms.values()), scale)
     step = weight_scale.reshape(groups, 1, n) if weight_scale.ndim else weight_scale
     gram = statistics.gram.get(layer.name)
     if gram is not None and rows is not None:

@@ -19,7 +19,7 @@ from ..synth import Cache, SweepError
 from ..synth.pool import work_through
 from .evaluate import Study, network_hash, point_key
 from .graph import Graph
-from .metrics import check_metrics
+from .metrics import check_expected, check_metrics
 from .network import Judge, Network, as_samples, read_model
 from .point import Point
 from .qonnx_read import is_qonnx
@@ -66,8 +66,10 @@ class Source:
     def _own(self, model: Path) -> Network:
         if self.calibration is None or self.test is None:
             raise ValueError("calibration and test must be given with a model: .npz files of its inputs by name")
-        inputs = Graph(read_model(model)).inputs
-        calibration, test = (as_samples(_arrays(file), inputs) for file in (self.calibration, self.test))
+        graph = Graph(read_model(model))
+        calibration, test = (as_samples(_arrays(file), graph.inputs) for file in (self.calibration, self.test))
+        for samples in (calibration, test):
+            graph.check(samples)
         metrics = self.metrics or ("top1",)
         judges = {name: _judge(name) for name in metrics if ":" in name}
         judged_by = b"".join(Path(name.rpartition(":")[0]).read_bytes() for name in judges)
@@ -112,6 +114,8 @@ def study(
     Raises ValueError and OSError for a network that cannot be studied, before anything runs; SweepError at the end.
     """
     asked = [*dict.fromkeys(asked)]
+    for source in dict.fromkeys(job.source for job in asked):
+        check_expected(source.network())
     contents = {(job.source, job.samples): "" for job in asked}
     contents = {each: network_hash(each[0].network(), each[1]) for each in contents}
     keys = {job: point_key(contents[job.source, job.samples], job.scheme, job.evaluation, job.seed) for job in asked}

@@ -22,6 +22,8 @@ def files(tmp_path, monkeypatch):
     np.savez("calibration.npz", tokens=tokens[:50])
     np.savez("test.npz", tokens=tokens[50:], expected=random.integers(0, 10, 100))
     np.savez("other.npz", picture=tokens)
+    np.savez("double.npz", tokens=tokens.astype(np.float64), expected=np.zeros(150, int))
+    np.savez("wide.npz", tokens=np.zeros((150, 7, 16), np.float32))
     for name, kind, batch in (("double", 11, "batch"), ("fixed", 1, 8)):
         weight = numpy_helper.from_array(np.ones((4, 4), {11: np.float64, 1: np.float32}[kind]), "w")
         ends = [[helper.make_tensor_value_info(end, kind, [batch, 4])] for end in "xy"]
@@ -30,7 +32,8 @@ def files(tmp_path, monkeypatch):
         onnx.save(model, f"{name}.onnx")
     onnx.save(model, "beside.onnx", save_as_external_data=True, location="lost.data", size_threshold=0)
     (tmp_path / "lost.data").unlink()
-    (tmp_path / "judge.py").write_text("def norm(outputs, expected):\n    return (outputs**2).sum(axis=1) ** 0.5\n")
+    judges = ("norm(outputs, expected):\n    return (outputs**2).sum(axis=1) ** 0.5", "broken(o, e):\n    return 1 / 0")
+    (tmp_path / "judge.py").write_text("".join(f"def {judge}\n" for judge in judges))
     return ["--model", "net.onnx", "--calibration", "calibration.npz", "--test", "test.npz", "--jobs", "1"]
 
 
@@ -76,6 +79,12 @@ def test_a_metric_of_the_users_and_points_that_are_added(files, capsys):
         (["--model", "double.onnx"], "model must be float32 where it multiplies, not double in 'a'"),
         (["--model", "fixed.onnx"], "model must take any number of samples, a first dimension by name, not 8 for 'x'"),
         (["--model", "beside.onnx"], "model must have its weights in lost.data beside 'beside.onnx'"),
+        (
+            ["--test", "calibration.npz"],
+            "samples must have `expected` for the metric top1; sqnr and agreement need none",
+        ),
+        (["--test", "double.npz"], "samples must be float32 for 'tokens', not float64"),
+        (["--calibration", "wide.npz"], "samples must have the shape (batch, 6, 16) for 'tokens', not (150, 7, 16)"),
         (["--scheduler", "nowhere"], "scheduler must be the address of a Dask scheduler, not 'nowhere'"),
     ],
 )
@@ -96,11 +105,6 @@ def test_weights_in_a_file_beside_the_model_are_part_of_it(files, tmp_path, caps
     assert found[0] == found[1]
 
 
-def test_a_budget_that_is_no_number_is_refused_at_once(capsys):
-    assert run(["layers", "--budget", "nan"]) == 2
-    assert capsys.readouterr().err == "fewbit: budget must be above 0, not nan\n"
-
-
 @pytest.mark.parametrize("cost, budget", [("bits", 5.5), ("luts", 33)])
 def test_formats_by_layer_are_within_the_budget_and_tested(files, cost, budget, tmp_path, capsys):
     limits = ["--cost", cost, "--budget", str(budget), "--family", "ice40"]
@@ -119,3 +123,35 @@ def test_formats_by_layer_are_within_the_budget_and_tested(files, cost, budget, 
 def test_layers_of_two_networks_are_refused(capsys):
     assert run(["layers", "--budget", "5", "--model", "resnet8,vit"]) == 2
     assert "model must be one network that did not come quantized, not 'resnet8,vit'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--budget", "nan"], "budget must be a number above 0, not nan"),
+        (["--budget", "inf"], "budget must be a number above 0, not inf"),
+        (["--budget", "5", "--evaluation", "both"], "evaluation must be float or integer, not 'both'"),
+        (["--budget", "5", "--test", "calibration.npz"], "samples must have `expected` for the metric top1"),
+        (["--budget", "5", "--test", "double.npz"], "samples must be float32 for 'tokens', not float64"),
+        (["--budget", "5", "--metric", "judge.py:broken"], "must give scores, not ZeroDivisionError: division by zero"),
+        (["--budget", "3.9"], "budget must be at least 4 bits for a uniform pair to compare with, not 3.9"),
+    ],
+)
+def test_wrong_arguments_of_layers_are_told_in_a_line(files, options, message, capsys, tmp_path):
+    assert run(["layers", *files, "--cost", "bits", "--weight", "int4,int8", *options]) == 2
+    told = capsys.readouterr().err
+    assert message in told and told.count("\n") == 1 and not list(tmp_path.glob("out/*"))
+
+
+def test_a_uniform_pair_that_costs_the_whole_budget_is_within_it(files, capsys):
+    options = ["--cost", "bits", "--budget", "4", "--weight", "int3,int4", "--metric", "sqnr", "--json"]
+    assert run(["layers", *files, *options]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["uniform"]["point"]["weight"] == "int4" and found["uniform"]["spent"] == 4
+    assert found["own"]["point"]["weight"] == "mixed"
+
+
+def test_formats_that_qonnx_has_not_are_told_before_anything_is_written(files, tmp_path, capsys):
+    where = ["--model", "net.onnx", "--calibration", "calibration.npz"]
+    assert run(["export", *where, "--weight", "int4,sm4"]) == 2
+    assert "format must be int{N}" in capsys.readouterr().err and not list(tmp_path.glob("out/*"))

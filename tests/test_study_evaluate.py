@@ -1,5 +1,6 @@
 """What a point says of its hardware and of the data that it moves, by figures worked out by hand."""
 
+import json
 from pathlib import Path
 
 import networks
@@ -10,6 +11,7 @@ from fewbit.study.block_layer import BlockLayer
 from fewbit.study.evaluate import Study, _needed_bits
 from fewbit.study.graph import Layer
 from fewbit.study.network import Network, Samples
+from fewbit.study.point import Point
 from fewbit.study.quantize import QuantizedLayer
 from fewbit.study.scheme import Scheme
 
@@ -113,3 +115,18 @@ def test_a_point_knows_its_network(tmp_path):
     again = measured(networks.attention(), "tokens", (6, 16), tmp_path, **{**formats, "weight": E2M1})
     other = measured(networks.attention(seed=9), "tokens", (6, 16), tmp_path, **formats)
     assert first.network_hash == again.network_hash != other.network_hash and len(first.network_hash) == 64
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"techniques": 5}, {"metrics": None}, {"layers": [1]}, {"metric": "other"}, {"float32": {}}),
+        *({"standard_errors": {}}, {"samples": "x"}, {"macs": None}, {"scale_per": "row"}, {"unknown": 1}),
+    ],
+    ids=str,
+)
+def test_what_is_no_point_is_refused(wrong, tmp_path):
+    point = measured(networks.attention(), "tokens", (6, 16), tmp_path, weight=INT4, activation=INT4)
+    assert Point.from_dict(json.loads(json.dumps(point.to_dict()))) == point
+    with pytest.raises(ValueError, match="a point must have"):
+        Point.from_dict({**point.to_dict(), **wrong})

@@ -84,3 +84,26 @@ def test_noise_of_samples_that_are_alike_counts_once():
     outputs = reference + 0.1 * RANDOM.standard_normal((30, 5))
     often = signal_to_noise(np.repeat(outputs, 7, axis=0), np.repeat(reference, 7, axis=0), np.repeat(np.arange(30), 7))
     assert often == pytest.approx(signal_to_noise(outputs, reference))
+
+
+@pytest.mark.parametrize("metric", [top1, top5])
+@pytest.mark.parametrize(
+    "labels, told",
+    [
+        ([0, 1, 7], "not 7"),
+        ([0, -1, 2], "not -1"),
+        ([0, np.nan, 2], "not nan"),
+        ([0, 0.5, 2], "not 0.5"),
+        (["cat", "dog", "cat"], "not <U3"),
+        ([0, 1], r"not of shape \(2,\)"),
+        ([[0], [1], [2]], r"not of shape \(3, 1\)"),
+    ],
+)
+def test_labels_that_cannot_match_are_told(metric, labels, told):
+    with pytest.raises(ValueError, match="expected must be a number from 0 to 6 for each sample, " + told):
+        metric(np.eye(3, 7), np.array(labels))
+
+
+def test_unsigned_outputs_are_ranked_as_they_are():
+    outputs = np.array([[0, 5, 1, 9, 3, 2, 8]] * 2, np.uint8)
+    np.testing.assert_array_equal(top5(outputs, np.array([0, 5])), [0, 1])

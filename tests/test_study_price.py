@@ -167,10 +167,20 @@ def test_a_file_of_something_else_is_refused(tmp_path):
             read_prices(tmp_path / "other.json")
     with pytest.raises(ValueError, match="a price must have exactly the fields"):
         Price.from_dict({"luts": 3})
+    for wrong in ({"luts": 0}, {"luts": "x"}, {"family": "virtex"}, {"terms": None}):
+        with pytest.raises(ValueError, match="a price must be of a known family, with counts"):
+            Price.from_dict({**made("int3", "int3", 25).to_dict(), **wrong})
     write_prices([made("int3", "int3", 25)], tmp_path / "price", ["fewbit price"])
     whole = json.loads((tmp_path / "price.json").read_text())
     columns, (row,) = whole["columns"], whole["rows"]
-    odd = [{"columns": columns[:-1]}, {"columns": [*columns[:-1], "odd"]}, {"columns": 5}, {"tools": []}, {"rows": [3]}]
+    odd = [
+        {"columns": columns[:-1]},
+        {"columns": [*columns[:-1], "odd"]},
+        {"columns": 5},
+        {"tools": []},
+        {"rows": [3]},
+        {"commands": 1},
+    ]
     place = columns.index("tools")
     odd.append({"columns": columns[:place] + columns[place + 1 :], "rows": [row[:place] + row[place + 1 :]]})
     for change in odd:
