@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..places import alone
@@ -12,19 +13,35 @@ from .price import Price
 
 __all__ = ["add_prices", "read_prices", "write_prices"]
 
+OPTIONAL = ("fmax_mhz", "fmax_min_mhz", "fmax_max_mhz", "logic_cells", "requantizer_luts", "requantizer")
+"""What a row has only where it was asked for."""
+
 
 def add_prices(prices: Sequence[Price], path: Path, commands: Sequence[str]) -> tuple[list[Price], list[str]]:
     """Write them with those of other questions that are there already; returns all prices and commands.
 
+    What was known of the very same MAC by the same tools, and was not asked for now (its Fmax, its requantizer), stays.
     Other processes may do the same at the time.
     """
     with alone(path.parent):
         earlier = path.with_suffix(".json")
         said, kept = read_prices(earlier) if earlier.exists() else ([], [])
-        found = [*{price.question: price for price in (*kept, *prices)}.values()]
+        by_question = {price.question: price for price in kept}
+        for price in prices:
+            by_question[price.question] = _with_what_was_known(price, by_question.get(price.question))
+        found = [*by_question.values()]
         said = [*dict.fromkeys([*said, *commands])]
         write_prices(found, path, said)
     return found, said
+
+
+def _with_what_was_known(price: Price, known: Price | None) -> Price:
+    if known is None or known.rtl_sha256 != price.rtl_sha256:
+        return price
+    if any(price.tools.get(name, version) != version for name, version in known.tools.items()):
+        return price
+    missing = {name: getattr(known, name) for name in OPTIONAL if getattr(price, name) is None}
+    return replace(price, **missing, tools={**known.tools, **price.tools})
 
 
 def write_prices(prices: Sequence[Price], path: Path, commands: Sequence[str]) -> None:

