@@ -21,16 +21,17 @@ def main() -> None:
     mixed = [*tables_mixed(points)]
     if mixed:
         parts += ["## Mixed widths", MIXED, *mixed]
-    tried = [*tables_of_techniques(findings.points)]
+    techniques, subsets = (RESULTS / name / POINTS for name in ("techniques", "evaluations"))
+    tried = [*tables_of_techniques(points_of(techniques))]
     if tried:
         parts += ["## Techniques", TECHNIQUES, *tried]
     chosen = sorted(RESULTS.glob("layers_*.json"))
     if chosen:
         parts += ["## Formats layer by layer", LAYERS, table_of_layers(chosen)]
-    subsets = RESULTS / "evaluations" / POINTS
     parts += ["## The two evaluations", EVALUATIONS]
-    parts += [table_of_evaluations([*findings.points, *(read_points(subsets) if subsets.exists() else ())]), CAUSE]
-    commands = [*findings.commands, *(c for path in (*chosen, subsets) if path.exists() for c in read_commands(path))]
+    parts += [table_of_evaluations([*findings.points, *points_of(subsets)]), CAUSE]
+    others = [path for path in (techniques, *chosen, subsets) if path.exists()]
+    commands = [*findings.commands, *(command for path in others for command in read_commands(path))]
     parts += ["## Commands", "```\n" + "\n".join(commands) + "\n```"]
     write_whole(PAGE, "\n\n".join(parts) + "\n")
 
@@ -61,6 +62,11 @@ CAUSE = """The cause of every difference: float32 holds 24 bits, and a sum that 
 evaluations, which a test holds them to. A longer one is rounded by float32 on the way, in an order of onnxruntime's
 choosing, where the golden model's is exact. What lies at the border of two codes of the next layer may then take the
 other one."""
+
+
+def points_of(path: Path) -> list[Point]:
+    """What the file has, if there is one."""
+    return read_points(path) if path.exists() else []
 
 
 def is_plain(point: Point) -> bool:
@@ -163,7 +169,9 @@ def tables_of_techniques(points: list[Point]) -> Iterator[str]:
         formats = list(dict.fromkeys(point.weight for point in tried))
         rows = [[each, *(score(known.get((each, column)), mark=False) for column in columns)] for each in formats]
         heads = ["format", *(column or "none" for column in columns)]
-        yield f"**{name}**, {tried[0].metric}, the first {samples:,} samples:\n\n{table(heads, rows)}"
+        what = f"{tried[0].metric}, the first {samples:,} samples, of which float32 has"
+        reference = shown(tried[0].float32[tried[0].metric], unit(tried[0]))
+        yield f"**{name}**, {what} {reference}:\n\n{table(heads, rows)}"
 
 
 def table_of_layers(files: Iterable[Path]) -> str:
