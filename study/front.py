@@ -1,7 +1,7 @@
 """Accuracy against cost: points joined with prices, the Pareto front, its knee and its hypervolume."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
@@ -48,11 +48,14 @@ def kind_of(weight: str, activation: str) -> str:
 class Candidate:
     """A pair of formats to choose for a network: how accurate it is, and what its MAC costs.
 
-    ``price`` is None where none was measured, and where no single MAC does the work (see ``join``).
+    ``price`` is that of the pair's MAC, None where none was measured or where no such MAC does the work (see ``join``).
+    ``products`` is that of the MAC for products of two activations, where it is another one: both of its operands have
+    the activations' format.
     """
 
     point: Point
     price: Price | None
+    products: Price | None = None
 
     @property
     def kind(self) -> str:
@@ -69,13 +72,20 @@ class Candidate:
         return self.point.accuracy
 
     @property
-    def luts(self) -> int | None:
-        """Of one MAC."""
-        return None if self.price is None else self.price.luts
+    def luts(self) -> float | None:
+        """Of one MAC; where there are two kinds of them, on average over the multiply-accumulates, to a tenth."""
+        return self._average(lambda price: price.luts)
 
     @property
-    def luts_with_requantizer(self) -> int | None:
-        return None if self.price is None else self.price.luts_with_requantizer
+    def luts_with_requantizer(self) -> float | None:
+        return self._average(lambda price: price.luts_with_requantizer)
+
+    def _average(self, luts: Callable[[Price], int | None]) -> float | None:
+        own = None if self.price is None else luts(self.price)
+        if own is None or self.products is None:
+            return own
+        other, share = luts(self.products), self.point.products
+        return None if other is None else round((1 - share) * own + share * other, 1)
 
     @property
     def bits(self) -> int:
@@ -138,20 +148,28 @@ def join(points: Iterable[Point], prices: Iterable[Price], target: str) -> list[
     """Every point with the price of its pair of formats on a target, as ``target_of`` names it.
 
     The price is that of sums as long as the network's longest or, where none was measured, of the next longer ones that
-    were. A point has none if its scales are by blocks, if its layers differ in format, or if it multiplies activations
-    with each other and its two formats differ: its hardware is another.
-    The first and the last layer may (``edges``): the price is that of the MAC of all others.
+    were. Where a network multiplies activations with each other and its two formats differ, there are two kinds of MAC,
+    and both must have a price. A point has none if its scales are by blocks or if its layers differ in format: its
+    hardware is another. The first and the last layer may (``edges``): the price is that of the MAC of all others.
     """
     known: dict[tuple[str, str], list[Price]] = {}
     for price in prices:
         if target_of(price) == target:
             known.setdefault((price.weight, price.activation), []).append(price)
-    return [Candidate(point, _price_of(point, known.get((point.weight, point.activation), []))) for point in points]
+    return [_candidate(point, known) for point in points]
+
+
+def _candidate(point: Point, known: Mapping[tuple[str, str], Sequence[Price]]) -> Candidate:
+    if point.layers or point.scale_per == "block":
+        return Candidate(point, None)
+    price = _price_of(point, known.get((point.weight, point.activation), []))
+    if not point.products or point.weight == point.activation:
+        return Candidate(point, price)
+    products = _price_of(point, known.get((point.activation, point.activation), []))
+    return Candidate(point, None if products is None else price, products)
 
 
 def _price_of(point: Point, prices: Sequence[Price]) -> Price | None:
-    if point.layers or point.scale_per == "block" or (point.products and point.weight != point.activation):
-        return None
     enough = [price for price in prices if price.terms >= point.longest_dot]
     # of a narrower accumulator, made for some weights alone, the point says nothing
     return min(enough, key=lambda price: (price.terms, -price.accumulator_bits, price.luts), default=None)

@@ -8,6 +8,7 @@ from typing import Any
 
 from .findings import Findings, alike, share_of_float32, shown, unit
 from .front import AXES, STANDARD_ERRORS, Axis, Candidate, join, of_kind, pareto, targets_of, with_cost
+from .price import Price
 
 __all__ = ["Recommendation", "recommend"]
 
@@ -22,7 +23,7 @@ class Recommendation:
     candidate: the pair, with its point and its price
     why: a paragraph with the numbers
     scheme: how the network is to be quantized to be as accurate, in words
-    command: that generates the MAC which was priced
+    command: that generates the MAC which was priced, or both where there are two kinds
     cheaper, dearer: its neighbours on the Pareto front, None at an end
     """
 
@@ -294,11 +295,16 @@ def _hardware(candidate: Candidate, target: str) -> str:
     price = candidate.price
     assert price is not None
     both = candidate.luts_with_requantizer
-    requantizer = "" if both is None else f", {both} with a requantizer"
+    requantizer = "" if both is None else f", {both:g} with a requantizer"
     speed = "" if price.fmax_mhz is None else f"; placed and routed it runs at {price.fmax_mhz:.0f} MHz"
+    where = f"for sums of up to {price.terms} products"
+    if candidate.products is None:
+        return f"One MAC {where} costs {price.luts} LUTs ({price.lut_kind}) on {target}{requantizer}{speed}."
+    other = candidate.products
     return (
-        f"One MAC for sums of up to {price.terms} products costs {price.luts} LUTs ({price.lut_kind}) on "
-        f"{target}{requantizer}{speed}."
+        f"A MAC {where} costs {candidate.luts:g} LUTs ({price.lut_kind}) on {target} on average{requantizer}: "
+        f"{price.luts} for weights{speed}, and {other.luts} for the {100 * candidate.point.products:.1f}% of "
+        f"multiplications that are of two activations, both {other.activation}."
     )
 
 
@@ -322,7 +328,12 @@ def _other_kinds(chosen: Candidate, candidates: Sequence[Candidate], asked: _Ask
 
 def _command(candidate: Candidate) -> str:
     """That writes the Verilog which was priced."""
-    price = candidate.price
-    assert price is not None
+    assert candidate.price is not None
+    if candidate.products is None:
+        return _verilog(candidate.price)
+    return f"{_verilog(candidate.price)} && {_verilog(candidate.products)} --out out/products"
+
+
+def _verilog(price: Price) -> str:
     formats = ["--weight", price.weight, "--activation", price.activation]
     return shlex.join(["fewbit", "verilog", "mac", *formats, "--terms", str(price.terms), "--family", price.family])

@@ -107,6 +107,22 @@ def test_what_is_not_one_mac_has_no_price(made_up):
         AXES["luts"].cost(candidates[1])
 
 
+def test_two_kinds_of_mac_cost_their_average(made_up):
+    point = replace(made_up.points[0], weight="int4", activation="e3m2", products=0.2, longest_dot=100)
+    price = replace(made_up.prices[0], weight="int4", activation="e3m2", luts=50, requantizer_luts=200, terms=256)
+    other = replace(price, weight="e3m2", luts=60, requantizer_luts=None)
+    (found,) = join([point], [price, other], target_of(price))
+    assert (found.price, found.products) == (price, other)
+    assert found.luts == 52 and found.luts_with_requantizer is None
+    (found,) = join([point], [price, replace(other, requantizer_luts=300)], target_of(price))
+    assert found.luts_with_requantizer == 0.8 * 250 + 0.2 * 360
+    assert join([point], [price], target_of(price))[0].luts is None
+    alike = replace(point, weight="e3m2")
+    assert join([alike], [price, other], target_of(price))[0].luts == 60
+    without = replace(point, products=0.0)
+    assert join([without], [price], target_of(price))[0].luts == 50
+
+
 def test_a_narrower_accumulator_of_as_many_terms_is_not_taken(made_up):
     point, prices = made_up.points[0], made_up.prices
     narrow = [replace(price, accumulator_bits=price.accumulator_bits - 3, luts=1) for price in prices]

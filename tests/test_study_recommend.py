@@ -249,3 +249,17 @@ def test_what_was_not_measured_is_said_to_be(made_up):
     few = Findings([point for point in made_up.points if point.weight == "int4"], made_up.prices[:1])
     assert verdicts(few) == dict.fromkeys("abcde", NOTHING) | {"b": verdicts(few)["b"]}
     assert [claim.remark for claim in claims(made_up)] == ["", "", "Written by hand: a < b & c.", "", ""]
+
+
+def test_two_kinds_of_mac_are_told_and_both_are_generated(made_up):
+    point = replace(made_up.points[0], weight="int4", activation="e3m2", products=0.2, longest_dot=100)
+    price = replace(made_up.prices[0], weight="int4", activation="e3m2", luts=50, terms=256, fmax_mhz=None)
+    findings = Findings([point], [price, replace(price, weight="e3m2", luts=60)])
+    found = recommend(findings, model=point.network, target="xc7", max_luts=52)
+    assert (found.candidate.luts, found.candidate.point.weight) == (52, "int4")
+    assert "50 for weights, and 60 for the 20.0% of multiplications that are of two activations, both e3m2" in found.why
+    first, second = (shlex.split(each) for each in found.command.split(" && "))
+    assert first[:7] == ["fewbit", "verilog", "mac", "--weight", "int4", "--activation", "e3m2"]
+    assert second[3:7] == ["--weight", "e3m2", "--activation", "e3m2"] and second[-2:] == ["--out", "out/products"]
+    with pytest.raises(ValueError, match="max_luts must be at least 52"):
+        recommend(findings, model=point.network, target="xc7", max_luts=51)

@@ -152,6 +152,7 @@ def record(view: View, target: str, candidate: Candidate) -> dict[str, Any]:
         "fmax_min_mhz": price.fmax_min_mhz if price else None,
         "fmax_max_mhz": price.fmax_max_mhz if price else None,
         "bits": candidate.bits,
+        "luts_of_products": candidate.products.luts if candidate.products else None,
         "rtl_sha256": price.rtl_sha256 if price else None,
         "tools": "; ".join(f"{n} {v}" for n, v in sorted(price.tools.items())) if price else None,
     }
