@@ -57,7 +57,7 @@ def layers(
     from ..study.evaluate import Study
     from ..study.layers import COSTS, choose
     from ..study.metrics import check_expected
-    from ..study.point import EVALUATIONS
+    from ..study.point import check_evaluation
     from ..study.points_file import write_points
     from ..study.scheme import Scheme
     from ..study.sensitivity import sensitivities
@@ -67,15 +67,13 @@ def layers(
         raise ValueError(f"cost must be luts or bits, not {cost!r}")
     if not 0 < budget < inf:
         raise ValueError(f"budget must be a number above 0, not {budget!r}")
-    if evaluation not in EVALUATIONS:
-        raise ValueError(f"evaluation must be {' or '.join(EVALUATIONS)}, not {evaluation!r}")
+    check_evaluation(evaluation)
     pairs = choose_pairs(weight, activation)
     sources = choose_sources(model, calibration, test, metric)
     if len(sources) != 1 or sources[0].quantized:
         raise ValueError(f"model must be one network that did not come quantized, not {model!r}")
-    network = sources[0].network()
-    check_expected(network)
-    study = Study(network, samples)
+    study = Study(sources[0].network(), samples)
+    check_expected(study.network.metrics, study.test)
     check_folder(out)
     if cost == "bits" and not any(_weights(study).values()):
         raise ValueError("cost must be luts for a network without weights, not 'bits'")

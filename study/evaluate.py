@@ -24,7 +24,7 @@ from .float_layer import FloatLayer
 from .graph import Graph, Layer, session
 from .metrics import JUDGES, agreement, check_expected, check_metrics, mean_and_error, signal_to_noise
 from .network import Judge, Network, Samples
-from .point import EVALUATIONS, Point
+from .point import Point, check_evaluation
 from .quantize import QuantizedLayer, quantize
 from .scheme import Scheme
 
@@ -154,8 +154,7 @@ class Study:
 
         Layers of the graph that are not among ``layers`` stay float32.
         """
-        if evaluation not in EVALUATIONS:
-            raise ValueError(f"evaluation must be {' or '.join(EVALUATIONS)}, not {evaluation!r}")
+        check_evaluation(evaluation)
         engine = float_engine(layers, self.threads) if evaluation == "float" else integer_engine(layers)
         multiply = self._with_the_rest(engine, layers)
         found = []
@@ -186,7 +185,7 @@ class Study:
                 scores = agreement(outputs, self.reference)
             else:
                 assert judge is not None
-                check_expected(self.network)
+                check_expected((name,), self.test)
                 assert self.test.expected is not None
                 scores = _scores(name, judge, outputs, self.test.expected)
                 if np.shape(scores) != (len(outputs),):

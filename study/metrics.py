@@ -1,11 +1,12 @@
 """How good outputs are: a score for each sample, their mean, and its standard error."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .network import Judge, Network
+from .network import Judge, Network, Samples
 
 __all__ = [
     "JUDGES",
@@ -120,8 +121,8 @@ def signal_to_noise(outputs: Array, reference: Array, clusters: Array | None = N
     return whole, float(np.sqrt((count - 1) / count * np.sum((without - without.mean()) ** 2)))
 
 
-def check_expected(network: Network) -> None:
+def check_expected(metrics: Iterable[str], test: Samples) -> None:
     """Raise ValueError where a metric compares with what the test samples do not tell."""
-    comparing = [name for name in network.metrics if name not in ("agreement", "sqnr")]
-    if comparing and network.test().expected is None:
+    comparing = [name for name in metrics if name not in ("agreement", "sqnr")]
+    if comparing and test.expected is None:
         raise ValueError(f"samples must have `expected` for the metric {comparing[0]}; sqnr and agreement need none")

@@ -6,12 +6,18 @@ from typing import Any, Self
 
 from .scheme import SCALE_PER
 
-__all__ = ["EVALUATIONS", "Point"]
+__all__ = ["EVALUATIONS", "Point", "check_evaluation"]
 
 EVALUATIONS = ("float", "integer")
 
 _FIGURES = ("metrics", "standard_errors", "float32")
 _WHOLE = ("samples", "macs", "longest_dot", "accumulator_bits", "weight_bits", "activation_bits")
+
+
+def check_evaluation(evaluation: str) -> None:
+    """Raise ValueError for what is no evaluation."""
+    if evaluation not in EVALUATIONS:
+        raise ValueError(f"evaluation must be {' or '.join(EVALUATIONS)}, not {evaluation!r}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -220,6 +220,4 @@ with two or more exponent bits on either side."""
 
 _ROUTED = """By nextpnr, three seeds. First formats with themselves."""
 
-_PAIRS = (
-    """Weights (rows) by activations (columns): logic cells after packing, and Fmax in MHz, the median of the seeds."""
-)
+_PAIRS = "Weights (rows) by activations (columns): logic cells after packing, and Fmax in MHz, the median of the seeds."
