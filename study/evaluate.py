@@ -21,11 +21,12 @@ from .calibrate import Statistics, calibrate
 from .engines import float_engine, integer_engine
 from .execute import Multiply, batches, execute
 from .float_layer import FloatLayer
-from .graph import Graph, Layer, session
+from .graph import Graph, Layer
 from .metrics import JUDGES, agreement, check_expected, check_metrics, mean_and_error, signal_to_noise
 from .network import Judge, Network, Samples
 from .point import Point, check_evaluation
 from .quantize import QuantizedLayer, quantize
+from .runtime import session
 from .scheme import Scheme
 
 __all__ = ["Study", "network_hash", "point_key", "versions"]

@@ -7,7 +7,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from .graph import Layer, session
+from .graph import Layer
+from .runtime import session
 
 __all__ = ["FloatLayer", "layer_nodes"]
 

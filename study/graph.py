@@ -1,24 +1,21 @@
 """An ONNX network as what multiplies, which is quantized, and what lies between, which stays float32."""
 
-import os
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from ..formats import Format
 from .network import Samples
 from .qonnx_read import GivenWeight, cut, is_qonnx, ordinary
 from .quantizer import Quantizer, is_quantizer
+from .runtime import attributes_of, folded, graphs_within, reads, session, tensors
 
-__all__ = ["Convolution", "Graph", "Layer", "Segment", "session"]
+__all__ = ["Convolution", "Graph", "Layer", "Segment"]
 
 Array = NDArray[Any]
 
@@ -138,14 +135,14 @@ class Graph:
         self._given: dict[str, GivenWeight] = {}
         if self.quantized:
             parted = cut(content)
-            self.model, self._given = parted.joined(_folded(parted.content))
+            self.model, self._given = parted.joined(folded(parted.content))
         else:
-            self.model = _folded(content)
+            self.model = folded(content)
         graph = self.model.graph
         self.constants = {tensor.name: tensor for tensor in graph.initializer}
         self.inputs = [entry.name for entry in graph.input if entry.name not in self.constants]
         self.outputs = [entry.name for entry in graph.output]
-        self._tensors = _tensors(ordinary(self.model) if self.quantized else self.model)
+        self._tensors = tensors(ordinary(self.model) if self.quantized else self.model)
         for name in self.inputs:
             shape = self._tensors[name][1]
             if shape and isinstance(shape[0], int):
@@ -166,7 +163,7 @@ class Graph:
         absorbed = self._absorb(layers) if self.quantized else set()
         self.layers = [*layers.values()]
         rest = [node for index, node in enumerate(graph.node) if index not in layers]
-        rest += [inner for node in rest for within in _within(node) for inner in within.node]
+        rest += [inner for node in rest for within in graphs_within(node) for inner in within.node]
         kinds = [node.op_type for node in rest if node.op_type in _MULTIPLY]
         self.skipped = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
         self.steps = [*self._steps(layers, absorbed)]
@@ -316,7 +313,7 @@ class Graph:
         }
 
     def _gemm(self, node: NodeProto, name: str) -> Layer | None:
-        attributes = _attributes(node)
+        attributes = attributes_of(node)
         weight = self.constant(node.input[1])
         bias = self.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
         plain = not attributes.get("transA") and attributes.get("alpha", 1.0) == attributes.get("beta", 1.0) == 1.0
@@ -333,7 +330,7 @@ class Graph:
         return Layer(name, node.input[0], weight, None, bias, node.output[0], **given)
 
     def _convolution(self, node: NodeProto, name: str) -> Layer | None:
-        attributes = _attributes(node)
+        attributes = attributes_of(node)
         weight = self.constant(node.input[1])
         bias = self.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
         if weight is None or (bias is None and len(node.input) > 2 and node.input[2]):
@@ -370,94 +367,3 @@ _MULTIPLY = (
     *("Conv", "Gemm", "MatMul", "ConvTranspose", "Einsum", "RNN", "LSTM", "GRU"),
     *("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"),
 )
-
-
-def session(model: bytes, threads: int = 0, without: tuple[str, ...] = (), optimized: bool = True) -> Any:
-    """Of onnxruntime, silent; ``without``: its optimizations that must not be, ``optimized``: whether any may be.
-
-    Raises ValueError where it refuses the model.
-    """
-    options = onnxruntime.SessionOptions()
-    if not optimized:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"], disabled_optimizers=[*without]
-        )
-    except Exception as error:
-        raise ValueError(f"model must be an ONNX network that onnxruntime runs: {_one_line(error)}") from None
-
-
-def _folded(content: bytes) -> ModelProto:
-    """The network with everything constant computed, and without training's leftovers, by onnxruntime itself."""
-    options = onnxruntime.SessionOptions()
-    # else weights that come as integers and a DequantizeLinear stay these, which looks like an activation
-    options.add_session_config_entry("session.disable_quant_qdq", "1")
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.log_severity_level = 3
-    with tempfile.TemporaryDirectory(prefix="fewbit-") as folder:
-        options.optimized_model_filepath = os.fspath(Path(folder, "folded.onnx"))
-        try:
-            onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise ValueError(f"model must be an ONNX network that onnxruntime runs: {_one_line(error)}") from None
-        return _parted_sums(onnx.load(options.optimized_model_filepath))
-
-
-def _parted_sums(model: ModelProto) -> ModelProto:
-    """A Gemm that adds an activation, as onnxruntime makes of a MatMul and the sum behind it, as a Gemm and an Add."""
-    constants = {tensor.name for tensor in model.graph.initializer}
-    nodes = []
-    for node in model.graph.node:
-        nodes.append(node)
-        adds = node.op_type == "Gemm" and len(node.input) > 2 and node.input[2] not in ("", *constants)
-        if adds and _attributes(node).get("beta", 1.0) == 1.0:
-            product, added, result = f"{node.output[0]}/product", node.input[2], node.output[0]
-            node.input[:] = node.input[:2]
-            node.output[:] = [product]
-            nodes.append(helper.make_node("Add", [product, added], [result], name=f"{node.name or result}/sum"))
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    return model
-
-
-def _tensors(model: ModelProto) -> dict[str, tuple[int, list[int | str | None] | None]]:
-    """The element type and the shape of every tensor, as onnxruntime infers them; a dimension that varies by name."""
-    whole = ModelProto()
-    whole.CopyFrom(model)
-    del whole.graph.output[:]
-    made = [name for node in model.graph.node for name in node.output if name]
-    whole.graph.output.extend(onnx.ValueInfoProto(name=name) for name in made)
-    run = session(whole.SerializeToString(), optimized=False)
-    kinds = {f"tensor({name.lower()})": number for name, number in onnx.TensorProto.DataType.items()}
-    known = {entry.name: (kinds[entry.type], entry.shape) for entry in (*run.get_inputs(), *run.get_outputs())}
-    return {**dict.fromkeys(made, (onnx.TensorProto.FLOAT, None)), **known}
-
-
-def _within(node: NodeProto) -> Iterator[GraphProto]:
-    """Its branches or its loop, and those within these."""
-    for attribute in node.attribute:
-        for graph in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-            yield graph
-            for inner in graph.node:
-                yield from _within(inner)
-
-
-def reads(node: NodeProto) -> list[str]:
-    """The tensors that a node reads; branches and loops do so without having them for inputs."""
-    graphs = [*_within(node)]
-    own = {entry.name for graph in graphs for entry in (*graph.input, *graph.initializer)}
-    own |= {name for graph in graphs for inner in graph.node for name in inner.output}
-    used = [name for graph in graphs for inner in graph.node for name in inner.input]
-    used += [entry.name for graph in graphs for entry in graph.output]
-    return [*node.input, *(name for name in used if name and name not in own)]
-
-
-def _attributes(node: NodeProto) -> dict[str, Any]:
-    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]

@@ -12,9 +12,10 @@ from fewbit.study.calibrate import calibrate
 from fewbit.study.engines import float_engine, integer_engine
 from fewbit.study.execute import execute
 from fewbit.study.float_layer import FloatLayer
-from fewbit.study.graph import Graph, session
+from fewbit.study.graph import Graph
 from fewbit.study.network import Samples
 from fewbit.study.quantize import quantize
+from fewbit.study.runtime import session
 from fewbit.study.scheme import Scheme
 from onnx import helper, numpy_helper
 

@@ -11,10 +11,11 @@ from fewbit.study.balance import balance, levels
 from fewbit.study.calibrate import calibrate, rows_of
 from fewbit.study.engines import float_engine, integer_engine
 from fewbit.study.execute import execute
-from fewbit.study.graph import Graph, session
+from fewbit.study.graph import Graph
 from fewbit.study.network import Samples
 from fewbit.study.quantize import quantize
 from fewbit.study.rounding import gptq, learned
+from fewbit.study.runtime import session
 from fewbit.study.scales import best_scales
 from fewbit.study.scheme import Scheme
 from onnx import helper, numpy_helper
