@@ -21,9 +21,10 @@ __all__ = ["FILL", "LANES", "default_max_k", "default_tile_m", "largest", "ram_b
 LANES = (1, 2, 4)
 """Lanes that are tried unless the caller names others."""
 
-FILL = 0.86
-"""Share of the device that the first attempt is predicted to take: fuller ones found no place in an iCE40, where eight
-flip-flops share an enable and a reset."""
+FILL = {"ice40": 0.86, "ecp5": 0.55, "gowin": 0.7, "xc7": 0.7}
+"""Share of the device that the first attempt is predicted to take, by family. Fuller ones found no place in an iCE40,
+where eight flip-flops share an enable and a reset, nor from 82% on in an ECP5 (docs/fit.md), which takes hours to say
+so; the others' are guesses."""
 
 STEP = 1.05
 """What the products of one candidate and the next differ by, at least."""
@@ -68,7 +69,7 @@ def largest(
     request: Request,
     *,
     lanes: tuple[int, ...] = LANES,
-    fill: float = FILL,
+    fill: float | None = None,
     seconds: float = 3600,
     cache_folder: Path | None = None,
     say: Callable[[str], None] = lambda text: None,
@@ -83,11 +84,14 @@ def largest(
     Parameters
     ----------
     request: all of it counts but rows, columns, lanes and tile_m
-    fill: share of the device that the first attempt is predicted to take
+    fill: share of the device that the first attempt is predicted to take; ``FILL`` of the family where it is None
     seconds: after which nothing larger is tried once something fits
 
-    Raises NothingFits, ToolMissing; ToolError where not even the small arrays can be synthesized.
+    Raises NothingFits, ToolMissing; ToolError where not even the small arrays can be synthesized; ValueError for a
+    ``fill`` that is no share.
     """
+    if fill is not None and not 0 < fill <= 1:
+        raise ValueError(f"fill must be a share of the device, above 0 and up to 1, not {fill:g}")
     ends = time.monotonic() + seconds
     with closing(Cache(cache_folder)) as store, tempfile.TemporaryDirectory(prefix="fewbit-") as folder:
         router = Router(request.board, request.flow, store, Path(folder), say, request.recipe)
@@ -107,7 +111,8 @@ def largest(
             say(str(found))
             return found
 
-        candidates, start = _candidates(request, predictions, fill)
+        family = request.board.part.target.family.name
+        candidates, start = _candidates(request, predictions, FILL[family] if fill is None else fill)
         best, attempts = search(candidates, start, attempt)
         return with_shape(request, best.shape), attempts
 

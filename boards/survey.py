@@ -116,6 +116,7 @@ def survey(
     size: Size,
     search: bool = False,
     seconds: float = 3600,
+    fill: float | None = None,
     out: Path,
     cache_folder: Path | None = None,
     say: Say = lambda text: None,
@@ -126,7 +127,7 @@ def survey(
     ----------
     size: m, k, n of the product that is measured
     search: whether to search for the largest array even if one is known
-    seconds: of that search, about
+    seconds, fill: of that search, as in ``largest``
     out: where the bitstream is written
 
     Raises ValueError for a board that bitstreams cannot be built for; what ``build`` and ``largest`` raise; and
@@ -137,7 +138,7 @@ def survey(
     request = _request(board, weight, activation)
     shape = board.shapes.get((weight.name, activation.name))
     if shape is None or search:
-        request, _ = largest(request, seconds=seconds, cache_folder=cache_folder, say=say)
+        request, _ = largest(request, seconds=seconds, fill=fill, cache_folder=cache_folder, say=say)
     else:
         request = with_shape(replace(request, dsp=shape[3]), Shape(*shape[:3]))
     made = build(request, out, cache_folder=cache_folder, say=say)

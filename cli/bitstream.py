@@ -54,6 +54,12 @@ def bitstream(
         bool, typer.Option("--largest", help="Find the largest array that fits, and build that; it takes a while.")
     ] = False,
     seconds: Annotated[float, typer.Option("--seconds", help="Of the search for it.")] = 3600,
+    fill: Annotated[
+        float | None,
+        typer.Option(
+            "--fill", help="Share of the device that the search begins at, as predicted.", show_default="by family"
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option("--name", help="Of the files.", show_default="board and engine")] = None,
     out: Out = Path("out"),
     json: Json = False,
@@ -98,7 +104,7 @@ def bitstream(
     prepare(*(tool for tool in tools_of(found) if tool.startswith("yowasp-")))
     if largest:
         chosen = LANES if lanes is None else (lanes,)
-        request, _ = find_largest(request, lanes=chosen, seconds=seconds, say=_say)
+        request, _ = find_largest(request, lanes=chosen, seconds=seconds, fill=fill, say=_say)
         _say(_as_default(request))
     made = build_bitstream(request, out, name, say=_say, command=command_line(context))
     if json:

@@ -41,6 +41,12 @@ def survey(
         bool, typer.Option("--search", help="Search for the largest array even if one is known.")
     ] = False,
     seconds: Annotated[float, typer.Option("--seconds", help="Of every search, about.")] = 3600,
+    fill: Annotated[
+        float | None,
+        typer.Option(
+            "--fill", help="Share of the device that the search begins at, as predicted.", show_default="by family"
+        ),
+    ] = None,
     append: Annotated[bool, typer.Option("--append", help="Keep the rows that --out has already.")] = False,
     out: Out = Path("out"),
     json: Json = False,
@@ -77,6 +83,7 @@ def survey(
                     size=sizes[0],
                     search=search,
                     seconds=seconds,
+                    fill=fill,
                     out=out / "bitstreams",
                     say=lambda text: _say(f"  {text}"),
                 )
