@@ -126,12 +126,13 @@ def _expected(error: Exception) -> int | None:
     if isinstance(error, ValueError):
         return WRONG
     from ..hdl import YosysError
-    from ..synth import SweepError, ToolError, ToolMissing
+    from ..synth import SweepError, ToolError, ToolKilled, ToolMissing
     from ..tb import BuildError, ToolMissingError
 
     if isinstance(error, YosysError | SweepError | ToolError | ToolMissing | BuildError | ToolMissingError):
         return WRONG
-    return FAILED if type(error) is RuntimeError and _own(error) else None
+    failed = isinstance(error, ToolKilled) or (type(error) is RuntimeError and _own(error))
+    return FAILED if failed else None
 
 
 def _own(error: Exception) -> bool:

@@ -11,7 +11,7 @@ from .peers import PEER_FAMILIES, Comparison, Match, compare, peer_pairs, peers
 from .row import Cost, Row
 from .sweep import SweepError, sweep
 from .table import read_json, screen_table, write_bytes, write_csv, write_json, write_whole
-from .tools import ToolError, ToolMissing, ToolStatus, doctor
+from .tools import ToolError, ToolKilled, ToolMissing, ToolStatus, doctor
 
 __all__ = [
     "DSP_POLICIES",
@@ -31,6 +31,7 @@ __all__ = [
     "SweepError",
     "Target",
     "ToolError",
+    "ToolKilled",
     "ToolMissing",
     "ToolStatus",
     "cache_folder",

@@ -14,7 +14,19 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["TIMEOUT", "TOOLS", "Tool", "ToolError", "ToolMissing", "ToolStatus", "doctor", "run", "stop_all", "version"]
+__all__ = [
+    "TIMEOUT",
+    "TOOLS",
+    "Tool",
+    "ToolError",
+    "ToolKilled",
+    "ToolMissing",
+    "ToolStatus",
+    "doctor",
+    "run",
+    "stop_all",
+    "version",
+]
 
 
 class ToolMissing(RuntimeError):
@@ -23,6 +35,10 @@ class ToolMissing(RuntimeError):
 
 class ToolError(RuntimeError):
     """A program failed; the message has the last useful line that it printed."""
+
+
+class ToolKilled(RuntimeError):
+    """A program was ended from outside (by a user, or for want of memory), which says nothing about its input."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +207,8 @@ def run(name: str, arguments: Sequence[str], folder: Path, timeout: float = TIME
     """Run a tool to its end in ``folder``; the tools out of YoWASP see only the files below it.
 
     The tool has a process group of its own, so that Ctrl-C reaches only this process, which then ends the whole group:
-    no tool outlives its caller. Raises ToolMissing, and ToolError where it fails or takes over ``timeout`` seconds.
+    no tool outlives its caller. Raises ToolMissing; ToolError where it fails or takes over ``timeout`` seconds;
+    ToolKilled.
     """
     tool = TOOLS[name]
     command = [*tool.command(), *arguments]
@@ -217,9 +234,14 @@ def run(name: str, arguments: Sequence[str], folder: Path, timeout: float = TIME
             _kill_group(process.pid)
             process.wait()
         _running.discard(process.pid)
+    if -process.returncode in _FROM_OUTSIDE:
+        ended = signal.Signals(-process.returncode).name
+        raise ToolKilled(f"{name} was ended by {ended}, by another program or because memory ran out")
     if process.returncode:
         raise ToolError(f"{name} failed: {_last_useful_line(output) or f'exit code {process.returncode}'}")
 
+
+_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 _running: set[int] = set()
 

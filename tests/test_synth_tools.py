@@ -8,7 +8,7 @@ import time
 
 import pytest
 from fewbit.synth import tools
-from fewbit.synth.tools import TOOLS, Tool, ToolError, ToolMissing, doctor, run, version
+from fewbit.synth.tools import TOOLS, Tool, ToolError, ToolKilled, ToolMissing, doctor, run, version
 
 
 def test_doctor_says_where_each_tool_is_and_what_it_is_for():
@@ -79,6 +79,12 @@ def test_timeout_ends_the_whole_process_group(tmp_path):
     pid = int((tmp_path / "started").read_text())
     _wait_for(lambda: not _is_running(pid))
     assert not tools._running
+
+
+def test_a_tool_that_is_killed_is_not_one_that_failed(tmp_path):
+    (tmp_path / "Makefile").write_text("all:\n\t@kill -9 $$PPID\n")
+    with pytest.raises(ToolKilled, match="make was ended by SIGKILL, by another program"):
+        run("make", [], tmp_path)
 
 
 def test_ctrl_c_ends_the_whole_process_group(tmp_path):
