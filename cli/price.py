@@ -74,7 +74,7 @@ def price(
     """
     from ..study.price_table import add_prices, read_prices, write_prices
     from ..synth import SweepError
-    from .files import check_folder
+    from .files import check_folder, tell_lost
 
     if chart is not None:
         check_folder(chart.parent)
@@ -103,13 +103,24 @@ def price(
         if found and append:
             found, commands = add_prices(found, path, commands)
         elif found:
+            gone = _lost(path.with_suffix(".json"), found)
             write_prices(found, path, commands)
+            tell_lost(gone, path.with_suffix(".json"))
     if found:
         _finish(found, commands, chart, json)
         if not json:
             print(f"written: {path}.csv and .json")
     if failure:
         raise failure
+
+
+def _lost(file: Path, found: "list[Price]") -> int:
+    from ..study.price_table import read_prices
+
+    try:
+        return len({price.question for price in read_prices(file)[1]} - {price.question for price in found})
+    except (OSError, ValueError):
+        return 0
 
 
 def measure(

@@ -72,7 +72,7 @@ def study(
     from ..study.sweep import Job
     from ..study.sweep import study as sweep
     from ..synth import SweepError
-    from .files import check_folder
+    from .files import check_folder, tell_lost
 
     sources = choose_sources(model, calibration, test, metric)
     schemes: list[Scheme | None] = [
@@ -109,8 +109,12 @@ def study(
         failed = error
     finally:
         found.sort(key=lambda point: (order.get(_place(point.network, point, point.evaluation), 0), point.evaluation))
-        if found:
-            (add_points if append else write_points)(found, out, command_line(context))
+        if found and append:
+            add_points(found, out, command_line(context))
+        elif found:
+            gone = _lost(kept, found)
+            write_points(found, out, command_line(context))
+            tell_lost(gone, kept)
     if json:
         print_json({"points": [point.to_dict() for point in found]})
     elif found:
@@ -119,6 +123,15 @@ def study(
         print(f"written: {out / 'study_points'}.csv, .json and .parquet")
     if failed is not None:
         raise failed
+
+
+def _lost(file: Path, found: "list[Point]") -> int:
+    from ..study.points_file import lost, read_points
+
+    try:
+        return lost(read_points(file), found)
+    except (OSError, ValueError):
+        return 0
 
 
 def _tell_skipped(points: "list[Point]") -> None:

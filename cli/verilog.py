@@ -1,6 +1,8 @@
 """``fewbit verilog``: designs as files."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -39,13 +41,17 @@ def verilog(
     family: Families = None,
     dsp: Dsp = "none",
     build: Build = "auto",
+    module: Annotated[
+        str | None, typer.Option("--module", help="Name of the top module and of the files.", show_default="UNIT")
+    ] = None,
     out: Out = Path("out"),
     json: Json = False,
     engine: EngineOptions = EngineOptions(),  # noqa: B008  # frozen
 ) -> None:
     """Write UNIT.v and UNIT.json, in a subfolder of each design where there are several.
 
-    A matmul engine comes with UNIT.h too, its registers for C. Without --family the Verilog is portable; with it,
+    A matmul engine comes with UNIT.h too, its registers for C. --module names one otherwise, so that two of a unit go
+    into one project. Without --family the Verilog is portable; with it,
     products are built the way that is smallest there.
     """
     from .files import check_folder, emit, folders, write_design
@@ -61,16 +67,18 @@ def verilog(
         policies=choose_policies(dsp),
         engine=engine,
     )
+    if module is not None:
+        if len(designs) != 1:
+            raise ValueError(f"module must be left out where there are several designs, {len(designs)} here")
+        designs = [replace(designs[0], module=module)]
     check_folder(out)
     command = command_line(context)
     places = folders(designs, out)
     written = []
     for design, text, place in zip(designs, emit(designs), places, strict=True):
         description = write_design(design, text, place, command)
-        header = {"header": str(place / f"{unit}.h")} if design.engine else {}
-        written.append(
-            {"verilog": str(place / f"{unit}.v"), "json": str(place / f"{unit}.json")} | header | description
-        )
+        kinds = {"verilog": "v", "json": "json"} | ({"header": "h"} if design.engine else {})
+        written.append({kind: str(place / f"{design.module}.{end}") for kind, end in kinds.items()} | description)
     if json:
         print_json({"designs": written})
         return

@@ -43,6 +43,22 @@ _PATTERNS = {
 }
 
 
+_ELSEWHERE = {
+    "fp8": "'float8_e4m3fn' or 'float8_e5m2'",
+    "fp6": "'e2m3' or 'e3m2'",
+    "fp4": "'e2m1'",
+    "mxfp8": "'float8_e4m3fn' in blocks of 32 with scales in 'float8_e8m0fnu'",
+    "mxfp6": "'e2m3' or 'e3m2' in blocks of 32 with scales in 'float8_e8m0fnu'",
+    "mxfp4": "'e2m1' in blocks of 32 with scales in 'float8_e8m0fnu'",
+    "mxint8": "'int8' in blocks of 32 with scales in 'float8_e8m0fnu'",
+    "nvfp4": "'e2m1' in blocks of 16 with scales in 'float8_e4m3fn'",
+    "half": "'float16'",
+    "fp16": "'float16'",
+    "fp32": "'float32'",
+}
+"""What other tools' names stand for here."""
+
+
 def parse(name: str) -> Format:
     """The format of that name. Raises ValueError that says what a good name looks like.
 
@@ -59,11 +75,18 @@ def parse(name: str) -> Format:
                 return _build(kind, match.groups())
             except ValueError as error:
                 raise ValueError(f"format {name!r}: {error}") from None
-    nearest = difflib.get_close_matches(name.lower(), [format.name for format in catalog()], n=1, cutoff=0.0)
     raise ValueError(
         "format must be e{E}m{M} (as e4m3, e4m3b11), int{N}, int{N}s, uint{N}, sm{N} "
-        f"or a name of ml_dtypes (as float8_e4m3fn), not {name!r}; did you mean {nearest[0]!r}?"
+        f"or a name of ml_dtypes (as float8_e4m3fn), not {name!r}; did you mean {_nearest(name.lower())}?"
     )
+
+
+def _nearest(name: str) -> str:
+    if name in _ELSEWHERE:
+        return _ELSEWHERE[name]
+    names = [format.name for format in catalog()]
+    whole = [known for known in names if known == name or known.endswith(f"_{name}")]
+    return repr((whole or difflib.get_close_matches(name, names, n=1, cutoff=0.0))[0])
 
 
 def _build(kind: str, groups: tuple[str | None, ...]) -> Format:

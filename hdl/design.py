@@ -1,5 +1,6 @@
 """Units by name: a design is a unit and its parameters, and knows its Verilog and its contract."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +41,7 @@ _MEANINGS = {
     "negative_infinity": "the result is -infinity",
     "tensor_scale": "code of the second scale of all codes; a beat takes the one that is there when it is taken",
 }
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PARAMETERS = {"engine": Engine, "requantization": Requantization, "blocks": Blocks, "block_size": int}
 """The fields that some units need and others have no use for, and what they must be."""
 
@@ -65,6 +67,7 @@ class Design:
     block_size: codes that share a scale, of a ``dequantize``, and of nothing else
     dsp_elements: how many elements of an output-stationary ``matmul`` leave their products to the device's multipliers
         where ``dsp`` is set, all others are built as without; None for all
+    module: name of the top module, a plain Verilog identifier; the unit's unless given
     """
 
     unit: str
@@ -81,6 +84,7 @@ class Design:
     blocks: Blocks | None = None
     block_size: int | None = None
     dsp_elements: int | None = None
+    module: str = ""
 
     @classmethod
     def matmul(
@@ -110,6 +114,12 @@ class Design:
 
     def __post_init__(self) -> None:
         _check("unit", self.unit, UNITS)
+        if not self.module:
+            object.__setattr__(self, "module", self.unit)
+        if not _IDENTIFIER.fullmatch(self.module):
+            raise ValueError(
+                f"module must be letters, digits and underscores, and begin with no digit, not {self.module!r}"
+            )
         _check("build", self.build, BUILDS)
         if self.family is not None:
             _check("family", self.family, FAMILIES)
@@ -171,11 +181,6 @@ class Design:
         most = self.engine.rows * self.engine.columns
         if not (isinstance(elements, int) and 0 <= elements <= most):
             raise ValueError(f"dsp_elements must be 0 to the {most} elements, not {elements!r}")
-
-    @property
-    def module(self) -> str:
-        """Name of the top module."""
-        return self.unit
 
     @property
     def chosen_build(self) -> Build:

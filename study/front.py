@@ -16,6 +16,7 @@ __all__ = [
     "KINDS",
     "Axis",
     "Candidate",
+    "behind",
     "hypervolume",
     "join",
     "kind_of",
@@ -226,13 +227,21 @@ def hypervolume(
 def tied(candidates: Sequence[Candidate], axis: Axis) -> list[bool]:
     """Of each candidate, whether statistics cannot tell it from the front: a flag, in the order given.
 
-    It is tied if the best of no greater cost is ahead by at most two standard errors of the difference. That is taken
-    of independent samples; these are the same ones, mostly, and so the true error is smaller: some ties are none.
+    It is tied if it is not ``behind`` the best of no greater cost.
     """
     front = pareto(candidates, axis.cost, lambda candidate: candidate.accuracy)
     flags = []
     for candidate in candidates:
         best = [other for other in front if axis.cost(other) <= axis.cost(candidate)][-1]
-        error = math.hypot(best.point.standard_error, candidate.point.standard_error)
-        flags.append(best.accuracy - candidate.accuracy <= STANDARD_ERRORS * error)
+        flags.append(not behind(candidate, best))
     return flags
+
+
+def behind(candidate: Candidate, other: Candidate) -> bool:
+    """Whether the other is ahead by more than two standard errors of the difference.
+
+    That is taken of independent samples; these are the same ones, mostly, and so the true error is smaller: some that
+    are behind seem not to be.
+    """
+    error = math.hypot(other.point.standard_error, candidate.point.standard_error)
+    return other.accuracy - candidate.accuracy > STANDARD_ERRORS * error

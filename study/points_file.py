@@ -14,7 +14,7 @@ from ..places import alone
 from ..synth import write_bytes, write_whole
 from .point import Point
 
-__all__ = ["add_points", "merge", "read_commands", "read_points", "write_points"]
+__all__ = ["add_points", "lost", "merge", "read_commands", "read_points", "write_points"]
 
 _WHAT = (
     *("network", "weight", "activation", "edges", "scale_per", "scale_format", "block_size", "techniques", "layers"),
@@ -35,6 +35,12 @@ def merge(old: Iterable[Point], new: Iterable[Point]) -> list[Point]:
     """Both, the new ones in place of old ones of the same network, scheme, evaluation and samples."""
     found = {_what(point): point for point in (*old, *new)}
     return [*found.values()]
+
+
+def lost(old: Iterable[Point], new: Iterable[Point]) -> int:
+    """How many of the old are gone where the new take their file, not being the same anew."""
+    known = {_what(point) for point in new}
+    return sum(_what(point) not in known for point in old)
 
 
 def _what(point: Point) -> str:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from .findings import Findings, alike, share_of_float32, shown, unit
-from .front import AXES, STANDARD_ERRORS, Axis, Candidate, join, of_kind, pareto, targets_of, with_cost
+from .front import AXES, STANDARD_ERRORS, Axis, Candidate, behind, join, of_kind, pareto, targets_of, with_cost
 from .price import Price
+from .unpriced import told
 
 __all__ = ["Recommendation", "recommend"]
 
@@ -218,20 +219,26 @@ def _candidates(
         raise ValueError(f"model must be {_or(findings.networks)}, not {model!r}")
     if target not in targets_of(findings.prices):
         raise ValueError(f"family must be one that has prices, {_or(targets_of(findings.prices))}, not {target!r}")
-    grounds = {
-        ground: with_cost(join(points, findings.prices, target), axis)
+    joined = {
+        ground: join(points, findings.prices, target)
         for ground, points in alike(findings.points).items()
         if (ground.network, ground.edges) == (model, edges)
     }
+    grounds = {ground: with_cost(found, axis) for ground, found in joined.items()}
     best = max(grounds, key=lambda ground: (bool(grounds[ground]), ground.samples, len(grounds[ground])), default=None)
     if best is None or not grounds[best]:
         which = f" whose first and last layer is in {edges}" if edges else ""
+        found = [each for group in joined.values() for each in group]
+        why = told(found, findings.prices, target, axis, helped=True)
         raise ValueError(
-            f"{model} on {target} must have a pair of formats{which} with both accuracy and price; none has"
+            f"{model} on {target} must have a pair of formats{which} with both accuracy and price; "
+            f"none has{f', but {why}' if why else ' an accuracy'}"
         )
     others = sum(len(found) for ground, found in grounds.items() if ground != best)
     unknown = sum(p.network == model and p.edges == edges and math.isnan(p.accuracy) for p in findings.points)
+    unpriced = told(joined[best], findings.prices, target, axis, helped=False)
     said = {
+        f"Left out: {unpriced}.": bool(unpriced),
         f"Left out: {others} that are not to be compared with these, by another metric, on other samples or of another "
         "model of that name.": others,
         f"Left out: {unknown} without a score (NaN).": unknown,
@@ -272,6 +279,11 @@ def _why(
     if dearer:
         said.append(f"The next dearer, {_told(dearer, asked.axis)}, is more accurate: {_score(dearer)}.")
     said += _other_kinds(chosen, candidates, asked)
+    if asked.best != "cheapest" and (as_good := _as_good(chosen, candidates, asked.axis)):
+        said.append(
+            f"The cheapest that is at most two standard errors of the difference below it, as of independent samples, "
+            f"is {_told(as_good, asked.axis)}: {_score(as_good)}."
+        )
     if asked.margin(chosen) < STANDARD_ERRORS * chosen.point.standard_error:
         said.append("The margin is less than two standard errors: another test set may decide otherwise.")
     return said
@@ -308,6 +320,12 @@ def _hardware(candidate: Candidate, target: str) -> str:
     )
 
 
+def _as_good(chosen: Candidate, candidates: Sequence[Candidate], axis: Axis) -> Candidate | None:
+    """The cheapest of those that are cheaper and not ``behind``; None where none is."""
+    cheaper = [each for each in candidates if axis.cost(each) < axis.cost(chosen) and not behind(each, chosen)]
+    return min(cheaper, key=lambda each: (axis.cost(each), -each.accuracy), default=None)
+
+
 def _told(candidate: Candidate, axis: Axis) -> str:
     return f"{candidate.pair} at {axis.cost(candidate):.0f} LUTs"
 
@@ -331,7 +349,7 @@ def _command(candidate: Candidate) -> str:
     assert candidate.price is not None
     if candidate.products is None:
         return _verilog(candidate.price)
-    return f"{_verilog(candidate.price)} && {_verilog(candidate.products)} --out out/products"
+    return f"{_verilog(candidate.price)} && {_verilog(candidate.products)} --module mac_products"
 
 
 def _verilog(price: Price) -> str:

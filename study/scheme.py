@@ -58,6 +58,10 @@ class Scheme:
         check_format("scale_format", self.scale_format)
         if isinstance(self.scale_format, Dyadic):
             raise ValueError(f"scale_format must be one that operands can have, not {self.scale_format.name}")
+        if self.scale_format.name == "e8m0":
+            raise ValueError(
+                "scale_format must be float8_e8m0fnu for OCP MX's E8M0, not e8m0, which has a sign besides"
+            )
         for name, format in {"weight": self.weight, "activation": self.activation, "edges": self.edges}.items():
             if format is not None:
                 _check_operand(name, format)
@@ -72,16 +76,18 @@ class Scheme:
                 f"bfloat16 and float16 do, not {self.scale_format.name}"
             )
         if (self.scale_per == "block") != (self.block_size is not None):
-            raise ValueError(f"block_size must be given with scale_per block alone, not {self.block_size!r}")
+            raise ValueError(
+                f"block_size must be given with scale_per block and with no other, not {self.block_size} with "
+                f"{self.scale_per} (--block-size, --scale-per)"
+            )
         if self.block_size not in (None, 16, 32, 64, 128):
             raise ValueError(f"block_size must be 16, 32, 64 or 128, not {self.block_size!r}")
         known = [name for name in TECHNIQUES if name in self.techniques]
+        named = "+".join(self.techniques)
         if list(self.techniques) != known:
-            raise ValueError(f"techniques must be of {', '.join(TECHNIQUES)}, in this order, not {self.techniques!r}")
+            raise ValueError(f"techniques must be of {', '.join(TECHNIQUES)}, in this order, not {named}")
         if self.scale_per == "block" and {"gptq", "rounding"} & {*known}:
-            raise ValueError(
-                f"techniques must be of equalize, smooth, bias with scale_per block, not {self.techniques!r}"
-            )
+            raise ValueError(f"techniques must be of equalize, smooth, bias with scale_per block, not {named}")
         if "gptq" in known and "rounding" in known:
             raise ValueError("techniques must not be both gptq and rounding: either decides how weights are rounded")
 

@@ -20,7 +20,7 @@ from ..synth.pool import work_through
 from .evaluate import Study, network_hash, point_key
 from .graph import Graph
 from .metrics import check_expected, check_metrics
-from .network import Judge, Network, as_samples, read_model
+from .network import Judge, Network, Samples, as_samples, read_model
 from .point import Point
 from .qonnx_read import is_qonnx
 from .scheme import Scheme
@@ -67,9 +67,8 @@ class Source:
         if self.calibration is None or self.test is None:
             raise ValueError("calibration and test must be given with a model: .npz files of its inputs by name")
         graph = Graph(read_model(model))
-        calibration, test = (as_samples(_arrays(file), graph.inputs) for file in (self.calibration, self.test))
-        for samples in (calibration, test):
-            graph.check(samples)
+        calibration = _samples("calibration", self.calibration, graph)
+        test = _samples("test", self.test, graph)
         metrics = self.metrics or ("top1",)
         judges = {name: _judge(name) for name in metrics if ":" in name}
         judged_by = b"".join(Path(name.rpartition(":")[0]).read_bytes() for name in judges)
@@ -171,12 +170,21 @@ def _study(source: Source, samples: int | None, seed: int, content: str) -> Stud
     return Study(source.network(), samples, seed, threads=1)
 
 
+def _samples(option: str, file: Path, graph: Graph) -> Samples:
+    try:
+        samples = as_samples(_arrays(file), graph.inputs)
+        graph.check(samples)
+    except ValueError as error:
+        raise ValueError(f"{option} {str(file)!r}: {error}") from None
+    return samples
+
+
 def _arrays(file: Path) -> dict[str, np.ndarray]:
     try:
         with np.load(file, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"samples must be an .npz file, not {str(file)!r}: {error}") from None
+    except (ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error):
+        raise ValueError("samples must be an .npz file of arrays of numbers, as np.savez writes") from None
 
 
 def _judge(name: str) -> Judge:

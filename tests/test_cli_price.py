@@ -28,6 +28,11 @@ def test_prices_are_written_kept_and_drawn(in_folder, capsys, monkeypatch):
     assert [command.split()[:2] for command in commands] == [["fewbit", "price"]] * 3
     assert [line["weight"] for line in csv.DictReader((in_folder / "out" / "price.csv").open())] == ["e2m0", "int3"]
 
+    assert run([*QUICK, "--weight", "int3", "--name", "other"]) == 0
+    assert "note" not in capsys.readouterr().err
+    assert run([*QUICK, "--weight", "e2m0", "--name", "other"]) == 0
+    assert "note: out/other.json had 1 more that are not in it now" in capsys.readouterr().err
+
     def refuse(*_, **__):
         raise AssertionError("--read measures nothing")
 

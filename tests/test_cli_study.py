@@ -54,19 +54,27 @@ def test_a_metric_of_the_users_and_points_that_are_added(files, capsys):
         assert run(["study", *files, "--metric", "judge.py:norm", *options]) == 0
     points = json.loads(Path("out/study_points.json").read_text())["points"]
     assert [p["weight"] for p in points] == ["int4", "int5"]
+    capsys.readouterr()
+    assert run(["study", *files, "--metric", "judge.py:norm", "--weight", "int5"]) == 0
+    assert "note: out/study_points.json had 1 more that are not in it now; --append keeps" in capsys.readouterr().err
+    assert run(["study", *files, "--metric", "judge.py:norm", "--weight", "int5"]) == 0
+    assert "note:" not in capsys.readouterr().err
     assert points[0]["float32"]["judge.py:norm"] == pytest.approx(points[1]["metrics"]["judge.py:norm"], rel=0.2)
 
 
 @pytest.mark.parametrize(
     "options, message",
     [
-        (["--calibration", "other.npz"], "samples must have the model's inputs tokens, not picture"),
+        (
+            ["--calibration", "other.npz"],
+            "calibration 'other.npz': samples must have the model's inputs tokens, not picture",
+        ),
         (["--metric", "top2"], "metric must be top1, top5, agreement, sqnr or file.py:function, not 'top2'"),
         (["--metric", "judge.py:none"], "metric must be a function in judge.py, not 'none'"),
         (["--metric", "absent.py:norm"], "metric must be a known name or file.py:function, not 'absent.py:norm'"),
         (["--model", "absent.onnx"], "absent.onnx: No such file"),
         (["--model", "resnet8"], "calibration and test must be given with an ONNX file, not with 'resnet8'"),
-        (["--test", "judge.py"], "samples must be an .npz file, not 'judge.py'"),
+        (["--test", "judge.py"], "test 'judge.py': samples must be an .npz file of arrays"),
         (["--techniques", "bias+gptq"], "techniques must be of equalize, smooth, gptq, rounding, bias, in this order"),
         (["--evaluation", "exact"], "evaluation must be float, integer or both, not 'exact'"),
         (["--scale-per", "block"], "block_size must be given with scale_per block"),
@@ -74,6 +82,8 @@ def test_a_metric_of_the_users_and_points_that_are_added(files, capsys):
         (["--weight", "float32"], "weight must be a format of at most 16 bits, not float32"),
         (["--edges", "float32"], "edges must be a format of at most 16 bits, not float32"),
         (["--activation", "e8m7"], "activation must be a format whose values float32 has, not e8m7"),
+        (["--scale-format", "e8m0"], "scale_format must be float8_e8m0fnu for OCP MX's E8M0, not e8m0"),
+        (["--techniques", "gptq+foo"], "in this order, not gptq+foo"),
         (["--scale-format", "int8"], "scale_format must reach down to 2**-24 where a scale is of a whole tensor"),
         (["--scale-format", "dyadic16s5"], "scale_format must be one that operands can have, not dyadic16s5"),
         (["--model", "double.onnx"], "model must be float32 where it multiplies, not double in 'a'"),
@@ -110,9 +120,14 @@ def test_formats_by_layer_are_within_the_budget_and_tested(files, cost, budget, 
     limits = ["--cost", cost, "--budget", str(budget), "--family", "ice40"]
     options = ["--weight", "int3,int4,e2m3", "--metric", "sqnr", "--evaluation", "integer", "--name", "mine"]
     assert run(["layers", *files, *limits, *options]) == 0
-    assert f"written: out{os.sep}mine.csv, .json and .parquet" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"written: out{os.sep}mine.csv, .json and .parquet" in told
     found = json.loads(Path("out/mine.json").read_text())
     own, uniform = found["points"]
+    assert found["terms"] == (own["longest_dot"] if cost == "luts" else None)
+    assert ("LUTs: of MACs on ice40 for sums of up to" in told) == (cost == "luts")
+    better = own["metrics"]["sqnr"] > uniform["metrics"]["sqnr"]
+    assert ("Formats of their own buy no accuracy here" in told) != better
     assert found["budget"] == budget and max(found["spent"]) <= budget
     assert len(own["layers"]) == 6 and not uniform["layers"]
     assert own["metrics"]["sqnr"] >= uniform["metrics"]["sqnr"] and own["evaluation"] == "integer"

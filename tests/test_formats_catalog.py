@@ -27,9 +27,22 @@ def test_the_catalog_names_everything_once() -> None:
     assert {"int4", "uint16", "int8s", "sm2", "e1m0", "e7m0", "float8_e8m0fnu", "float32"} <= set(names)
 
 
+def test_names_of_other_tools_are_known_for_what_they_are() -> None:
+    for name, meant in (("fp8", "'float8_e4m3fn' or 'float8_e5m2'"), ("NVFP4", "'e2m1' in blocks of 16 with scales")):
+        with pytest.raises(ValueError, match=f"not '{name}'; did you mean {meant}"):
+            parse(name)
+
+
 @pytest.mark.parametrize(
     ("name", "nearest"),
-    [("E4M3", "e4m3"), ("itn4", "int4"), ("float8_e4m3", None), ("fp8_e4m3fn", "float8_e4m3fn"), ("bf16", "bfloat16")],
+    [
+        ("E4M3", "e4m3"),
+        ("itn4", "int4"),
+        ("float8_e4m3", None),
+        ("fp8_e4m3fn", "float8_e4m3fn"),
+        ("bf16", "bfloat16"),
+        ("e4m3fn", "float8_e4m3fn"),
+    ],
 )
 def test_an_unknown_name_suggests_the_nearest(name: str, nearest: str | None) -> None:
     if nearest is None:

@@ -260,6 +260,55 @@ def test_two_kinds_of_mac_are_told_and_both_are_generated(made_up):
     assert "50 for weights, and 60 for the 20.0% of multiplications that are of two activations, both e3m2" in found.why
     first, second = (shlex.split(each) for each in found.command.split(" && "))
     assert first[:7] == ["fewbit", "verilog", "mac", "--weight", "int4", "--activation", "e3m2"]
-    assert second[3:7] == ["--weight", "e3m2", "--activation", "e3m2"] and second[-2:] == ["--out", "out/products"]
+    assert second[3:7] == ["--weight", "e3m2", "--activation", "e3m2"] and second[-2:] == ["--module", "mac_products"]
     with pytest.raises(ValueError, match="max_luts must be at least 52"):
         recommend(findings, model=point.network, target="xc7", max_luts=51)
+
+
+def test_the_cheapest_that_samples_do_not_tell_from_the_most_accurate(made_up):
+    accuracies = {"int3": 0.80, "int4": 0.86, "int5": 0.895, "int6": 0.90}
+    first = made_up.points[0]
+    points = [
+        replace(first, weight=name, activation=name, metrics={"top1": value}, standard_errors={"top1": 0.01})
+        for name, value in accuracies.items()
+    ]
+    prices = [
+        replace(made_up.prices[0], weight=name, activation=name, luts=10 * int(name[3:]), terms=4096)
+        for name in accuracies
+    ]
+    found = recommend(Findings(points, prices), model=first.network, target="xc7", max_luts=99)
+    assert found.candidate.pair == "int6"
+    # int4 is 0.04 below, and two standard errors of the difference are 0.028
+    assert "two standard errors of the difference below it, as of independent samples, is int5 at 50 LUTs" in found.why
+    found = recommend(Findings(points, prices), model=first.network, target="xc7", max_luts=49)
+    assert found.candidate.pair == "int4" and "standard errors of the difference below" not in found.why
+
+
+def test_what_keeps_pairs_out_is_told(made_up):
+    point = replace(made_up.points[0], weight="int4", activation="int4", longest_dot=576)
+    price = replace(made_up.prices[0], weight="int4", activation="int4", terms=576, requantizer_luts=None)
+
+    def ask(points, prices, **asked):
+        asked = {"model": point.network, "target": "xc7", "max_luts": 10000} | asked
+        return recommend(Findings(points, prices), **asked)
+
+    with pytest.raises(ValueError) as short:
+        ask([point], [replace(price, terms=256)])
+    assert str(short.value).endswith(
+        "none has, but 1 whose MAC is priced for sums shorter than the 576 products here (int4): fewbit price --weight "
+        "int4 --alike --family xc7 --terms 576 --no-route --append --name study_prices --out FOLDER prices them"
+    )
+    with pytest.raises(
+        ValueError, match=r"1 whose requantizer is not priced there \(int4\): .* --requantizer --append"
+    ):
+        ask([point], [price], requantizer=True)
+    with pytest.raises(
+        ValueError, match=r"1 whose MAC is not priced there \(e2m1 × int4\): .*--weight e2m1 --activation"
+    ):
+        ask([replace(point, weight="e2m1")], [price])
+    blocks = replace(point, scale_per="block", block_size=32)
+    found = ask([point, blocks, replace(point, weight="e2m1")], [price])
+    assert found.why.endswith(
+        "Left out: 1 with scales by blocks or layers in formats of their own, whose hardware has no one price (int4); "
+        "1 whose MAC is not priced there (e2m1 × int4)."
+    )

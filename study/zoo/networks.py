@@ -188,7 +188,7 @@ def network(name: str) -> Network:
     """The network of that name, whose files are there. Raises ValueError for an unknown one, NotPrepared."""
     known = networks()
     if name not in known:
-        raise ValueError(f"network must be {', '.join(known)}, not {name!r}")
+        raise ValueError(f"network must be {', '.join(known)} or an ONNX file, NAME.onnx, not {name!r}")
     if name in LARGE and not _is_prepared(name):
         raise NotPrepared(f"{name} is not prepared: {_how(name)}")
     return known[name]
@@ -205,7 +205,8 @@ def missing() -> dict[str, str]:
 
 
 def _how(name: str) -> str:
-    return f"run `python -m fewbit.study.zoo {name}`" + (f", which needs {need}" if (need := _needs(name)) else "")
+    needed = f", which needs {need} and says how to get it" if (need := _needs(name)) else ""
+    return f"run `python -m fewbit.study.zoo {name}`{needed}"
 
 
 def _needs(name: str) -> str:
