@@ -1,6 +1,6 @@
 """An ONNX network as what multiplies, which is quantized, and what lies between, which stays float32."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,7 +59,7 @@ class Layer:
     bias: (groups * n,) or None
     output: tensor of the result; (..., n), or (batch, channels, ...) of a convolution
     convolution: None where it is none
-    edge: whether it is the first or the last with weights
+    edge: whether it has weights, and no other with weights is before it, or none is behind it
     factor: (groups * n,) or of shape (), what the sum and its bias are multiplied by; None for nothing
     weight_format, weight_scale: where the weights came quantized: what they are rounded to, and (groups * n,) or ()
     """
@@ -155,8 +155,7 @@ class Graph:
             index: layer if names.count(layer.name) == 1 else replace(layer, name=f"{layer.name}:{layer.output}")
             for index, layer in layers.items()
         }
-        weighted = [index for index, layer in layers.items() if layer.weight is not None]
-        for index in {*weighted[:1], *weighted[-1:]}:
+        for index in _edges(graph.node, {index for index, layer in layers.items() if layer.weight is not None}):
             layers[index] = replace(layers[index], edge=True)
         if not layers:
             raise ValueError("model must have a Conv, Gemm or MatMul in float32 to quantize, not none")
@@ -316,17 +315,20 @@ class Graph:
         attributes = attributes_of(node)
         weight = self.constant(node.input[1])
         bias = self.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
-        plain = not attributes.get("transA") and attributes.get("alpha", 1.0) == attributes.get("beta", 1.0) == 1.0
+        alpha, beta = attributes.get("alpha", 1.0), attributes.get("beta", 1.0)
         constant = len(node.input) < 3 or bias is not None or not node.input[2]
-        if weight is None or not plain or not constant:
+        if weight is None or attributes.get("transA") or not constant:
             return None
 
         def arranged(tensor: Array) -> Array:
             return np.ascontiguousarray((tensor.T if attributes.get("transB") else tensor)[None], np.float32)
 
         given = self._given_weight(node, arranged)
-        weight = arranged(weight)
-        bias = None if bias is None else np.broadcast_to(bias.reshape(-1), weight.shape[2]).astype(np.float32)
+        if given and not alpha == beta == 1:
+            return None  # a factor that its formats do not have
+        weight = arranged(weight) * np.float32(alpha)
+        if bias is not None:
+            bias = np.broadcast_to(bias.reshape(-1), weight.shape[2]).astype(np.float32) * np.float32(beta)
         return Layer(name, node.input[0], weight, None, bias, node.output[0], **given)
 
     def _convolution(self, node: NodeProto, name: str) -> Layer | None:
@@ -354,6 +356,27 @@ class Graph:
 
         given = self._given_weight(node, arranged)
         return Layer(name, node.input[0], arranged(weight), None, bias, node.output[0], shape, **given)
+
+
+def _edges(nodes: Sequence[NodeProto], weighted: set[int]) -> set[int]:
+    """Of the nodes with weights, those that no other is before, and those that no other is behind."""
+    made: set[str] = set()
+    first = set()
+    for index, node in enumerate(nodes):
+        behind_one = not made.isdisjoint(reads(node))
+        if index in weighted and not behind_one:
+            first.add(index)
+        if index in weighted or behind_one:
+            made.update(filter(None, node.output))
+    wanted: set[str] = set()
+    last = set()
+    for index, node in reversed([*enumerate(nodes)]):
+        before_one = not wanted.isdisjoint(node.output)
+        if index in weighted and not before_one:
+            last.add(index)
+        if index in weighted or before_one:
+            wanted.update(filter(None, reads(node)))
+    return first | last
 
 
 _FLOATS: dict[int, str] = {

@@ -191,3 +191,31 @@ def test_export_leaves_the_networks_own_tensors_alone():
         np.testing.assert_array_equal(kept[name], normal(seed, 8))
     made_names = [name for node in written.graph.node for name in node.output]
     assert len(made_names) == len({*made_names} | {*kept}) - len(kept)
+
+
+def test_first_and_last_layers_of_a_network_with_several_inputs_and_heads():
+    """Two inputs meet, one layer is between, two heads leave, and what is between leaves too."""
+    nodes = [
+        (("MatMul", ["x", "w"], ["a"]), {"name": "left"}),
+        (("MatMul", ["z", "w"], ["b"]), {"name": "right"}),
+        (("Mul", ["a", "b"], ["s"]), {}),
+        (("MatMul", ["s", "w"], ["m"]), {"name": "middle"}),
+        (("Relu", ["m"], ["r"]), {}),
+        (("MatMul", ["r", "w"], ["h"]), {"name": "head"}),
+        (("MatMul", ["r", "w"], ["i"]), {"name": "other head"}),
+    ]
+    content = made(nodes, [constant("w", normal(3, 8, 8))], {"x": ["batch", 8], "z": ["batch", 8]}, ("h", "i", "m"))
+    edges = {layer.name for layer in Graph(content, threads=1).layers if layer.edge}
+    assert edges == {"left", "right", "head", "other head"}
+
+
+@pytest.mark.parametrize("alpha, beta", [(0.5, 1.0), (1.0, 3.0), (-0.7, 0.3)])
+def test_factors_of_a_gemm_are_in_its_weights_and_its_bias(alpha, beta):
+    constants = [constant("w", normal(4, 20, 6)), constant("b", normal(5, 6))]
+    factors = {"alpha": alpha, "beta": beta, "name": "layer"}
+    content = made([(("Gemm", ["x", "w", "b"], ["y"]), factors)], constants, {"x": ["batch", 20]})
+    inputs = {"x": normal(6, 64, 20)}
+    noise, layers = studied(content, inputs, "e3m4", scale_per="channel")
+    assert noise > 25 and [*layers] == ["layer"]
+    (layer,) = Graph(content, threads=1).layers
+    np.testing.assert_allclose(layer.bias, beta * normal(5, 6), rtol=1e-6)

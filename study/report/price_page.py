@@ -51,7 +51,9 @@ def price_page(prices: Sequence[Price], image: str, commands: Sequence[str]) -> 
     with_requantizer = _each(tables, lambda table: _against_integers(_alike(table, _with_requantizer)))
     if with_requantizer:
         lines += ["### With one requantizer for each MAC", "", _REQUANTIZER, "", *with_requantizer]
-    lines += ["### Beside the paper", "", _PAPER, "", *_beside_paper(tables), ""]
+    lines += ["### Beside the paper", "", _PAPER, "", *_beside_paper(tables), "", _LENGTHS, ""]
+    if not with_requantizer:
+        lines += [_NO_REQUANTIZER, ""]
     mixed = _each(tables, _cheapest)
     if mixed:
         lines += ["## Mixed widths", "", _MIXED, "", *mixed]
@@ -214,6 +216,12 @@ engine has one for many, since a sum is done only after all of its products."""
 _PAPER = """The paper (arXiv 2311.12359) has minifloat MACs 20 to 180 % dearer than integer ones, and 60 to 300 % with
 conversion. Its circuits and tools are others, and what its conversion holds need not be what our requantizer does:
 ratios are what can be compared. Ours, by exponent bits, over all widths that were measured:"""
+
+_LENGTHS = """Percents depend on how long sums are, since the accumulator's bits for that are the same for all formats:
+where they were measured for other lengths, as those of the study's networks in its report, they are others."""
+
+_NO_REQUANTIZER = """No requantizer is among these prices, so that nothing here stands beside the paper's figure with
+conversion: `fewbit price --requantizer` measures it, and the report of `fewbit report` has it for the study's sums."""
 
 _MIXED = """Weights (rows) by activations (columns), in bits. LUTs of the integers / of the cheapest pair of minifloats
 with two or more exponent bits on either side."""
