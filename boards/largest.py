@@ -21,10 +21,9 @@ __all__ = ["FILL", "LANES", "default_max_k", "default_tile_m", "largest", "ram_b
 LANES = (1, 2, 4)
 """Lanes that are tried unless the caller names others."""
 
-FILL = {"ice40": 0.86, "ecp5": 0.55, "gowin": 0.7, "xc7": 0.7}
-"""Share of the device that the first attempt is predicted to take, by family. Fuller ones found no place in an iCE40,
-where eight flip-flops share an enable and a reset, nor from 82% on in an ECP5 (docs/fit.md), which takes hours to say
-so; the others' are guesses."""
+FILL = {"ice40": 0.93, "ecp5": 0.55, "gowin": 0.7, "xc7": 0.7}
+"""Share of the device that the first attempt is predicted to take, by family. From 82% on there was no place in an ECP5
+(docs/fit.md), which takes hours to say so; Gowin's and AMD's are guesses."""
 
 STEP = 1.05
 """What the products of one candidate and the next differ by, at least."""
@@ -78,8 +77,9 @@ def largest(
 
     For each number of lanes, arrays of ``PROBES`` (2 x 2, 2 x 4, 4 x 4) are synthesized with the link and packed; their
     logic cells make a model, ``fixed + side * (rows + columns) + element * rows * columns``. The largest array that the
-    model sees within ``fill`` is placed and routed at the part's first clock, by as many seeds as the request has; then
-    smaller ones until one succeeds, then larger ones until two in a row fail.
+    model sees within ``fill`` is placed and routed at the part's first clock, by the request's first seed alone: what
+    goes in by some other only is too tight for everyday. Then smaller ones until one succeeds, then larger ones until
+    two in a row fail.
 
     Parameters
     ----------
@@ -153,14 +153,11 @@ def _attempt(request: Request, router: Router, settings: Settings) -> Attempt:
         return Attempt(shape, f"not built: {error}", HEADROOM)
     if share > 1:
         return Attempt(shape, "too large", share)
-    failure = ""
-    for seed in request.seeds:
-        try:
-            routed = router.route(rtlil, float(settings.hz) / 1e6, seed)
-            return Attempt(shape, "routed", share, routed.fmax_mhz)
-        except ToolError as error:
-            failure = str(error)
-    return Attempt(shape, failure, share)
+    try:
+        routed = router.route(rtlil, float(settings.hz) / 1e6, request.seeds[0])
+    except ToolError as error:
+        return Attempt(shape, str(error), share)
+    return Attempt(shape, "routed", share, routed.fmax_mhz)
 
 
 def _candidates(request: Request, predictions: dict[int, _Prediction], fill: float) -> tuple[list[Shape], int]:

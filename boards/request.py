@@ -84,7 +84,7 @@ class Request:
 
     @property
     def flow(self) -> Flow:
-        return Flow(self.board.part.target, self.dsp)
+        return Flow(self.board.part.target, self.dsp, dense=True)
 
     @cached_property
     def design(self) -> Design:

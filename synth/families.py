@@ -67,6 +67,9 @@ _ICE40 = Family(
         "opt_lut -tech ice40",
     ),
     finish="map_cells:check",
+    # what a block of 8 has to share; -minsrst and -mince: measured on whole boards, see docs/boards.md
+    dense="dfflegalize -cell $_DFF_?_ 0 -cell $_DFFE_?P_ 0 -cell $_DFF_?P?_ 0 -cell $_DFFE_?P?P_ 0 "
+    "-cell $_SDFF_?P?_ 0 -cell $_SDFFCE_?P?P_ 0 -cell $_DLATCH_?_ x -minsrst 10 -mince 9",
     lut=r"SB_LUT(4)",
     carry="SB_CARRY",
     ff=r"SB_DFF.*",

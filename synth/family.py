@@ -104,6 +104,9 @@ class Family:
     lut, carry, ff, dsp, bram, inverter: cells by kind; group 1 of ``lut``, if it took part, is the LUT's inputs
     carry_area: LUTs that one carry cell takes the place of
     tech: argument of ``stat -tech``
+    dense: yosys command in front of the labels ``map_ffs`` by which flip-flops do without an enable or a reset that few
+        of them share, where those of a logic block have to have the same: in a full device there is no place for many
+        different ones. Empty for none
     router: None where only synthesis is offered
     """
 
@@ -128,6 +131,7 @@ class Family:
     inverter: str = r"(?!)"
     carry_area: int = 0
     tech: str = ""
+    dense: str = ""
     router: Router | None = None
 
     @property

@@ -43,12 +43,14 @@ class Flow:
     target_mhz: the smallest result that reaches it is kept, the fastest where none does; None keeps the smallest.
         Only for families that are routed
     seeds: of place and route, 3 or more; none where the family is not routed
+    dense: for a design that is to fill its device: see ``Family.dense``. It takes some LUTs more
     """
 
     target: Target
     dsp: str = "none"
     target_mhz: float | None = None
     seeds: tuple[int, ...] = SEEDS
+    dense: bool = False
 
     def __post_init__(self) -> None:
         if self.dsp not in DSP_POLICIES:
@@ -163,7 +165,12 @@ def synthesis_script(rtlil: str, top: str, flow: Flow, recipes: Sequence[Recipe]
         lines.append("design -load start")
         if booth:
             lines += ["proc", "booth"]
-        lines += [f"{synth} -run {labels}" for labels in (family.memory_ranges if memory else family.ranges)]
+        for labels in family.memory_ranges if memory else family.ranges:
+            first, last = labels.split(":")
+            if flow.dense and family.dense and last == "map_luts":
+                lines += [f"{synth} -run {first}:map_ffs", family.dense]
+                first = "map_ffs"
+            lines.append(f"{synth} -run {first}:{last}")
         lines.append("design -save unmapped")
         for index, recipe in enumerate(recipes):
             if recipe.booth == booth:
