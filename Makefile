@@ -4,14 +4,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-quick lint clean
+.PHONY: help install demo test test-quick lint clean
 
 help:
+	@echo "make install     fewbit alone, into .venv"
 	@echo "make demo        formats to Verilog, simulation, price, table and chart, in out/demo"
 	@echo "make test        lint and every test"
 	@echo "make test-quick  the tests of under five seconds each"
 	@echo "make lint        ruff and mypy"
 	@echo "make clean       remove the environment and everything generated"
+
+install: $(VENV)/installed
 
 demo: $(VENV)/installed
 	$(BIN)/fewbit demo

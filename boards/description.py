@@ -70,8 +70,8 @@ class Description:
         """Of a bitstream, by the JSON file that was written beside it. Raises OSError, ValueError."""
         try:
             found = json.loads(Path(path).read_text())["description"]
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise ValueError(f"it has no description: {error}") from None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise ValueError(f"{path} has no description: it is no JSON file of a bitstream") from None
         return cls.of(json.dumps(found))
 
 

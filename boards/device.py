@@ -25,7 +25,7 @@ from .simulated import Simulated, default_description
 from .tiles import Parameters, Tile, assemble, frames, golden, result_bytes, split
 from .transport import LinkError, Port, Transport, attached_port
 
-__all__ = ["TRIES", "Device", "check_timeout"]
+__all__ = ["TRIES", "Device", "check_operands", "check_timeout"]
 
 Array = NDArray[Any]
 Report = Callable[[int, int], None]
@@ -201,12 +201,10 @@ class Device:
         Raises ValueError for what the engine does not take, LinkError where the board was lost: its message says which
         rows of C were done.
         """
-        x, y, given = self._operands(a, w, codes, rounded, parameters)
+        x, y, given = check_operands(self.engine, a, w, codes=codes, rounded=rounded, **parameters)
         (m, k), n = x.shape, y.shape[1]
         most = int(TILE_SECONDS * self.description.baud / BITS_A_BYTE)
         tiles = split(self.engine, m, k, n, most)
-        if k > self.engine.max_k and codes:
-            raise ValueError(f"codes must be False with k over {self.engine.max_k}: sums of parts are no codes")
         parts = self._compute(tiles, x, y, given, progress)
         return self._result(assemble(self.engine, tiles, parts), k, codes)
 
@@ -214,25 +212,8 @@ class Device:
         self, a: ArrayLike, w: ArrayLike, *, codes: bool = False, rounded: bool = False, **parameters: ArrayLike | None
     ) -> Array:
         """What the last ``matmul``, which had these arguments, must have returned, by the golden model."""
-        x, y, given = self._operands(a, w, codes, rounded, parameters)
+        x, y, given = check_operands(self.engine, a, w, codes=codes, rounded=rounded, **parameters)
         return self._result(golden(self.engine, self.computed, x, y, given), x.shape[1], codes)
-
-    def _operands(
-        self, a: ArrayLike, w: ArrayLike, codes: bool, rounded: bool, parameters: Parameters
-    ) -> tuple[Array, Array, dict[str, ArrayLike | None]]:
-        """Codes of A and W, and all parameters. Raises ValueError."""
-        for name in parameters:
-            if name not in PARAMETERS:
-                raise ValueError(f"parameters must be of {', '.join(PARAMETERS)}, not {name!r}")
-        x = _codes("a", a, self.engine.activation, codes, rounded)
-        y = _codes("w", w, self.engine.weight, codes, rounded)
-        if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[0] or not all((*x.shape, *y.shape)):
-            raise ValueError(
-                f"a and w must be of shapes (m, k) and (k, n), none of them 0, not {x.shape} and {y.shape}"
-            )
-        given = _filled(self.engine, parameters, x.shape[0], x.shape[1], y.shape[1])
-        _check_parameters(self.engine, given, y.shape[1])
-        return x, y, given
 
     def _result(self, c: Array, k: int, codes: bool) -> Array:
         return c if codes or k > self.engine.max_k else _values(c, self.engine.requantization.output)
@@ -354,6 +335,33 @@ def _connected(kind: type[Device], line: Transport, **options: Any) -> Device:
         raise
 
 
+def check_operands(
+    engine: Engine,
+    a: ArrayLike,
+    w: ArrayLike,
+    *,
+    codes: bool = False,
+    rounded: bool = False,
+    **parameters: ArrayLike | None,
+) -> tuple[Array, Array, dict[str, ArrayLike | None]]:
+    """Codes of A and W, and all parameters, as an engine takes them; the arguments are those of ``Device.matmul``.
+
+    Raises ValueError where it does not.
+    """
+    for name in parameters:
+        if name not in PARAMETERS:
+            raise ValueError(f"parameters must be of {', '.join(PARAMETERS)}, not {name!r}")
+    x = _codes("a", a, engine.activation, codes, rounded)
+    y = _codes("w", w, engine.weight, codes, rounded)
+    if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[0] or not all((*x.shape, *y.shape)):
+        raise ValueError(f"a and w must be of shapes (m, k) and (k, n), none of them 0, not {x.shape} and {y.shape}")
+    if x.shape[1] > engine.max_k and codes:
+        raise ValueError(f"codes must be False with k over {engine.max_k}: sums of parts are no codes")
+    given = _filled(engine, parameters, x.shape[0], x.shape[1], y.shape[1])
+    _check_parameters(engine, given, y.shape[1])
+    return x, y, given
+
+
 def check_timeout(timeout: float) -> None:
     """Raises ValueError where no board could answer in so many seconds."""
     if not timeout > 0:
@@ -395,7 +403,7 @@ def _differs(values: Array, array: Array) -> NDArray[np.bool_]:
 def _offender(name: str, array: Array, wrong: NDArray[np.bool_], format: Format) -> str:
     place = tuple(int(index) for index in np.argwhere(wrong)[0])
     where = f"[{', '.join(map(str, place))}]" if place else ""
-    return f"{name}{where} must be a value of {format.name}, not {array[place]}"
+    return f"{name}{where} must be a value of the engine's {format.name}, not {array[place]}"
 
 
 def _filled(engine: Engine, given: Parameters, m: int, k: int, n: int) -> dict[str, ArrayLike | None]:

@@ -21,6 +21,13 @@ __all__ = ["DEVICES", "PROGRAMMERS", "Attached", "NoBoard", "Plan", "attached", 
 PROGRAMMERS = ("openFPGALoader", "iceprog")
 """Programs that bitstreams go into boards by."""
 
+PREAMBLES = {".bin": b"\x7e\xaa\x99\x7e", ".bit": b"\xff\xff\xbd\xb3"}
+"""What an FPGA waits for before it takes anything for its configuration: iCE40 (Lattice FPGA-TN-02001), ECP5
+(FPGA-TN-02039)."""
+
+PREAMBLE_WITHIN = 4096
+"""Bytes, comments in front included."""
+
 LIBRARIES = "apt-get install libusb-1.0-0 libftdi1-2"
 RULES = "/etc/udev/rules.d/70-fewbit-{}.rules"
 DEVICES = Path("/sys/bus/usb/devices")
@@ -116,6 +123,8 @@ def plan(
     if not file.name or file.is_dir():
         raise ValueError(f"file must be one that `fewbit bitstream` wrote, not the folder {str(file)!r}")
     described = _described(file)
+    if not file.is_file():
+        raise ValueError(f"file must be there, not {str(file)!r}")
     if file.suffix == ".json":
         if described is None:
             raise ValueError(f"file must be there, not {str(file)!r}")
@@ -150,6 +159,9 @@ def _check_content(file: Path, described: dict[str, Any] | None, board: str) -> 
     if not file.is_file():
         raise ValueError(f"file must be there, not {str(file)!r}")
     if described is None or described["file"] != file.name:
+        begins = PREAMBLES.get(file.suffix)
+        if begins is not None and begins not in file.read_bytes()[:PREAMBLE_WITHIN]:
+            raise ValueError(f"file must be a bitstream, and {str(file)!r} does not begin as one for {board}")
         return
     if described["board"] != board:
         raise ValueError(f"board must be {described['board']}, which {file.name} was built for, not {board!r}")

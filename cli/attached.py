@@ -1,7 +1,7 @@
 """Which board a command talks to, and the options that say so."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..boards.device import Device
     from ..formats import Engine
 
-__all__ = ["BoardName", "Like", "PortName", "Timeout", "attached", "engine_of"]
+__all__ = ["SIM", "BoardName", "Like", "PortName", "Timeout", "attached", "engine_of"]
 
 SIM = "sim"
 
@@ -58,8 +58,9 @@ def attached(
     timeout: float | None,
     seed: int | None = None,
     like: Path | None = None,
+    check: "Callable[[Engine], None]" = lambda engine: None,
 ) -> "Iterator[Device]":
-    """The board that these options name. Raises ValueError, LinkError.
+    """The board that these options name. Raises ValueError, LinkError, and what ``check`` raises for its engine.
 
     Options of the engine are for the simulated board: any other has the engine that its bitstream was built with.
     """
@@ -69,6 +70,7 @@ def attached(
     if timeout is not None:
         check_timeout(timeout)
     described = None if like is None else _read(like)
+    sought = like is None and board is None and port == "auto"
     if described is not None and board not in (None, SIM, described.board):
         raise ValueError(f"board must be left out with --like, which is of {described.board}, not {board!r}")
     if described is not None and port not in ("auto", SIM):
@@ -89,6 +91,9 @@ def attached(
             raise ValueError(f"--{asked[0].replace('_', '-')} must be left out with --like, which says it")
         if described is None:
             described = default_description(engine_of(weight, activation, lanes, engine))
+        check(described.engine)
+        if sought:
+            _tell_simulated(described.engine, bool(asked))
         opened = _simulated(described, timeout, seed)
     with opened as device:
         if like is None and board not in (None, SIM, device.description.board):
@@ -128,8 +133,13 @@ def _port(board: str | None, port: str) -> str:
         raise ValueError("; ".join(filter(None, (missing, hint))))
     if hint:
         print(hint, file=sys.stderr)
-    print("no board is attached: the simulated board computes", file=sys.stderr)
     return SIM
+
+
+def _tell_simulated(engine: "Engine", chosen: bool) -> None:
+    other = "" if chosen else "; --weight and others, or --like FILE.json of a bitstream, make it another"
+    formats = f"{engine.weight} x {engine.activation}"
+    print(f"no board is attached: the simulated board computes, as {formats}{other}", file=sys.stderr)
 
 
 def _hint(ids: list[str]) -> str:
@@ -151,7 +161,7 @@ def _read(path: Path) -> "Description":
 
     try:
         return Description.read(path)
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         raise ValueError(f"--like must be a JSON file that `fewbit bitstream` wrote, not {path}: {error}") from None
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import print_json
-from .engine_options import EngineOptions, takes_engine
+from .engine_options import EngineOptions, takes_engine_with
 from .options import Activation, Build, Formats, Json, Out, choose_pairs, command_line, parse_integers
 
 if TYPE_CHECKING:
@@ -24,7 +24,9 @@ DEFAULT_SHAPE = (2, 2, 1, "none")
 BoardName = Annotated[str, typer.Option("--board", metavar="BOARD", help="One of `fewbit boards`.")]
 
 
-@takes_engine
+@takes_engine_with(
+    output=OUTPUT, scale=SCALE, rows="the board's", columns="the board's", max_k="256 or 1024", tile_m="as RAM allows"
+)
 def bitstream(
     context: typer.Context,
     board: BoardName,
@@ -67,7 +69,8 @@ def bitstream(
 ) -> None:
     """Build a bitstream: a matmul engine behind the board's serial line, at a clock that meets timing with a margin.
 
-    The array is the largest that was found to fit (`fewbit boards`), unless rows, columns or lanes are given. Outputs
+    The array is the largest that was found to fit (`fewbit boards`), a small one where none was searched, unless rows,
+    columns or lanes are given. Outputs
     are float32 without a scale: exact up to 24 bits, else rounded once. Writes NAME.bin (.bit, .fs) and NAME.json, both
     or neither; `fewbit flash` programs the board with them.
     """
@@ -98,6 +101,12 @@ def bitstream(
         recipe=recipe,
         pll=pll,
     )
+    own = (engine.rows, engine.columns, lanes)
+    if not largest and own == (None, None, None) and (pairs[0][0].name, pairs[0][1].name) not in found.shapes:
+        _say(
+            f"note: how large an array of {pairs[0][0]} x {pairs[0][1]} goes into {found.name} was not searched: "
+            f"{DEFAULT_SHAPE[0]} x {DEFAULT_SHAPE[1]} here; --largest searches, --rows and --columns name another"
+        )
     if largest and (engine.rows, engine.columns, engine.tile_m) != (None, None, None):
         raise ValueError("--rows, --columns and --tile-m must be left out with --largest, which finds them")
     check_folder(out)

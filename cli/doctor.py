@@ -12,6 +12,7 @@ __all__ = ["doctor"]
 
 def doctor(json: Json = False) -> None:
     """Each tool: where it is, its version, what it is needed for, what to do if it is missing."""
+    from rich.markup import escape
     from rich.table import Table
 
     from .. import synth
@@ -26,7 +27,7 @@ def doctor(json: Json = False) -> None:
             table.add_column(column, overflow="fold")
         for tool in tools:
             state = "found" if tool.location else "not there (optional)" if tool.optional else "MISSING"
-            table.add_row(tool.name, state, tool.version or "", tool.needed_for, tool.location or tool.remedy)
+            table.add_row(tool.name, state, tool.version or "", tool.needed_for, escape(tool.location or tool.remedy))
         print_table(table)
         count = f"{len(missing)} needed tool{'s are' if len(missing) > 1 else ' is'} missing"
         print(count if missing else "Every needed tool is there.")

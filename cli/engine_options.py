@@ -2,8 +2,10 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -11,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from ..formats import Blocks, Engine, Format, Requantization
 
-__all__ = ["EngineOptions", "takes_engine"]
+__all__ = ["EngineOptions", "takes_engine", "takes_engine_with"]
 
 ENGINE = "Matmul engine"
 OUTPUT = "Output of matmul, requantize and dequantize"
@@ -217,9 +219,21 @@ def _policy(what: str, name: str, kind: Any) -> Any:
     return kind(name)
 
 
-def takes_engine(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with an argument ``engine`` gets every field of ``EngineOptions`` as an option in its place."""
+def takes_engine_with(**shown: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """``takes_engine`` where some defaults, by name of the field, are others."""
+    return functools.partial(takes_engine, shown=shown)
+
+
+def takes_engine(command: Callable[..., None], shown: Mapping[str, str] = MappingProxyType({})) -> Callable[..., None]:
+    """A command with an argument ``engine`` gets every field of ``EngineOptions`` as an option in its place.
+
+    ``shown``: defaults that its help has instead of those of ``EngineOptions``.
+    """
     hints = get_type_hints(EngineOptions, include_extras=True)
+    for name, default in shown.items():
+        option = copy(hints[name].__metadata__[0])
+        option.show_default = default
+        hints[name] = Annotated[hints[name].__origin__, option]
     options = [
         inspect.Parameter(
             field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]

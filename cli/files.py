@@ -1,10 +1,10 @@
 """Files of results: where they go, and that they appear whole or not at all."""
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,14 +14,17 @@ __all__ = ["check_folder", "emit", "folders", "tell_lost", "write_design"]
 
 
 def check_folder(folder: Path) -> None:
-    """Raise OSError where files cannot be written there, before any work is done for them. Nothing is created."""
+    """Raise OSError where files cannot be written there, before any work is done for them. Nothing stays created."""
     nearest = folder.absolute()
     while not nearest.exists() and nearest.parent != nearest:
         nearest = nearest.parent
     if not nearest.is_dir():
         raise NotADirectoryError(20, "must be a folder that can be written", str(folder))
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise PermissionError(13, "must be a folder that can be written", str(folder))
+    try:
+        with TemporaryDirectory(prefix=".fewbit-", dir=nearest):
+            pass
+    except OSError:
+        raise PermissionError(13, "must be a folder that can be written", str(folder)) from None
 
 
 def tell_lost(count: int, file: Path) -> None:

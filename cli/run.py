@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .attached import BoardName, Like, PortName, Timeout, attached
+from .attached import SIM, BoardName, Like, PortName, Timeout, attached
 from .console import print_json, progress
 from .engine_options import EngineOptions, takes_engine
 from .options import Activation, Formats, Json
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..boards.device import Device
+    from ..formats import Engine
 
 __all__ = ["run_product"]
 
@@ -54,10 +55,12 @@ def run_product(
 ) -> None:
     """Compute C = A W on a board, or on the simulated board where none is attached.
 
-    Products of any size: what the board does not hold at once is cut into tiles. Values must be values of the board's
-    formats, unless --rounded rounds them. The options of the engine are for the simulated board. Exit status 1 where
-    --check finds a difference.
+    Products of any size: what the board does not hold at once is cut into tiles. Where k is over the engine's max_k the
+    host adds up exact parts, and C is float64 (int64 of integers); else int32, float32 or float64 by the output.
+    Values must be values of the board's formats, unless --rounded rounds them. The options of the engine are for the
+    simulated board. Exit status 1 where --check finds a difference.
     """
+    from ..boards.device import check_operands
     from ..synth import write_bytes
     from .files import check_folder
 
@@ -67,8 +70,12 @@ def run_product(
     left, right, given = _load(a), _load(w), _load_parameters(parameters)
     if codes and rounded:
         raise ValueError("--rounded must be left out with --codes")
-    with attached(board, port, weight, activation, lanes, engine, timeout, like=like) as device:
-        with progress("Computing") as report:
+
+    def suit(engine: "Engine") -> None:
+        check_operands(engine, left, right, codes=codes, rounded=rounded, **given)
+
+    with attached(board, port, weight, activation, lanes, engine, timeout, like=like, check=suit) as device:
+        with progress("Computing, bytes of C") as report:
             found = device.matmul(left, right, codes=codes, rounded=rounded, progress=report, **given)
         wrong = _differences(device, left, right, given, found, codes, rounded) if check else None
         write_bytes(out, _npy(found))
@@ -88,7 +95,9 @@ def _file_of(path: Path, function: str) -> Iterator[None]:
     except OSError:
         raise
     except Exception as error:
-        raise ValueError(f"{path} must be a file of numpy.{function}: {error}") from None
+        # NumPy's advice on objects is none for numbers
+        why = "it holds no array of numbers" if "pickle" in str(error) else error
+        raise ValueError(f"{path} must be a file of numpy.{function}: {why}") from None
 
 
 def _load(path: Path) -> "NDArray[Any]":
@@ -151,6 +160,7 @@ def _tell(device: "Device", out: Path, found: "NDArray[Any]", wrong: int | None,
         print_json(
             {
                 "board": device.description.board,
+                "simulated": device.simulated is not None,
                 "file": str(out),
                 "shape": list(found.shape),
                 "dtype": str(found.dtype),
@@ -165,8 +175,10 @@ def _tell(device: "Device", out: Path, found: "NDArray[Any]", wrong: int | None,
     rows, columns = found.shape
     tried = sum(statistics.retries.values())
     again = f", {tried} tries anew ({', '.join(f'{n} {cause}' for cause, n in statistics.retries.items())})"
+    board = device.description.board
+    where = f"the simulated {board}" if device.simulated and board != SIM else board
     print(
-        f"{out}: {rows} x {columns} {found.dtype} on {device.description.board}: {statistics.products} products, "
+        f"{out}: {rows} x {columns} {found.dtype} on {where}: {statistics.products} products, "
         f"{statistics.cycles:,} cycles, {statistics.sent:,} bytes sent, {statistics.received:,} received"
         f"{again if tried else ''}"
     )

@@ -155,9 +155,9 @@ def test_values_go_in_and_come_out(small_board):
 
 
 WRONG = {
-    r"a\[1, 0\] must be a value of int4, not 0.5; rounded=True": ([[1], [0.5]], [[1]], {}),
-    r"w\[0, 0\] must be a value of int4, not 9": ([[1]], [[9]], {}),
-    r"a\[0, 1\] must be a value of int4, not nan": ([[1, np.nan]], [[1], [1]], {}),
+    r"a\[1, 0\] must be a value of the engine's int4, not 0.5; rounded=True": ([[1], [0.5]], [[1]], {}),
+    r"w\[0, 0\] must be a value of the engine's int4, not 9": ([[1]], [[9]], {}),
+    r"a\[0, 1\] must be a value of the engine's int4, not nan": ([[1, np.nan]], [[1], [1]], {}),
     r"shapes \(m, k\) and \(k, n\)": ([[1, 2]], [[1]], {}),
     "scale of the outputs must be left out": ([[1]], [[1]], {"scale": 1}),
     "parameters must be of scale, .*, not 'size'": ([[1]], [[1]], {"size": 1}),

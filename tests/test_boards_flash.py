@@ -290,7 +290,12 @@ def test_wrong_files_are_refused(made, programmer, tmp_path):
     (tmp_path / "alone.bin").write_bytes(b"bits")
     with pytest.raises(ValueError, match=r"board must be given for alone.bin"):
         plan(tmp_path / "alone.bin")
+    with pytest.raises(ValueError, match=r"file must be a bitstream, and '.*alone.bin' does not begin as one for iceb"):
+        plan(tmp_path / "alone.bin", "icebreaker")
+    (tmp_path / "alone.bin").write_bytes(b"\xff\x00\x00\xff\x7e\xaa\x99\x7e\x51")
     assert plan(tmp_path / "alone.bin", "icebreaker").board.name == "icebreaker"
+    with pytest.raises(ValueError, match=r"file must be there, not 'none.bin'"):
+        plan(Path("none.bin"))
     with pytest.raises(ValueError, match=r"file must be there, not '.*none.bin'"):
         plan(tmp_path / "none.bin", "icebreaker")
     for folder in (Path(), Path(""), tmp_path):

@@ -53,7 +53,7 @@ def search(tmp_path, dsp="none", lanes=(1,), **options):
 
 def test_prediction_is_right_at_once_where_the_model_is(device, tmp_path):
     routed = device(0.99, lambda rows, columns, lanes: 0.3 + 0.02 * (rows + columns) + 0.03 * rows * columns)
-    shape, attempts, found = search(tmp_path)
+    shape, attempts, found = search(tmp_path, fill=0.86)
     # 3 x 4: 0.80; 4 x 4: 0.94; 3 x 5: 0.91; 4 x 5 would be 1.08
     assert routed[0] == (3, 4, 1)
     assert shape == (4, 4, 1)
@@ -78,8 +78,25 @@ def test_lanes_and_multipliers_are_counted(device, tmp_path):
 
 def test_without_time_the_first_that_fits_is_taken(device, tmp_path):
     device(0.99, lambda rows, columns, lanes: 0.3 + 0.02 * (rows + columns) + 0.03 * rows * columns)
-    shape, attempts, _ = search(tmp_path, seconds=0)
+    shape, attempts, _ = search(tmp_path, seconds=0, fill=0.86)
     assert shape == (3, 4, 1) and attempts[-1].outcome == "out of time"
+
+
+def test_the_search_begins_where_it_is_told(device, tmp_path):
+    device(0.99, lambda rows, columns, lanes: 0.3 + 0.02 * (rows + columns) + 0.03 * rows * columns)
+    # by default at 93% of an iCE40
+    assert search(tmp_path, seconds=0)[0] == (3, 5, 1)
+    assert search(tmp_path, seconds=0, fill=0.5)[0] == (2, 2, 1)
+    for fill in (0, 1.1):
+        with pytest.raises(ValueError, match="fill must be a share of the device, above 0 and up to 1"):
+            search(tmp_path, fill=fill)
+
+
+def test_one_seed_alone_is_tried(device, tmp_path):
+    routed = device(0.6, lambda rows, columns, lanes: 0.3 + 0.02 * (rows + columns) + 0.03 * rows * columns)
+    request = Request(find_board("icebreaker"), ENGINE, recipe="abc9", seeds=(1, 2, 3))
+    largest(request, lanes=(1,), cache_folder=tmp_path)
+    assert len(routed) == len(set(routed))
 
 
 def test_nothing_fits_is_an_error(device, tmp_path):

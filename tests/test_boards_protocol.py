@@ -2,6 +2,7 @@
 
 import zlib
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from fewbit.boards import Event, Frame, Parser, Status
@@ -17,6 +18,13 @@ GARBAGE = st.one_of(
     st.builds(lambda frame, end: bytes(frame)[:end], FRAMES, st.integers(0, 300)),
     st.builds(lambda frame, at, bit: flipped(bytes(frame), at, bit), FRAMES, st.integers(0, 300), st.integers(0, 7)),
 )
+
+
+def test_the_bytes_that_the_documentation_shows():
+    shown = (Path(__file__).parent.parent / "docs" / "link.md").read_text()
+    status = bytes(Status(Event.RESET, 0x1235, 0x1235, 0))
+    frames = [Frame(0x01, 0x1234), Frame(0x80, 0, status), Frame(0x03, 0x1235, bytes([2, 0, 2, 0, 3, 0]))]
+    assert "\n".join(bytes(frame).hex(" ") for frame in frames) in shown
 
 
 def flipped(content: bytes, at: int, bit: int) -> bytes:

@@ -143,7 +143,8 @@ def test_a_board_without_a_serial_port_is_told(capsys, unattached, monkeypatch):
     assert run(["run", "A.npy", "W.npy"]) == 2
     assert capsys.readouterr().err.splitlines() == [
         f"{hint}, else name its port by --port",
-        "no board is attached: the simulated board computes",
+        "no board is attached: the simulated board computes, as int8 x int8; --weight and others, or --like FILE.json "
+        "of a bitstream, make it another",
         "fewbit: simulated",
     ]
 

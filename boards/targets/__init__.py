@@ -19,7 +19,8 @@ def board_names() -> tuple[str, ...]:
 def find_board(name: str) -> Board:
     """The board of that name. Raises ValueError that suggests the nearest."""
     if name not in board_names():
-        nearest = difflib.get_close_matches(name.lower(), board_names(), n=1, cutoff=0.0)[0]
-        raise ValueError(f"board must be one of {', '.join(board_names())}, not {name!r}; did you mean {nearest!r}?")
+        nearest = difflib.get_close_matches(name.lower(), board_names(), n=1)
+        meant = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        raise ValueError(f"board must be one of {', '.join(board_names())}, not {name!r}{meant}")
     board: Board = import_module(f".{name}", __package__).BOARD
     return board
