@@ -165,7 +165,8 @@ def tables_of_techniques(points: list[Point]) -> Iterator[str]:
             continue
         samples = tried[0].samples
         known = {(p.weight, "+".join(p.techniques)): p for p in some if p.samples == samples}
-        columns = ["", *dict.fromkeys("+".join(point.techniques) for point in tried)]
+        sets = dict.fromkeys("+".join(point.techniques) for point in tried)
+        columns = ["", *sorted(sets, key=lambda name: name.count("+"))]
         formats = list(dict.fromkeys(point.weight for point in tried))
         rows = [[each, *(score(known.get((each, column)), mark=False) for column in columns)] for each in formats]
         heads = ["format", *(column or "none" for column in columns)]
