@@ -56,7 +56,7 @@ def test_clock_is_the_highest_below_the_margin(routing, tmp_path):
     described = json.loads(made.files[1].read_text())
     assert described == made.to_dict()
     assert Description.read(made.files[1]) == made.description
-    with pytest.raises(ValueError, match="it has no description"):
+    with pytest.raises(ValueError, match="has no description"):
         Description.read(made.files[0])
     assert described["sha256"] == hashlib.sha256(b"bits of 1").hexdigest()
 

