@@ -85,7 +85,7 @@ class Device:
         self.computed: list[tuple[Tile, int]] = []
         self._transport = transport
         self._channel = Channel(transport, timeout, random.Random(seed))
-        self._ready = False
+        self._ready = self._closed = False
         self._words = 0
         self.description = self._describe()
         if description is not None and description.text() != self.description.text():
@@ -162,6 +162,7 @@ class Device:
         return self._channel.statistics
 
     def close(self) -> None:
+        self._closed = True
         self._transport.close()
         if self.simulated is not None:
             self.simulated.close()
@@ -201,6 +202,8 @@ class Device:
         Raises ValueError for what the engine does not take, LinkError where the board was lost: its message says which
         rows of C were done.
         """
+        if self._closed:
+            raise LinkError("the device is closed: open another")
         x, y, given = check_operands(self.engine, a, w, codes=codes, rounded=rounded, **parameters)
         (m, k), n = x.shape, y.shape[1]
         most = int(TILE_SECONDS * self.description.baud / BITS_A_BYTE)

@@ -76,8 +76,10 @@ class Port:
             self._serial.port = name
             self._serial.open()
         except (OSError, ValueError) as error:
-            hint = DENIED if getattr(error, "errno", None) == errno.EACCES else ""
-            raise LinkError(f"serial port {name} cannot be opened: {error}{hint}") from None
+            number = getattr(error, "errno", None)
+            hint = DENIED if number == errno.EACCES else ""
+            why = os.strerror(number) if isinstance(number, int) else str(error)
+            raise LinkError(f"serial port {name} cannot be opened: {why}{hint}") from None
         # An FTDI keeps bytes for 16 ms otherwise. Pseudo-terminals and other drivers have no such thing.
         with suppress(ValueError, NotImplementedError, AttributeError):
             self._serial.set_low_latency_mode(True)

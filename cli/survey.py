@@ -155,7 +155,12 @@ def _page(rows: "list[SurveyRow]", commands: list[str]) -> str:
 PAGE = """# What boards make of pairs of formats
 
 Whole bitstreams: the largest matmul engine that was found to place and route behind the serial line, at a clock of the
-board's PLL that is at least 5% below Fmax. Outputs are float32. Nothing here is an upper bound.
+board's PLL that is at least 5% below Fmax. Outputs are float32. Nothing here is an upper bound, and what has no row was
+not measured: `fewbit boards` lists all boards, and an UPduino is an iCEBreaker's FPGA on another board.
+
+So that a full iCE40 can be placed, flip-flops do without an enable or a reset that fewer than ten of them share, for
+some LUTs more: the eight of a block have one of each in common. Searches place by one seed alone, and end at the second
+larger array in a row that does not go in.
 
 - **Array**: rows x columns x lanes of processing elements; so many products a cycle at the peak.
 - **Logic cells, DSP, RAM**: of the whole FPGA, link included.

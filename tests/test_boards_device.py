@@ -182,8 +182,15 @@ def test_another_board_than_the_described_one_is_refused(small_board):
 
 
 def test_a_port_that_is_not_there_is_a_link_error():
-    with pytest.raises(LinkError, match="serial port /dev/no-board cannot be opened"):
+    with pytest.raises(LinkError, match="serial port /dev/no-board cannot be opened: No such file or directory$"):
         Device.open("/dev/no-board")
+
+
+def test_a_closed_device_says_so(small_board):
+    with device_at(small_board) as device:
+        assert device.matmul([[3]], [[2]]) == 6
+    with pytest.raises(LinkError, match="the device is closed"):
+        device.matmul([[3]], [[2]])
 
 
 def test_it_waits_without_work_and_wakes(small_board):
