@@ -182,7 +182,7 @@ def test_another_board_than_the_described_one_is_refused(small_board):
 
 
 def test_a_port_that_is_not_there_is_a_link_error():
-    with pytest.raises(LinkError, match="serial port /dev/no-board cannot be opened: No such file or directory$"):
+    with pytest.raises(LinkError, match=r"serial port /dev/no-board cannot be opened: No such file or directory$"):
         Device.open("/dev/no-board")
 
 
