@@ -21,10 +21,11 @@ from .options import (
     choose_targets,
     command_line,
 )
+from .recommend import RESULTS, Results
 
 if TYPE_CHECKING:
     from ..formats import Format
-    from ..study.price import Price
+    from ..study.price import Price, TermsOf
     from ..synth import Target
 
 __all__ = ["price"]
@@ -54,6 +55,15 @@ def price(
         bool, typer.Option("--route/--no-route", help="Place and route where the family can be, for Fmax.")
     ] = True,
     jobs: Jobs = None,
+    needed_by: Annotated[
+        str | None,
+        typer.Option(
+            "--needed-by",
+            metavar="NETWORK",
+            help="In place of --terms: accumulators as wide as the weights of this network need, by --results.",
+        ),
+    ] = None,
+    results: Results = RESULTS,
     append: Annotated[bool, typer.Option("--append", help="Keep the rows of other questions that --out has.")] = False,
     read: Annotated[
         list[Path] | None,
@@ -84,6 +94,7 @@ def price(
         _finish(found, list(dict.fromkeys(c for commands, _ in files for c in commands)), chart, json)
         return
     pairs = _pairs(weight, activation, alike, same_width)
+    wanted = terms if needed_by is None else _needed(pairs, needed_by, results)
     targets, policies = choose_targets(family or "ice40,xc7"), choose_policies(dsp)
     check_folder(out)
     path = out / name
@@ -92,7 +103,7 @@ def price(
     commands = [command_line(context)]
     found, failure = [], None
     try:
-        measure(pairs, terms, targets, policies, found, requantizer=requantizer, route=route, jobs=jobs)
+        measure(pairs, wanted, targets, policies, found, requantizer=requantizer, route=route, jobs=jobs)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"{len(found)} finished rows are in {path}.csv and .json" if found else "no row was finished"
@@ -107,7 +118,7 @@ def price(
             write_prices(found, path, commands)
             tell_lost(gone, path.with_suffix(".json"))
     if found:
-        _finish(found, commands, chart, json)
+        _finish(found, commands, chart, json, needed_by)
         if not json:
             print(f"written: {path}.csv and .json")
     if failure:
@@ -123,9 +134,29 @@ def _lost(file: Path, found: "list[Price]") -> int:
         return 0
 
 
+def _needed(pairs: "list[tuple[Format, Format]]", network: str, results: Path) -> "TermsOf":
+    """By the study: the most products of any kind that the sums of these very weights take no more bits than."""
+    from ..study.findings import read_findings
+    from ..study.price import terms_within
+
+    points = [point for point in read_findings(results).points if point.network == network]
+    bits = {
+        (point.weight, point.activation): point.needed_accumulator_bits
+        for point in points
+        if point.scale_per == "channel" and not (point.techniques or point.edges or point.layers)
+    }
+    missing = [f"{w} x {a}" for w, a in pairs if (w.name, a.name) not in bits]
+    if missing:
+        raise ValueError(
+            f"needed-by must be a network that {results} has in all pairs, with scales by channel and no technique: "
+            f"{network!r} is not there in {', '.join(missing[:4])}{' and others' if len(missing) > 4 else ''}"
+        )
+    return lambda weight, activation: terms_within(weight, activation, bits[weight.name, activation.name])
+
+
 def measure(
     pairs: "list[tuple[Format, Format]]",
-    terms: int,
+    terms: "TermsOf",
     targets: "list[Target]",
     policies: tuple[str, ...],
     found: "list[Price]",
@@ -171,7 +202,9 @@ def _pairs(weight: str | None, activation: str | None, alike: bool, same_width: 
     return pairs
 
 
-def _finish(found: "list[Price]", commands: list[str], chart: Path | None, json: bool) -> None:
+def _finish(
+    found: "list[Price]", commands: list[str], chart: Path | None, json: bool, needed_by: str | None = None
+) -> None:
     """Chart, page, and what is to be seen on the screen."""
     if chart is not None:
         from ..study.report.heatmap import heatmap
@@ -185,17 +218,29 @@ def _finish(found: "list[Price]", commands: list[str], chart: Path | None, json:
     if json:
         print_json({"prices": [price.to_dict() for price in found]})
     else:
-        _show(found)
+        _show(_tables(found, needed_by))
 
 
-def _show(found: "list[Price]") -> None:
-    """A table for each family and DSP policy: all, or the cheapest and the dearest."""
-    from rich.table import Table
-
+def _tables(found: "list[Price]", needed_by: str | None) -> "dict[str, list[Price]]":
+    """By title: of a family, a DSP policy and a length of sums, which is every pair's own by ``needed_by``."""
+    from ..study.front import target_of
     from ..study.report.price_page import table_title, tables_of
 
-    for key, prices in tables_of(found).items():
-        rows = sorted(prices.values(), key=lambda row: row.luts)
+    if needed_by is None:
+        return {table_title(key): [*prices.values()] for key, prices in tables_of(found).items()}
+    tables: dict[str, list[Price]] = {}
+    for price in found:
+        title = f"{target_of(price)}, accumulators as wide as the weights of {needed_by} need"
+        tables.setdefault(title, []).append(price)
+    return tables
+
+
+def _show(tables: "dict[str, list[Price]]") -> None:
+    """All of each table, or the cheapest and the dearest."""
+    from rich.table import Table
+
+    for title, prices in tables.items():
+        rows = sorted(prices, key=lambda row: row.luts)
         cut = len(rows) > 3 * SHOWN
         columns: dict[str, list[int | None]] = {
             "bits of sum": [row.accumulator_bits for row in rows],
@@ -207,7 +252,7 @@ def _show(found: "list[Price]") -> None:
             "with requantizer": [row.luts_with_requantizer for row in rows],
         }
         measured = {name: column for name, column in columns.items() if any(figure is not None for figure in column)}
-        table = Table("weight", "activation", title=table_title(key) + (_CUT.format(len(rows)) if cut else ""))
+        table = Table("weight", "activation", title=title + (_CUT.format(len(rows)) if cut else ""))
         for name in measured:
             table.add_column(name, justify="right")
         for place in [*range(SHOWN), *range(len(rows) - SHOWN, len(rows))] if cut else range(len(rows)):

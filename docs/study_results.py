@@ -6,8 +6,10 @@ from pathlib import Path
 
 from fewbit.formats import parse, study_formats
 from fewbit.study.findings import POINTS, Findings, best_evidence, read_findings, shown, unit
+from fewbit.study.front import join, target_of
 from fewbit.study.point import Point
 from fewbit.study.points_file import read_commands, read_points
+from fewbit.study.price_table import read_prices
 from fewbit.synth import write_whole
 
 RESULTS = Path(__file__).parent.parent / "results" / "study"
@@ -28,10 +30,14 @@ def main() -> None:
     chosen = sorted(RESULTS.glob("layers_*.json"))
     if chosen:
         parts += ["## Formats layer by layer", LAYERS, table_of_layers(chosen)]
+    narrow = sorted(RESULTS.glob("price_needed_*.json"))
+    if narrow:
+        parts += ["## Accumulators for these very weights", NEEDED, table_of_needed(narrow, findings)]
     parts += ["## The two evaluations", EVALUATIONS]
     parts += [table_of_evaluations([*findings.points, *points_of(subsets)]), CAUSE]
     others = [path for path in (techniques, *chosen, subsets) if path.exists()]
     commands = [*findings.commands, *(command for path in others for command in read_commands(path))]
+    commands += [command for path in narrow for command in read_prices(path)[0]]
     parts += ["## Commands", "```\n" + "\n".join(commands) + "\n```"]
     write_whole(PAGE, "\n\n".join(parts) + "\n")
 
@@ -53,6 +59,10 @@ though the samples are the same ones for all."""
 LAYERS = """Formats of its own for every layer, chosen by an integer program under a budget, beside the uniform pair of
 least noise within the same budget; both tested by the golden model. LUTs are those of a MAC on average over the MACs,
 bits those of a weight."""
+
+NEEDED = """An accumulator for any weights has to hold the longest sum at its worst. These weights are known: bits that
+their sums need whatever the activations are, and LUTs of the MAC with an accumulator so wide (`fewbit price
+--needed-by`), beside those for any weights."""
 
 EVALUATIONS = """Points that were measured both ways on the same samples: by sums in float32 and by the golden model.
 Small networks on every test image, large ones on the first samples of their test sets. Bits: what the longest sum needs
@@ -173,6 +183,24 @@ def tables_of_techniques(points: list[Point]) -> Iterator[str]:
         what = f"{tried[0].metric}, the first {samples:,} samples, of which float32 has"
         reference = shown(tried[0].float32[tried[0].metric], unit(tried[0]))
         yield f"**{name}**, {what} {reference}:\n\n{table(heads, rows)}"
+
+
+def table_of_needed(files: Iterable[Path], findings: Findings) -> str:
+    """For every network and format: bits of both accumulators, and LUTs of both MACs on every target."""
+    rows, targets = [], []
+    for path in files:
+        network = path.stem.removeprefix("price_needed_")
+        points = [point for point in findings.points if point.network == network and is_plain(point)]
+        needed = {(price.weight, target_of(price)): price for price in read_prices(path)[1]}
+        targets = [*dict.fromkeys(target for _, target in needed)]
+        for format in dict.fromkeys(weight for weight, _ in needed):
+            (point, *_) = [each for each in points if each.weight == each.activation == format]
+            cells = []
+            for target in targets:
+                (full,) = join([point], findings.prices, target)
+                cells.append(f"{full.luts if full.luts is not None else '?'} / {needed[format, target].luts}")
+            rows.append((network, format, f"{point.accumulator_bits} / {point.needed_accumulator_bits}", *cells))
+    return table(("network", "format", "bits", *(f"LUTs on {target}" for target in targets)), rows)
 
 
 def table_of_layers(files: Iterable[Path]) -> str:

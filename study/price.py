@@ -1,6 +1,6 @@
 """What multiplying in two formats costs: the MAC of a network's longest sum, and its requantizer."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields
@@ -12,7 +12,10 @@ from ..hdl import Design
 from ..synth import FAMILIES, Row, SweepError, Target, sweep
 from ..synth.sweep import Progress
 
-__all__ = ["REQUANTIZER", "SCALE", "Price", "price_of", "prices", "requantization"]
+__all__ = ["REQUANTIZER", "SCALE", "Price", "TermsOf", "price_of", "prices", "requantization", "terms_within"]
+
+TermsOf = int | Callable[[Format, Format], int]
+"""Most products in a sum: of all pairs, or of each."""
 
 SCALE = "dyadic16s6"
 """Format of the requantizer's scale: a multiplier of 16 bits, and a shift of up to 63 places. The product of two scales
@@ -94,7 +97,7 @@ class Price:
 
 def prices(
     pairs: Iterable[tuple[Format, Format]],
-    terms: int,
+    terms: TermsOf,
     targets: Iterable[Target],
     dsp_policies: Iterable[str] = ("none",),
     *,
@@ -115,7 +118,7 @@ def prices(
     Parameters
     ----------
     pairs: (weight, activation)
-    terms: most products in a sum, 1 to 2**32
+    terms: most products in a sum, 1 to 2**32; or a function of weight and activation
     targets, dsp_policies, route, executor, jobs, cache_folder: see ``synth.sweep``
     requantizer: whether to measure it too, which takes several times as long as the MAC
     progress: called with the numbers of finished and of all designs
@@ -124,7 +127,8 @@ def prices(
     measured: a MAC whose requantizer is among them is yielded all the same, with None for it.
     """
     units = ("mac", "requantize") if requantizer else ("mac",)
-    designs = [_design(unit, weight, activation, terms) for weight, activation in pairs for unit in units]
+    of_pair = (lambda weight, activation: terms) if isinstance(terms, int) else terms
+    designs = [_design(unit, *pair, of_pair(*pair)) for pair in pairs for unit in units]
     found: dict[tuple[str, ...], dict[str, Row]] = {}
     options: dict[str, Any] = {"executor": executor, "jobs": jobs, "cache_folder": cache_folder, "progress": progress}
     with closing(sweep(designs, targets, dsp_policies, route=route, **options)) as rows:  # type: ignore[type-var]
@@ -134,12 +138,24 @@ def prices(
                 parts = found.setdefault(key, {})
                 parts[row.unit] = row
                 if len(parts) == len(units):
-                    yield price_of(parts["mac"], found.pop(key).get("requantize"), terms)
+                    yield price_of(parts["mac"], found.pop(key).get("requantize"), parts["mac"].parameters["terms"])
         except SweepError:
             for parts in found.values():
                 if "mac" in parts:
-                    yield price_of(parts["mac"], parts.get("requantize"), terms)
+                    yield price_of(parts["mac"], parts.get("requantize"), parts["mac"].parameters["terms"])
             raise
+
+
+def terms_within(weight: Format, activation: Format, bits: int) -> int:
+    """Most products whose sums, whatever they are, need no more bits than that; 1 where even a single one does."""
+    least, most = 1, 1 << 32
+    while least < most:
+        middle = (least + most + 1) // 2
+        if Accumulator(weight, activation, middle).width <= bits:
+            least = middle
+        else:
+            most = middle - 1
+    return least
 
 
 def _design(unit: str, weight: Format, activation: Format, terms: int) -> Design:

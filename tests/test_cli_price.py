@@ -2,11 +2,13 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import pytest
 from fewbit.cli.app import run
 from fewbit.study import price as price_module
-from fewbit.study.price_table import read_prices
+from fewbit.study.points_file import write_points
+from fewbit.study.price_table import read_prices, write_prices
 from fewbit.synth import SweepError
 
 QUICK = ["price", "--family", "xc7", "--terms", "64", "--jobs", "1"]
@@ -83,3 +85,22 @@ def test_wrong_arguments(in_folder, capsys, arguments, message):
     told = capsys.readouterr().err
     assert message in told and told.count("\n") == 1
     assert not list(in_folder.iterdir())
+
+
+def test_accumulators_are_as_wide_as_a_networks_weights_need(in_folder, capsys, made_up):
+    """Of made-up points that need 9 bits with int3, whose products have 5."""
+    points = [
+        replace(point, network="mine", needed_accumulator_bits=9)
+        for point in made_up.points
+        if point.network == "vit" and point.weight == point.activation == "int3"
+    ]
+    write_points(points, in_folder / "study", "fewbit study")
+    write_prices(made_up.prices[:1], in_folder / "study" / "study_prices", ["fewbit price"])
+    asked = ["price", "--family", "xc7", "--no-route", "--jobs", "1", "--needed-by", "mine", "--results", "study"]
+    assert run([*asked, "--weight", "int3"]) == 0
+    assert "xc7, accumulators as wide as the weights of mine need" in capsys.readouterr().out
+    _, (price,) = read_prices(in_folder / "out" / "price.json")
+    assert (price.accumulator_bits, price.terms) == (9, 15)
+    assert run([*asked, "--weight", "int3,int4", "--out", "other"]) == 2
+    message = "'mine' is not there in int4 x int4"
+    assert message in capsys.readouterr().err and not (in_folder / "other").exists()

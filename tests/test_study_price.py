@@ -12,7 +12,7 @@ import pytest
 from fewbit.formats import Accumulator, Requantization, parse, study_formats
 from fewbit.hdl import Design
 from fewbit.sim import Exact, decode, dyadic_codes, encode, requantize
-from fewbit.study.price import SCALE, Price, prices, requantization
+from fewbit.study.price import SCALE, Price, prices, requantization, terms_within
 from fewbit.study.price_table import add_prices, read_prices, write_prices
 from fewbit.study.report.heatmap import heatmap
 from fewbit.study.report.price_page import price_page
@@ -259,3 +259,15 @@ def test_the_picture_shows_every_figure_and_is_the_same_twice():
     assert heatmap(rows, "png").startswith(b"\x89PNG")
     with pytest.raises(ValueError, match="prices must be given"):
         heatmap([], "svg")
+
+
+@pytest.mark.parametrize(
+    "weight, activation", [("int4", "int4"), ("e2m1", "e4m3"), ("uint3", "uint5"), ("int8", "e3m0")]
+)
+def test_the_longest_sums_that_some_bits_hold(weight, activation):
+    formats = parse(weight), parse(activation)
+    least = Accumulator(*formats, 1).width
+    assert terms_within(*formats, least - 1) == 1
+    for bits in range(least, least + 20):
+        terms = terms_within(*formats, bits)
+        assert Accumulator(*formats, terms).width <= bits < Accumulator(*formats, terms + 1).width
