@@ -17,12 +17,12 @@ def _ecp5(title: str, size: str, package: str, speed: int, capacity: Capacity) -
 
 UP5K_SHAPES = {
     ("int8", "int8"): (3, 3, 2, "auto"),
-    ("e4m3", "e4m3"): (2, 4, 1, "auto"),
-    ("e2m1", "int4"): (2, 3, 4, "auto"),
-    ("e2m1", "e2m1"): (2, 4, 4, "auto"),
-    ("e2m1", "int8"): (3, 3, 2, "auto"),
+    ("e4m3", "e4m3"): (1, 2, 4, "auto"),
+    ("e2m1", "int4"): (3, 3, 4, "auto"),
+    ("e2m1", "e2m1"): (3, 3, 4, "auto"),
+    ("e2m1", "int8"): (2, 3, 4, "auto"),
 }
-"""Of boards with 12 MHz: what was found to place and route, for e4m3 more than the search predicts."""
+"""Of boards with 12 MHz: what a search found to place and route."""
 
 HX8K = Part("Lattice iCE40-HX8K", parse_target("ice40-hx8k"), "ice40", 60, "bin")
 UP5K = Part("Lattice iCE40-UP5K", parse_target("ice40-up5k"), "ice40", 24, "bin")
