@@ -12,7 +12,7 @@ from ..sim.engine import engine_matmul
 from ..sim.streams import beats, pack
 from .protocol import MAX_PAYLOAD, STREAM_KINDS, Kind
 
-__all__ = ["Tile", "depth_refusal", "frames", "golden", "result_bytes", "split", "stream_bytes"]
+__all__ = ["Tile", "check_depth", "depth_refusal", "frames", "golden", "result_bytes", "split", "stream_bytes"]
 
 Array = NDArray[Any]
 Parameters = Mapping[str, ArrayLike | None]
@@ -74,13 +74,7 @@ def split(engine: Engine, m: int, k: int, n: int, most_bytes: int) -> list[Tile]
     ``most_bytes``, and A, which every tile carries anew, is at most half of what goes to the board. Raises ValueError
     where k must not be cut and is too long.
     """
-    if k > engine.max_k:
-        refusal = depth_refusal(engine)
-        if refusal:
-            raise ValueError(
-                f"k must be at most {engine.max_k} on this board, not {k}: {refusal}. "
-                f"Build it with --max-k {min(k, MAX_SIZE)}"
-            )
+    check_depth(engine, k)
     tiles = []
     for top in range(0, m, engine.tile_m):
         bottom = min(m, top + engine.tile_m)
@@ -99,6 +93,16 @@ def _columns(engine: Engine, m: int, k: int, most_bytes: int) -> int:
     sent = max(most_bytes - fixed, fixed) // panel
     received = most_bytes // max(result_bytes(engine, m, engine.columns), 1)
     return max(1, min(sent, received, MAX_SIZE // engine.columns)) * engine.columns
+
+
+def check_depth(engine: Engine, k: int) -> None:
+    """Raise ValueError where k must not be cut and is too long."""
+    refusal = depth_refusal(engine) if k > engine.max_k else ""
+    if refusal:
+        raise ValueError(
+            f"k must be at most {engine.max_k} on this board, not {k}: {refusal}. "
+            f"Build it with --max-k {min(k, MAX_SIZE)}"
+        )
 
 
 def depth_refusal(engine: Engine) -> str:

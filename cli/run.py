@@ -60,7 +60,7 @@ def run_product(
     Values must be values of the board's formats, unless --rounded rounds them. The options of the engine are for the
     simulated board. Exit status 1 where --check finds a difference.
     """
-    from ..boards.device import check_operands
+    from ..boards.operands import check_operands
     from ..synth import write_bytes
     from .files import check_folder
 
@@ -113,7 +113,7 @@ def _load(path: Path) -> "NDArray[Any]":
 def _load_parameters(path: Path | None) -> "dict[str, NDArray[Any]]":
     import numpy as np
 
-    from ..boards.device import PARAMETERS
+    from ..boards.operands import PARAMETERS
 
     if path is None:
         return {}
