@@ -77,6 +77,7 @@ class Channel:
     ----------
     transport: the line
     timeout: seconds in which the board must get on
+    patience: by so much longer it waits before it asks, for a simulated board that is slower than its clock
     random: where sequences of RESETs come from
 
     Attributes
@@ -85,9 +86,10 @@ class Channel:
     baud: of the line; the slowest until it is known
     """
 
-    def __init__(self, transport: Transport, timeout: float, random: random.Random):
+    def __init__(self, transport: Transport, timeout: float, random: random.Random, patience: float = 1.0):
         self.transport = transport
         self.timeout = timeout
+        self.patience = patience
         self.buffer_bytes = 512
         self.baud = min(BAUDS)
         self.statistics = Statistics()
@@ -111,10 +113,8 @@ class Channel:
         """
         usual = self._answer_seconds[flushed]
         underway = len(self._outgoing) + self._taken + FRAME_BYTES * len(self._unconsumed)
-        return max(
-            min(LEAST_QUIET + 1.5 * usual if usual else FIRST_QUIET, self.timeout / 4),
-            underway * BITS_A_BYTE / self.baud,
-        )
+        quiet = max(LEAST_QUIET + 1.5 * usual if usual else FIRST_QUIET, underway * BITS_A_BYTE / self.baud)
+        return min(self.patience * quiet, max(self.timeout / 4, underway * BITS_A_BYTE / self.baud))
 
     def _learn(self, flushed: bool, seconds: float) -> None:
         """How long the board took to answer this time: a longer wait than usual counts half, at first all.

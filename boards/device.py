@@ -53,6 +53,7 @@ class Device:
     timeout: seconds in which the board must get on, above 0
     seed: of the sequences of RESETs; None for a random one
     simulated: the simulated board behind the line, stopped with the device
+    patience: see ``Channel``
 
     Attributes
     ----------
@@ -73,12 +74,13 @@ class Device:
         timeout: float = TIMEOUT,
         seed: int | None = None,
         simulated: Simulated | None = None,
+        patience: float = 1.0,
     ):
         check_timeout(timeout)
         self.simulated = simulated
         self.computed: list[tuple[Tile, int]] = []
         self._transport = transport
-        self._channel = Channel(transport, timeout, random.Random(seed))
+        self._channel = Channel(transport, timeout, random.Random(seed), patience)
         self._ready = self._closed = False
         self._words = 0
         self.description = self._describe()

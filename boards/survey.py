@@ -19,6 +19,7 @@ from .device import Device
 from .largest import default_max_k, largest, with_shape
 from .request import Request
 from .simulated import Simulated
+from .transport import Port
 
 __all__ = ["PAIRS", "SurveyRow", "survey"]
 
@@ -27,6 +28,9 @@ PAIRS = (("int8", "int8"), ("e4m3", "e4m3"), ("e2m1", "int4"), ("e2m1", "e2m1"))
 
 LIMITS = {"array": "array", "sent": "link to the board", "received": "link from the board"}
 SURE = 0.8
+
+TIMEOUT, PATIENCE = 300.0, 200.0
+"""A large array is simulated hundreds of times slower than its clock; what asks it meanwhile would be measured too."""
 
 TRIES, ASKED = 3, 0.01
 """A product is measured again where more than this share of what was sent asked whether the board lives: it answers as
@@ -192,7 +196,9 @@ def _measure(made: Bitstream, request: Request, size: Size) -> tuple[float, dict
     w = chance.integers(0, 1 << engine.weight.width, (k, n), dtype=np.uint8)
     with (
         Simulated(described, request.design) as simulated,
-        Device.open(simulated.port, description=described) as device,
+        Device(
+            Port(simulated.port, described.baud), description=described, timeout=TIMEOUT, patience=PATIENCE
+        ) as device,
     ):
         for _ in range(TRIES):
             before, sent, asked = simulated.figures(), device.statistics.sent, device.statistics.asked
