@@ -101,6 +101,8 @@ def bitstream(
         recipe=recipe,
         pll=pll,
     )
+    if fill is not None and not largest:
+        raise ValueError("--fill must be left out without --largest, whose search it is of")
     own = (engine.rows, engine.columns, lanes)
     if not largest and own == (None, None, None) and (pairs[0][0].name, pairs[0][1].name) not in found.shapes:
         _say(

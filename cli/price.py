@@ -88,6 +88,9 @@ def price(
 
     if chart is not None:
         check_folder(chart.parent)
+    terms_given = getattr(context.get_parameter_source("terms"), "name", "") == "COMMANDLINE"
+    if needed_by is not None and (read or terms_given):
+        raise ValueError(f"needed-by must be left out with {'--read' if read else '--terms'}")
     if read:
         files = [read_prices(path) for path in read]
         found = [price for _, prices in files for price in prices]
@@ -111,6 +114,7 @@ def price(
     except SweepError as error:
         failure = error
     finally:
+        measured = [*found]
         if found and append:
             found, commands = add_prices(found, path, commands)
         elif found:
@@ -118,7 +122,7 @@ def price(
             write_prices(found, path, commands)
             tell_lost(gone, path.with_suffix(".json"))
     if found:
-        _finish(found, commands, chart, json, needed_by)
+        _finish(found if needed_by is None else measured, commands, chart, json, needed_by)
         if not json:
             print(f"written: {path}.csv and .json")
     if failure:
@@ -140,18 +144,28 @@ def _needed(pairs: "list[tuple[Format, Format]]", network: str, results: Path) -
     from ..study.price import terms_within
 
     points = [point for point in read_findings(results).points if point.network == network]
-    bits = {
-        (point.weight, point.activation): point.needed_accumulator_bits
+    known = {
+        (point.weight, point.activation): point
         for point in points
         if point.scale_per == "channel" and not (point.techniques or point.edges or point.layers)
     }
-    missing = [f"{w} x {a}" for w, a in pairs if (w.name, a.name) not in bits]
+    missing = [f"{w} x {a}" for w, a in pairs if (w.name, a.name) not in known]
     if missing:
         raise ValueError(
             f"needed-by must be a network that {results} has in all pairs, with scales by channel and no technique: "
             f"{network!r} is not there in {', '.join(missing[:4])}{' and others' if len(missing) > 4 else ''}"
         )
-    return lambda weight, activation: terms_within(weight, activation, bits[weight.name, activation.name])
+    if any(w != a and known[w.name, a.name].products for w, a in pairs):
+        raise ValueError(
+            f"pairs must be of a format with itself for {network!r}, which multiplies activations with each other: "
+            "what its weights alone need is not in the points"
+        )
+
+    def terms_of(weight: "Format", activation: "Format") -> int:
+        point = known[weight.name, activation.name]
+        return min(point.longest_dot, terms_within(weight, activation, point.needed_accumulator_bits))
+
+    return terms_of
 
 
 def measure(

@@ -28,6 +28,8 @@ from .options import (
 
 __all__ = ["verilog"]
 
+LONGEST = 128
+
 
 @takes_engine
 def verilog(
@@ -68,6 +70,8 @@ def verilog(
         engine=engine,
     )
     if module is not None:
+        if not 0 < len(module) <= LONGEST:
+            raise ValueError(f"module must be a name of 1 to {LONGEST} letters, not {len(module)}")
         if len(designs) != 1:
             raise ValueError(f"module must be left out where there are several designs, {len(designs)} here")
         designs = [replace(designs[0], module=module)]

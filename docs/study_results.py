@@ -199,7 +199,8 @@ def table_of_needed(files: Iterable[Path], findings: Findings) -> str:
             for target in targets:
                 (full,) = join([point], findings.prices, target)
                 cells.append(f"{full.luts if full.luts is not None else '?'} / {needed[format, target].luts}")
-            rows.append((network, format, f"{point.accumulator_bits} / {point.needed_accumulator_bits}", *cells))
+            bits = f"{point.accumulator_bits} / {needed[format, targets[0]].accumulator_bits}"
+            rows.append((network, format, bits, *cells))
     return table(("network", "format", "bits", *(f"LUTs on {target}" for target in targets)), rows)
 
 

@@ -217,6 +217,10 @@ def _candidates(
     """
     if model not in findings.networks:
         raise ValueError(f"model must be {_or(findings.networks)}, not {model!r}")
+    if not targets_of(findings.prices):
+        raise ValueError(
+            "prices must be there to recommend by, without DSPs: `fewbit price --name study_prices` has none"
+        )
     if target not in targets_of(findings.prices):
         raise ValueError(f"family must be one that has prices, {_or(targets_of(findings.prices))}, not {target!r}")
     joined = {
@@ -225,6 +229,10 @@ def _candidates(
         if (ground.network, ground.edges) == (model, edges)
     }
     grounds = {ground: with_cost(found, axis) for ground, found in joined.items()}
+    if not grounds:
+        there = sorted({point.edges for point in findings.points if point.network == model and point.edges})
+        given = f"edges {edges}" if edges else "no edges of their own"
+        raise ValueError(f"{model} must have been studied with {given}; there is {_or(there) if there else 'none'}")
     best = max(grounds, key=lambda ground: (bool(grounds[ground]), ground.samples, len(grounds[ground])), default=None)
     if best is None or not grounds[best]:
         which = f" whose first and last layer is in {edges}" if edges else ""

@@ -33,7 +33,7 @@ def told(candidates: Iterable[Candidate], prices: Sequence[Price], target: str, 
         wanted.setdefault(cause, set()).update(missing)
     terms = max((candidate.point.longest_dot for candidate in candidates), default=0)
     return "; ".join(
-        f"{len(pairs)} {cause} ({_some(pairs)}){_help(wanted[cause], here, terms, axis) if helped else ''}"
+        f"{len(pairs)} {cause} ({_some(pairs)}){_help(wanted[cause], target, terms, axis) if helped else ''}"
         for cause, pairs in causes.items()
     )
 
@@ -53,17 +53,22 @@ def _cause(candidate: Candidate, longest: dict[tuple[str, str], int]) -> tuple[s
     return "whose requantizer is not priced there", needed
 
 
-def _help(pairs: set[tuple[str, str]], here: Sequence[Price], terms: int, axis: Axis) -> str:
+def _help(pairs: set[tuple[str, str]], target: str, terms: int, axis: Axis) -> str:
+    """A command for all pairs of a format with itself; where there is none, for those of the first weight."""
     if not pairs:
         return ""
-    formats = [",".join(sorted({pair[side] for pair in pairs})) for side in (0, 1)]
-    where = here[0].family if here else None
-    command = ["fewbit", "price", "--weight", formats[0], "--activation", formats[1]]
-    if all(weight == activation for weight, activation in pairs):
-        command = [*command[:4], "--alike"]
-    command += [*(["--family", where] if where else []), "--terms", str(terms), "--no-route"]
+    alike = sorted(weight for weight, activation in pairs if weight == activation)
+    first = min(weight for weight, _ in pairs)
+    command = ["fewbit", "price", "--weight"]
+    if alike:
+        command += [",".join(alike), "--alike"]
+    else:
+        command += [first, "--activation", ",".join(sorted(a for w, a in pairs if w == first))]
+    command += ["--family", target, "--terms", str(terms), "--no-route"]
     command += ["--requantizer"] if axis.name == "luts_with_requantizer" else []
-    return f": {shlex.join([*command, '--append', '--name', 'study_prices'])} --out FOLDER prices them"
+    count = len(alike) or sum(weight == first for weight, _ in pairs)
+    whom = "them" if count == len(pairs) else "some of them"
+    return f": {shlex.join([*command, '--append', '--name', 'study_prices'])} --out FOLDER prices {whom}"
 
 
 def _some(pairs: list[str]) -> str:

@@ -94,6 +94,7 @@ def test_accumulators_are_as_wide_as_a_networks_weights_need(in_folder, capsys, 
         for point in made_up.points
         if point.network == "vit" and point.weight == point.activation == "int3"
     ]
+    points.append(replace(points[0], activation="int4", products=0.1))
     write_points(points, in_folder / "study", "fewbit study")
     write_prices(made_up.prices[:1], in_folder / "study" / "study_prices", ["fewbit price"])
     asked = ["price", "--family", "xc7", "--no-route", "--jobs", "1", "--needed-by", "mine", "--results", "study"]
@@ -101,6 +102,12 @@ def test_accumulators_are_as_wide_as_a_networks_weights_need(in_folder, capsys, 
     assert "xc7, accumulators as wide as the weights of mine need" in capsys.readouterr().out
     _, (price,) = read_prices(in_folder / "out" / "price.json")
     assert (price.accumulator_bits, price.terms) == (9, 15)
+    assert run([*asked, "--weight", "int3", "--terms", "7"]) == 2
+    assert "needed-by must be left out with --terms" in capsys.readouterr().err
+    assert run([*asked, "--read", "out/price.json"]) == 2
+    assert "needed-by must be left out with --read" in capsys.readouterr().err
+    assert run([*asked, "--weight", "int3", "--activation", "int4", "--out", "other"]) == 2
+    assert "pairs must be of a format with itself for 'mine', which multiplies" in capsys.readouterr().err
     assert run([*asked, "--weight", "int3,int4", "--out", "other"]) == 2
     message = "'mine' is not there in int4 x int4"
     assert message in capsys.readouterr().err and not (in_folder / "other").exists()
