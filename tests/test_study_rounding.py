@@ -176,7 +176,7 @@ def test_bias_correction_makes_the_mean_error_of_a_layer_vanish(calibrated):
         ),
         ({"techniques": ("gptq", "rounding")}, "must not be both gptq and rounding"),
         ({"scale_per": "row"}, "scale_per must be tensor, channel, block, not 'row'"),
-        ({"scale_per": "block"}, "block_size must be given with scale_per block alone, not None"),
+        ({"scale_per": "block"}, "block_size must be given with scale_per block and with no other, not None"),
         ({"scale_per": "block", "block_size": 24}, "block_size must be 16, 32, 64 or 128, not 24"),
         ({"activation": "int4"}, "activation must be a format, as formats.parse gives, not 'int4'"),
     ],
