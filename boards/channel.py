@@ -113,8 +113,9 @@ class Channel:
         """
         usual = self._answer_seconds[flushed]
         underway = len(self._outgoing) + self._taken + FRAME_BYTES * len(self._unconsumed)
-        quiet = max(LEAST_QUIET + 1.5 * usual if usual else FIRST_QUIET, underway * BITS_A_BYTE / self.baud)
-        return min(self.patience * quiet, max(self.timeout / 4, underway * BITS_A_BYTE / self.baud))
+        line = underway * BITS_A_BYTE / self.baud
+        quiet = max(LEAST_QUIET + 1.5 * usual if usual else FIRST_QUIET, line)
+        return min(self.patience * quiet, max(self.timeout / 4, line))
 
     def _learn(self, flushed: bool, seconds: float) -> None:
         """How long the board took to answer this time: a longer wait than usual counts half, at first all.

@@ -123,11 +123,9 @@ def plan(
     if not file.name or file.is_dir():
         raise ValueError(f"file must be one that `fewbit bitstream` wrote, not the folder {str(file)!r}")
     described = _described(file)
-    if not file.is_file():
-        raise ValueError(f"file must be there, not {str(file)!r}")
+    _check_there(file)
     if file.suffix == ".json":
-        if described is None:
-            raise ValueError(f"file must be there, not {str(file)!r}")
+        assert described is not None  # it is what it is described by
         file = file.with_name(str(described["file"]))
     if board is None:
         if described is None:
@@ -155,9 +153,13 @@ def _described(file: Path) -> dict[str, Any] | None:
         raise ValueError(f"file must be one that `fewbit bitstream` wrote, not {str(beside)!r}") from None
 
 
-def _check_content(file: Path, described: dict[str, Any] | None, board: str) -> None:
+def _check_there(file: Path) -> None:
     if not file.is_file():
         raise ValueError(f"file must be there, not {str(file)!r}")
+
+
+def _check_content(file: Path, described: dict[str, Any] | None, board: str) -> None:
+    _check_there(file)
     if described is None or described["file"] != file.name:
         begins = PREAMBLES.get(file.suffix)
         if begins is not None and begins not in file.read_bytes()[:PREAMBLE_WITHIN]:

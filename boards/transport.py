@@ -80,7 +80,8 @@ class Port:
             hint = DENIED if number == errno.EACCES else ""
             why = os.strerror(number) if isinstance(number, int) else str(error)
             raise LinkError(f"serial port {name} cannot be opened: {why}{hint}") from None
-        # An FTDI keeps bytes for 16 ms otherwise. Pseudo-terminals and other drivers have no such thing.
+        # An FTDI keeps bytes for 16 ms otherwise. A driver without such a mode, as a pseudo-terminal's, is a
+        # ValueError; on systems on which pyserial cannot set it, it is one of the other two.
         with suppress(ValueError, NotImplementedError, AttributeError):
             self._serial.set_low_latency_mode(True)
 

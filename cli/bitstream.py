@@ -8,7 +8,7 @@ import typer
 
 from .console import print_json
 from .engine_options import EngineOptions, takes_engine_with
-from .options import Activation, Build, Formats, Json, Out, choose_pairs, command_line, parse_integers
+from .options import Activation, Build, Fill, Formats, Json, Out, choose_pairs, command_line, parse_integers
 
 if TYPE_CHECKING:
     from ..boards.bitstream import Bitstream
@@ -56,12 +56,7 @@ def bitstream(
         bool, typer.Option("--largest", help="Find the largest array that fits, and build that; it takes a while.")
     ] = False,
     seconds: Annotated[float, typer.Option("--seconds", help="Of the search for it.")] = 3600,
-    fill: Annotated[
-        float | None,
-        typer.Option(
-            "--fill", help="Share of the device that the search begins at, as predicted.", show_default="by family"
-        ),
-    ] = None,
+    fill: Fill = None,
     name: Annotated[str | None, typer.Option("--name", help="Of the files.", show_default="board and engine")] = None,
     out: Out = Path("out"),
     json: Json = False,
@@ -70,9 +65,8 @@ def bitstream(
     """Build a bitstream: a matmul engine behind the board's serial line, at a clock that meets timing with a margin.
 
     The array is the largest that was found to fit (`fewbit boards`), a small one where none was searched, unless rows,
-    columns or lanes are given. Outputs
-    are float32 without a scale: exact up to 24 bits, else rounded once. Writes NAME.bin (.bit, .fs) and NAME.json, both
-    or neither; `fewbit flash` programs the board with them.
+    columns or lanes are given. Outputs are float32 without a scale: exact up to 24 bits, else rounded once. Writes
+    NAME.bin (.bit, .fs) and NAME.json, both or neither; `fewbit flash` programs the board with them.
     """
     from ..boards.bitstream import build as build_bitstream
     from ..boards.largest import LANES

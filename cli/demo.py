@@ -100,7 +100,7 @@ def demo(context: typer.Context, jobs: Jobs = None, out: Out = Path("out/demo"),
     points = measure_points(names, jobs)
 
     say("6/7  Pareto fronts: a page to explore, and pictures")
-    pictures = write_fronts(points, rows, TERMS, out / "study", command)
+    pictures = write_fronts(points, rows, out / "study", command)
 
     say("7/7  Table and chart")
     table = _table(designs, results, rows, points)

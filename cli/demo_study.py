@@ -31,14 +31,14 @@ def measure_points(pairs: list[tuple[str, str]], jobs: int | None) -> "list[Poin
     return [found[name, *pair] for name in NETWORKS for pair in pairs]
 
 
-def write_fronts(points: "list[Point]", rows: list[Any], terms: int, out: Path, command: str) -> list[Path]:
+def write_fronts(points: "list[Point]", rows: list[Any], out: Path, command: str) -> list[Path]:
     """The report's page, pictures and data, of these points and of the MACs' rows; returns the pictures to look at."""
     from ..study.findings import Findings
     from ..study.price import price_of
     from ..study.report.write import report_files
     from ..synth import write_bytes
 
-    findings = Findings(points, [price_of(row, None, terms) for row in rows], [command])
+    findings = Findings(points, [price_of(row, None) for row in rows], [command])
     with progress("Report") as report:
         files = list(report_files(findings, command, report))
     for name, content in files:

@@ -2,15 +2,17 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from ..hdl import Design
 
-__all__ = ["check_folder", "emit", "folders", "tell_lost", "write_design"]
+__all__ = ["check_folder", "emit", "folders", "lost", "tell_lost", "write_design"]
+
+Row = TypeVar("Row")
 
 
 def check_folder(folder: Path) -> None:
@@ -25,6 +27,15 @@ def check_folder(folder: Path) -> None:
             pass
     except OSError:
         raise PermissionError(13, "must be a folder that can be written", str(folder)) from None
+
+
+def lost(read: Callable[[], Iterable[Row]], found: Iterable[Row], question_of: Callable[[Row], Hashable]) -> int:
+    """How many rows of a file are gone where those found take their place: answers to questions not asked now."""
+    try:
+        earlier = read()
+    except (OSError, ValueError):
+        return 0
+    return len({question_of(row) for row in earlier} - {question_of(row) for row in found})
 
 
 def tell_lost(count: int, file: Path) -> None:

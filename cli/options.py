@@ -61,6 +61,12 @@ Activation = Annotated[
     ),
 ]
 Terms = Annotated[int, typer.Option("--terms", help="Most products in one sum; it cannot overflow.")]
+Fill = Annotated[
+    float | None,
+    typer.Option(
+        "--fill", help="Share of the device that the search begins at, as predicted.", show_default="by family"
+    ),
+]
 Lanes = Annotated[
     int,
     typer.Option(

@@ -84,7 +84,7 @@ def price(
     """
     from ..study.price_table import add_prices, read_prices, write_prices
     from ..synth import SweepError
-    from .files import check_folder, tell_lost
+    from .files import check_folder, lost, tell_lost
 
     if chart is not None:
         check_folder(chart.parent)
@@ -118,7 +118,7 @@ def price(
         if found and append:
             found, commands = add_prices(found, path, commands)
         elif found:
-            gone = _lost(path.with_suffix(".json"), found)
+            gone = lost(lambda: read_prices(path.with_suffix(".json"))[1], found, lambda price: price.question)
             write_prices(found, path, commands)
             tell_lost(gone, path.with_suffix(".json"))
     if found:
@@ -127,15 +127,6 @@ def price(
             print(f"written: {path}.csv and .json")
     if failure:
         raise failure
-
-
-def _lost(file: Path, found: "list[Price]") -> int:
-    from ..study.price_table import read_prices
-
-    try:
-        return len({price.question for price in read_prices(file)[1]} - {price.question for price in found})
-    except (OSError, ValueError):
-        return 0
 
 
 def _needed(pairs: "list[tuple[Format, Format]]", network: str, results: Path) -> "TermsOf":

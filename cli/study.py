@@ -68,11 +68,11 @@ def study(
     """
     from contextlib import closing
 
-    from ..study.points_file import add_points, read_commands, read_points, write_points
+    from ..study.points_file import add_points, question_of, read_commands, read_points, write_points
     from ..study.sweep import Job
     from ..study.sweep import study as sweep
     from ..synth import SweepError
-    from .files import check_folder, tell_lost
+    from .files import check_folder, lost, tell_lost
 
     sources = choose_sources(model, calibration, test, metric)
     schemes: list[Scheme | None] = [
@@ -112,7 +112,7 @@ def study(
         if found and append:
             add_points(found, out, command_line(context))
         elif found:
-            gone = _lost(kept, found)
+            gone = lost(lambda: read_points(kept), found, question_of)
             write_points(found, out, command_line(context))
             tell_lost(gone, kept)
     if json:
@@ -123,15 +123,6 @@ def study(
         print(f"written: {out / 'study_points'}.csv, .json and .parquet")
     if failed is not None:
         raise failed
-
-
-def _lost(file: Path, found: "list[Point]") -> int:
-    from ..study.points_file import lost, read_points
-
-    try:
-        return lost(read_points(file), found)
-    except (OSError, ValueError):
-        return 0
 
 
 def _tell_skipped(points: "list[Point]") -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import percent, print_json, print_table
-from .options import Json, Out, command_line, parse_sizes
+from .options import Fill, Json, Out, command_line, parse_sizes
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -41,12 +41,7 @@ def survey(
         bool, typer.Option("--search", help="Search for the largest array even if one is known.")
     ] = False,
     seconds: Annotated[float, typer.Option("--seconds", help="Of every search, about.")] = 3600,
-    fill: Annotated[
-        float | None,
-        typer.Option(
-            "--fill", help="Share of the device that the search begins at, as predicted.", show_default="by family"
-        ),
-    ] = None,
+    fill: Fill = None,
     append: Annotated[bool, typer.Option("--append", help="Keep the rows that --out has already.")] = False,
     out: Out = Path("out"),
     json: Json = False,

@@ -21,6 +21,7 @@ __all__ = [
     "join",
     "kind_of",
     "knee",
+    "macs_of",
     "of_kind",
     "pareto",
     "target_of",
@@ -160,14 +161,21 @@ def join(points: Iterable[Point], prices: Iterable[Price], target: str) -> list[
     return [_candidate(point, known) for point in points]
 
 
-def _candidate(point: Point, known: Mapping[tuple[str, str], Sequence[Price]]) -> Candidate:
+def macs_of(point: Point) -> list[tuple[str, str]]:
+    """Weight and activation of the MACs that compute the point, that for two activations last; none where scales are by
+    blocks or layers differ in format, whose hardware has no one price."""
     if point.layers or point.scale_per == "block":
-        return Candidate(point, None)
-    price = _price_of(point, known.get((point.weight, point.activation), []))
-    if not point.products or point.weight == point.activation:
-        return Candidate(point, price)
-    products = _price_of(point, known.get((point.activation, point.activation), []))
-    return Candidate(point, None if products is None else price, products)
+        return []
+    pairs = [(point.weight, point.activation), *([(point.activation, point.activation)] if point.products else [])]
+    return [*dict.fromkeys(pairs)]
+
+
+def _candidate(point: Point, known: Mapping[tuple[str, str], Sequence[Price]]) -> Candidate:
+    prices = [_price_of(point, known.get(pair, [])) for pair in macs_of(point)]
+    if len(prices) < 2:
+        return Candidate(point, *prices or [None])
+    own, products = prices
+    return Candidate(point, None if products is None else own, products)
 
 
 def _price_of(point: Point, prices: Sequence[Price]) -> Price | None:

@@ -14,7 +14,7 @@ from ..places import alone
 from ..synth import write_bytes, write_whole
 from .point import Point
 
-__all__ = ["add_points", "lost", "merge", "read_commands", "read_points", "write_points"]
+__all__ = ["add_points", "merge", "question_of", "read_commands", "read_points", "write_points"]
 
 _WHAT = (
     *("network", "weight", "activation", "edges", "scale_per", "scale_format", "block_size", "techniques", "layers"),
@@ -33,17 +33,12 @@ def read_points(path: Path) -> list[Point]:
 
 def merge(old: Iterable[Point], new: Iterable[Point]) -> list[Point]:
     """Both, the new ones in place of old ones of the same network, scheme, evaluation and samples."""
-    found = {_what(point): point for point in (*old, *new)}
+    found = {question_of(point): point for point in (*old, *new)}
     return [*found.values()]
 
 
-def lost(old: Iterable[Point], new: Iterable[Point]) -> int:
-    """How many of the old are gone where the new take their file, not being the same anew."""
-    known = {_what(point) for point in new}
-    return sum(_what(point) not in known for point in old)
-
-
-def _what(point: Point) -> str:
+def question_of(point: Point) -> str:
+    """What was asked: points alike in it are one measured anew."""
     values = point.to_dict()
     return json.dumps([values[name] for name in _WHAT], sort_keys=True)
 

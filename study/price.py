@@ -138,11 +138,11 @@ def prices(
                 parts = found.setdefault(key, {})
                 parts[row.unit] = row
                 if len(parts) == len(units):
-                    yield price_of(parts["mac"], found.pop(key).get("requantize"), parts["mac"].parameters["terms"])
+                    yield price_of(parts["mac"], found.pop(key).get("requantize"))
         except SweepError:
             for parts in found.values():
                 if "mac" in parts:
-                    yield price_of(parts["mac"], parts.get("requantize"), parts["mac"].parameters["terms"])
+                    yield price_of(parts["mac"], parts.get("requantize"))
             raise
 
 
@@ -168,8 +168,9 @@ def requantization(bits: int) -> Requantization:
     return Requantization(parse("float32"), scale=parse(SCALE), bias_bits=min(bits, 64))
 
 
-def price_of(mac: Row, requantize: Row | None, terms: int) -> Price:
+def price_of(mac: Row, requantize: Row | None) -> Price:
     """The price that rows of a MAC and of its requantizer, if that was measured, make."""
+    terms = mac.parameters["terms"]
     bits = Accumulator(parse(mac.weight), parse(mac.activation), terms).width
     return Price(
         weight=mac.weight,

@@ -233,14 +233,13 @@ def _candidates(
         there = sorted({point.edges for point in findings.points if point.network == model and point.edges})
         given = f"edges {edges}" if edges else "no edges of their own"
         raise ValueError(f"{model} must have been studied with {given}; there is {_or(there) if there else 'none'}")
-    best = max(grounds, key=lambda ground: (bool(grounds[ground]), ground.samples, len(grounds[ground])), default=None)
-    if best is None or not grounds[best]:
+    best = max(grounds, key=lambda ground: (bool(grounds[ground]), ground.samples, len(grounds[ground])))
+    if not grounds[best]:
         which = f" whose first and last layer is in {edges}" if edges else ""
         found = [each for group in joined.values() for each in group]
         why = told(found, findings.prices, target, axis, helped=True)
         raise ValueError(
-            f"{model} on {target} must have a pair of formats{which} with both accuracy and price; "
-            f"none has{f', but {why}' if why else ' an accuracy'}"
+            f"{model} on {target} must have a pair of formats{which} with both accuracy and price; none has, but {why}"
         )
     others = sum(len(found) for ground, found in grounds.items() if ground != best)
     unknown = sum(p.network == model and p.edges == edges and math.isnan(p.accuracy) for p in findings.points)

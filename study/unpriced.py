@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Iterable, Sequence
 
-from .front import Axis, Candidate, target_of
+from .front import Axis, Candidate, macs_of, target_of
 from .price import Price
 
 __all__ = ["told"]
@@ -40,12 +40,9 @@ def told(candidates: Iterable[Candidate], prices: Sequence[Price], target: str, 
 
 def _cause(candidate: Candidate, longest: dict[tuple[str, str], int]) -> tuple[str, list[tuple[str, str]]]:
     """In words, and the pairs whose MAC has to be priced."""
-    point = candidate.point
-    if point.layers or point.scale_per == "block":
+    point, needed = candidate.point, macs_of(candidate.point)
+    if not needed:
         return "with scales by blocks or layers in formats of their own, whose hardware has no one price", []
-    needed = [(point.weight, point.activation)]
-    if point.products:
-        needed.append((point.activation, point.activation))
     if any(pair not in longest for pair in needed):
         return "whose MAC is not priced there", needed
     if any(longest[pair] < point.longest_dot for pair in needed):
