@@ -97,6 +97,7 @@ class Programming:
     volatile: whether the FPGA can be programmed without its flash being written
     iceprog: whether the program of that name can do it as well
     options: more of openFPGALoader's
+    readable: whether it reads the flash back on request
     note: what the user has to do first
     """
 
@@ -105,6 +106,7 @@ class Programming:
     volatile: bool = True
     iceprog: bool = False
     options: tuple[str, ...] = ()
+    readable: bool = True
     note: str = ""
 
 

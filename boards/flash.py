@@ -31,7 +31,9 @@ PREAMBLE_WITHIN = 4096
 LIBRARIES = "apt-get install libusb-1.0-0 libftdi1-2"
 RULES = "/etc/udev/rules.d/70-fewbit-{}.rules"
 DEVICES = Path("/sys/bus/usb/devices")
-TIMEOUT, START_TIMEOUT = 600.0, 60.0
+TIMEOUT, READING_TIMEOUT, START_TIMEOUT = 600.0, 3600.0, 60.0
+"""Seconds: some USB chips read a flash far slower than they write it."""
+
 FTDI = 0x0403
 """Vendor of the chips among which a programmer can be told which to take."""
 
@@ -89,12 +91,14 @@ class Plan:
     file: what is programmed
     command: that is run
     persistent: whether it is kept when the power goes
+    verify: whether it is read back and compared
     """
 
     board: Board
     file: Path
     command: tuple[str, ...]
     persistent: bool
+    verify: bool = False
 
 
 def plan(
@@ -102,6 +106,7 @@ def plan(
     board: str | None = None,
     *,
     persistent: bool = False,
+    verify: bool = False,
     programmer: str = "auto",
     check: bool = True,
     devices: Path = DEVICES,
@@ -113,6 +118,7 @@ def plan(
     file: the bitstream, or its JSON, which has to be beside it unless ``board`` is given
     board: name; unless given, that of the JSON
     persistent: whether it is to be kept when the power goes; a board that cannot do without writes its flash anyway
+    verify: whether the flash is to be read back and compared; iceprog does so unasked
     programmer: one of ``PROGRAMMERS``; ``auto`` takes the first that is there and can
     check: whether the programmer has to be there
     devices: where the kernel tells of USB devices
@@ -138,7 +144,12 @@ def plan(
         raise ValueError(f"file must be a .{found.part.suffix} for {board}, not {file.name!r}")
     _check_content(file, described, board)
     keep = persistent or not found.programming.volatile
-    return Plan(found, file, tuple(_command(found, file, keep, programmer, check, devices)), keep)
+    if verify and not keep:
+        raise ValueError(f"verify must be of what is in a flash, and {board} is programmed without: add --persistent")
+    if verify and not found.programming.readable:
+        raise ValueError(f"verify must be left out for {board}: its flash cannot be read back by {_WHEEL.name}")
+    options = [*found.programming.options, *(["-f"] if keep else []), *(["--verify"] if verify else [])]
+    return Plan(found, file, tuple(_command(found, file, options, programmer, check, devices)), keep, verify)
 
 
 def _described(file: Path) -> dict[str, Any] | None:
@@ -171,7 +182,10 @@ def _check_content(file: Path, described: dict[str, Any] | None, board: str) -> 
         raise ValueError(f"file must be what {file.with_suffix('.json').name} describes, not another: build it again")
 
 
-def _command(board: Board, file: Path, keep: bool, programmer: str, check: bool, devices: Path) -> Sequence[str]:
+def _command(
+    board: Board, file: Path, options: Sequence[str], programmer: str, check: bool, devices: Path
+) -> Sequence[str]:
+    """``options``: of openFPGALoader."""
     if programmer not in ("auto", *PROGRAMMERS):
         raise ValueError(f"programmer must be auto or one of {', '.join(PROGRAMMERS)}, not {programmer!r}")
     if programmer == "iceprog" and not board.programming.iceprog:
@@ -192,7 +206,6 @@ def _command(board: Board, file: Path, keep: bool, programmer: str, check: bool,
     able = board.programming.usb.vendor == FTDI and (CHOICE in known or not known)
     found = _chosen(board, devices, able)
     choice = [CHOICE, f"{found.bus}:{found.number}"] if found and able else []
-    options = [*board.programming.options, *(["-f"] if keep else [])]
     return [str(loader or "openFPGALoader"), *choice, "-b", board.programming.loader, *options, str(file)]
 
 
@@ -250,6 +263,7 @@ def _text(file: Path) -> str:
 def program(planned: Plan, *, devices: Path = DEVICES) -> str:
     """Run the programmer; returns what it printed. Raises NoBoard, and ToolError where it fails otherwise."""
     name = os.path.basename(planned.command[0])
+    timeout = READING_TIMEOUT if planned.verify else TIMEOUT
     try:
         # in one stream, since "Wait for CDONE " and "FAIL" are of two
         ended = subprocess.run(
@@ -259,11 +273,11 @@ def program(planned: Plan, *, devices: Path = DEVICES) -> str:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=TIMEOUT,
+            timeout=timeout,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ToolError(f"{name} was stopped after {TIMEOUT:g} s") from None
+        raise ToolError(f"{name} was stopped after {timeout:g} s") from None
     output = ended.stdout.strip()
     failure = _failure(output.replace(str(planned.file), ""))
     if ended.returncode == 0 and not failure:

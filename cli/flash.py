@@ -21,6 +21,9 @@ def flash(
     persistent: Annotated[
         bool, typer.Option("--persistent", help="Write the flash, so that it is there after power-up.")
     ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read the flash back and compare, which may take minutes.")
+    ] = False,
     programmer: Annotated[
         str, typer.Option("--programmer", help="openFPGALoader or iceprog; auto takes the first that is there and can.")
     ] = "auto",
@@ -29,7 +32,7 @@ def flash(
     """Program a board. It is gone with the power unless --persistent; some boards can only be programmed by a flash."""
     from ..boards.flash import plan, program
 
-    planned = plan(file, board, persistent=persistent, programmer=programmer, check=not dry_run)
+    planned = plan(file, board, persistent=persistent, verify=verify, programmer=programmer, check=not dry_run)
     if dry_run:
         print(shlex.join(planned.command))
         return
@@ -39,5 +42,7 @@ def flash(
         "its flash: it stays" if planned.persistent else "the FPGA: it is gone with the power (--persistent keeps it)"
     )
     print(f"{planned.board.name}: {planned.file} is in {kept}")
+    if verify:
+        print("read back and compared: the flash has all of it")
     if planned.persistent and not persistent:
         print(f"{planned.board.name} can only be programmed by its flash")

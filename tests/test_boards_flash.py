@@ -87,6 +87,31 @@ def test_command_and_what_is_kept(made, programmer, plugged, board, persistent, 
     assert programmer.ran()[-1] == " ".join(planned.command)
 
 
+def test_verify_reads_the_flash_back(made, programmer, plugged):
+    loader = programmer("openFPGALoader")
+    file = made("icebreaker")
+    planned = plan(file, verify=True, devices=plugged())
+    assert planned.command == (str(loader), "-b", "ice40_generic", "-f", "--verify", str(file))
+    program(planned)
+    programmer(
+        "openFPGALoader", "Verifying write (May take time)\nRead flash : 100.00%\nFail\nVerification failed at 4096"
+    )
+    with pytest.raises(ToolError, match="openFPGALoader failed: Verification failed at 4096"):
+        program(planned)
+    with pytest.raises(ValueError, match="verify must be of what is in a flash, and ulx3s_12f is programmed without"):
+        plan(made("ulx3s_12f"), verify=True)
+    assert plan(made("ulx3s_12f"), verify=True, persistent=True).command[-3:-1] == ("-f", "--verify")
+    with pytest.raises(ValueError, match="verify must be left out for orangecrab: its flash cannot be read back"):
+        plan(made("orangecrab"), verify=True)
+
+
+def test_iceprog_verifies_unasked(made, programmer, plugged):
+    iceprog = programmer("iceprog")
+    file = made("icebreaker")
+    planned = plan(file, verify=True, programmer="iceprog", devices=plugged())
+    assert planned.command == (str(iceprog), str(file)) and planned.verify
+
+
 def test_json_stands_for_its_file(made, programmer):
     programmer("openFPGALoader")
     file = made("icebreaker")

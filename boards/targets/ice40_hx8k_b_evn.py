@@ -16,4 +16,5 @@ BOARD = Board(
     link=Link("FT2232H", 3_000_000, USB, interface=1),
     programming=Programming("ice40_generic", USB, volatile=False, iceprog=True),
     lights=(("led", 0), ("led", 1)),
+    shapes={("int8", "int8"): (2, 4, 4, "none")},
 )

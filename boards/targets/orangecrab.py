@@ -17,6 +17,8 @@ BOARD = Board(
     platform=OrangeCrabR0_2_25FPlatform,
     oscillator="clk",
     link=Link("none, needs a USB serial adapter", 3_000_000, None, rx="N17", tx="M18", note=ADAPTER),
-    programming=Programming("orangeCrab", Usb(0x1209, 0x5AF0, ("OrangeCrab",)), volatile=False, note=BUTTON),
+    programming=Programming(
+        "orangeCrab", Usb(0x1209, 0x5AF0, ("OrangeCrab",)), volatile=False, readable=False, note=BUTTON
+    ),
     shapes={("e2m1", "int4"): (11, 17, 1, "auto")},
 )

@@ -14,6 +14,6 @@ BOARD = Board(
     platform=TangNano9kPlatform,
     oscillator="clk27",
     link=Link("BL702", 2_000_000, USB, interface=1),
-    programming=Programming("tangnano9k", USB),
+    programming=Programming("tangnano9k", USB, readable=False),
     lights=(("led", 0), ("led", 1)),
 )
