@@ -135,11 +135,7 @@ def _needed(pairs: "list[tuple[Format, Format]]", network: str, results: Path) -
     from ..study.price import terms_within
 
     points = [point for point in read_findings(results).points if point.network == network]
-    known = {
-        (point.weight, point.activation): point
-        for point in points
-        if point.scale_per == "channel" and not (point.techniques or point.edges or point.layers)
-    }
+    known = {(point.weight, point.activation): point for point in points if point.is_plain}
     missing = [f"{w} x {a}" for w, a in pairs if (w.name, a.name) not in known]
     if missing:
         raise ValueError(

@@ -18,7 +18,7 @@ PAGE = Path(__file__).parent / "study_results.md"
 
 def main() -> None:
     findings = read_findings(RESULTS)
-    points = [point for point in findings.points if is_plain(point)]
+    points = [point for point in findings.points if point.is_plain]
     parts = [HEAD, networks(points), "## All formats alike", ALIKE, table_alike(points), table_prices(findings)]
     mixed = [*tables_mixed(points)]
     if mixed:
@@ -77,12 +77,6 @@ other one."""
 def points_of(path: Path) -> list[Point]:
     """What the file has, if there is one."""
     return read_points(path) if path.exists() else []
-
-
-def is_plain(point: Point) -> bool:
-    """Whether nothing but the pair of formats is chosen."""
-    special = point.edges or point.techniques or point.layers or point.scale_per != "channel"
-    return not special and point.scale_format == "bfloat16"
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -168,7 +162,7 @@ def tables_mixed(points: list[Point]) -> Iterator[str]:
 
 
 def tables_of_techniques(points: list[Point]) -> Iterator[str]:
-    plain = [point for point in points if is_plain(point) or (point.techniques and not point.edges)]
+    plain = [point for point in points if point.is_plain or (point.techniques and not point.edges)]
     for name, some in by_network(plain).items():
         tried = [point for point in some if point.techniques]
         if not tried:
@@ -190,7 +184,7 @@ def table_of_needed(files: Iterable[Path], findings: Findings) -> str:
     rows, targets = [], []
     for path in files:
         network = path.stem.removeprefix("price_needed_")
-        points = [point for point in findings.points if point.network == network and is_plain(point)]
+        points = [point for point in findings.points if point.network == network and point.is_plain]
         needed = {(price.weight, target_of(price)): price for price in read_prices(path)[1]}
         targets = [*dict.fromkeys(target for _, target in needed)]
         for format in dict.fromkeys(weight for weight, _ in needed):

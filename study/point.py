@@ -92,6 +92,12 @@ class Point:
         """Accuracy as a share of the float32 network's."""
         return self.accuracy / self.float32[self.metric]
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether nothing but the pair of formats is chosen: scales by channel in bfloat16, and that everywhere."""
+        special = self.edges or self.techniques or self.layers or self.scale_per != "channel"
+        return not special and self.scale_format == "bfloat16"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; what is infinite or NaN, as the SQNR of float32 itself, is text."""
         values = asdict(self)
