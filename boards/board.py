@@ -31,6 +31,7 @@ class Part:
     first_mhz: clock that the first place and route is asked for, which the best is then found from
     suffix: of the file that is programmed; ``edif`` where there is no open place and route in PyPI
     pack: options of the program that makes this file
+    file_bytes: of every such file; None where they differ
     """
 
     name: str
@@ -39,6 +40,7 @@ class Part:
     first_mhz: float
     suffix: str
     pack: tuple[str, ...] = ()
+    file_bytes: int | None = None
 
     @property
     def routed(self) -> bool:

@@ -34,6 +34,9 @@ TRIES = 5
 TIMEOUT, SIMULATED_TIMEOUT = 2.0, 20.0
 """Seconds in which a board must get on, and a simulated one."""
 
+SIMULATED_PATIENCE = 20.0
+"""A simulated board stands still in the middle of a frame while the machine does something else."""
+
 PROBE_SECONDS = 0.5
 """For an answer at a baud rate that may be wrong."""
 
@@ -129,7 +132,9 @@ class Device:
             simulated = Simulated(description or default_description(design.engine if design else None), design)
             try:
                 line = Port(simulated.port, simulated.description.baud)
-                return _connected(cls, line, timeout=timeout, seed=seed, simulated=simulated)
+                return _connected(
+                    *(cls, line), timeout=timeout, patience=SIMULATED_PATIENCE, seed=seed, simulated=simulated
+                )
             except BaseException:
                 simulated.close()
                 raise
@@ -187,7 +192,8 @@ class Device:
         ----------
         a, w: values of shapes (m, k) and (k, n), each one of its format exactly; or codes
         codes: whether ``a``, ``w`` and the result are codes
-        rounded: whether values are rounded to the formats first: to nearest, saturating
+        rounded: whether values are rounded to the formats first: to nearest, saturating; infinities stay where the
+            format has them
         progress: takes the bytes of C that have come and those there will be
         parameters: those of ``sim.engine_matmul`` that the engine takes: scales as codes. What is left out is 1 for a
             scale, and 0 for a bias or a zero point

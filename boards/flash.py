@@ -142,7 +142,7 @@ def plan(
         raise ValueError(f"board must be one that bitstreams can be built for, not {board!r}: use the maker's tools")
     if file.suffix != f".{found.part.suffix}":
         raise ValueError(f"file must be a .{found.part.suffix} for {board}, not {file.name!r}")
-    _check_content(file, described, board)
+    _check_content(file, described, found)
     keep = persistent or not found.programming.volatile
     if verify and not keep:
         raise ValueError(f"verify must be of what is in a flash, and {board} is programmed without: add --persistent")
@@ -169,16 +169,22 @@ def _check_there(file: Path) -> None:
         raise ValueError(f"file must be there, not {str(file)!r}")
 
 
-def _check_content(file: Path, described: dict[str, Any] | None, board: str) -> None:
+def _check_content(file: Path, described: dict[str, Any] | None, board: Board) -> None:
+    """By the JSON beside it, whatever both are called; without one, by what bitstreams for that FPGA have in common."""
     _check_there(file)
-    if described is None or described["file"] != file.name:
-        begins = PREAMBLES.get(file.suffix)
-        if begins is not None and begins not in file.read_bytes()[:PREAMBLE_WITHIN]:
-            raise ValueError(f"file must be a bitstream, and {str(file)!r} does not begin as one for {board}")
+    content = file.read_bytes()
+    if described is None:
+        begins, bytes_of_all = PREAMBLES.get(file.suffix), board.part.file_bytes
+        if begins is not None and begins not in content[:PREAMBLE_WITHIN]:
+            raise ValueError(f"file must be a bitstream, and {str(file)!r} does not begin as one for {board.name}")
+        if bytes_of_all not in (None, len(content)):
+            raise ValueError(
+                f"file must have {bytes_of_all} bytes for {board.name}, and {str(file)!r} has {len(content)}"
+            )
         return
-    if described["board"] != board:
-        raise ValueError(f"board must be {described['board']}, which {file.name} was built for, not {board!r}")
-    if described["sha256"] != hashlib.sha256(file.read_bytes()).hexdigest():
+    if described["board"] != board.name:
+        raise ValueError(f"board must be {described['board']}, which {file.name} was built for, not {board.name!r}")
+    if described["sha256"] != hashlib.sha256(content).hexdigest():
         raise ValueError(f"file must be what {file.with_suffix('.json').name} describes, not another: build it again")
 
 

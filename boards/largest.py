@@ -88,10 +88,14 @@ def largest(
     seconds: after which nothing larger is tried once something fits
 
     Raises NothingFits, ToolMissing; ToolError where not even the small arrays can be synthesized; ValueError for a
-    ``fill`` that is no share.
+    ``fill`` that is no share, ``seconds`` below 0, and a board without open place and route.
     """
+    if seconds < 0:
+        raise ValueError(f"seconds must be 0 or more, not {seconds:g}")
     if fill is not None and not 0 < fill <= 1:
         raise ValueError(f"fill must be a share of the device, above 0 and up to 1, not {fill:g}")
+    if not request.board.part.routed:
+        raise ValueError(f"array must be named for {request.board.name}, not searched: it has no open place and route")
     ends = time.monotonic() + seconds
     with closing(Cache(cache_folder)) as store, tempfile.TemporaryDirectory(prefix="fewbit-") as folder:
         router = Router(request.board, request.flow, store, Path(folder), say, request.recipe)

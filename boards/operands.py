@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..formats import Dyadic, Engine, Format, Minifloat, parse
+from ..formats import Dyadic, Engine, Format, Minifloat, Overflow, parse
 from ..sim import decode, dyadic_codes, encode, engine_matmul
 from ..sim.codes import check_codes, code_dtype
 from ..sim.encode import as_numbers
@@ -51,12 +51,18 @@ def check_operands(
 
 def _codes(name: str, values: ArrayLike, format: Format, codes: bool, rounded: bool) -> Array:
     """Values or codes as codes. Raises ValueError that names the first value that is none of the format."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.getmaskarray(values).any():
+        missing = np.ma.getmaskarray(values).sum()
+        raise ValueError(f"{name} must have a value everywhere, and {missing} of {values.size} are masked")
     if codes:
         return check_codes(values, format).astype(code_dtype(format))
     array = as_numbers(values)
     if array.dtype.kind == "f" and not format.has_nan and np.isnan(array).any():
         raise ValueError(_offender(name, array, np.isnan(array), format))
     found = encode(array, format)
+    if array.dtype.kind == "f" and format.has_infinity:
+        infinite = np.isinf(array)
+        found[infinite] = encode(array[infinite], format, overflow=Overflow.INFINITY)
     if rounded:
         return found
     wrong = _differs(decode(found, format), array)

@@ -21,8 +21,9 @@ from .constraints import CONSTRAINTS
 
 __all__ = ["Netlist", "Packed", "Routed", "Router", "TooLarge", "tools_of"]
 
-TIMEOUT = 3600.0
-"""Seconds that a tool may take: an array that fills a large device takes its time."""
+TIMEOUT = {"ice40": 900.0, "ecp5": 3600.0, "gowin": 1800.0, "xc7": 3600.0}
+"""Seconds that a tool may take, by family: an array that fills a large device takes its time, and place and route of
+one that is too full for it may never end."""
 
 GIVE_UP = ("--placer-heap-cell-placement-timeout", "16")
 """nextpnr's option by which it gives up sooner on a device that is too full: it tries half as often as it would."""
@@ -132,7 +133,7 @@ class Router:
         (place / "unit.il").write_text(rtlil)
         chosen = [recipe for recipe in RECIPES if recipe.name == self.recipe]
         keep = repeated_modules(rtlil)
-        candidates = synthesize(rtlil, "top", self.flow, place, chosen=chosen, keep=keep, timeout=TIMEOUT)
+        candidates = synthesize(rtlil, "top", self.flow, place, chosen=chosen, keep=keep, timeout=TIMEOUT[family.name])
         best = min(candidates, key=lambda candidate: family.area(candidate.counts))
         best.netlist.rename(place / "routed.json")
         found = Netlist(best.counts, best.recipe.name, place, rtl_hash(rtlil))
@@ -223,7 +224,7 @@ class Router:
         (folder / f"pins.{suffix}").write_text(write(self.board))
         pins = ("--vopt", "cst=pins.cst") if family == "gowin" else (f"--{suffix}", f"pins.{suffix}")
         fixed = [*part.target.device.route, *GIVE_UP, "--json", "routed.json", "--top", "top", *pins, "--quiet"]
-        run(_TOOLS[family][1], [*fixed, "--report", "report.json", *options], folder, TIMEOUT)
+        run(_TOOLS[family][1], [*fixed, "--report", "report.json", *options], folder, TIMEOUT[family])
         report: dict[str, Any] = json.loads((folder / "report.json").read_text())
         return {name: (entry["used"], entry["available"]) for name, entry in report["utilization"].items()}
 

@@ -22,7 +22,8 @@ def flash(
         bool, typer.Option("--persistent", help="Write the flash, so that it is there after power-up.")
     ] = False,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Read the flash back and compare, which may take minutes.")
+        bool,
+        typer.Option("--verify", help="Read the flash back and compare, which may take minutes; iceprog always does."),
     ] = False,
     programmer: Annotated[
         str, typer.Option("--programmer", help="openFPGALoader or iceprog; auto takes the first that is there and can.")

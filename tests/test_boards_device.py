@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import closing, suppress
 from pathlib import Path
@@ -297,6 +298,28 @@ def test_the_simulated_board_takes_the_place_of_one_that_is_not_there(monkeypatc
         assert device.simulated.seconds() > 0
     assert device.simulated.pid != small_board.pid
     assert not os.path.exists(f"/proc/{device.simulated.pid}")
+
+
+def test_a_simulated_board_that_stands_still_at_times_is_no_bad_line(prepared):
+    a, w = np.ones((100, 32), dtype=int), np.ones((32, 40), dtype=int)
+    with Device.open("sim", description=default_description(SMALL)) as device:
+        device.matmul(a, w)
+        process, over = device.simulated.pid, threading.Event()
+
+        def disturb():
+            while not over.wait(0.003):
+                os.kill(process, signal.SIGSTOP)
+                time.sleep(0.05)
+                os.kill(process, signal.SIGCONT)
+
+        thread = threading.Thread(target=disturb)
+        thread.start()
+        try:
+            assert (device.matmul(a, w) == 32).all()
+        finally:
+            over.set()
+            thread.join()
+        assert device.statistics.retries == {} and device.statistics.asked == 0
 
 
 PORTS = [

@@ -317,7 +317,18 @@ def test_wrong_files_are_refused(made, programmer, tmp_path):
         plan(tmp_path / "alone.bin")
     with pytest.raises(ValueError, match=r"file must be a bitstream, and '.*alone.bin' does not begin as one for iceb"):
         plan(tmp_path / "alone.bin", "icebreaker")
-    (tmp_path / "alone.bin").write_bytes(b"\xff\x00\x00\xff\x7e\xaa\x99\x7e\x51")
+    renamed = tmp_path / "renamed.bin"
+    renamed.write_bytes(b"bits, and more")
+    renamed.with_suffix(".json").write_text(made("icebreaker").with_suffix(".json").read_text())
+    with pytest.raises(ValueError, match=r"file must be what renamed.json describes, not another"):
+        plan(renamed)
+    renamed.write_bytes(b"bits")
+    assert plan(renamed).file == renamed
+    begins = b"\xff\x00\x00\xff\x7e\xaa\x99\x7e\x51"
+    (tmp_path / "alone.bin").write_bytes(begins.ljust(135_100))
+    with pytest.raises(ValueError, match=r"file must have 104090 bytes for icebreaker, and '.*alone.bin' has 135100"):
+        plan(tmp_path / "alone.bin", "icebreaker")
+    (tmp_path / "alone.bin").write_bytes(begins.ljust(104_090))
     assert plan(tmp_path / "alone.bin", "icebreaker").board.name == "icebreaker"
     with pytest.raises(ValueError, match=r"file must be there, not 'none.bin'"):
         plan(Path("none.bin"))

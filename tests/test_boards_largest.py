@@ -92,6 +92,15 @@ def test_the_search_begins_where_it_is_told(device, tmp_path):
             search(tmp_path, fill=fill)
 
 
+def test_a_search_that_cannot_be_is_refused(device, tmp_path):
+    routed = device(0.99, lambda rows, columns, lanes: 0.5)
+    with pytest.raises(ValueError, match="seconds must be 0 or more, not -1"):
+        search(tmp_path, seconds=-1)
+    with pytest.raises(ValueError, match="array must be named for arty_a7, not searched: it has no open place and r"):
+        largest(Request(find_board("arty_a7"), ENGINE, recipe="abc9"), cache_folder=tmp_path)
+    assert not routed
+
+
 def test_one_seed_alone_is_tried(device, tmp_path):
     routed = device(0.6, lambda rows, columns, lanes: 0.3 + 0.02 * (rows + columns) + 0.03 * rows * columns)
     request = Request(find_board("icebreaker"), ENGINE, recipe="abc9", seeds=(1, 2, 3))

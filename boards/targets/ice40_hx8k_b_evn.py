@@ -16,5 +16,10 @@ BOARD = Board(
     link=Link("FT2232H", 3_000_000, USB, interface=1),
     programming=Programming("ice40_generic", USB, volatile=False, iceprog=True),
     lights=(("led", 0), ("led", 1)),
-    shapes={("int8", "int8"): (2, 4, 4, "none")},
+    shapes={
+        ("int8", "int8"): (2, 3, 4, "none"),
+        ("e4m3", "e4m3"): (2, 2, 4, "none"),
+        ("e2m1", "int4"): (3, 5, 4, "none"),
+        ("e2m1", "e2m1"): (4, 4, 4, "none"),
+    },
 )

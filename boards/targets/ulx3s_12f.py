@@ -3,7 +3,7 @@
 from amaranth_boards.ulx3s import ULX3S_12F_Platform
 
 from ..board import Board, Link, Programming, Usb
-from ..parts import ECP5_12F
+from ..parts import ECP5_12F, ECP5_24K_SHAPES
 
 USB = Usb(0x0403, 0x6015, ("ULX3S",))
 
@@ -16,5 +16,5 @@ BOARD = Board(
     link=Link("FT231X", 3_000_000, USB),
     programming=Programming("ulx3s", USB),
     lights=(("led", 0), ("led", 1)),
-    shapes={("e2m1", "int4"): (11, 17, 1, "auto")},
+    shapes=ECP5_24K_SHAPES,
 )

@@ -16,5 +16,5 @@ BOARD = Board(
     link=Link("FT231X", 3_000_000, USB),
     programming=Programming("ulx3s", USB),
     lights=(("led", 0), ("led", 1)),
-    shapes={("int8", "int8"): (12, 13, 1, "auto")},
+    shapes={("e2m1", "int4"): (16, 20, 1, "none")},
 )
