@@ -15,15 +15,19 @@ from ..synth.family import Counts
 from ..synth.fit_bench import repeated_modules
 from ..synth.flow import Flow, rtl_hash, synthesis_script, synthesize
 from ..synth.recipes import RECIPES
-from ..synth.tools import ToolError, run, version
+from ..synth.tools import ToolError, ToolTimeout, run, version
 from .board import Board
 from .constraints import CONSTRAINTS
 
 __all__ = ["Netlist", "Packed", "Routed", "Router", "TooLarge", "tools_of"]
 
-TIMEOUT = {"ice40": 900.0, "ecp5": 3600.0, "gowin": 1800.0, "xc7": 3600.0}
+TIMEOUT = {"ice40": 600.0, "ecp5": 3600.0, "gowin": 1800.0, "xc7": 3600.0}
 """Seconds that a tool may take, by family: an array that fills a large device takes its time, and place and route of
 one that is too full for it may never end."""
+
+OTHER_ROUTER = {"ice40": ("--router", "router2")}
+"""By family, options for nextpnr where it did not come to an end: its first router may take out and put back the same
+two wires for ever, even those of a small array, and is the one that makes faster circuits otherwise."""
 
 GIVE_UP = ("--placer-heap-cell-placement-timeout", "16")
 """nextpnr's option by which it gives up sooner on a device that is too full: it tries half as often as it would."""
@@ -191,7 +195,7 @@ class Router:
         try:
             found = self._run(netlist.folder, mhz, seed)
         except ToolError as error:
-            if "was stopped after" not in str(error):
+            if not isinstance(error, ToolTimeout):
                 self.store.put(key, {"failure": str(error)})
             raise
         file = base64.b64encode(found.file).decode()
@@ -210,7 +214,14 @@ class Router:
         part, family = self.board.part, self.board.part.target.family.name
         placed, written = _PLACED[family]
         fixed = ("--freq", f"{mhz:.4f}", "--seed", str(seed), "--timing-allow-fail")
-        used = self._nextpnr(folder, *fixed, *written, *more)
+        options = (*fixed, *written, *more)
+        try:
+            used = self._nextpnr(folder, *options)
+        except ToolTimeout as stopped:
+            if family not in OTHER_ROUTER:
+                raise
+            self.say(f"{stopped}: once more by {OTHER_ROUTER[family][1]}")
+            used = self._nextpnr(folder, *options, *OTHER_ROUTER[family])
         made = f"made.{part.suffix}"
         packing = [*part.pack, "-o", made, placed] if family == "gowin" else [*part.pack, placed, made]
         run(_TOOLS[family][2], packing, folder)

