@@ -86,6 +86,22 @@ def test_a_clock_that_is_met_stands_where_a_higher_one_is_not(routing, tmp_path)
     assert (made.clock_mhz, made.fmax_mhz) == (28.5, 32.0)
 
 
+def test_the_first_clock_is_taken_where_no_higher_one_is_met(routing, tmp_path):
+    tried = routing(lambda mhz, seed: 40.0 if mhz == 24 else mhz)
+    made = build(request_for("icebreaker"), tmp_path)
+    # each a twentieth below what the one before reached
+    clocks = (37.5, 35.25, 33.0)
+    assert tried == [(24.0, 1), *((mhz, seed) for mhz in clocks for seed in (1, 2, 3))]
+    assert (made.clock_mhz, made.fmax_mhz, made.seed) == (24.0, 40.0, 1)
+
+
+def test_a_clock_that_is_hardly_missed_is_lowered_by_more_than_chance(routing, tmp_path):
+    tried = routing(lambda mhz, seed: 40.0 if mhz == 24 else 39.4)
+    made = build(request_for("icebreaker"), tmp_path)
+    assert tried == [(24.0, 1), *((37.5, seed) for seed in (1, 2, 3)), (36.0, 1)]
+    assert made.clock_mhz == 36.0
+
+
 def test_a_slow_design_runs_on_the_oscillator(routing, tmp_path):
     routing(lambda mhz, seed: 15.0)
     made = build(request_for("icebreaker"), tmp_path)
