@@ -151,7 +151,9 @@ PAGE = """# What boards make of pairs of formats
 
 Whole bitstreams: the largest matmul engine that was found to place and route behind the serial line, at a clock of the
 board's PLL that is at least 5% below Fmax. Outputs are float32. Nothing here is an upper bound, and what has no row was
-not measured: `fewbit boards` lists all boards, and an UPduino is an iCEBreaker's FPGA on another board.
+not measured: `fewbit boards` lists all boards. UPduino and iCEBreaker have one FPGA, and so have, but for its speed,
+ULX3S 12F and OrangeCrab, whose arrays are those that were found for the former. Commands without --search on boards
+whose arrays are known by now build those.
 
 So that a full iCE40 can be placed, flip-flops do without an enable or a reset that fewer than ten of them share, for
 some LUTs more: the eight of a block have one of each in common. Searches place by one seed alone, and end at the second
