@@ -194,7 +194,7 @@ def _routed(request: Request, router: Router) -> _Made:
             met, slow = (made, slow) if wanted else (met, made)
         elif met is not None:
             break
-        if request.mhz is not None:
+        if request.mhz is not None or attempt == ROUNDS - 1:
             break
         limit = reach if met or not wanted else min(reach, float(settings.hz) / GAIN)
         try:

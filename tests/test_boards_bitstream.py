@@ -95,6 +95,13 @@ def test_the_first_clock_is_taken_where_no_higher_one_is_met(routing, tmp_path):
     assert (made.clock_mhz, made.fmax_mhz, made.seed) == (24.0, 40.0, 1)
 
 
+def test_a_clock_that_is_not_tried_is_not_told(routing, tmp_path):
+    said = []
+    routing(lambda mhz, seed: {24.0: 40.0, 33.0: 39.0}.get(mhz, mhz))
+    made = build(request_for("icebreaker"), tmp_path, say=said.append)
+    assert said == [f"the clock is to be {mhz:.2f} MHz" for mhz in (37.5, 35.25, 33)] and made.clock_mhz == 33.0
+
+
 def test_a_clock_that_is_hardly_missed_is_lowered_by_more_than_chance(routing, tmp_path):
     tried = routing(lambda mhz, seed: 40.0 if mhz == 24 else 39.4)
     made = build(request_for("icebreaker"), tmp_path)
