@@ -16,5 +16,5 @@ BOARD = Board(
     link=Link("BL702", 2_000_000, USB, interface=1),
     programming=Programming("tangnano9k", USB, readable=False),
     lights=(("led", 0), ("led", 1)),
-    shapes={("int8", "int8"): (3, 3, 4, "none"), ("e2m1", "int4"): (3, 5, 4, "auto")},
+    shapes={("e2m1", "int4"): (3, 5, 4, "auto")},
 )
