@@ -23,7 +23,7 @@ from .route import Routed, Router, TooLarge, tools_of
 __all__ = ["Bitstream", "TimingNotMet", "build"]
 
 ROUNDS = 4
-"""So many clocks are tried, each lower than the one before, until one is met."""
+"""So many clocks are tried, at most."""
 
 GAIN = 1.03
 """What clocks that are tried one after the other differ by, at least: place and route of a large device takes minutes,
@@ -191,7 +191,10 @@ def _routed(request: Request, router: Router) -> _Made:
         best = max(best, made.routed.fmax_mhz)
         reach = made.routed.fmax_mhz * 1e6 * (1 - request.margin)
         if settings.hz <= reach:
-            met, slow = (made, slow) if wanted else (met, made)
+            if wanted:
+                met = made
+            else:
+                slow = made
         elif met is not None:
             break
         if request.mhz is not None or attempt == ROUNDS - 1:

@@ -51,8 +51,7 @@ def check_operands(
 
 def _codes(name: str, values: ArrayLike, format: Format, codes: bool, rounded: bool) -> Array:
     """Values or codes as codes. Raises ValueError that names the first value that is none of the format."""
-    if isinstance(values, np.ma.MaskedArray) and np.ma.getmaskarray(values).any():
-        missing = np.ma.getmaskarray(values).sum()
+    if isinstance(values, np.ma.MaskedArray) and (missing := np.ma.count_masked(values)):
         raise ValueError(f"{name} must have a value everywhere, and {missing} of {values.size} are masked")
     if codes:
         return check_codes(values, format).astype(code_dtype(format))

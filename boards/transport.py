@@ -3,6 +3,7 @@
 import errno
 import os
 import select
+import sys
 from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -80,10 +81,11 @@ class Port:
             hint = DENIED if number == errno.EACCES else ""
             why = os.strerror(number) if isinstance(number, int) else str(error)
             raise LinkError(f"serial port {name} cannot be opened: {why}{hint}") from None
-        # An FTDI keeps bytes for 16 ms otherwise. A driver without such a mode, as a pseudo-terminal's, is a
-        # ValueError; on systems on which pyserial cannot set it, it is one of the other two.
-        with suppress(ValueError, NotImplementedError, AttributeError):
-            self._serial.set_low_latency_mode(True)
+        if sys.platform == "linux":  # where alone pyserial can set it
+            # An FTDI keeps bytes for 16 ms otherwise. A driver without such a mode, as a pseudo-terminal's, is a
+            # ValueError, and is as fast as it is.
+            with suppress(ValueError):
+                self._serial.set_low_latency_mode(True)
 
     def exchange(self, data: bytes | bytearray, seconds: float) -> tuple[int, bytes]:
         """See ``Transport``."""
