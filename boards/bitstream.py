@@ -165,8 +165,20 @@ class _Made:
     settings: Settings
     file: bytes
     utilization: dict[str, tuple[int, int]]
-    routed: Routed | None = None
-    seed: int | None = None
+    routed: Routed | None
+    seed: int | None
+
+
+@dataclass(frozen=True)
+class _Attempt(_Made):
+    """``reach``: Hz, what the place and route can do less the margin."""
+
+    routed: Routed
+    reach: float
+
+    @property
+    def met(self) -> bool:
+        return self.settings.hz <= self.reach
 
 
 def _synthesized(request: Request, router: Router) -> _Made:
@@ -174,55 +186,54 @@ def _synthesized(request: Request, router: Router) -> _Made:
     rtlil = request.rtlil(settings)
     netlist = router.netlist(rtlil)
     router.recipe = netlist.recipe
-    return _Made(settings, router.edif(rtlil), router.sizes(netlist))
+    return _Made(settings, router.edif(rtlil), router.sizes(netlist), None, None)
 
 
 def _routed(request: Request, router: Router) -> _Made:
-    """By clocks from above until one is met, then once more by what that place and route could do.
-
-    Where none of them is, what was made for the part's first clock, if that was met.
-    """
+    """For the wanted clock; without one, for the highest that is found."""
     settings = request.settings((request.mhz or request.board.part.first_mhz) * 1e6)
     router.choose_recipe(request.rtlil(settings))
-    best, met, slow = 0.0, None, None
-    for attempt in range(ROUNDS):
-        wanted = attempt > 0 or request.mhz is not None
-        made = _best_seed(request, router, settings, all_seeds=wanted)
-        best = max(best, made.routed.fmax_mhz)
-        reach = made.routed.fmax_mhz * 1e6 * (1 - request.margin)
-        if settings.hz <= reach:
-            if wanted:
-                met = made
-            else:
-                slow = made
-        elif met is not None:
-            break
-        if request.mhz is not None or attempt == ROUNDS - 1:
-            break
-        limit = reach if met or not wanted else min(reach, float(settings.hz) / GAIN)
+    if request.mhz is None:
+        return _highest(request, router, _best_seed(request, router, settings, all_seeds=False))
+    made = _best_seed(request, router, settings, all_seeds=True)
+    if not made.met:
+        raise _timing_not_met(request, made)
+    return made
+
+
+def _highest(request: Request, router: Router, first: _Attempt) -> _Attempt:
+    """By clocks from what the first place and route reached downwards until one is met, then upwards while it is.
+
+    Where no other is met, the first attempt, if its clock was.
+    """
+    found, limit, tried = first if first.met else None, first.reach, [first]
+    for _ in range(ROUNDS - 1):
         try:
-            following = request.settings(limit)
+            settings = request.settings(limit)
         except ValueError:
             break
-        if not wanted and following == settings:
-            return made
-        if (met and following.hz < settings.hz * GAIN) or (slow and wanted and following.hz <= slow.settings.hz):
+        if found and settings.hz < found.settings.hz * GAIN:
             break
-        router.say(f"the clock is to be {float(following.hz) / 1e6:.2f} MHz")
-        settings = following
-    found = met or slow
-    if found:
-        return found
-    raise TimingNotMet(
-        f"clock must be met with a margin of {request.margin:.0%}: {float(settings.hz) / 1e6:.2f} MHz was asked for, "
-        f"and {best:.2f} MHz is the most that {request.board.name} makes of this engine; a smaller array, more "
-        "register stages (--pipeline) or another --seeds may help"
+        router.say(f"the clock is to be {float(settings.hz) / 1e6:.2f} MHz")
+        made = _best_seed(request, router, settings, all_seeds=True)
+        tried.append(made)
+        if made.met:
+            found, limit = made, made.reach
+        elif found in (None, first):
+            limit = min(made.reach, float(settings.hz) / GAIN)
+        else:
+            break
+    if found is None:
+        raise _timing_not_met(request, *tried)
+    return found
+
+
+def _timing_not_met(request: Request, *tried: _Attempt) -> TimingNotMet:
+    return TimingNotMet(
+        f"clock must be met with a margin of {request.margin:.0%}: {float(tried[-1].settings.hz) / 1e6:.2f} MHz was "
+        f"asked for, and {max(made.routed.fmax_mhz for made in tried):.2f} MHz is the most that {request.board.name} "
+        "makes of this engine; a smaller array, more register stages (--pipeline) or another --seeds may help"
     )
-
-
-@dataclass(frozen=True)
-class _Attempt(_Made):
-    routed: Routed
 
 
 def _best_seed(request: Request, router: Router, settings: Settings, *, all_seeds: bool) -> _Attempt:
@@ -241,8 +252,9 @@ def _best_seed(request: Request, router: Router, settings: Settings, *, all_seed
             router.say(f"seed {seed}: {failure}")
             continue
         if best is None or routed.fmax_mhz > best.routed.fmax_mhz:
-            best = _Attempt(settings, routed.file, routed.used, routed, seed)
-        if not all_seeds or settings.hz <= best.routed.fmax_mhz * 1e6 * (1 - request.margin):
+            reach = routed.fmax_mhz * 1e6 * (1 - request.margin)
+            best = _Attempt(settings, routed.file, routed.used, routed, seed, reach)
+        if best.met or not all_seeds:
             break
     if best is None:
         raise TooLarge(f"array must be smaller on {request.board.name}, none of the seeds can be placed: {failure}")
