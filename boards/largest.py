@@ -73,7 +73,7 @@ def largest(
     cache_folder: Path | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> tuple[Request, list[Attempt]]:
-    """The request with the largest array that could be placed and routed, and what was tried.
+    """The request with the largest array that could be placed and routed, its recipe settled, and what was tried.
 
     For each number of lanes, arrays of ``PROBES`` (2 x 2, 2 x 4, 4 x 4) are synthesized with the link and packed; their
     logic cells make a model, ``fixed + side * (rows + columns) + element * rows * columns``. The largest array that the
@@ -118,7 +118,7 @@ def largest(
         family = request.board.part.target.family.name
         candidates, start = _candidates(request, predictions, FILL[family] if fill is None else fill)
         best, attempts = search(candidates, start, attempt)
-        return with_shape(request, best.shape), attempts
+        return replace(with_shape(request, best.shape), recipe=router.recipe), attempts
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from .flow import SEEDS, Flow, rtl_hash, synthesis_script, synthesize
 from .harness import wrap
 from .recipes import RECIPES, Recipe
 from .sweep import design_key
-from .tools import ToolError, run
+from .tools import ToolError, ToolTimeout, run
 
 __all__ = ["HEADROOM", "LANES", "Bench", "Built", "FitQuestion", "repeated_modules"]
 
@@ -216,7 +216,7 @@ class Bench:
             report = self._nextpnr(place, design, *options, report=f"report{seed}.json")
         except ToolError as error:
             value: dict[str, Any] = {"fmax_mhz": None, "failure": str(error)}
-            if _STOPPED in str(error):
+            if isinstance(error, ToolTimeout):
                 value["stopped_after"] = question.timeout
             self.store.put(key, value)
             return str(error)
@@ -286,12 +286,9 @@ class Bench:
                 return Attempt(shape, "routed", share, found)
             self.say(f"{shape}, seed {seed}: {found}")
             failure = found
-            if _STOPPED in failure:
+            if "was stopped after" in failure:  # from the cache it has no class
                 break
         return Attempt(shape, failure, share)
-
-
-_STOPPED = "was stopped after"
 
 
 @cache

@@ -108,6 +108,13 @@ def test_one_seed_alone_is_tried(device, tmp_path):
     assert len(routed) == len(set(routed))
 
 
+def test_what_was_placed_is_built_by_the_same_recipe(device, tmp_path, monkeypatch):
+    device(0.99, lambda rows, columns, lanes: 0.3 + 0.02 * (rows + columns) + 0.03 * rows * columns)
+    monkeypatch.setattr(Router, "choose_recipe", lambda router, rtlil: setattr(router, "recipe", "abc9-flow3"))
+    found, _ = largest(Request(find_board("icebreaker"), ENGINE), lanes=(1,), cache_folder=tmp_path)
+    assert found.recipe == "abc9-flow3"
+
+
 def test_nothing_fits_is_an_error(device, tmp_path):
     device(0.1, lambda rows, columns, lanes: 0.3 + 0.02 * (rows + columns) + 0.03 * rows * columns)
     with pytest.raises(NothingFits, match="no array fits"):
