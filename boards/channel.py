@@ -196,9 +196,7 @@ class Channel:
             now = time.monotonic()
             if came:
                 silence, heard = max(silence, now - heard), now
-            elif now >= begun + self.timeout:
-                raise Trouble("silence", f"the board has not got on for {self.timeout:g} s")
-            elif now >= end:
+            elif end <= now < begun + self.timeout:
                 if not (asked and self._give_up_frame()):
                     self._ping(flush=asked >= PINGS_ALONE)
                 pinged, asked = now, asked + 1
@@ -209,6 +207,9 @@ class Channel:
                     begun, asked, silence = now, 0, 0.0
                 if answer is not None:
                     yield answer
+            # whatever came: garbage may never end
+            if now >= begun + self.timeout:
+                raise Trouble("silence", f"the board has not got on for {self.timeout:g} s")
 
     def _fits(self, room: int) -> bool:
         return self._taken + room <= self.buffer_bytes

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from fewbit import __version__
 from fewbit.boards import Description, Device, LinkError, channel
+from fewbit.boards.device import TRIES
 from fewbit.boards.protocol import BLOCK_BYTES, Event, Frame, Kind, Parser, Status
 from fewbit.boards.tiles import frames, result_bytes, stream_bytes
 from fewbit.formats import Engine, Requantization, parse
@@ -134,6 +135,29 @@ def test_a_product_of_a_wrong_length_is_computed_again(connected, rows, excess):
     device = connected(excess=excess, always=True)
     with pytest.raises(LinkError, match=f"a product has more bytes than C; none of the {rows} rows of C were done"):
         device.matmul(*zeros(rows, 8, 2))
+
+
+STALE = bytes(Frame(Kind.STATUS, 65535, bytes(Status(Event(0), 0, 0, 0))))
+
+
+@pytest.mark.parametrize("flood", [b"\xff", b"\xa5" * 64, STALE], ids=["one byte", "headers", "stale frames"])
+@pytest.mark.parametrize("before", [0, 5], ids=["from the first byte on", "in the middle"])
+def test_a_flood_without_end_is_given_up(connected, flood, before):
+    device = connected(baud=115_200)
+    board, given_up = device._transport, 2 * TRIES * device._channel.timeout
+    answer, left = board.exchange, [before]
+
+    def flooded(data, seconds):
+        if left[0]:
+            left[0] -= 1
+            return answer(data, seconds)
+        board.time += len(flood) * board._byte
+        assert board.time < given_up, "the flood is read for ever"
+        return len(data), flood
+
+    board.exchange = flooded
+    with pytest.raises(LinkError, match="5 tries in a row brought nothing, lastly: no answer to a RESET within 2 s"):
+        device.matmul(*zeros(40, 8, 2))
 
 
 def test_the_hosts_own_time_is_no_silence_of_the_board(connected, monkeypatch):
