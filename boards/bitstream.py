@@ -20,7 +20,7 @@ from .pll import Settings
 from .request import Request
 from .route import Routed, Router, TooLarge, tools_of
 
-__all__ = ["Bitstream", "TimingNotMet", "build"]
+__all__ = ["Bitstream", "TimingNotMet", "build", "check_name"]
 
 ROUNDS = 4
 """So many clocks are tried, at most."""
@@ -28,6 +28,10 @@ ROUNDS = 4
 GAIN = 1.03
 """What clocks that are tried one after the other differ by, at least: place and route of a large device takes minutes,
 and what it reaches is by chance a few hundredths more or less."""
+
+
+LONGEST_NAME = 200
+"""Bytes: file systems take 255, with what is put before and behind it."""
 
 
 class TimingNotMet(ToolError):
@@ -114,15 +118,19 @@ def build(
     say: gets a line for every step
     command: by which it was asked for
 
-    Raises ValueError for a name with a folder; TooLarge, TimingNotMet, ToolMissing; ToolError where a tool fails.
+    Raises ValueError for a name that is none of files; TooLarge, TimingNotMet, ToolMissing; ToolError where a tool
+    fails.
     """
     began = time.monotonic()
+    check_name(name)
     tools = tools_of(request.board)
     engine = request.engine
     shape = f"{engine.rows}x{engine.columns}x{engine.lanes}"
-    name = name or f"{request.board.name}_{engine.weight}_{engine.activation}_{shape}"
-    if Path(name).name != name:
-        raise ValueError(f"name must be that of a file, without a folder, not {name!r}")
+    if name is None:
+        name = f"{request.board.name}_{engine.weight}_{engine.activation}_{shape}"
+    for suffix in (request.board.part.suffix, "json"):
+        if (out / f"{name}.{suffix}").is_dir():
+            raise ValueError(f"name must be that of files, and {out / name}.{suffix} is a folder")
     with closing(Cache(cache_folder)) as store, tempfile.TemporaryDirectory(prefix="fewbit-") as folder:
         router = Router(request.board, request.flow, store, Path(folder), say, request.recipe)
         made = _routed(request, router) if request.board.part.routed else _synthesized(request, router)
@@ -141,6 +149,16 @@ def build(
         command=command,
     )
     return _write(found, request, made.file, out / f"{name}.json")
+
+
+def check_name(name: str | None) -> None:
+    """Raises ValueError where files cannot be called that; None is a name that ``build`` finds."""
+    if name is None:
+        return
+    if not name.isprintable() or name in ("", ".", "..") or Path(name).name != name:
+        raise ValueError(f"name must be that of a file, without a folder, not {name!r}")
+    if len(name.encode()) > LONGEST_NAME:
+        raise ValueError(f"name must be of at most {LONGEST_NAME} bytes, not {len(name.encode())}")
 
 
 def _write(found: Bitstream, request: Request, file: bytes, described: Path) -> Bitstream:
@@ -257,5 +275,8 @@ def _best_seed(request: Request, router: Router, settings: Settings, *, all_seed
         if best.met or not all_seeds:
             break
     if best is None:
-        raise TooLarge(f"array must be smaller on {request.board.name}, none of the seeds can be placed: {failure}")
+        raise TooLarge(
+            f"array must be smaller on {request.board.name}, none of the seeds can be placed: {failure}; "
+            "--rows, --columns and --lanes name another, --largest searches"
+        )
     return best

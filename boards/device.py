@@ -342,7 +342,7 @@ def _connected(kind: type[Device], line: Transport, **options: Any) -> Device:
 
 def check_timeout(timeout: float) -> None:
     """Raises ValueError where no board could answer in so many seconds."""
-    if not timeout > 0:
+    if not (isinstance(timeout, int | float) and timeout > 0):
         raise ValueError(f"timeout must be above 0 seconds, not {timeout!r}")
 
 

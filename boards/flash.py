@@ -159,6 +159,8 @@ def _described(file: Path) -> dict[str, Any] | None:
         return None
     try:
         found = json.loads(beside.read_text())
+        if Path(found["file"]).name != found["file"]:
+            raise ValueError
         return {name: found[name] for name in ("board", "file", "sha256")}
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ValueError(f"file must be one that `fewbit bitstream` wrote, not {str(beside)!r}") from None

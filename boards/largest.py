@@ -90,7 +90,7 @@ def largest(
     Raises NothingFits, ToolMissing; ToolError where not even the small arrays can be synthesized; ValueError for a
     ``fill`` that is no share, ``seconds`` below 0, and a board without open place and route.
     """
-    if seconds < 0:
+    if not seconds >= 0:
         raise ValueError(f"seconds must be 0 or more, not {seconds:g}")
     if fill is not None and not 0 < fill <= 1:
         raise ValueError(f"fill must be a share of the device, above 0 and up to 1, not {fill:g}")

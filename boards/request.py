@@ -68,6 +68,8 @@ class Request:
             raise ValueError(f"recipe must be one of {', '.join(known)}, not {self.recipe!r}")
         if self.dsp not in DSP_POLICIES:
             raise ValueError(f"dsp must be {' or '.join(DSP_POLICIES)}, not {self.dsp!r}")
+        if self.pipeline not in (1, 2, 3):
+            raise ValueError(f"pipeline must be 1 to 3, not {self.pipeline!r}")
         if not 0 <= self.margin <= 0.5:
             raise ValueError(f"margin must be 0 to 0.5, not {self.margin!r}")
         if self.mhz is not None and self.mhz <= 0:

@@ -25,14 +25,14 @@ def default_description(engine: Engine | None = None, board: str = "sim") -> Des
 
     Parameters
     ----------
-    engine: None is that of ``fewbit verilog matmul`` without options: int8 by int8 to int8
+    engine: None is int8 by int8 to float32, as ``fewbit bitstream`` without options has them
     board: what it calls itself
     """
     from .. import __version__
 
     if engine is None:
         int8 = parse("int8")
-        engine = Engine(int8, int8, Requantization(int8, scale=parse("dyadic16s5")))
+        engine = Engine(int8, int8, Requantization(parse("float32")))
     return Description(board, engine, CLOCK_HZ, BAUD, version=__version__)
 
 

@@ -21,7 +21,7 @@ from .request import Request
 from .simulated import Simulated
 from .transport import Port
 
-__all__ = ["PAIRS", "SurveyRow", "survey"]
+__all__ = ["PAIRS", "SurveyRow", "check_board", "survey"]
 
 PAIRS = (("int8", "int8"), ("e4m3", "e4m3"), ("e2m1", "int4"), ("e2m1", "e2m1"))
 """Weight and activation of what is built unless the caller says otherwise."""
@@ -137,8 +137,7 @@ def survey(
     Raises ValueError for a board that bitstreams cannot be built for; what ``build`` and ``largest`` raise; and
     RuntimeError where the simulated board multiplies wrong.
     """
-    if not board.part.routed:
-        raise ValueError(f"board must be one with open place and route, not {board.name}: {board.part.name} has none")
+    check_board(board)
     request = _request(board, weight, activation)
     shape = board.shapes.get((weight.name, activation.name))
     if shape is None or search:
@@ -147,6 +146,12 @@ def survey(
         request = with_shape(replace(request, dsp=shape[3]), Shape(*shape[:3]))
     made = build(request, out, cache_folder=cache_folder, say=say)
     return _row(made, request, size, cache_folder)
+
+
+def check_board(board: Board) -> None:
+    """Raises ValueError for one that bitstreams cannot be built for."""
+    if not board.part.routed:
+        raise ValueError(f"board must be one with open place and route, not {board.name}: {board.part.name} has none")
 
 
 def _request(board: Board, weight: Format, activation: Format) -> Request:

@@ -80,6 +80,8 @@ class Port:
             number = getattr(error, "errno", None)
             hint = DENIED if number == errno.EACCES else ""
             why = os.strerror(number) if isinstance(number, int) else str(error)
+            if number in (errno.EAGAIN, errno.EBUSY):
+                why = "another program has it open"
             raise LinkError(f"serial port {name} cannot be opened: {why}{hint}") from None
         if sys.platform == "linux":  # where alone pyserial can set it
             # An FTDI keeps bytes for 16 ms otherwise. A driver without such a mode, as a pseudo-terminal's, is a

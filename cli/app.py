@@ -2,9 +2,11 @@
 
 import difflib
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any
 
 import typer
@@ -33,8 +35,9 @@ from .verilog import verilog
 
 __all__ = ["main", "run"]
 
-FAILED, WRONG, INTERRUPTED = 1, 2, 130
-"""Exit statuses: something does not verify or cannot be measured; a wrong argument or a missing tool; Ctrl-C."""
+FAILED, WRONG, INTERRUPTED = 1, 2, 128
+"""Exit statuses: something does not verify or cannot be measured; a wrong argument or a missing tool; this and the
+signal's number, as shells have it: 130 for Ctrl-C."""
 
 # Typer has carried its own copy of click since 0.20 and used the package before: the one that counts is its base class.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
@@ -82,13 +85,27 @@ def fewbit(context: typer.Context, version: bool = typer.Option(False, "--versio
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and leave the program with its exit status."""
+    """Run a command and leave the program with its exit status; SIGTERM and a hang-up end it as Ctrl-C does."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup has SIGHUP ignored
+            signal.signal(number, _as_interrupt)
     status = run(sys.argv[1:] if arguments is None else arguments)
     try:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
+
+
+_ended_by = signal.SIGINT
+
+
+def _as_interrupt(number: int, frame: FrameType | None) -> None:
+    global _ended_by
+    _ended_by = signal.Signals(number)
+    interrupt = signal.getsignal(signal.SIGINT)
+    if callable(interrupt):  # else it is being dealt with
+        interrupt(signal.SIGINT, frame)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -104,7 +121,7 @@ def run(arguments: Sequence[str]) -> int:
     except _UsageError as error:
         return _end(_usage(error, group), WRONG)
     except KeyboardInterrupt as interrupt:
-        return _end(f"stopped{f'; {interrupt}' if str(interrupt) else ''}", INTERRUPTED)
+        return _end(f"stopped{f'; {interrupt}' if str(interrupt) else ''}", INTERRUPTED + _ended_by)
     except BrokenPipeError:
         return FAILED
     except OSError as error:

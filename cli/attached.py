@@ -91,9 +91,9 @@ def attached(
             raise ValueError(f"--{asked[0].replace('_', '-')} must be left out with --like, which says it")
         if described is None:
             described = default_description(engine_of(weight, activation, lanes, engine))
-        check(described.engine)
         if sought:
             _tell_simulated(described.engine, bool(asked))
+        check(described.engine)
         opened = _simulated(described, timeout, seed)
     with opened as device:
         if like is None and board not in (None, SIM, device.description.board):
@@ -108,7 +108,7 @@ def engine_of(weight: str | None, activation: str | None, lanes: int | None, eng
     pairs = choose_pairs(DEFAULT_FORMAT if weight is None else weight, activation)
     if len(pairs) != 1:
         raise ValueError(f"weight and activation must be one format each, not {len(pairs)} pairs")
-    return engine.engine(*pairs[0], lanes=1 if lanes is None else lanes)
+    return engine.on_a_board().engine(*pairs[0], lanes=1 if lanes is None else lanes)
 
 
 def _port(board: str | None, port: str) -> str:

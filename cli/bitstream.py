@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .console import print_json
-from .engine_options import EngineOptions, takes_engine_with
+from .engine_options import EngineOptions, takes_engine_on_a_board
 from .options import Activation, Build, Fill, Formats, Json, Out, choose_pairs, command_line, parse_integers
 
 if TYPE_CHECKING:
@@ -18,15 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["BoardName", "bitstream"]
 
-OUTPUT, SCALE = "float32", "none"
 DEFAULT_SHAPE = (2, 2, 1, "none")
 
 BoardName = Annotated[str, typer.Option("--board", metavar="BOARD", help="One of `fewbit boards`.")]
 
 
-@takes_engine_with(
-    output=OUTPUT, scale=SCALE, rows="the board's", columns="the board's", max_k="256 or 1024", tile_m="as RAM allows"
-)
+@takes_engine_on_a_board(rows="the board's", columns="the board's", max_k="256 or 1024", tile_m="as RAM allows")
 def bitstream(
     context: typer.Context,
     board: BoardName,
@@ -69,6 +66,7 @@ def bitstream(
     NAME.bin (.bit, .fs) and NAME.json, both or neither; `fewbit flash` programs the board with them.
     """
     from ..boards.bitstream import build as build_bitstream
+    from ..boards.bitstream import check_name
     from ..boards.largest import LANES
     from ..boards.largest import largest as find_largest
     from ..boards.request import Request
@@ -105,6 +103,7 @@ def bitstream(
         )
     if largest and (engine.rows, engine.columns, engine.tile_m) != (None, None, None):
         raise ValueError("--rows, --columns and --tile-m must be left out with --largest, which finds them")
+    check_name(name)
     check_folder(out)
     prepare(*(tool for tool in tools_of(found) if tool.startswith("yowasp-")))
     if largest:
@@ -127,11 +126,9 @@ def _engine(
     columns = sides[1] if options.columns is None else options.columns
     max_k = default_max_k(board) if options.max_k is None else options.max_k
     given: dict[str, Any] = {"rows": rows, "columns": columns, "max_k": max_k}
-    if options.output is None and options.scale is None:
-        given |= {"output": OUTPUT, "scale": SCALE}
     if options.tile_m is None and rows > 0 and max_k > 0:
         given["tile_m"] = default_tile_m(board, activation.width, rows, max_k)
-    return replace(options, **given).engine(weight, activation, lanes)
+    return replace(options.on_a_board(), **given).engine(weight, activation, lanes)
 
 
 def _as_default(request: "Request") -> str:

@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from ..formats import Blocks, Engine, Format, Requantization
 
-__all__ = ["EngineOptions", "takes_engine", "takes_engine_with"]
+__all__ = ["EngineOptions", "takes_engine", "takes_engine_on_a_board"]
 
 ENGINE = "Matmul engine"
 OUTPUT = "Output of matmul, requantize and dequantize"
@@ -37,6 +37,12 @@ _USED = {
 """The options that a unit other than matmul, which has them all, has a use for."""
 
 DEFAULT_BLOCK = 32
+
+ON_BOARDS = {"output": "float32", "scale": "none"}
+"""What engines on boards have, real and simulated, where neither is named: sums as they are."""
+
+BUSES = ("bus_bits", "control")
+"""Options without a use there: the engine is behind the link."""
 
 
 def _option(name: str, help: str, panel: str, default: str, metavar: str | None = None) -> Any:
@@ -134,6 +140,11 @@ class EngineOptions:
         str | None, _option("--control", "Bus of the registers: axi_lite or wishbone.", ENGINE, "axi_lite")
     ] = None
 
+    def on_a_board(self) -> "EngineOptions":
+        """With the output of ``ON_BOARDS`` where none and no scale was given."""
+        named = self.output is not None or self.scale is not None
+        return self if named else replace(self, output=ON_BOARDS["output"], scale=ON_BOARDS["scale"])
+
     def check_unused(self, unit: str) -> None:
         """Raise ValueError where an option was given that the unit, which isn't matmul, has no use for."""
         for field in fields(self):
@@ -219,15 +230,20 @@ def _policy(what: str, name: str, kind: Any) -> Any:
     return kind(name)
 
 
-def takes_engine_with(**shown: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """``takes_engine`` where some defaults, by name of the field, are others."""
-    return functools.partial(takes_engine, shown=shown)
+def takes_engine_on_a_board(**shown: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """``takes_engine`` for an engine behind a board's link; ``shown`` has more defaults that are others there."""
+    return functools.partial(takes_engine, shown=ON_BOARDS | shown, without=BUSES)
 
 
-def takes_engine(command: Callable[..., None], shown: Mapping[str, str] = MappingProxyType({})) -> Callable[..., None]:
+def takes_engine(
+    command: Callable[..., None], shown: Mapping[str, str] = MappingProxyType({}), without: tuple[str, ...] = ()
+) -> Callable[..., None]:
     """A command with an argument ``engine`` gets every field of ``EngineOptions`` as an option in its place.
 
-    ``shown``: defaults that its help has instead of those of ``EngineOptions``.
+    Parameters
+    ----------
+    shown: defaults that its help has instead of those of ``EngineOptions``
+    without: fields that it does not get
     """
     hints = get_type_hints(EngineOptions, include_extras=True)
     for name, default in shown.items():
@@ -239,6 +255,7 @@ def takes_engine(command: Callable[..., None], shown: Mapping[str, str] = Mappin
             field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
         )
         for field in fields(EngineOptions)
+        if field.name not in without
     ]
     own = inspect.signature(command)
     names = [option.name for option in options]

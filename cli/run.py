@@ -10,7 +10,7 @@ import typer
 
 from .attached import SIM, BoardName, Like, PortName, Timeout, attached
 from .console import print_json, progress
-from .engine_options import EngineOptions, takes_engine
+from .engine_options import EngineOptions, takes_engine_on_a_board
 from .options import Activation, Formats, Json
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ __all__ = ["run_product"]
 FAILED = 1
 
 
-@takes_engine
+@takes_engine_on_a_board()
 def run_product(
     a: Annotated[Path, typer.Argument(metavar="A.npy", help="A, of shape (m, k).")],
     w: Annotated[Path, typer.Argument(metavar="W.npy", help="W, of shape (k, n).")],
@@ -67,6 +67,9 @@ def run_product(
     if out.is_dir():
         raise ValueError(f"out must be a file, not the folder {str(out)!r}")
     check_folder(out.parent)
+    for read in filter(None, (a, w, parameters)):
+        if out.exists() and read.exists() and out.samefile(read):
+            raise ValueError(f"out must be another file than {read}, which is read")
     left, right, given = _load(a), _load(w), _load_parameters(parameters)
     if codes and rounded:
         raise ValueError("--rounded must be left out with --codes")
@@ -146,12 +149,12 @@ def _differences(
     codes: bool,
     rounded: bool,
 ) -> int:
-    """Values of C that are not those of the golden model."""
+    """Values of C that are not, bit for bit, those of the golden model."""
     import numpy as np
 
-    expected = device.golden(a, w, codes=codes, rounded=rounded, **given)
-    same = (found == expected) | ((found != found) & (expected != expected))
-    return int(np.count_nonzero(~same))
+    expected = device.golden(a, w, codes=codes, rounded=rounded, **given).astype(found.dtype)
+    bits = f"u{found.dtype.itemsize}"
+    return int(np.count_nonzero(found.view(bits) != expected.view(bits)))
 
 
 def _tell(device: "Device", out: Path, found: "NDArray[Any]", wrong: int | None, json: bool) -> None:

@@ -7,7 +7,7 @@ import typer
 
 from .attached import BoardName, Like, PortName, Timeout, attached
 from .console import percent, print_json, progress
-from .engine_options import EngineOptions, takes_engine
+from .engine_options import EngineOptions, takes_engine_on_a_board
 from .options import Activation, Formats, Json
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ FAILED = 1
 MOST_SECONDS, MOST_CODES = 7 * 24 * 3600, 1 << 20
 
 
-@takes_engine
+@takes_engine_on_a_board()
 def selftest(
     seconds: Annotated[float, typer.Option("--seconds", help="How long, by the clock on the wall.")] = 60.0,
     board: BoardName = None,

@@ -52,6 +52,7 @@ def survey(
     included, the host's computer not. Bitstreams are written beside the table, into bitstreams/.
     """
     from ..boards.route import tools_of
+    from ..boards.survey import check_board
     from ..boards.survey import survey as measure
     from ..boards.targets import board_names, find_board
     from .files import check_folder
@@ -60,6 +61,8 @@ def survey(
     found = [find_board(name) for name in (board_names() if board == "all" else board.split(","))]
     if board == "all":
         found = [each for each in found if each.part.routed]
+    for each in found:
+        check_board(each)
     wanted = _pairs(pairs)
     sizes = parse_sizes(size)
     if len(sizes) != 1 or not all(sizes[0]):
@@ -167,7 +170,7 @@ larger array in a row that does not go in.
   baud rate; every bit of C was compared with the golden model. Simulated time, from the first byte to the last: the
   link is in it, the host's computer is not.
 - **Busy**: of that time, how much the array at its peak, the line to the board and the line from it would need. What
-  needs most bounds it.
+  needs most bounds it. Where that is the link, a smaller array would measure the same.
 
 All of W goes over the line again for every `tile_m` rows of A, so block RAM decides how well the link is used.
 """

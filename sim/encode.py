@@ -84,7 +84,10 @@ def _check_policies(format: Format, rounding: Rounding, overflow: Overflow, seed
 
 def as_numbers(values: ArrayLike) -> NDArray[Any]:
     """``values`` as an array of float16, float32, float64 or integers, without loss."""
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        raise ValueError("values must be an array of numbers, with as many in each row") from None
     if array.dtype.kind in "iu" or (array.dtype.kind == "f" and array.dtype.itemsize <= 8):
         return array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype.kind == "b":

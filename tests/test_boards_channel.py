@@ -160,6 +160,12 @@ def test_a_flood_without_end_is_given_up(connected, flood, before):
         device.matmul(*zeros(40, 8, 2))
 
 
+@pytest.mark.parametrize("timeout", [0, -1.0, float("nan"), "2"])
+def test_a_timeout_that_is_none_is_refused(timeout):
+    with pytest.raises(ValueError, match="timeout must be above 0 seconds, not"):
+        Device.open("sim", timeout=timeout)
+
+
 def test_the_hosts_own_time_is_no_silence_of_the_board(connected, monkeypatch):
     device = connected()
     board = device._transport

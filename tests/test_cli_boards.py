@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from fewbit.boards import Description, Event, Status
-from fewbit.boards.channel import Channel
+from fewbit.boards.channel import Channel, Statistics
+from fewbit.boards.simulated import default_description
 from fewbit.boards.targets import board_names
 from fewbit.cli.app import run
 from simulated_boards import SMALL
@@ -46,6 +47,13 @@ def test_boards_as_json(capsys):
             ["--board", "icebreaker", "--name", "../made"],
             "name must be that of a file, without a folder, not '../made'",
         ),
+        (["--board", "icebreaker", "--name", ".."], "name must be that of a file, without a folder, not '..'"),
+        (["--board", "icebreaker", "--name", ""], "name must be that of a file, without a folder, not ''"),
+        (["--board", "icebreaker", "--name", "a\nb"], r"without a folder, not 'a\nb'"),
+        (["--board", "icebreaker", "--name", "x" * 201], "name must be of at most 200 bytes, not 201"),
+        (["--board", "icebreaker", "--pipeline", "9"], "pipeline must be 1 to 3, not 9"),
+        (["--board", "icebreaker", "--control", "wishbone"], "No such option: --control"),
+        (["--board", "icebreaker", "--recipe", "abc9", "--largest", "--seconds", "nan"], "seconds must be 0 or more"),
     ],
 )
 def test_wrong_bitstreams_end_with_a_line(capsys, in_folder, arguments, message):
@@ -53,6 +61,18 @@ def test_wrong_bitstreams_end_with_a_line(capsys, in_folder, arguments, message)
     error = capsys.readouterr().err
     assert message in error and len(error.splitlines()) == 1
     assert not list(in_folder.iterdir())
+
+
+def test_names_that_are_folders_are_refused_before_anything_is_built(capsys, in_folder, prepared):
+    (in_folder / "made.json").mkdir()
+    assert run(["bitstream", "--board", "icebreaker", "--name", "made", "--out", "."]) == 2
+    assert "name must be that of files, and made.json is a folder" in capsys.readouterr().err
+
+
+def test_all_boards_of_a_survey_are_looked_at_before_any_is_built(capsys, in_folder, monkeypatch):
+    monkeypatch.setattr("fewbit.boards.survey.survey", lambda *_, **__: pytest.fail("built"))
+    assert run(["survey", "--board", "icebreaker,arty_a7"]) == 2
+    assert "board must be one with open place and route, not arty_a7" in capsys.readouterr().err
 
 
 def test_flash_shows_its_command(capsys, in_folder):
@@ -102,6 +122,7 @@ WRONG = {
     "run cut.npz W.npy --board sim": "cut.npz must be a file of numpy.save: ",
     "run huge.npy W.npy --board sim": "huge.npy must be a file of numpy.save: ",
     "run A.npy W.npy --board sim -o folder": "out must be a file, not the folder 'folder'",
+    "run A.npy W.npy --board sim -o W.npy": "out must be another file than W.npy, which is read",
     "run A.npy W.npy --board sim --lanes 0": "lanes must be 1 to 64, not 0",
     "run A.npy W.npy --port /dev/none --lanes 0": "--lanes must be left out with a board at /dev/none",
     "run A.npy W.npy --board sim --timeout nan": "timeout must be above 0 seconds, not nan",
@@ -147,6 +168,30 @@ def test_a_board_without_a_serial_port_is_told(capsys, unattached, monkeypatch):
         "of a bitstream, make it another",
         "fewbit: simulated",
     ]
+
+
+def test_the_simulated_board_has_the_output_of_bitstreams(unattached, capsys, monkeypatch):
+    seen = []
+
+    def simulated(description, *_):
+        seen.append(description.engine.requantization)
+        raise ValueError("simulated")
+
+    monkeypatch.setattr("fewbit.cli.attached._simulated", simulated)
+    for options in ([], ["--weight", "e2m1"], ["--scale", "float8_e8m0fnu"]):
+        assert run(["run", "A.npy", "W.npy", "--board", "sim", *options]) == 2
+    assert [str(each.output) for each in seen] == ["float32", "float32", "int8"]
+    assert [each.scale for each in seen[:2]] == [None, None]
+    assert seen[0] == default_description().engine.requantization
+
+
+def test_a_check_is_of_bits(capsys, device, unattached):
+    device.matmul = lambda *_, **__: np.zeros((2, 2), np.float32)
+    device.statistics = Statistics()
+    for golden, differ in ((-0.0, 4), (0.0, 0)):
+        device.golden = lambda *_, value=golden, **__: np.full((2, 2), value, np.float32)
+        assert run(["run", "A.npy", "W.npy", "--check", "--json"]) == bool(differ)
+        assert json.loads(capsys.readouterr().out)["differences"] == differ
 
 
 @pytest.fixture

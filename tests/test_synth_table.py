@@ -2,6 +2,7 @@
 
 import csv
 import io
+import os
 
 import pytest
 from fewbit.synth import Cost, Row, read_json, screen_table, write_csv, write_json, write_whole
@@ -94,3 +95,16 @@ def test_table_shows_what_people_compare():
     console.print(screen_table([make_row(), make_row(meets_target=False, target_mhz=200.0)], "MACs"))
     text = console.file.getvalue()
     assert "40 lut4" in text and "120 (118-121)" in text and "(below target)" in text and "abc9" in text
+
+
+def test_what_a_link_points_to_is_replaced_and_a_device_stays_one(tmp_path):
+    link, target, pipe = tmp_path / "link", tmp_path / "target", tmp_path / "pipe"
+    target.write_text("before")
+    link.symlink_to(target)
+    write_whole(link, "after")
+    assert link.is_symlink() and target.read_text() == "after"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_whole(pipe, "through")
+    assert os.read(reader, 100) == b"through" and pipe.is_fifo()
+    os.close(reader)
