@@ -124,6 +124,9 @@ class Router:
             known = self.store.get(key)
             self.recipe = known if isinstance(known, str) else self.netlist(rtlil).recipe
             self.store.put(key, self.recipe)
+            # yosys's names go on from one recipe to the next, and what nextpnr makes goes by names: a netlist is to be
+            # the same whether others were tried in this run or in an earlier one
+            self._netlists.clear()
 
     def netlist(self, rtlil: str) -> Netlist:
         """The design synthesized."""

@@ -15,6 +15,8 @@ from fewbit.boards.request import Request
 from fewbit.boards.route import Netlist, Routed, Router, TooLarge
 from fewbit.boards.targets import find_board
 from fewbit.formats import Engine, Requantization, parse
+from fewbit.hdl import Design
+from fewbit.hdl.emit import to_rtlil
 from fewbit.synth.cache import Cache
 from fewbit.synth.family import Counts
 from fewbit.synth.flow import rtl_hash
@@ -148,6 +150,20 @@ def test_what_synthesis_finds_too_large_is_not_routed(tmp_path):
     with pytest.raises(TooLarge, match=r"array must be smaller on icebreaker: it takes 5281 LUTs of 5280, 9 DSPs of"):
         router.check_size(Netlist(counts, "abc9", tmp_path, ""))
     router.check_size(Netlist(replace(counts, luts=5280, dsp=8), "abc9", tmp_path, ""))
+
+
+def test_a_netlist_is_the_same_whenever_its_recipe_was_chosen(tmp_path, prepared):
+    request = request_for("icebreaker", recipe="auto")
+    rtlil = to_rtlil(Design("mac", parse("e2m1")).component(), "top")
+    made = []
+    with closing(Cache(tmp_path / "cache")) as store:
+        for run in ("first", "later"):
+            folder = tmp_path / run
+            folder.mkdir()
+            router = Router(request.board, request.flow, store, folder, lambda text: None, request.recipe)
+            router.choose_recipe(rtlil)
+            made.append((router.netlist(rtlil).folder / "routed.json").read_text())
+    assert made[0] == made[1]
 
 
 @pytest.mark.parametrize("board, routers", [("icebreaker", ["default", "router2"]), ("ulx3s_12f", ["default"])])
