@@ -3,6 +3,7 @@
 import csv
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fewbit.boards import survey as survey_module
@@ -11,6 +12,7 @@ from fewbit.boards.largest import with_shape
 from fewbit.boards.survey import SurveyRow, survey
 from fewbit.boards.targets import find_board
 from fewbit.cli.app import run
+from fewbit.cli.survey import _write
 from fewbit.formats import parse
 from fewbit.synth.fit_search import Shape
 
@@ -111,6 +113,20 @@ def test_all_boards_are_those_with_place_and_route(in_folder, measured, monkeypa
     assert run(["survey", "--board", "all", "--pairs", "int8:int8", "--out", "."]) == 0
     boards = [row["board"] for row in json.loads((in_folder / "boards.json").read_text())["rows"]]
     assert len(boards) == 7 and {"icebreaker", "ulx3s_85f", "tang_nano_9k"} < {*boards} and "arty_a7" not in boards
+
+
+def test_what_is_committed_is_of_one_make(tmp_path):
+    """Table, page and figures, and the arrays that boards have where none is named."""
+    root = Path(__file__).parents[1]
+    kept = json.loads((root / "results/boards.json").read_text())
+    rows = [SurveyRow.from_dict(row) for row in kept["rows"]]
+    _write(rows, kept["commands"], tmp_path)
+    for made, there in (("json", "results/boards.json"), ("csv", "results/boards.csv"), ("md", "docs/boards.md")):
+        assert (tmp_path / f"boards.{made}").read_text() == (root / there).read_text(), there
+    for row in rows:
+        known = find_board(row.board).shapes[row.weight, row.activation]
+        assert known == (row.rows, row.columns, row.lanes, row.dsp_policy), row.board
+        assert row.clock_mhz <= 0.95 * row.fmax_mhz
 
 
 @pytest.mark.parametrize(

@@ -16,5 +16,10 @@ BOARD = Board(
     link=Link("BL702", 2_000_000, USB, interface=1),
     programming=Programming("tangnano9k", USB, readable=False),
     lights=(("led", 0), ("led", 1)),
-    shapes={("e2m1", "int4"): (3, 5, 4, "auto")},
+    shapes={
+        ("int8", "int8"): (4, 4, 1, "auto"),
+        ("e4m3", "e4m3"): (2, 2, 4, "auto"),
+        ("e2m1", "int4"): (3, 5, 4, "auto"),
+        ("e2m1", "e2m1"): (3, 5, 4, "auto"),
+    },
 )
