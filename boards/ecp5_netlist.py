@@ -5,14 +5,10 @@ resets of flip-flops without a net are idle. A PLL passes its input on, and is l
 clock that it would make.
 """
 
-from collections.abc import Mapping
-from typing import Any
-
 from ..synth.tools import ToolError
+from .routed_netlist import Cell, RoutedNetlist
 
 __all__ = ["Ecp5Netlist"]
-
-Cell = Mapping[str, Any]
 
 _RAMW = {
     **{f"WADO{i}": f"{port}0" for i, port in enumerate("DBCA")},
@@ -22,62 +18,28 @@ _RAMW = {
 
 _WORD, _WORDS = 18, 1024
 
+_MULTIPLIER = {
+    "SOURCEB_MODE": "B_SHIFT",
+    "MULT_BYPASS": "DISABLED",
+    **{f"REG_{stage}_CLK": "NONE" for stage in ("INPUTA", "INPUTB", "INPUTC", "PIPELINE", "OUTPUT")},
+}
+"""What a DSP is set to that only multiplies, as it is where nothing is said."""
 
-class Ecp5Netlist:
-    """A module out of what nextpnr's ``--write`` wrote.
+_CHAINS = [f"{port}{i}" for port in ("SRIA", "SRIB", "SROA", "SROB", "ROA", "ROB", "ROC") for i in range(18)]
+"""Of a DSP to its neighbours."""
 
-    Parameters
-    ----------
-    netlist: of the JSON file
-    top: name of the module
 
-    Raises ToolError in ``verilog`` where a cell is used in a way that has no model here: DSPs, wide block RAM.
-    """
+class Ecp5Netlist(RoutedNetlist):
+    """See there. Without a model: multiplexers behind LUTs, DSPs with registers, block RAM with output registers."""
 
-    def __init__(self, netlist: Mapping[str, Any], top: str = "top"):
-        self._module = netlist["modules"][top]
-        self._lines: list[str] = []
+    IDLE = "1'b1"
 
-    def parameters(self, kind: str) -> dict[str, int]:
-        """The binary parameters of the only cell of that kind; nothing where there is none."""
-        cells = [cell for cell in self._module["cells"].values() if cell["type"] == kind]
-        found = cells[0]["parameters"] if cells else {}
-        return {name: int(value, 2) for name, value in found.items() if value and not value.strip("01")}
-
-    def verilog(self, name: str) -> str:
-        """As a module of that name, with the ports of the FPGA."""
-        ports = self._module["ports"]
-        declared = ", ".join(f"{port['direction']} {each}" for each, port in ports.items())
-        self._lines = [f"module {name} ({declared});"]
-        bits = {bit for cell in self._module["cells"].values() for net in cell["connections"].values() for bit in net}
-        self._lines += [f"wire n{bit};" for bit in sorted(bit for bit in bits if isinstance(bit, int))]
-        for index, cell in enumerate(self._module["cells"].values()):
-            make = getattr(self, f"_{cell['type'].lower()}", None)
-            if make is None:
-                raise ToolError(f"a netlist must have cells that can be simulated, not {cell['type']}")
-            make(cell, index)
-        for each, port in ports.items():
-            (bit,) = port["bits"]
-            self._lines.append(
-                f"assign n{bit} = {each};" if port["direction"] == "input" else f"assign {each} = n{bit};"
-            )
-        return "\n".join([*self._lines, "endmodule\n"])
-
-    def _in(self, cell: Cell, port: str, idle: str = "1'b1") -> str:
-        net = cell["connections"].get(port) or []
-        value = idle if not net else f"n{net[0]}" if isinstance(net[0], int) else f"1'b{net[0]}"
+    def _in(self, cell: Cell, port: str, idle: str | None = None) -> str:
+        value = super()._in(cell, port, idle)
         how = cell["parameters"].get(f"{port}MUX", "").strip()
         if how in ("0", "1"):
             return f"1'b{how}"
         return f"~{value}" if how == "INV" else value
-
-    def _out(self, cell: Cell, port: str, value: str) -> None:
-        net = cell["connections"].get(port)
-        if net:
-            self._lines.append(f"assign n{net[0]} = {value};")
-
-    def _used(self, cell: Cell, *ports: str) -> list[str]:
-        return [port for port in ports if cell["connections"].get(port)]
 
     def _trellis_comb(self, cell: Cell, index: int) -> None:
         parameters = cell["parameters"]
@@ -138,6 +100,20 @@ class Ecp5Netlist:
             self._out(cell, port, self._in(cell, "CLKI"))
         self._out(cell, "LOCK", "1'b1")
 
+    def _mult18x18d(self, cell: Cell, index: int) -> None:
+        set_to = {name: cell["parameters"].get(name, plain).strip() for name, plain in _MULTIPLIER.items()}
+        if set_to != _MULTIPLIER or self._used(cell, *_CHAINS):
+            raise ToolError("a netlist must have DSPs that only multiply, without registers, to be simulated")
+        for side in "AB":
+            name = f"{side.lower()}{index}"
+            # another source is the neighbour's chain, where nothing is
+            taken = f"{self._word(cell, side, _WORD)} & {{{_WORD}{{~{self._in(cell, f'SOURCE{side}')}}}}}"
+            self._lines.append(f"wire [{_WORD - 1}:0] u{name} = {taken};")
+            sign = f"{self._in(cell, f'SIGNED{side}')} & u{name}[{_WORD - 1}]"
+            self._lines.append(f"wire signed [{_WORD}:0] {name} = {{{sign}, u{name}}};")
+        self._lines.append(f"wire signed [{2 * _WORD - 1}:0] p{index} = a{index} * b{index};")
+        self._out_word(cell, "P", 2 * _WORD, f"p{index}")
+
     def _dp16kd(self, cell: Cell, index: int) -> None:
         parameters = cell["parameters"]
         if self._used(cell, "RSTA", "RSTB", *(f"CS{side}{i}" for side in "AB" for i in range(3))):
@@ -152,24 +128,46 @@ class Ecp5Netlist:
                     self._lines.append(f"m{index}[{16 * block + word}] = {_WORD}'h{value:x};")
         self._lines.append("end")
         for side in "AB":
-            self._dp16kd_port(cell, index, side)
+            if int(parameters[f"DATA_WIDTH_{side}"], 2) == 2 * _WORD:
+                self._dp16kd_wide(cell, index, side)
+            else:
+                self._dp16kd_port(cell, index, side)
+
+    def _dp16kd_wide(self, cell: Cell, index: int, side: str) -> None:
+        """Port A writes, by the data inputs of both, and B reads, by the outputs of both: two words of 18 bits."""
+        writes = {"A": ("1'b1",), "B": ("1'b0", "~1'b1")}[side]
+        if cell["parameters"][f"REGMODE_{side}"] != "NOREG" or self._in(cell, f"WE{side}") not in writes:
+            raise ToolError("a netlist must have block RAM of 36 bits that port A writes and B reads to be simulated")
+        row = f"{{{', '.join(self._in(cell, f'AD{side}{i}') for i in reversed(range(5, 14)))}}}"
+        clocked = f"always @(posedge {self._in(cell, f'CLK{side}')}) if ({self._in(cell, f'CE{side}')}) begin"
+        if side == "A":
+            data = [f"{self._in(cell, f'DI{port}{i}')}" for port in "BA" for i in reversed(range(_WORD))]
+            self._lines += [f"wire [{2 * _WORD - 1}:0] d{index} = {{{', '.join(data)}}};", clocked]
+            for i in range(4):
+                part = f"m{index}[{{{row}, 1'b{i // 2}}}][{9 * (i % 2)} +: 9]"
+                self._lines.append(f"if ({self._in(cell, f'ADA{i}')}) {part} <= d{index}[{9 * i} +: 9];")
+            self._lines.append("end")
+            return
+        read = f"{{m{index}[{{{row}, 1'b1}}], m{index}[{{{row}, 1'b0}}]}}"
+        self._lines += [f"reg [{2 * _WORD - 1}:0] o{index} = 0;", clocked, f"o{index} <= {read};\nend"]
+        for i in range(2 * _WORD):
+            self._out(cell, f"DO{'AB'[i // _WORD]}{i % _WORD}", f"o{index}[{i}]")
 
     def _dp16kd_port(self, cell: Cell, index: int, side: str) -> None:
         parameters, name = cell["parameters"], f"{index}{side.lower()}"
-        width, mode = int(parameters[f"DATA_WIDTH_{side}"], 2), parameters[f"WRITEMODE_{side}"]
+        width, mode = int(parameters[f"DATA_WIDTH_{side}"], 2), parameters.get(f"WRITEMODE_{side}", "NORMAL")
         if not self._used(cell, f"CLK{side}"):
             return
         if width not in (1, 2, 4, 9, 18) or parameters[f"REGMODE_{side}"] != "NOREG":
-            raise ToolError(f"a netlist must have block RAM of up to 18 bits to be simulated, not {width}")
+            raise ToolError(f"a netlist must have block RAM of up to 36 bits to be simulated, not {width}")
         address = [self._in(cell, f"AD{side}{i}") for i in range(14)]
         row, half = f"{{{', '.join(address[:3:-1])}}}", "0" if width == 18 else f"9 * {address[3]}"
         places = {1: 3, 2: 2, 4: 1}.get(width, 0)
         inside = f" + {width} * {{{', '.join(address[2 : 2 - places : -1])}}}" if places else ""
-        data = f"{{{', '.join(self._in(cell, f'DI{side}{i}') for i in reversed(range(width)))}}}"
         self._lines += [
             f"wire [9:0] a{name} = {row};",
             f"wire [4:0] b{name} = {half}{inside};",
-            f"wire [{width - 1}:0] d{name} = {data};",
+            f"wire [{width - 1}:0] d{name} = {self._word(cell, f'DI{side}', width)};",
             f"reg [{width - 1}:0] o{name} = 0;",
             f"always @(posedge {self._in(cell, f'CLK{side}')}) if ({self._in(cell, f'CE{side}')}) begin",
         ]
@@ -185,5 +183,4 @@ class Ecp5Netlist:
             read = f"{write} ? d{name} : {read}"
         condition = f"if (!{write}) " if mode == "NORMAL" else ""
         self._lines.append(f"{condition}o{name} <= {read};\nend")
-        for i in range(width):
-            self._out(cell, f"DO{side}{i}", f"o{name}[{i}]")
+        self._out_word(cell, f"DO{side}", width, f"o{name}")

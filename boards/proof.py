@@ -1,45 +1,44 @@
 """The proof of a bitstream: a netlist out of the finished file, simulated at its pins, multiplies as the golden model.
 
 iCE40: the file is unpacked by ``yowasp-iceunpack`` and made a netlist of by ``icebox_vlog`` (Debian's fpga-icestorm),
-which knows neither DSPs nor the large RAMs: build without. ECP5: no open tool makes a netlist of a file, so place and
-route is run again with the same seed, must give the same file bit by bit, and writes the netlist that this file is of.
+which knows neither DSPs nor the large RAMs. For files with DSPs, where ``icebox_vlog`` is missing, and for ECP5, of
+whose files no open tool makes a netlist, place and route is run again with the same seed, must give the same file bit
+by bit, and writes the netlist that this file is of.
 
 The netlist takes the place of the simulated board, so the host's own driver computes with it. PLLs are not simulated:
 their settings are read back from the netlist and compared with the clock that the board says it has.
-
-    python -m fewbit.boards.proof --board icebreaker --weight e2m1 --activation int8
 """
 
-import argparse
-import hashlib
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..formats import Engine, Requantization, parse
+from .. import __version__
 from ..synth.cache import Cache
-from ..synth.tools import TOOLS, ToolError, run
-from .bitstream import Bitstream, build
+from ..synth.tools import TOOLS, ToolError, run, version
+from .bitstream import Bitstream
+from .board import Board
 from .compiled import compiled
 from .device import Device
 from .ecp5_netlist import Ecp5Netlist
+from .ice40_netlist import Ice40Netlist
 from .models import ICE40_MODELS
 from .pll import Direct, Ecp5, Ice40, Settings
 from .request import Request
 from .route import Router
+from .routed_netlist import RoutedNetlist
 from .simulated import Simulated
-from .targets import find_board
 
-__all__ = ["ICEBOX", "Proof", "prove"]
+__all__ = ["ICEBOX", "SIZES", "Proof", "check_provable", "prove"]
 
 ICEBOX = TOOLS["icebox_vlog"]
 
@@ -48,6 +47,10 @@ SIZES = ((1, 1, 1), (3, 5, 7), (9, 17, 6), (4, 33, 11))
 
 SECONDS = 60.0
 """How long the driver waits for a netlist, which is slow."""
+
+_NETLISTS: dict[str, type[RoutedNetlist]] = {"ice40": Ice40Netlist, "ecp5": Ecp5Netlist}
+
+_DSP = {"ice40": "ICESTORM_DSP", "ecp5": "MULT18X18D"}
 
 _TOP = """
 module top (input clk, input rst, input rx, output tx, output busy, output error);
@@ -64,16 +67,25 @@ class Proof:
 
     Parameters
     ----------
-    board: name
+    board, weight, activation: names
+    rows, columns, lanes: of the array
+    dsps: in the file
     file: the bitstream, with ``sha256``
     netlist: by which way it was made
     cells: of the netlist
     clock_hz: that the PLL's settings in the netlist make, as the description says
     products: m, k, n of those that came out as by the golden model, bit by bit
     values: of C that were compared
+    tools: versions of those that made and proved it
     """
 
     board: str
+    weight: str
+    activation: str
+    rows: int
+    columns: int
+    lanes: int
+    dsps: int
     file: str
     sha256: str
     netlist: str
@@ -81,7 +93,37 @@ class Proof:
     clock_hz: int
     products: tuple[tuple[int, int, int], ...]
     values: int
+    tools: dict[str, str]
     seconds: float
+
+    def to_dict(self, command: str = "") -> dict[str, Any]:
+        """For JSON; ``command``: by which it was asked for."""
+        return {
+            **asdict(self),
+            "products": ["x".join(map(str, size)) for size in self.products],
+            "seconds": round(self.seconds, 1),
+            "fewbit_version": __version__,
+            "command": command,
+        }
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A netlist as the module ``chip``, what its PLL is set to, how it was made, by which tool besides the file's."""
+
+    verilog: str
+    cells: int
+    settings: Settings
+    how: str
+    tool: str = "verilator"
+
+
+def check_provable(board: Board) -> str:
+    """The family of its FPGA. Raises ValueError where no netlist can be had of that."""
+    family = board.part.target.family.name
+    if family not in _NETLISTS:
+        raise ValueError(f"board must be one with an iCE40 or an ECP5 to be proven, not {board.name!r}")
+    return family
 
 
 def prove(
@@ -94,40 +136,52 @@ def prove(
 ) -> Proof:
     """Compute products of random codes with what is in the file.
 
-    Raises ToolError where a value is wrong or the PLL is set otherwise than the description says, ToolMissing.
+    Parameters
+    ----------
+    request: that the file was built by
+    sizes: m, k, n of the products
+    seed: of the random codes
+    say: gets a line for every step
+
+    Raises ValueError for a board whose FPGA is another; ToolMissing; ToolError where a value is wrong, the PLL is set
+    otherwise than the description says, or the netlist has cells that cannot be simulated.
     """
     began = time.monotonic()
-    family = request.board.part.target.family.name
-    if family not in ("ice40", "ecp5"):
-        raise ValueError(f"board must be one with an iCE40 or an ECP5 to be proven, not {made.board!r}")
+    family = check_provable(request.board)
+    dsps, _ = made.utilization.get(_DSP[family], (0, 0))
     with tempfile.TemporaryDirectory(prefix="fewbit-") as name:
-        folder = Path(name)
-        if family == "ice40":
-            verilog, found, how = _of_ice40(request, made, folder)
-        else:
-            verilog, found, how = _of_ecp5(request, made, folder)
-        if round(found.hz) != made.description.clock_hz:
-            clocks = f"{float(found.hz):.0f} Hz, not {made.description.clock_hz}"
+        again = family != "ice40" or dsps or ICEBOX.location is None
+        found = (_routed_again if again else _unpacked)(request, made, Path(name))
+        if round(found.settings.hz) != made.description.clock_hz:
+            clocks = f"{float(found.settings.hz):.0f} Hz, not {made.description.clock_hz}"
             raise ToolError(f"{made.files[0].name}: its PLL makes {clocks} as its description says")
-        say(f"netlist by {how}: {len(verilog.splitlines())} lines, {time.monotonic() - began:.0f} s")
-        program = _program(verilog)
+        say(f"netlist by {found.how}: {found.cells} cells, {time.monotonic() - began:.0f} s")
+        program = _program(_TOP + found.verilog)
         say(f"compiled, {time.monotonic() - began:.0f} s")
     values = _compute(made, program, sizes, seed, say)
-    cells = len(re.findall(r"^\s*(?:assign|always)\b", verilog, re.MULTILINE))
+    engine = made.description.engine
     return Proof(
-        made.board,
-        made.files[0].name,
-        made.sha256,
-        how,
-        cells,
-        made.description.clock_hz,
-        sizes,
-        values,
-        time.monotonic() - began,
+        board=made.board,
+        weight=engine.weight.name,
+        activation=engine.activation.name,
+        rows=engine.rows,
+        columns=engine.columns,
+        lanes=engine.lanes,
+        dsps=dsps,
+        file=made.files[0].name,
+        sha256=made.sha256,
+        netlist=found.how,
+        cells=found.cells,
+        clock_hz=made.description.clock_hz,
+        products=sizes,
+        values=values,
+        tools=made.tools | {name: version(name) for name in ("verilator", found.tool)},
+        seconds=time.monotonic() - began,
     )
 
 
-def _of_ice40(request: Request, made: Bitstream, folder: Path) -> tuple[str, Settings, str]:
+def _unpacked(request: Request, made: Bitstream, folder: Path) -> _Found:
+    """Out of an iCE40's file itself."""
     command = ICEBOX.command()
     shutil.copy(made.files[0], folder / "made.bin")
     run("yowasp-iceunpack", ["made.bin", "made.asc"], folder)
@@ -138,11 +192,42 @@ def _of_ice40(request: Request, made: Bitstream, folder: Path) -> tuple[str, Set
     ended = subprocess.run([*command, *options], cwd=folder, capture_output=True, text=True, check=False)
     if ended.returncode:
         raise ToolError(f"icebox_vlog failed: {(ended.stderr.strip().splitlines() or ['no word'])[-1]}")
-    divisors = {name: int(bits, 2) for name, bits in re.findall(r"\.(DIVR|DIVF|DIVQ)\([0-9]+'b([01]+)\)", ended.stdout)}
-    hz = request.board.oscillator_hz
-    found = Ice40(hz, divisors["DIVR"], divisors["DIVF"], divisors["DIVQ"]) if divisors else Direct(hz)
+    bits = re.findall(r"\.(DIVR|DIVF|DIVQ)\([0-9]+'b([01]+)\)", ended.stdout)
     netlist = _pll_at_its_pin(_once_declared(ended.stdout))
-    return _TOP + netlist + ICE40_MODELS, found, "iceunpack and icebox_vlog"
+    cells = len(re.findall(r"^\s*(?:assign|always)\b", netlist, re.MULTILINE))
+    settings = _settings(request.board, {name: int(value, 2) for name, value in bits})
+    return _Found(netlist + ICE40_MODELS, cells, settings, "iceunpack and icebox_vlog", "icebox_vlog")
+
+
+def _routed_again(request: Request, made: Bitstream, folder: Path) -> _Found:
+    """Out of place and route that gives the same file."""
+    assert made.seed is not None
+    family, settings = request.board.part.target.family.name, request.settings(made.description.clock_hz + 1)
+    first = request.settings((request.mhz or request.board.part.first_mhz) * 1e6)
+    # yosys names cells otherwise if it tried other recipes before, and nextpnr's places go by names
+    recipes = (request.recipe, made.recipe) if settings == first else (made.recipe,)
+    with closing(Cache(folder / "cache")) as store:
+        for recipe in dict.fromkeys(recipes):
+            router = Router(request.board, request.flow, store, folder, lambda text: None, recipe)
+            routed, netlist = router.routed_netlist(request.rtlil(settings), float(settings.hz) / 1e6, made.seed)
+            if routed.file == made.files[0].read_bytes():
+                break
+        else:
+            raise ToolError(f"{made.files[0].name}: place and route once more makes another file")
+    found = _NETLISTS[family](netlist)
+    divisors = found.parameters("ICESTORM_PLL" if family == "ice40" else "EHXPLLL")
+    how = f"nextpnr-{family} once more, of the same file"
+    return _Found(found.verilog("chip"), found.size, _settings(request.board, divisors), how)
+
+
+def _settings(board: Board, divisors: dict[str, int]) -> Settings:
+    """What a PLL's parameters make; none is a board without."""
+    hz = board.oscillator_hz
+    if not divisors:
+        return Direct(hz)
+    if board.part.target.family.name == "ice40":
+        return Ice40(hz, divisors["DIVR"], divisors["DIVF"], divisors["DIVQ"])
+    return Ecp5(hz, *(divisors[name] for name in ("CLKI_DIV", "CLKFB_DIV", "CLKOP_DIV", "CLKOS_DIV")))
 
 
 def _pll_at_its_pin(netlist: str) -> str:
@@ -164,22 +249,6 @@ def _once_declared(netlist: str) -> str:
         return f"wire {', '.join(kept)};" if kept else ""
 
     return re.sub(r"^wire ([^=;]*);", without, netlist, flags=re.MULTILINE)
-
-
-def _of_ecp5(request: Request, made: Bitstream, folder: Path) -> tuple[str, Settings, str]:
-    assert made.seed is not None
-    settings = request.settings(made.description.clock_hz + 1)
-    with closing(Cache(folder / "cache")) as store:
-        router = Router(request.board, request.flow, store, folder, lambda text: None, made.recipe)
-        routed, netlist = router.routed_netlist(request.rtlil(settings), float(settings.hz) / 1e6, made.seed)
-    if hashlib.sha256(routed.file).hexdigest() != made.sha256:
-        raise ToolError(f"{made.files[0].name}: place and route once more makes another file")
-    found = Ecp5Netlist(netlist)
-    divisors = found.parameters("EHXPLLL")
-    hz = request.board.oscillator_hz
-    names = ("CLKI_DIV", "CLKFB_DIV", "CLKOP_DIV", "CLKOS_DIV")
-    made_of = Ecp5(hz, *(divisors[name] for name in names)) if divisors else Direct(hz)
-    return _TOP + found.verilog("chip"), made_of, "nextpnr-ecp5, of the same file"
 
 
 def _program(verilog: str) -> Path:
@@ -208,30 +277,3 @@ def _compute(
             values += found.size
             say(f"{m} x {k} x {n}: {found.size} values as by the golden model, {board.figures()['cycles']} cycles")
     return values
-
-
-def main() -> None:
-    """Build a small engine for a board, prove it, print the proof."""
-    parser = argparse.ArgumentParser(prog="python -m fewbit.boards.proof", description=str(main.__doc__))
-    parser.add_argument("--board", default="icebreaker")
-    parser.add_argument("--weight", default="e2m1")
-    parser.add_argument("--activation", default="int8")
-    parser.add_argument("--shape", default="2x2x1", help="rows x columns x lanes")
-    parser.add_argument("--mhz", type=float, default=None, help="the highest clock that is wanted")
-    parser.add_argument("--out", type=Path, default=Path("out"))
-    given = parser.parse_args()
-    rows, columns, lanes = map(int, given.shape.split("x"))
-    board, output = find_board(given.board), Requantization(parse("float32"))
-    weight, activation = parse(given.weight), parse(given.activation)
-    engine = Engine(weight, activation, output, rows=rows, columns=columns, lanes=lanes, tile_m=2 * rows, max_k=64)
-    request = Request(board, engine, mhz=given.mhz)
-    made = build(request, given.out, say=_say)
-    print(prove(request, made, say=_say))
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-if __name__ == "__main__":
-    main()

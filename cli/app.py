@@ -21,6 +21,7 @@ from .flash import flash
 from .formats import list_formats, show
 from .layers import layers
 from .price import price
+from .prove import prove
 from .recommend import recommend
 from .report import report
 from .run import run_product
@@ -65,6 +66,7 @@ for _command in (
     boards,
     bitstream,
     flash,
+    prove,
     selftest,
     survey,
     doctor,

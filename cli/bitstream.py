@@ -16,39 +16,48 @@ if TYPE_CHECKING:
     from ..boards.request import Request
     from ..formats import Engine, Format
 
-__all__ = ["BoardName", "bitstream"]
+__all__ = ["BoardName", "Dsp", "Lanes", "Mhz", "Recipe", "Seeds", "Stages", "bitstream", "request_for"]
 
 DEFAULT_SHAPE = (2, 2, 1, "none")
 
 BoardName = Annotated[str, typer.Option("--board", metavar="BOARD", help="One of `fewbit boards`.")]
+Lanes = Annotated[
+    int | None, typer.Option("--lanes", help="Products a cycle of an element.", show_default="the board's, or 1")
+]
+Dsp = Annotated[
+    str | None,
+    typer.Option("--dsp", help="none, or auto: products by DSPs as far as they go.", show_default="the board's"),
+]
+Stages = Annotated[int, typer.Option("--pipeline", help="Register stages, 1 to 3.")]
+Mhz = Annotated[
+    float | None, typer.Option("--mhz", help="Highest clock to use.", show_default="the highest that is met")
+]
+Seeds = Annotated[str, typer.Option("--seeds", help="Of place and route; the next where one fails.")]
+Recipe = Annotated[str, typer.Option("--recipe", help="Of synthesis, by name; auto takes the smallest.")]
+
+SHOWN = {"rows": "the board's", "columns": "the board's", "max_k": "256 or 1024", "tile_m": "as RAM allows"}
+"""Defaults of the engine here."""
 
 
-@takes_engine_on_a_board(rows="the board's", columns="the board's", max_k="256 or 1024", tile_m="as RAM allows")
+@takes_engine_on_a_board(**SHOWN)
 def bitstream(
     context: typer.Context,
     board: BoardName,
     weight: Formats = None,
     activation: Activation = None,
-    lanes: Annotated[
-        int | None, typer.Option("--lanes", help="Products a cycle of an element.", show_default="the board's, or 1")
-    ] = None,
-    dsp: Annotated[
-        str | None,
-        typer.Option("--dsp", help="none, or auto: products by DSPs as far as they go.", show_default="the board's"),
-    ] = None,
-    pipeline: Annotated[int, typer.Option("--pipeline", help="Register stages, 1 to 3.")] = 2,
+    lanes: Lanes = None,
+    dsp: Dsp = None,
+    pipeline: Stages = 2,
     build: Build = "auto",
-    mhz: Annotated[
-        float | None, typer.Option("--mhz", help="Highest clock to use.", show_default="the highest that is met")
-    ] = None,
+    mhz: Mhz = None,
     margin: Annotated[float, typer.Option("--margin", help="Share of Fmax that the clock stays below it.")] = 0.05,
     baud: Annotated[
         int | None,
         typer.Option("--baud", help="Of the serial line.", show_default="the fastest that board and clock do"),
     ] = None,
     pll: Annotated[bool, typer.Option("--pll/--no-pll", help="Without, the clock is the oscillator's.")] = True,
-    seeds: Annotated[str, typer.Option("--seeds", help="Of place and route; the next where one fails.")] = "1,2,3",
-    recipe: Annotated[str, typer.Option("--recipe", help="Of synthesis, by name; auto takes the smallest.")] = "auto",
+    seeds: Seeds = "1,2,3",
+    recipe: Recipe = "auto",
     largest: Annotated[
         bool, typer.Option("--largest", help="Find the largest array that fits, and build that; it takes a while.")
     ] = False,
@@ -69,23 +78,14 @@ def bitstream(
     from ..boards.bitstream import check_name
     from ..boards.largest import LANES
     from ..boards.largest import largest as find_largest
-    from ..boards.request import Request
     from ..boards.route import tools_of
-    from ..boards.targets import find_board
     from .files import check_folder
     from .prepare import prepare
 
-    found = find_board(board)
-    pairs = choose_pairs(weight, activation)
-    if len(pairs) != 1:
-        raise ValueError(f"weight and activation must be one format each for a bitstream, not {len(pairs)} pairs")
-    shape = found.shapes.get((pairs[0][0].name, pairs[0][1].name), DEFAULT_SHAPE)
-    request = Request(
-        found,
-        _engine(engine, found, *pairs[0], shape[:2], shape[2] if lanes is None else lanes),
+    request = request_for(
+        *(board, weight, activation, engine, lanes, dsp),
         pipeline=pipeline,
         build=build,
-        dsp=shape[3] if dsp is None else dsp,
         mhz=mhz,
         margin=margin,
         baud=baud,
@@ -93,12 +93,13 @@ def bitstream(
         recipe=recipe,
         pll=pll,
     )
+    found, pair = request.board, (request.engine.weight.name, request.engine.activation.name)
     if fill is not None and not largest:
         raise ValueError("--fill must be left out without --largest, whose search it is of")
     own = (engine.rows, engine.columns, lanes)
-    if not largest and own == (None, None, None) and (pairs[0][0].name, pairs[0][1].name) not in found.shapes:
+    if not largest and own == (None, None, None) and pair not in found.shapes:
         _say(
-            f"note: how large an array of {pairs[0][0]} x {pairs[0][1]} goes into {found.name} was not searched: "
+            f"note: how large an array of {' x '.join(pair)} goes into {found.name} was not searched: "
             f"{DEFAULT_SHAPE[0]} x {DEFAULT_SHAPE[1]} here; --largest searches, --rows and --columns name another"
         )
     if largest and (engine.rows, engine.columns, engine.tile_m) != (None, None, None):
@@ -115,6 +116,31 @@ def bitstream(
         print_json(made.to_dict())
     else:
         _show(made, request)
+
+
+def request_for(
+    board: str,
+    weight: str | None,
+    activation: str | None,
+    engine: EngineOptions,
+    lanes: int | None,
+    dsp: str | None,
+    **others: Any,
+) -> "Request":
+    """The bitstream that the options stand for: of the board's array unless they name another. Raises ValueError.
+
+    ``others``: of ``Request``.
+    """
+    from ..boards.request import Request
+    from ..boards.targets import find_board
+
+    found = find_board(board)
+    pairs = choose_pairs(weight, activation)
+    if len(pairs) != 1:
+        raise ValueError(f"weight and activation must be one format each for a bitstream, not {len(pairs)} pairs")
+    shape = found.shapes.get((pairs[0][0].name, pairs[0][1].name), DEFAULT_SHAPE)
+    array = _engine(engine, found, *pairs[0], shape[:2], shape[2] if lanes is None else lanes)
+    return Request(found, array, dsp=shape[3] if dsp is None else dsp, **others)
 
 
 def _engine(
