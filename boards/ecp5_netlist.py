@@ -163,7 +163,7 @@ class Ecp5Netlist(RoutedNetlist):
         address = [self._in(cell, f"AD{side}{i}") for i in range(14)]
         row, half = f"{{{', '.join(address[:3:-1])}}}", "0" if width == 18 else f"9 * {address[3]}"
         places = {1: 3, 2: 2, 4: 1}.get(width, 0)
-        inside = f" + {width} * {{{', '.join(address[2 : 2 - places : -1])}}}" if places else ""
+        inside = f" + {width} * {{{', '.join(reversed(address[3 - places : 3]))}}}" if places else ""
         self._lines += [
             f"wire [9:0] a{name} = {row};",
             f"wire [4:0] b{name} = {half}{inside};",

@@ -239,16 +239,24 @@ def _pll_at_its_pin(netlist: str) -> str:
 
 
 def _once_declared(netlist: str) -> str:
-    """icebox_vlog declares ports as wires again, which Verilator refuses."""
-    ports = re.search(r"^module chip \((.*?)\);", netlist, re.MULTILINE)
-    assert ports is not None
-    names = {port.split()[-1] for port in ports[1].split(",")}
+    """icebox_vlog declares ports as wires or registers again, which Verilator refuses."""
+    found = re.search(r"^module chip \((.*?)\);", netlist, re.MULTILINE)
+    assert found is not None
+    ports = dict(reversed(port.split()) for port in found[1].split(","))
 
     def without(declared: re.Match[str]) -> str:
-        kept = [name for name in declared[1].split(", ") if name not in names]
-        return f"wire {', '.join(kept)};" if kept else ""
+        kept = []
+        for signal in declared[2].split(", "):
+            name, _, initial = signal.partition(" = ")
+            if name not in ports:
+                kept.append(signal)
+            elif initial:
+                ports[name] = f"output reg {name} = {initial}"
+        return f"{declared[1]} {', '.join(kept)};" if kept else ""
 
-    return re.sub(r"^wire ([^=;]*);", without, netlist, flags=re.MULTILINE)
+    body = re.sub(r"^(wire|reg) ([^;]*);", without, netlist[found.end() :], flags=re.MULTILINE)
+    header = ", ".join(how if " " in how else f"{how} {name}" for name, how in ports.items())
+    return f"{netlist[: found.start()]}module chip ({header});{body}"
 
 
 def _program(verilog: str) -> Path:
