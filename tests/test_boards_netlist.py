@@ -18,8 +18,8 @@ KINDS = {"ice40": Ice40Netlist, "ecp5": Ecp5Netlist}
 def netlist(cells, inputs, outputs):
     """In the JSON form that nextpnr writes: cells are (type, parameters, connections); nets go by the ports' names."""
     nets = {name: number for number, name in enumerate(dict.fromkeys([*inputs, *outputs]), 2)}
-    ports = {name: {"direction": "input", "bits": [nets[name]]} for name in inputs}
-    ports |= {name: {"direction": "output", "bits": [nets[name]]} for name in outputs}
+    ports = {f"port_{name}": {"direction": "input", "bits": [nets[name]]} for name in inputs}
+    ports |= {f"port_{name}": {"direction": "output", "bits": [nets[name]]} for name in outputs}
     written = {
         f"cell{index}": {
             "type": kind,
@@ -48,8 +48,8 @@ int main(int, char **given) {
 def bench(inputs, outputs, vectors):
     """Verilog that applies a vector a clock cycle: inputs, and outputs that are wanted in that cycle, or None."""
     wide, out, count = len(inputs), len(outputs), len(vectors)
-    wires = [f".{name}(given[c][{i}])" for i, name in enumerate(inputs)]
-    wires += [f".{name}(found[{i}])" for i, name in enumerate(outputs)]
+    wires = [f".port_{name}(given[c][{i}])" for i, name in enumerate(inputs)]
+    wires += [f".port_{name}(found[{i}])" for i, name in enumerate(outputs)]
     lines = [f"given[{i}] = {wide}'h{value:x};" for i, (value, _) in enumerate(vectors)]
     lines += [
         f"wanted[{i}] = {out}'h{value:x}; cared[{i}] = 1;" for i, (_, value) in enumerate(vectors) if value is not None
@@ -61,7 +61,7 @@ module top (input clk, output reg [15:0] right, output reg [15:0] wrong);
     reg [{out - 1}:0] wanted [0:{count}];
     reg cared [0:{count}];
     wire [{out - 1}:0] found;
-    chip chip (.clk(clk), {", ".join(wires)});
+    chip chip (.port_clk(clk), {", ".join(wires)});
     always @(posedge clk) begin
         c <= c + 1;
         if (cared[c]) begin
@@ -263,7 +263,7 @@ def test_ice40_clock_comes_through_the_pll():
     clk, inner = (made["modules"]["top"]["cells"][f"cell{i}"]["connections"] for i in (0, 3))
     verilog = Ice40Netlist(made).verilog("chip")
     assert f"assign n{inner['CLK'][0]} = n{clk['PACKAGE_PIN'][0]};" in verilog
-    assert f"assign n{made['modules']['top']['ports']['lock']['bits'][0]} = 1'b1;" in verilog
+    assert f"assign n{made['modules']['top']['ports']['port_lock']['bits'][0]} = 1'b1;" in verilog
     without = [cell for cell in cells if cell[0] != "ICESTORM_PLL"]
     with pytest.raises(ToolError, match="must have one PLL with one input to be simulated"):
         Ice40Netlist(netlist(without, ["clk", "d"], ["q"])).verilog("chip")
