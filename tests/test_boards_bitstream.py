@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shutil
 from contextlib import closing
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from fewbit.boards import Description
 from fewbit.boards.bitstream import TimingNotMet, build
 from fewbit.boards.largest import default_tile_m
 from fewbit.boards.pll import Direct
+from fewbit.boards.proof import ICEBOX, check_provable, prove
 from fewbit.boards.request import Request
 from fewbit.boards.route import Netlist, Routed, Router, TooLarge
 from fewbit.boards.targets import find_board
@@ -281,13 +281,29 @@ def test_bitstream_is_built(built, board, head, resource, tmp_path, monkeypatch)
 @pytest.mark.slow
 @pytest.mark.parametrize("board", ["icebreaker", "ulx3s_12f"])
 def test_what_is_in_the_file_multiplies(built, board):
-    from fewbit.boards.proof import prove
-
-    if board == "icebreaker" and shutil.which("icebox_vlog") is None:
-        pytest.skip("icebox_vlog is missing, the proof of an iCE40 file: apt-get install fpga-icestorm")
     made = built(board)
     proof = prove(request_for(board, mhz=24), made, ((1, 1, 1), (5, 32, 3)))
     assert (proof.values, proof.sha256, proof.clock_hz) == (16, made.sha256, 24_000_000)
+    unpacked = board == "icebreaker" and ICEBOX.location is not None
+    assert ("icebox_vlog" in proof.netlist) == unpacked and (proof.dsps, proof.lanes) == (0, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board", ["icebreaker", "ulx3s_12f"])
+def test_what_is_in_the_dsps_of_the_file_multiplies(own_cache, board, tmp_path):
+    request = Request(find_board(board), replace(ENGINE, weight=parse("int8")), dsp="auto", mhz=24, recipe="abc9")
+    made = build(request, tmp_path)
+    proof = prove(request, made, ((1, 1, 1), (5, 32, 3)))
+    assert (proof.values, proof.sha256, proof.dsps) == (16, made.sha256, 2)
+    assert "once more, of the same file" in proof.netlist
+    made.files[0].write_bytes(b"another")
+    with pytest.raises(ToolError, match="place and route once more makes another file"):
+        prove(request, made)
+
+
+def test_only_what_has_a_netlist_is_proven():
+    with pytest.raises(ValueError, match="board must be one with an iCE40 or an ECP5 to be proven, not 'tang_nano_9k'"):
+        check_provable(find_board("tang_nano_9k"))
 
 
 def test_direct_clock_needs_no_pll():

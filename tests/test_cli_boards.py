@@ -75,6 +75,23 @@ def test_all_boards_of_a_survey_are_looked_at_before_any_is_built(capsys, in_fol
     assert "board must be one with open place and route, not arty_a7" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--board", "tang_nano_9k"], "board must be one with an iCE40 or an ECP5 to be proven, not 'tang_nano_9k'"),
+        (["--board", "icebreaker", "--dsp", "all"], "dsp must be none or auto, not 'all'"),
+        (["--board", "icebreaker", "--sizes", "0x1x1"], "sizes must be m x k x n, none of it 0, not '0x1x1'"),
+        (["--board", "icebreaker", "--results", "kept"], "board_proofs.json must be what fewbit prove wrote: "),
+    ],
+)
+def test_wrong_proofs_end_with_a_line(capsys, in_folder, arguments, message):
+    (in_folder / "kept").mkdir()
+    (in_folder / "kept" / "board_proofs.json").write_text('{"rows": [1]}')
+    assert run(["prove", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert message in error and len(error.splitlines()) == 1
+
+
 def test_flash_shows_its_command(capsys, in_folder):
     (in_folder / "made.bit").write_bytes(b"bits")
     described = {"board": "ulx3s_12f", "file": "made.bit", "sha256": hashlib.sha256(b"bits").hexdigest()}
