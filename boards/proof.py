@@ -242,7 +242,7 @@ def _once_declared(netlist: str) -> str:
     """icebox_vlog declares ports as wires or registers again, which Verilator refuses."""
     found = re.search(r"^module chip \((.*?)\);", netlist, re.MULTILINE)
     assert found is not None
-    ports = dict(reversed(port.split()) for port in found[1].split(","))
+    ports = {name: direction for direction, name in map(str.split, found[1].split(","))}
 
     def without(declared: re.Match[str]) -> str:
         kept = []
