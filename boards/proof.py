@@ -203,17 +203,11 @@ def _routed_again(request: Request, made: Bitstream, folder: Path) -> _Found:
     """Out of place and route that gives the same file."""
     assert made.seed is not None
     family, settings = request.board.part.target.family.name, request.settings(made.description.clock_hz + 1)
-    first = request.settings((request.mhz or request.board.part.first_mhz) * 1e6)
-    # yosys names cells otherwise if it tried other recipes before, and nextpnr's places go by names
-    recipes = (request.recipe, made.recipe) if settings == first else (made.recipe,)
     with closing(Cache(folder / "cache")) as store:
-        for recipe in dict.fromkeys(recipes):
-            router = Router(request.board, request.flow, store, folder, lambda text: None, recipe)
-            routed, netlist = router.routed_netlist(request.rtlil(settings), float(settings.hz) / 1e6, made.seed)
-            if routed.file == made.files[0].read_bytes():
-                break
-        else:
-            raise ToolError(f"{made.files[0].name}: place and route once more makes another file")
+        router = Router(request.board, request.flow, store, folder, lambda text: None, made.recipe)
+        routed, netlist = router.routed_netlist(request.rtlil(settings), float(settings.hz) / 1e6, made.seed)
+    if routed.file != made.files[0].read_bytes():
+        raise ToolError(f"{made.files[0].name}: place and route once more makes another file")
     found = _NETLISTS[family](netlist)
     divisors = found.parameters("ICESTORM_PLL" if family == "ice40" else "EHXPLLL")
     how = f"nextpnr-{family} once more, of the same file"

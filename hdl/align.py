@@ -19,16 +19,24 @@ class Shift:
 
 
 def align(
-    m: Module, pipeline: Pipeline, body: Value, negate: Value | None, shift: Shift | None, group: int, width: int
+    m: Module,
+    pipeline: Pipeline,
+    body: Value,
+    negate: Value | None,
+    shift: Shift | None,
+    group: int,
+    width: int,
+    apart: bool = False,
 ) -> tuple[Value, Value | None]:
     """``body`` shifted left, as two's complement of ``width`` bits, complemented bit by bit where ``negate`` is high.
 
     The addend is ``(body << shift) ^ negate``, and ``negate``, given back, is the carry that makes it exact. The
     shift is fine within ``group`` (a power of two) positions, then coarse by whole groups, where each bit has at
-    most a few sources: that last choice fits into the adder's own LUTs where those have the inputs.
+    most a few sources: that last choice fits into the adder's own LUTs where those have the inputs. ``apart`` keeps
+    the register of a body that needs no shift out of DSP blocks.
     """
     if shift is None or shift.largest == shift.offset:
-        body = pipeline.cross("align", "body", body)
+        body = pipeline.cross("align", "body", body, apart=apart)
         negate = pipeline.cross("align", "negate", negate)
         return _complement(m, [_bit(body, i) for i in range(width)], negate), negate
 

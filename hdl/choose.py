@@ -32,8 +32,9 @@ def choose_build(
     twos_complement = any(isinstance(format, Integer) and not format.unsigned for format in (weight, activation))
     reach = max_shift(weight) + max_shift(activation)
     group = _group(lut, reach, twos_complement)
+    apart = family in (None, "ice40")
     if dsp:
-        return Build("operator", group)
+        return Build("operator", group, apart=apart)
     fast = pipeline == MAX_PIPELINE
     if build == "auto":
         build = _smallest(weight, activation, lut, reach, twos_complement)
@@ -42,7 +43,7 @@ def choose_build(
     registers = "aligned"
     if build == "booth" and reach == 0:
         registers = "sums" if fast else "rows" if lut == 4 else "aligned"
-    return Build(build, group, registers, tree=fast)
+    return Build(build, group, registers, tree=fast, apart=apart)
 
 
 def check_table(weight: Format, activation: Format, build: str) -> None:

@@ -73,6 +73,7 @@ class _Products(wiring.Component):
 
     def terms(self, m: Module, width: int) -> list[Term]:
         pipeline = Pipeline(m, later_cuts(self.build, self.pipeline))
+        apart = self.build.keeps_apart(self.count)
         terms = []
         for k in range(self.count):
             weight = self.weight.word_select(k, self.weight_edge.shape.width)
@@ -81,9 +82,8 @@ class _Products(wiring.Component):
                 self.weight_edge.leave(m, weight, "weight"),
                 self.activation_edge.leave(m, activation, "activation"),
             )
-            terms.append(
-                make_term(m, pipeline, self.build, self.weight_format, self.activation_format, *operands, width)
-            )
+            formats = self.weight_format, self.activation_format
+            terms.append(make_term(m, pipeline, self.build, *formats, *operands, width, apart))
         return terms
 
 
@@ -172,7 +172,9 @@ class WeightColumn(_Products):
     def elaborate(self, platform) -> Module:
         m = Module()
         terms = self.terms(m, term_shape(self.weight_format, self.activation_format).width)
-        value, carry = sum_terms(m, terms, self.weight_format, self.activation_format, registered=True)
+        apart = self.build.keeps_apart(self.count)
+        formats = self.weight_format, self.activation_format
+        value, carry = sum_terms(m, terms, *formats, registered=True, apart=apart)
         m.d.sync += self.partial.eq(value if carry is None else value + carry)
         for name in self.special_names:
             flag = None

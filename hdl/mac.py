@@ -90,6 +90,7 @@ class Mac(wiring.Component):
                     m, self.activation_format, activation.word_select(lane, self.activation_format.width), "activation"
                 ),
                 width,
+                self.build.keeps_apart(self.lanes),
             )
             for lane in range(self.lanes)
         ]

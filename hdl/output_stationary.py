@@ -78,7 +78,7 @@ class OutputStationary(wiring.Component):
         m.d.sync += self.done.eq(control.done)
         rows = self._enter(m, "activation", engine.rows)
         columns = self._enter(m, "weight", engine.columns)
-        dsp_build = Build("operator", self.build.group)
+        dsp_build = Build("operator", self.build.group, apart=self.build.apart)
         for r in range(engine.rows):
             for c in range(engine.columns):
                 build = dsp_build if r * engine.columns + c < self.dsp_elements else self.build

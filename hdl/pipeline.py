@@ -4,10 +4,14 @@ from collections.abc import Collection
 
 from amaranth.hdl import Module, Signal, Value
 
-__all__ = ["CUTS", "Pipeline"]
+__all__ = ["CUTS", "KEPT", "Pipeline"]
 
 CUTS = ("input", "partial", "sums", "product", "align")
 """The cuts of a data path, in the order in which values cross them."""
+
+
+KEPT = {"keep": 1}
+"""The attribute by which tools leave a register where it is."""
 
 
 class Pipeline:
@@ -26,18 +30,28 @@ class Pipeline:
     def registered(self, cut: str) -> bool:
         return cut in self.cuts
 
-    def cross(self, cut: str, name: str, value: Value | None, *, clear: Value | None = None, reset: bool = False):
+    def cross(
+        self,
+        cut: str,
+        name: str,
+        value: Value | None,
+        *,
+        clear: Value | None = None,
+        reset: bool = False,
+        apart: bool = False,
+    ):
         """``value`` behind the cut; zero where ``clear`` is high, which a register does with its own reset and no
         logic.
 
-        ``reset`` says that the design's reset clears the register too; only what decides validity needs it.
+        ``reset`` says that the design's reset clears the register too; only what decides validity needs it. ``apart``
+        keeps the register out of DSP blocks.
         """
         if value is None:
             return None
         value = Value.cast(value)
         if clear is None and not self.registered(cut):
             return value
-        behind = Signal(value.shape(), name=f"{name}_{cut}", reset_less=not reset)
+        behind = Signal(value.shape(), name=f"{name}_{cut}", reset_less=not reset, attrs=KEPT if apart else None)
         domain = self.m.d.sync if self.registered(cut) else self.m.d.comb
         domain += behind.eq(value)
         if clear is not None:

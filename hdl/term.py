@@ -31,12 +31,15 @@ class Build:
     registers: what the second register stage holds, one of ``REGISTERS``: the ``aligned`` product, or for ``booth`` its
         ``rows`` (a register's reset then makes the zero digits for free) or their ``sums`` by pairs (faster)
     tree: whether rows are summed as a balanced tree, faster, rather than one after the other
+    apart: whether registers before an adder of several products stay out of DSP blocks. yosys 0.70's ``ice40_dsp``
+        takes such a register into the block of either product, and then one of the two products is lost
     """
 
     product: str
     group: int = 8
     registers: str = "aligned"
     tree: bool = False
+    apart: bool = False
 
     def __post_init__(self) -> None:
         if self.product not in ("whole", *PRODUCTS):
@@ -52,6 +55,10 @@ class Build:
     def dsp(self) -> bool:
         """Whether multiplications are left to the synthesizer, for its DSP blocks."""
         return self.product == "operator"
+
+    def keeps_apart(self, terms: int) -> bool:
+        """Whether that many products have registers that have to stay out of DSP blocks."""
+        return self.dsp and self.apart and terms > 1
 
     def cuts(self, pipeline: int) -> tuple[str, ...]:
         """Which cuts hold registers when the pipeline has that many stages, 0 to 3."""
@@ -78,9 +85,10 @@ def make_term(
     weight: Operand,
     activation: Operand,
     width: int,
+    apart: bool = False,
 ) -> Term:
     """The product of two decoded codes as an addend of ``width`` bits, behind the cuts ``partial``, ``sums``,
-    ``product`` and ``align``."""
+    ``product`` and ``align``; ``apart`` keeps registers of the product out of DSP blocks, unless it is shifted."""
     operands = weight, activation
     carry = None
     if build.product == "whole":
@@ -90,6 +98,7 @@ def make_term(
         (w, a), negate = _common_signedness(m, operands)
         long, short = (w, a) if len(w) >= len(a) else (a, w)
         shift = _total_shift(m, operands, max_shift(weight_format) + max_shift(activation_format))
+        apart = apart and (shift is None or shift.largest == shift.offset)
         # A carry that is not shifted goes in at the accumulator's own adder.
         late_carry = build.registers != "aligned" and shift is None and long.shape().signed
         body, carry = significand_product(
@@ -97,10 +106,10 @@ def make_term(
         )
         for cut in ("partial", "sums"):
             negate, shift = _cross_both(pipeline, cut, negate, shift)
-    body = pipeline.cross("product", "body", body)
+    body = pipeline.cross("product", "body", body, apart=apart)
     carry = pipeline.cross("product", "carry", carry)
     negate, shift = _cross_both(pipeline, "product", negate, shift)
-    addend, negate = align(m, pipeline, body, negate, shift, build.group, width)
+    addend, negate = align(m, pipeline, body, negate, shift, build.group, width, apart)
     carry = pipeline.cross("align", "carry", carry) if negate is None else negate
     return Term(addend, carry, _special_product(m, pipeline, *operands))
 

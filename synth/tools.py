@@ -173,7 +173,7 @@ def version(name: str) -> str:
     argument = {"iverilog": "-V", "openFPGALoader": "--Version"}.get(name, "--version")
     output = subprocess.run([*tool.command(), argument], capture_output=True, text=True, check=False)
     lines = [line for line in (output.stdout + output.stderr).splitlines() if any(c.isdigit() for c in line)]
-    return lines[0].strip() if lines else "unknown"
+    return lines[0].strip() if lines and not output.returncode else "unknown"
 
 
 @dataclass(frozen=True)
