@@ -55,7 +55,12 @@ def simulate(
     waves: Annotated[bool, typer.Option("--waves", help="Leave a file for GTKWave or Surfer in --out.")] = False,
     netlist: Annotated[
         str | None,
-        typer.Option("--netlist", metavar="FAMILY", help="Synthesize for ice40 or ecp5 first and simulate its cells."),
+        typer.Option(
+            "--netlist",
+            metavar="FAMILY",
+            help="Synthesize for ice40 or ecp5, or a device of theirs, first and simulate its cells; of ice40-up5k "
+            "with --dsp auto DSPs too.",
+        ),
     ] = None,
     size: Annotated[
         str | None,
@@ -76,8 +81,8 @@ def simulate(
 
     if simulator not in ("verilator", "icarus"):
         raise ValueError(f"simulator must be verilator or icarus, not {simulator!r}")
-    if netlist not in (None, "ice40", "ecp5"):
-        raise ValueError(f"netlist must be ice40 or ecp5, not {netlist!r}")
+    if netlist is not None and netlist.partition("-")[0] not in ("ice40", "ecp5"):
+        raise ValueError(f"netlist must be ice40 or ecp5, or a device of theirs, as ice40-up5k, not {netlist!r}")
     product = _size(unit, size, netlist)
     if stalls and product is None:
         raise ValueError("--stalls must come with --size")
@@ -217,7 +222,8 @@ def _show(designs: "list[Design]", results: "list[Result]", json: bool, netlist:
     table.add_column("result")
     for design, result in zip(designs, results, strict=True):
         verdict = "passed" if result.ok else "FAILED: " + "; ".join(map(str, result.failed))
-        what = f"{netlist} netlist" if netlist else f"{design.family or 'any'}{', dsp' if design.dsp else ''}"
+        dsp = ", dsp" if design.dsp else ""
+        what = f"{netlist} netlist{dsp}" if netlist else f"{design.family or 'any'}{dsp}"
         tests = str(len(result.passed) + len(result.failed))
         figures = [tests, f"{result.operand_pairs:,}" if result.operand_pairs else "", f"{result.cycles:,}"]
         if product:

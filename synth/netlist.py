@@ -14,6 +14,8 @@ __all__ = ["Netlist", "make_netlist"]
 _CELLS = {"ice40": "ice40/cells_sim.v", "ecp5": "ecp5/cells_sim.v"}
 """yosys's own cell models, by family."""
 
+_DSP_MODELS = ("ice40",)
+
 
 @dataclass(frozen=True)
 class Netlist:
@@ -27,11 +29,13 @@ class Netlist:
 def make_netlist(rtlil: str, top: str, target: Target, dsp_policy: str = "none") -> Netlist:
     """What ``measure`` counts for this unit and target when there is no target frequency: the smallest of all recipes.
 
-    Raises ValueError for a family without netlists, ToolMissing and ToolError.
+    Raises ValueError for a family without netlists, or DSPs of one without models of them; ToolMissing and ToolError.
     """
     family = target.family
     if family.name not in _CELLS:
         raise ValueError(f"family of a netlist must be {' or '.join(_CELLS)}, not {family.name!r}")
+    if dsp_policy != "none" and family.name not in _DSP_MODELS:
+        raise ValueError(f"dsp must be none for a netlist of {family.name}, of whose DSPs yosys has no model")
     with tempfile.TemporaryDirectory(prefix="fewbit-") as name:
         folder = Path(name)
         (folder / "unit.il").write_text(rtlil)

@@ -44,7 +44,12 @@ WRONG = [
     ("synth mac --against peers --pipeline 0", "pipeline must be 1 or more against peers"),
     ("synth mac --against peers --weight int7", "formats against peers must be among e5m2 x e5m2"),
     ("simulate mac --simulator vcs", "simulator must be verilator or icarus, not 'vcs'"),
-    ("simulate mac --netlist xc7", "netlist must be ice40 or ecp5, not 'xc7'"),
+    ("simulate mac --netlist xc7", "netlist must be ice40 or ecp5, or a device of theirs, as ice40-up5k, not 'xc7'"),
+    ("simulate mac --netlist ice40-none", "family must be ice40, ice40-up5k, ecp5, "),
+    (
+        "simulate mac --netlist ecp5 --dsp auto",
+        "dsp must be none for a netlist of ecp5, of whose DSPs yosys has no model",
+    ),
     ("simulate mac --netlist ice40 --family xc7", "family must be left out with --netlist ice40"),
     ("verify --sample 0", "Invalid value"),
     (
