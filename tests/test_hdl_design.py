@@ -229,3 +229,22 @@ def test_dsp_leaves_a_multiplication_to_the_tool():
 def test_wide_formats_are_generated_at_once(weight, activation, family, pipeline):
     design = Design("mac", parse(weight), parse(activation), family=family, pipeline=pipeline)
     assert len(design.rtlil()) < 1 << 24
+
+
+@pytest.mark.parametrize(
+    "options, kept",
+    [
+        ({"family": "ice40"}, 2),
+        ({}, 2),
+        ({"family": "ice40", "pipeline": 3}, 4),
+        ({"family": "ice40", "pipeline": 1}, 0),
+        ({"family": "xc7"}, 0),
+        ({"family": "ice40", "dsp": False}, 0),
+        ({"family": "ice40", "weight": parse("e2m3")}, 0),
+        ({"family": "ice40", "unit": "mac", "lanes": 1}, 0),
+    ],
+)
+def test_registers_of_sums_in_an_ice40s_dsps_are_kept(options, kept):
+    design = Design(**{"unit": "dot", "weight": parse("int8"), "lanes": 2, "dsp": True} | options)
+    registers = re.findall(r"^ *\(\* keep = 32'd1 \*\)\n  reg ", design.verilog(), re.MULTILINE)
+    assert len(registers) == kept
