@@ -208,7 +208,7 @@ class Router:
         return found
 
     def routed_netlist(self, rtlil: str, mhz: float, seed: int) -> tuple[Routed, dict[str, Any]]:
-        """The same by an ECP5's place and route once more, and the netlist of it in yosys's JSON form."""
+        """The same by place and route once more, and the netlist of it in yosys's JSON form."""
         folder = self.netlist(rtlil).folder
         found = self._run(folder, mhz, seed, "--write", "netlist.json")
         return found, json.loads((folder / "netlist.json").read_text())
