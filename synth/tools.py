@@ -170,7 +170,9 @@ def version(name: str) -> str:
         if tool.location is None:
             tool.command()
         return metadata.version(tool.package)
-    argument = {"iverilog": "-V", "openFPGALoader": "--Version"}.get(name, "--version")
+    argument = {"iverilog": "-V", "openFPGALoader": "--Version", "icebox_vlog": ""}.get(name, "--version")
+    if not argument:
+        return "unknown"  # it takes every argument for a wrong one, and tells how it is used
     output = subprocess.run([*tool.command(), argument], capture_output=True, text=True, check=False)
     lines = [line for line in (output.stdout + output.stderr).splitlines() if any(c.isdigit() for c in line)]
     return lines[0].strip() if lines and not output.returncode else "unknown"
