@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import print_json
+from .console import print_json, say
 from .engine_options import EngineOptions, takes_engine_on_a_board
 from .options import Activation, Build, Fill, Formats, Json, Out, choose_pairs, command_line, parse_integers
 
@@ -98,7 +98,7 @@ def bitstream(
         raise ValueError("--fill must be left out without --largest, whose search it is of")
     own = (engine.rows, engine.columns, lanes)
     if not largest and own == (None, None, None) and pair not in found.shapes:
-        _say(
+        say(
             f"note: how large an array of {' x '.join(pair)} goes into {found.name} was not searched: "
             f"{DEFAULT_SHAPE[0]} x {DEFAULT_SHAPE[1]} here; --largest searches, --rows and --columns name another"
         )
@@ -109,9 +109,9 @@ def bitstream(
     prepare(*(tool for tool in tools_of(found) if tool.startswith("yowasp-")))
     if largest:
         chosen = LANES if lanes is None else (lanes,)
-        request, _ = find_largest(request, lanes=chosen, seconds=seconds, fill=fill, say=_say)
-        _say(_as_default(request))
-    made = build_bitstream(request, out, name, say=_say, command=command_line(context))
+        request, _ = find_largest(request, lanes=chosen, seconds=seconds, fill=fill, say=say)
+        say(_as_default(request))
+    made = build_bitstream(request, out, name, say=say, command=command_line(context))
     if json:
         print_json(made.to_dict())
     else:
@@ -161,12 +161,6 @@ def _as_default(request: "Request") -> str:
     engine = request.engine
     pair, shape = (engine.weight.name, engine.activation.name), (engine.rows, engine.columns, engine.lanes, request.dsp)
     return f"shapes={{{pair}: {shape}}} in boards/targets/{request.board.name}.py makes it the default"
-
-
-def _say(text: str) -> None:
-    import sys
-
-    print(text, file=sys.stderr, flush=True)
 
 
 def _show(made: "Bitstream", request: "Request") -> None:

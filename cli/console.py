@@ -10,13 +10,18 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["Report", "error_console", "percent", "print_json", "print_table", "progress", "screen", "status"]
+__all__ = ["Report", "error_console", "percent", "print_json", "print_table", "progress", "say", "screen", "status"]
 
 Report = Callable[[int, int], None]
 """Takes the numbers of finished and of all pieces of work."""
 
 PLAIN_WIDTH = 200
 PLAIN_SECONDS = 10
+
+
+def say(text: str) -> None:
+    """A line of news, seen at once."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def screen() -> "Console":

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .bitstream import SHOWN, BoardName, Dsp, Lanes, Mhz, Recipe, Seeds, Stages, request_for
-from .console import print_json
+from .console import print_json, say
 from .engine_options import EngineOptions, takes_engine_on_a_board
 from .options import Activation, Build, Formats, Json, Out, command_line, parse_integers, parse_sizes
 
@@ -79,8 +79,8 @@ def prove(
         _read(results / f"{NAME}.json")  # what cannot be added to is told now
     prepare(*(tool for tool in tools_of(request.board) if tool.startswith("yowasp-")))
     command = command_line(context)
-    made = build_bitstream(request, out, say=_say, command=command)
-    proof = prove_bitstream(request, made, chosen, seed=random_seed, say=_say)
+    made = build_bitstream(request, out, say=say, command=command)
+    proof = prove_bitstream(request, made, chosen, seed=random_seed, say=say)
     if results is not None:
         _keep(proof.to_dict(command), results)
     if json:
@@ -126,9 +126,3 @@ def _show(proof: "Proof") -> None:
     print(f"  netlist: {proof.cells} cells, {proof.netlist}")
     products = ", ".join("x".join(map(str, size)) for size in proof.products)
     print(f"  proven: {proof.values} values of products of {products} as by the golden model, in {proof.seconds:.0f} s")
-
-
-def _say(text: str) -> None:
-    import sys
-
-    print(text, file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import percent, print_json, print_table
+from .console import percent, print_json, print_table, say
 from .options import Fill, Json, Out, command_line, parse_sizes
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def survey(
     rows = []
     for each in found:
         for weight, activation in wanted:
-            _say(f"{each.name}: {weight} x {activation}")
+            say(f"{each.name}: {weight} x {activation}")
             rows.append(
                 measure(
                     *(each, weight, activation),
@@ -83,7 +83,7 @@ def survey(
                     seconds=seconds,
                     fill=fill,
                     out=out / "bitstreams",
-                    say=lambda text: _say(f"  {text}"),
+                    say=lambda text: say(f"  {text}"),
                 )
             )
             _keep(rows, command_line(context), append, out)  # as they come: the next may take an hour
@@ -235,9 +235,3 @@ def _table(rows: "list[SurveyRow]") -> "Table":
     for row in rows:
         table.add_row(*_cells(row))
     return table
-
-
-def _say(text: str) -> None:
-    import sys
-
-    print(text, file=sys.stderr, flush=True)

@@ -1,12 +1,13 @@
 """Shifting a product to its place in the accumulator: a fine shift, then a choice of one group of bits."""
 
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed, unsigned
 
 from .pipeline import Pipeline
 
-__all__ = ["Shift", "align"]
+__all__ = ["Shift", "align", "is_shifted"]
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,11 @@ class Shift:
     amount: Value
     offset: int
     largest: int
+
+
+def is_shifted(shift: Shift | None) -> TypeGuard[Shift]:
+    """Whether there is anything to shift."""
+    return shift is not None and shift.largest > shift.offset
 
 
 def align(
@@ -35,7 +41,7 @@ def align(
     most a few sources: that last choice fits into the adder's own LUTs where those have the inputs. ``apart`` keeps
     the register of a body that needs no shift out of DSP blocks.
     """
-    if shift is None or shift.largest == shift.offset:
+    if not is_shifted(shift):
         body = pipeline.cross("align", "body", body, apart=apart)
         negate = pipeline.cross("align", "negate", negate)
         return _complement(m, [_bit(body, i) for i in range(width)], negate), negate

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
 from ..formats import Format
-from .align import Shift, align
+from .align import Shift, align, is_shifted
 from .decode import Operand, as_signed, max_shift
 from .pipeline import CUTS, Pipeline
 from .product import PRODUCTS, significand_product, truth_table
@@ -98,7 +98,7 @@ def make_term(
         (w, a), negate = _common_signedness(m, operands)
         long, short = (w, a) if len(w) >= len(a) else (a, w)
         shift = _total_shift(m, operands, max_shift(weight_format) + max_shift(activation_format))
-        apart = apart and (shift is None or shift.largest == shift.offset)
+        apart = apart and not is_shifted(shift)
         # A carry that is not shifted goes in at the accumulator's own adder.
         late_carry = build.registers != "aligned" and shift is None and long.shape().signed
         body, carry = significand_product(
