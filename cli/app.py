@@ -13,6 +13,7 @@ import typer
 
 from .bitstream import bitstream
 from .boards import boards
+from .children import ENDING, interrupt
 from .demo import demo
 from .doctor import doctor
 from .export import export
@@ -87,8 +88,13 @@ def fewbit(context: typer.Context, version: bool = typer.Option(False, "--versio
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and leave the program with its exit status; SIGTERM and a hang-up end it as Ctrl-C does."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    """Run a command and leave the program with its exit status; SIGTERM and a hang-up end it as Ctrl-C does.
+
+    The first of them is enough: what has to be tidied up is, whatever comes meanwhile.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
+    for number in ENDING[1:]:
         if signal.getsignal(number) == signal.SIG_DFL:  # nohup has SIGHUP ignored
             signal.signal(number, _as_interrupt)
     status = run(sys.argv[1:] if arguments is None else arguments)
@@ -105,9 +111,9 @@ _ended_by = signal.SIGINT
 def _as_interrupt(number: int, frame: FrameType | None) -> None:
     global _ended_by
     _ended_by = signal.Signals(number)
-    interrupt = signal.getsignal(signal.SIGINT)
-    if callable(interrupt):  # else it is being dealt with
-        interrupt(signal.SIGINT, frame)
+    handler = signal.getsignal(signal.SIGINT)
+    if callable(handler):  # else it is being dealt with
+        handler(signal.SIGINT, frame)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -122,8 +128,8 @@ def run(arguments: Sequence[str]) -> int:
         return end.exit_code
     except _UsageError as error:
         return _end(_usage(error, group), WRONG)
-    except KeyboardInterrupt as interrupt:
-        return _end(f"stopped{f'; {interrupt}' if str(interrupt) else ''}", INTERRUPTED + _ended_by)
+    except KeyboardInterrupt as ending:
+        return _end(f"stopped{f'; {ending}' if str(ending) else ''}", INTERRUPTED + _ended_by)
     except BrokenPipeError:
         return FAILED
     except OSError as error:
@@ -166,4 +172,12 @@ def _usage(error: Any, group: Any) -> str:
     if command:
         nearest = difflib.get_close_matches(command, group.commands, n=1, cutoff=0.0)[0]
         return f"command must be one of {', '.join(group.commands)}, not {command!r}; did you mean {nearest!r}?"
+    name, wrong, expected = message.partition(": Input should be ")  # words of typer's parser, without the value
+    if wrong:
+        option = name.partition("'")[2].rstrip("'")
+        return f"{option} must be {expected.partition(',')[0]}"
+    more = message.partition("Got unexpected extra argument")[2].partition("(")[2].rpartition(")")[0]
+    if more:
+        more = more.removeprefix("s) (").removeprefix("(")
+        return f"arguments must be those of `fewbit {error.ctx.info_name} --help`, without {more}"
     return message.rstrip(".")

