@@ -1,5 +1,7 @@
 """Matrices and parameters as an engine takes them: values of its formats, as codes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -37,11 +39,12 @@ def check_operands(
     for name in parameters:
         if name not in PARAMETERS:
             raise ValueError(f"parameters must be of {', '.join(PARAMETERS)}, not {name!r}")
-    x = _codes("a", a, engine.activation, codes, rounded)
-    y = _codes("w", w, engine.weight, codes, rounded)
+    x, y = _numbers("a", a, codes), _numbers("w", w, codes)
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[0] or not all((*x.shape, *y.shape)):
         raise ValueError(f"a and w must be of shapes (m, k) and (k, n), none of them 0, not {x.shape} and {y.shape}")
     check_depth(engine, x.shape[1])
+    x = _codes("a", x, engine.activation, codes, rounded)
+    y = _codes("w", y, engine.weight, codes, rounded)
     if x.shape[1] > engine.max_k and codes:
         raise ValueError(f"codes must be False with k over {engine.max_k}: sums of parts are no codes")
     given = _filled(engine, parameters, x.shape[0], x.shape[1], y.shape[1])
@@ -49,13 +52,28 @@ def check_operands(
     return x, y, given
 
 
-def _codes(name: str, values: ArrayLike, format: Format, codes: bool, rounded: bool) -> Array:
-    """Values or codes as codes. Raises ValueError that names the first value that is none of the format."""
+def _numbers(name: str, values: ArrayLike, codes: bool) -> Array:
+    """As an array, of numbers unless they are codes, which nothing is asked of here. Raises ValueError."""
     if isinstance(values, np.ma.MaskedArray) and (missing := np.ma.count_masked(values)):
         raise ValueError(f"{name} must have a value everywhere, and {missing} of {values.size} are masked")
+    with _named(name):
+        return np.asarray(values) if codes else as_numbers(values)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Every ValueError says which matrix it is of."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _codes(name: str, array: Array, format: Format, codes: bool, rounded: bool) -> Array:
+    """Values or codes as codes. Raises ValueError that names the first value that is none of the format."""
     if codes:
-        return check_codes(values, format).astype(code_dtype(format))
-    array = as_numbers(values)
+        with _named(name):
+            return check_codes(array, format).astype(code_dtype(format))
     if array.dtype.kind == "f" and not format.has_nan and np.isnan(array).any():
         raise ValueError(_offender(name, array, np.isnan(array), format))
     found = encode(array, format)

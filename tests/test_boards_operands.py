@@ -35,6 +35,28 @@ def test_an_infinity_is_a_value_of_formats_that_have_it():
     assert x.tolist() == [[1, 0x8]] and y[0, 0] == 0x7E
 
 
+@pytest.mark.parametrize("codes", [False, True])
+def test_shapes_come_before_values(codes):
+    """Swapped matrices are told as such, not as values that would have to be rounded."""
+    a, w = np.full((2, 4), 99), np.full((3, 2), 0.5)
+    with pytest.raises(ValueError, match=r"a and w must be of shapes .*, not \(2, 4\) and \(3, 2\)"):
+        check_operands(engine_of("int4", "int4"), a, w, codes=codes)
+
+
+@pytest.mark.parametrize(
+    "a, w, codes, message",
+    [
+        (["x"], [[1]], False, "a: values must be real numbers of at most 64 bits, not <U1"),
+        ([[1]], [[1j]], False, "w: values must be real numbers of at most 64 bits, not complex128"),
+        ([[1]], [[16]], True, "w: code must be 0 to 15 for int4, not 16"),
+        ([[1.0]], [[1]], True, "a: codes must be integers, not float64"),
+    ],
+)
+def test_messages_say_which_matrix(a, w, codes, message):
+    with pytest.raises(ValueError, match=message):
+        check_operands(engine_of("int4", "int4"), a, w, codes=codes)
+
+
 def test_masked_values_are_none():
     masked = np.ma.masked_array([[1, 2]], mask=[[False, True]])
     for codes in (False, True):
