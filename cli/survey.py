@@ -155,15 +155,18 @@ PAGE = """# What boards make of pairs of formats
 Whole bitstreams: the largest matmul engine that was found to place and route behind the serial line, at a clock of the
 board's PLL that is at least 5% below Fmax. Outputs are float32. Nothing here is an upper bound, and what has no row was
 not measured: `fewbit boards` lists all boards. UPduino and iCEBreaker have one FPGA, and so have, but for its speed,
-ULX3S 12F and OrangeCrab, whose arrays are those that were found for the former. Commands without --search on boards
-whose arrays are known by now build those.
+ULX3S 12F and OrangeCrab, whose arrays are those that were found for the former. Those of ULX3S 85F were chosen, not
+searched for: with a third of its logic cells and no DSP, so that a place and route takes a quarter of an hour (with
+all 156 DSPs there was no place after half an hour). Commands without --search on boards whose arrays are known by now
+build those.
 
 So that a full iCE40 can be placed, flip-flops do without an enable or a reset that fewer than ten of them share, for
 some LUTs more: the eight of a block have one of each in common. Searches place by one seed alone, and end at the second
 larger array in a row that does not go in.
 
 - **Array**: rows x columns x lanes of processing elements; so many products a cycle at the peak.
-- **Logic cells, DSP, RAM**: of the whole FPGA, link included.
+- **Logic cells, DSP, RAM**: of the whole FPGA, link included; DSP of Tang Nano 9K are multipliers of 9 x 9 bits, two to
+  each of the 20 that `fewbit boards` has.
 - **Peak**: products a second if every element made one in every cycle, and how many single MACs of the same formats,
   each at its own Fmax on this device (median of three seeds, no DSP), would make as many.
 - **Measured**: one product of random codes on the simulated board, which is the bitstream's own design at its clock and

@@ -16,5 +16,9 @@ BOARD = Board(
     link=Link("FT231X", 3_000_000, USB),
     programming=Programming("ulx3s", USB),
     lights=(("led", 0), ("led", 1)),
-    shapes={("e2m1", "int4"): (16, 20, 1, "none"), ("e2m1", "e2m1"): (16, 20, 1, "none")},
+    shapes={
+        ("int8", "int8"): (8, 6, 4, "none"),
+        ("e2m1", "int4"): (16, 20, 1, "none"),
+        ("e2m1", "e2m1"): (16, 20, 1, "none"),
+    },
 )
