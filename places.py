@@ -16,7 +16,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["alone", "cache_folder", "cached"]
+__all__ = ["alone", "cache_folder", "cached", "not_writable"]
 
 
 def cache_folder() -> Path:
@@ -25,6 +25,13 @@ def cache_folder() -> Path:
     if named:
         return Path(named).expanduser().resolve()
     return Path(platformdirs.user_cache_dir("fewbit", appauthor=False))
+
+
+def not_writable(folder: Path, error: OSError) -> ValueError:
+    """What to raise where nothing can be kept in that folder."""
+    return ValueError(
+        f"cache folder must be writable, not {str(folder)!r} ({error.strerror}); FEWBIT_CACHE names another"
+    )
 
 
 def _content_hash(parts: Iterable[str]) -> str:
@@ -41,12 +48,16 @@ def cached(kind: str, parts: Iterable[str], make: Callable[[Path], None]) -> Pat
 
     ``make`` gets an empty folder beside the final one. Only a complete folder takes the final name, so an interrupted
     or failed build leaves nothing that a later run would take for whole, and two processes may build the same at once.
+    Raises ValueError where the cache folder cannot be written.
     """
     folder = cache_folder() / kind / _content_hash(parts)[:32]
     if folder.is_dir():
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".making-", dir=folder.parent))
+    except OSError as error:
+        raise not_writable(cache_folder(), error) from None
     try:
         make(scratch)
         try:

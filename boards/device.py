@@ -20,6 +20,7 @@ from .description import MAX_DESCRIPTION, Description
 from .operands import check_operands, values_of
 from .protocol import BLOCK_BYTES, Event, Kind, Status
 from .simulated import Simulated, default_description
+from .targets import board_names
 from .tiles import Parameters, Tile, assemble, frames, golden, result_bytes, split
 from .transport import LinkError, Port, Transport, attached_port
 
@@ -121,10 +122,14 @@ class Device:
         design: of the simulated board's engine; None chooses
         timeout, seed: see ``Device``; None is 2 s, and 20 s for the simulated board, which is slower than its clock
 
-        Raises LinkError, ValueError.
+        Raises LinkError, ValueError, TypeError.
         """
         if timeout is not None:
             check_timeout(timeout)
+        if description is not None and not isinstance(description, Description):
+            raise TypeError(f"description must be a Description, as Description.read gives it, not {description!r}")
+        if port in board_names():
+            raise ValueError(f"port must be a serial port, sim or auto, not the board {port!r}")
         if port == "auto":
             port = _attached_or_simulated()
         timeout = timeout or (SIMULATED_TIMEOUT if port == "sim" else TIMEOUT)

@@ -168,7 +168,7 @@ def _described(file: Path) -> dict[str, Any] | None:
 
 def _check_there(file: Path) -> None:
     if not file.is_file():
-        raise ValueError(f"file must be there, not {str(file)!r}")
+        raise ValueError(f"file must be there: {str(file)!r} is not")
 
 
 def _check_content(file: Path, described: dict[str, Any] | None, board: Board) -> None:

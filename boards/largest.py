@@ -103,7 +103,7 @@ def largest(
         router.choose_recipe(with_shape(request, Shape(*PROBES[0], lanes[0])).rtlil(settings))
         predictions = {each: _prediction(request, router, settings, each) for each in lanes}
         for each, prediction in predictions.items():
-            say(f"{each} lanes: {prediction}")
+            say(f"lanes {each}: {prediction}")
         fitting = False
 
         def attempt(shape: Shape) -> Attempt:
@@ -128,6 +128,10 @@ class _Prediction:
     model: Model
     saved: float
     dsp_elements: int
+
+    def __str__(self) -> str:
+        dsps = f"; {self.saved:.2%} less for each of up to {self.dsp_elements} by DSPs" if self.dsp_elements else ""
+        return f"{self.model.told(lambda share: f'{share:.2%}')} of the logic cells{dsps}"
 
     def share(self, shape: Shape) -> float:
         return self.model.cells(shape) - self.saved * min(self.dsp_elements, shape.rows * shape.columns)

@@ -347,7 +347,9 @@ def fastest(kind: str, input_hz: int, wanted_hz: float) -> Settings:
     found = [one for one in every if one.hz <= wanted_hz]
     if not found:
         least = float(min(one.hz for one in every)) / MHZ
-        raise ValueError(f"clock must be at least {least:g} MHz here, not {float(wanted_hz) / MHZ:.2f} MHz")
+        raise ValueError(
+            f"clock must be at least {least:g} MHz, the lowest there is, not {float(wanted_hz) / MHZ:.2f} MHz"
+        )
     return max(found, key=lambda one: (one.hz, isinstance(one, Direct), getattr(one, "reference_hz", 0)))
 
 

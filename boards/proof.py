@@ -277,5 +277,5 @@ def _compute(
                 wrong = np.argwhere(found != wanted)
                 raise ToolError(f"{made.files[0].name}: {len(wrong)} of {m} x {n} values are wrong for k = {k}")
             values += found.size
-            say(f"{m} x {k} x {n}: {found.size} values as by the golden model, {board.figures()['cycles']} cycles")
+            say(f"{m} x {k} x {n}: C is the golden model's, {board.figures()['cycles']} cycles")
     return values

@@ -118,12 +118,16 @@ class Router:
     _netlists: dict[str, Netlist] = field(default_factory=dict)
 
     def choose_recipe(self, rtlil: str) -> None:
-        """From now on, whichever makes the least of this design."""
+        """From now on, whichever makes the least of this design. Raises TooLarge where even that does not fit."""
         if self.recipe == "auto":
             key = self._key("recipe", rtl_hash(rtlil))
             known = self.store.get(key)
-            self.recipe = known if isinstance(known, str) else self.netlist(rtlil).recipe
-            self.store.put(key, self.recipe)
+            if not isinstance(known, str):
+                smallest = self.netlist(rtlil)
+                known = smallest.recipe
+                self.store.put(key, known)
+                self.check_size(smallest)
+            self.recipe = known
             # yosys's names go on from one recipe to the next, and what nextpnr makes goes by names: a netlist is to be
             # the same whether others were tried in this run or in an earlier one
             self._netlists.clear()
@@ -146,7 +150,8 @@ class Router:
         found = Netlist(best.counts, best.recipe.name, place, rtl_hash(rtlil))
         self._netlists[found.rtl_sha256] = found
         counts = ", ".join(f"{used} {name} of {there}" for name, (used, there) in self.sizes(found).items())
-        self.say(f"synthesized by {found.recipe}: {counts}, {time.monotonic() - began:.0f} s")
+        how = f"smallest by recipe {found.recipe}" if self.recipe == "auto" else f"synthesized by {found.recipe}"
+        self.say(f"{how}: {counts}, {time.monotonic() - began:.0f} s")
         return found
 
     def sizes(self, netlist: Netlist) -> dict[str, tuple[int, int]]:

@@ -71,10 +71,9 @@ def attached(
         check_timeout(timeout)
     described = None if like is None else _read(like)
     sought = like is None and board is None and port == "auto"
-    if described is not None and board not in (None, SIM, described.board):
-        raise ValueError(f"board must be left out with --like, which is of {described.board}, not {board!r}")
-    if described is not None and port not in ("auto", SIM):
-        raise ValueError(f"port must be left out with --like, which is of the simulated board, not {port!r}")
+    for name, given, free in (("board", board, None), ("port", port, "auto")):
+        if described is not None and given not in (free, SIM):
+            raise ValueError(f"{name} must be left out with --like, which is for the simulated board, not {given!r}")
     port = _port(board if described is None else SIM, port)
     own = {"weight": weight, "activation": activation, "lanes": lanes}
     asked = [field.name for field in fields(engine) if getattr(engine, field.name) is not None]
@@ -156,13 +155,15 @@ def _hint(ids: list[str]) -> str:
 
 
 def _read(path: Path) -> "Description":
-    """The description of a bitstream. Raises ValueError."""
+    """The description of a bitstream, by the file itself or its JSON. Raises ValueError."""
     from ..boards.description import Description
 
+    beside = path.with_suffix(".json") if path.name else path
+    path = beside if beside.exists() else path
     try:
         return Description.read(path)
     except ValueError as error:
-        raise ValueError(f"--like must be a JSON file that `fewbit bitstream` wrote, not {path}: {error}") from None
+        raise ValueError(f"--like must be what `fewbit bitstream` wrote: {error}") from None
 
 
 def _simulated(description: "Description", timeout: float | None, seed: int | None) -> "Device":

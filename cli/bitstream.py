@@ -8,7 +8,7 @@ import typer
 
 from .console import print_json, say
 from .engine_options import EngineOptions, takes_engine_on_a_board
-from .options import Activation, Build, Fill, Formats, Json, Out, choose_pairs, command_line, parse_integers
+from .options import Build, Fill, Json, OneActivation, Out, Weight, choose_pairs, command_line, parse_integers
 
 if TYPE_CHECKING:
     from ..boards.bitstream import Bitstream
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from ..boards.request import Request
     from ..formats import Engine, Format
 
-__all__ = ["BoardName", "Dsp", "Lanes", "Mhz", "Recipe", "Seeds", "Stages", "bitstream", "request_for"]
+__all__ = [
+    *("BoardName", "Lanes", "Dsp", "Stages", "Mhz", "Margin", "Baud", "Pll", "Seeds", "Recipe"),
+    *("bitstream", "request_for"),
+]
 
 DEFAULT_SHAPE = (2, 2, 1, "none")
 
@@ -32,6 +35,11 @@ Stages = Annotated[int, typer.Option("--pipeline", help="Register stages, 1 to 3
 Mhz = Annotated[
     float | None, typer.Option("--mhz", help="Highest clock to use.", show_default="the highest that is met")
 ]
+Margin = Annotated[float, typer.Option("--margin", help="Share of Fmax that the clock stays below it.")]
+Baud = Annotated[
+    int | None, typer.Option("--baud", help="Of the serial line.", show_default="the fastest that board and clock do")
+]
+Pll = Annotated[bool, typer.Option("--pll/--no-pll", help="Without, the clock is the oscillator's.")]
 Seeds = Annotated[str, typer.Option("--seeds", help="Of place and route; the next where one fails.")]
 Recipe = Annotated[str, typer.Option("--recipe", help="Of synthesis, by name; auto takes the smallest.")]
 
@@ -43,19 +51,16 @@ SHOWN = {"rows": "the board's", "columns": "the board's", "max_k": "256 or 1024"
 def bitstream(
     context: typer.Context,
     board: BoardName,
-    weight: Formats = None,
-    activation: Activation = None,
+    weight: Weight = None,
+    activation: OneActivation = None,
     lanes: Lanes = None,
     dsp: Dsp = None,
     pipeline: Stages = 2,
     build: Build = "auto",
     mhz: Mhz = None,
-    margin: Annotated[float, typer.Option("--margin", help="Share of Fmax that the clock stays below it.")] = 0.05,
-    baud: Annotated[
-        int | None,
-        typer.Option("--baud", help="Of the serial line.", show_default="the fastest that board and clock do"),
-    ] = None,
-    pll: Annotated[bool, typer.Option("--pll/--no-pll", help="Without, the clock is the oscillator's.")] = True,
+    margin: Margin = 0.05,
+    baud: Baud = None,
+    pll: Pll = True,
     seeds: Seeds = "1,2,3",
     recipe: Recipe = "auto",
     largest: Annotated[
@@ -95,7 +100,7 @@ def bitstream(
     )
     found, pair = request.board, (request.engine.weight.name, request.engine.activation.name)
     if fill is not None and not largest:
-        raise ValueError("--fill must be left out without --largest, whose search it is of")
+        raise ValueError("--fill must be left out without --largest: it is of the search")
     own = (engine.rows, engine.columns, lanes)
     if not largest and own == (None, None, None) and pair not in found.shapes:
         say(

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .console import print_json, print_table
+from .console import PLAIN_WIDTH, print_json, print_table, screen
 from .options import Json
 
 if TYPE_CHECKING:
@@ -28,12 +28,15 @@ def boards(json: Json = False) -> None:
         print_json({"boards": [_described(board) for board in found]})
         return
     table = Table()
-    for column in ("board", "", "FPGA", "LUTs", "DSPs", "block RAM", "link", "largest arrays"):
-        table.add_column(column, overflow="fold")
+    table.add_column("board", no_wrap=True)
+    for column in ("", "FPGA", "LUTs", "DSPs", "block RAM", "link"):
+        table.add_column(column)
+    narrow = screen().width < PLAIN_WIDTH
+    table.add_column("largest arrays", no_wrap=narrow)
     for board in found:
         capacity = board.part.target.device.capacity
         assert capacity is not None
-        arrays = ", ".join(
+        arrays = ("\n" if narrow else ", ").join(
             f"{weight} x {activation}: {_array(shape)}" for (weight, activation), shape in _shapes(board)
         )
         table.add_row(
@@ -44,12 +47,14 @@ def boards(json: Json = False) -> None:
             str(capacity.dsps),
             f"{_kilobytes(board)} KiB",
             f"{board.link.chip}, {board.link.top_baud / 1e6:g} Mbaud",
-            arrays or ("not searched" if board.part.routed else "netlist only: no open place and route in PyPI"),
+            arrays or ("not searched" if board.part.routed else "netlist only"),
         )
     print_table(table)
     for board in found:
         if board.link.note:
             print(f"{board.name}: {board.link.note}")
+        if not board.part.routed:
+            print(f"{board.name}: netlist only, no open place and route in PyPI")
 
 
 def _array(shape: tuple[int, int, int, str]) -> str:

@@ -10,12 +10,17 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["Report", "error_console", "percent", "print_json", "print_table", "progress", "say", "screen", "status"]
+__all__ = [
+    *("PLAIN_WIDTH", "Report", "counted", "error_console", "percent", "print_json", "print_table", "progress"),
+    *("say", "screen", "status"),
+]
 
 Report = Callable[[int, int], None]
 """Takes the numbers of finished and of all pieces of work."""
 
 PLAIN_WIDTH = 200
+"""Columns where the screen has none of its own."""
+
 PLAIN_SECONDS = 10
 
 
@@ -106,6 +111,11 @@ def status(what: str) -> Iterator[None]:
     else:
         print(what, file=sys.stderr, flush=True)
         yield
+
+
+def counted(number: int, thing: str) -> str:
+    """``1 lane``, ``2 lanes``."""
+    return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
 def percent(part: float) -> str:

@@ -41,6 +41,11 @@ DEFAULT_BLOCK = 32
 ON_BOARDS = {"output": "float32", "scale": "none"}
 """What engines on boards have, real and simulated, where neither is named: sums as they are."""
 
+SHOWN_ON_BOARDS = {
+    "output": "float32, with --scale int8",
+    "scale": "none, with --output dyadic16s5 for integers, else float8_e8m0fnu",
+}
+
 BUSES = ("bus_bits", "control")
 """Options without a use there: the engine is behind the link."""
 
@@ -232,7 +237,7 @@ def _policy(what: str, name: str, kind: Any) -> Any:
 
 def takes_engine_on_a_board(**shown: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """``takes_engine`` for an engine behind a board's link; ``shown`` has more defaults that are others there."""
-    return functools.partial(takes_engine, shown=ON_BOARDS | shown, without=BUSES)
+    return functools.partial(takes_engine, shown=SHOWN_ON_BOARDS | shown, without=BUSES)
 
 
 def takes_engine(

@@ -30,7 +30,9 @@ def flash(
     ] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the command.")] = False,
 ) -> None:
-    """Program a board. It is gone with the power unless --persistent; some boards can only be programmed by a flash."""
+    """Program a board. What is in it is gone with the power unless --persistent is given; some boards have to be
+    programmed by their flash, where it stays.
+    """
     from ..boards.flash import plan, program
 
     planned = plan(file, board, persistent=persistent, verify=verify, programmer=programmer, check=not dry_run)

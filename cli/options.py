@@ -26,11 +26,13 @@ __all__ = [
     "Jobs",
     "Json",
     "Lanes",
+    "OneActivation",
     "Out",
     "Pipeline",
     "Size",
     "Terms",
     "UnitName",
+    "Weight",
     "choose_designs",
     "choose_formats",
     "choose_pairs",
@@ -58,6 +60,15 @@ Activation = Annotated[
         metavar="FORMATS",
         show_default="that of each weight",
         help="Formats of the activations; every weight meets every activation.",
+    ),
+]
+Weight = Annotated[
+    str | None, typer.Option("--weight", metavar="FORMAT", show_default=DEFAULT_FORMAT, help="Format of the weights.")
+]
+OneActivation = Annotated[
+    str | None,
+    typer.Option(
+        "--activation", metavar="FORMAT", show_default="that of the weights", help="Format of the activations."
     ),
 ]
 Terms = Annotated[int, typer.Option("--terms", help="Most products in one sum; it cannot overflow.")]

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .bitstream import SHOWN, BoardName, Dsp, Lanes, Mhz, Recipe, Seeds, Stages, request_for
+from .bitstream import SHOWN, Baud, BoardName, Dsp, Lanes, Margin, Mhz, Pll, Recipe, Seeds, Stages, request_for
 from .console import print_json, say
 from .engine_options import EngineOptions, takes_engine_on_a_board
-from .options import Activation, Build, Formats, Json, Out, command_line, parse_integers, parse_sizes
+from .options import Build, Json, OneActivation, Out, Weight, command_line, parse_integers, parse_sizes
 
 if TYPE_CHECKING:
     from ..boards.proof import Proof
@@ -26,13 +26,16 @@ KEY = ("board", "weight", "activation", "rows", "columns", "lanes", "dsps")
 def prove(
     context: typer.Context,
     board: BoardName,
-    weight: Formats = None,
-    activation: Activation = None,
+    weight: Weight = None,
+    activation: OneActivation = None,
     lanes: Lanes = None,
     dsp: Dsp = None,
     pipeline: Stages = 2,
     build: Build = "auto",
     mhz: Mhz = None,
+    margin: Margin = 0.05,
+    baud: Baud = None,
+    pll: Pll = True,
     seeds: Seeds = "1,2,3",
     recipe: Recipe = "auto",
     sizes: Annotated[
@@ -50,9 +53,10 @@ def prove(
 ) -> None:
     """Prove a bitstream: build it, make a netlist of the finished file, simulate that, compare its products.
 
-    Takes the options of `fewbit bitstream`, and what it built is not built again. The netlist is simulated at the
-    FPGA's pins with the host's own driver, and every bit is compared with the golden model. It is made out of the
-    file by icebox_vlog (iCE40 without DSPs), else written by a place and route that must give the same file.
+    Takes the options of `fewbit bitstream` that say what is in the file, and what that built is not built again.
+    The netlist is simulated at the FPGA's pins with the host's own driver, and every bit is compared with the golden
+    model. It is made out of the file by icebox_vlog where that is installed (iCE40 without DSPs), else written by a
+    place and route that must give the same file.
     """
     from ..boards.bitstream import build as build_bitstream
     from ..boards.proof import SIZES, check_provable
@@ -69,6 +73,9 @@ def prove(
         pipeline=pipeline,
         build=build,
         mhz=mhz,
+        margin=margin,
+        baud=baud,
+        pll=pll,
         seeds=parse_integers("seeds", seeds),
         recipe=recipe,
     )

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .attached import SIM, BoardName, Like, PortName, Timeout, attached
-from .console import print_json, progress
+from .console import counted, print_json, progress
 from .engine_options import EngineOptions, takes_engine_on_a_board
-from .options import Activation, Formats, Json
+from .options import Json, OneActivation, Weight
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,8 +47,8 @@ def run_product(
     rounded: Annotated[bool, typer.Option("--rounded", help="Round A and W to their formats.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Compare C with the golden model, bit for bit.")] = False,
     timeout: Timeout = None,
-    weight: Formats = None,
-    activation: Activation = None,
+    weight: Weight = None,
+    activation: OneActivation = None,
     lanes: Annotated[int | None, typer.Option("--lanes", help="Products a cycle of each element.")] = None,
     json: Json = False,
     engine: EngineOptions = EngineOptions(),  # noqa: B008  # frozen
@@ -181,7 +181,7 @@ def _tell(device: "Device", out: Path, found: "NDArray[Any]", wrong: int | None,
     board = device.description.board
     where = f"the simulated {board}" if device.simulated and board != SIM else board
     print(
-        f"{out}: {rows} x {columns} {found.dtype} on {where}: {statistics.products} products, "
+        f"{out}: {rows} x {columns} {found.dtype} on {where}: {counted(statistics.products, 'product')}, "
         f"{statistics.cycles:,} cycles, {statistics.sent:,} bytes sent, {statistics.received:,} received"
         f"{again if tried else ''}"
     )

@@ -8,7 +8,7 @@ import typer
 from .attached import BoardName, Like, PortName, Timeout, attached
 from .console import percent, print_json, progress
 from .engine_options import EngineOptions, takes_engine_on_a_board
-from .options import Activation, Formats, Json
+from .options import Json, OneActivation, Weight
 
 if TYPE_CHECKING:
     from ..boards.device import Device
@@ -29,8 +29,8 @@ def selftest(
     random_seed: Annotated[int, typer.Option("--random-seed", min=0, help="Of the random products.")] = 1,
     most: Annotated[int, typer.Option("--most", help="Codes of A and W in a product, about.")] = 4096,
     timeout: Timeout = None,
-    weight: Formats = None,
-    activation: Activation = None,
+    weight: Weight = None,
+    activation: OneActivation = None,
     lanes: Annotated[int | None, typer.Option("--lanes", help="Products a cycle of each element.")] = None,
     json: Json = False,
     engine: EngineOptions = EngineOptions(),  # noqa: B008  # frozen

@@ -9,7 +9,7 @@ from typing import Any
 
 import diskcache  # type: ignore[import-untyped]
 
-from ..places import cache_folder
+from ..places import cache_folder, not_writable
 
 __all__ = ["Cache", "cache_folder"]
 
@@ -29,10 +29,7 @@ class Cache:
         try:
             self._store = self._open()
         except OSError as error:
-            raise ValueError(
-                f"cache folder must be writable, not {str(self.folder)!r} ({error.strerror}); "
-                "FEWBIT_CACHE names another"
-            ) from None
+            raise not_writable(self.folder, error) from None
 
     def get(self, key: str) -> Any:
         """The value of ``key``, None where there is none that is whole."""

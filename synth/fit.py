@@ -94,8 +94,8 @@ def _models(bench: Bench) -> tuple[dict[int, Model], dict[int, float]]:
             if each and saved > 0:
                 savings[lanes] = saved
                 bench.dsp_elements[lanes] = max(0, int((question.capacity.dsps - fixed) / each))
-            bench.say(f"{lanes} lanes: an element has {each:g} DSPs and saves {saved:.0f} logic cells by them")
-        bench.say(f"{lanes} lanes: {models[lanes]}")
+            bench.say(f"lanes {lanes}: an element has {each:g} DSPs and saves {saved:.0f} logic cells by them")
+        bench.say(f"lanes {lanes}: {models[lanes].told(lambda cells: f'{cells:.0f} logic cells')}")
     return models, savings
 
 

@@ -106,5 +106,12 @@ class Model:
         side = (oblong - small - 4 * element) / 2
         return cls(small - 4 * side - 4 * element, side, element)
 
+    def told(self, amount: Callable[[float], str]) -> str:
+        """In words; ``amount`` writes a number of logic cells, or whatever else the model is made of."""
+        return (
+            f"an element is predicted to take {amount(self.element)}, a row or column {amount(self.side)}, "
+            f"all else {amount(self.fixed)}"
+        )
+
     def cells(self, shape: Shape) -> float:
         return self.fixed + self.side * (shape.rows + shape.columns) + self.element * shape.rows * shape.columns

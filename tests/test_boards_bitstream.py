@@ -211,7 +211,7 @@ def test_baud_goes_by_the_clock_and_the_chip(board, clock_hz, options, baud):
 def test_wrong_requests_are_refused():
     for options, message in (
         ({"baud": 3_000_000}, r"baud must be one of 2000000, .* on tang_nano_9k, not 3000000"),
-        ({"mhz": 1.0}, r"clock must be at least [0-9.]+ MHz here, not 1.00 MHz"),
+        ({"mhz": 1.0}, r"clock must be at least [0-9.]+ MHz, the lowest there is, not 1.00 MHz"),
         ({"recipe": "magic"}, r"recipe must be one of auto, .*, not 'magic'"),
         ({"margin": 0.9}, r"margin must be 0 to 0.5, not 0.9"),
         ({"dsp": "all"}, r"dsp must be none or auto, not 'all'"),

@@ -40,7 +40,10 @@ def test_boards_as_json(capsys):
         (["--board", "icebraker"], "did you mean 'icebreaker'?"),
         (["--board", "icebreaker", "--weight", "int8,int4"], "must be one format each for a bitstream, not 2 pairs"),
         (["--board", "icebreaker", "--rows", "0"], "rows must be 1 to 64, not 0"),
-        (["--board", "icebreaker", "--mhz", "3"], "clock must be at least 12 MHz here, not 3.00 MHz"),
+        (
+            ["--board", "icebreaker", "--mhz", "3"],
+            "clock must be at least 12 MHz, the lowest there is, not 3.00 MHz",
+        ),
         (["--board", "icebreaker", "--baud", "9600"], "baud must be one of 3000000, "),
         (["--board", "icebreaker", "--largest", "--rows", "2"], "must be left out with --largest"),
         (
@@ -146,8 +149,8 @@ WRONG = {
     "selftest --board sim --timeout -1": "timeout must be above 0 seconds, not -1.0",
     "selftest --seconds inf": "seconds must be above 0 and at most 604800, a week, not inf",
     "selftest --most 100000000000": "most must be 2 to 1048576, not 100000000000",
-    "selftest --like deep.json": "--like must be a JSON file that `fewbit bitstream` wrote, not deep.json: ",
-    "selftest --like made.json --port /dev/none": "port must be left out with --like, which is of the simulated board",
+    "selftest --like deep.json": "--like must be what `fewbit bitstream` wrote: deep.json ",
+    "selftest --like made.json --port /dev/none": "port must be left out with --like, which is for the simulated board",
     "selftest --board orangecrab": "port must be that of your USB serial adapter, which is how orangecrab is linked",
     "selftest --board icebreaker": "board icebreaker must be attached: no serial port has USB id 0403:6010 and its",
 }
