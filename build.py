@@ -1,12 +1,13 @@
 """The command line: ``python build.py``, ``python -m fewbit.build``, or the installed command ``fewbit``."""
 
 import signal
+from collections.abc import Sequence
 
 __all__ = ["main"]
 
 
-def main() -> None:
-    """Run the command that the arguments name, and leave the program with its exit status."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command, that of the program's own arguments unless others are given, and leave with its exit status."""
     heard = signal.getsignal(signal.SIGINT)
     if heard == signal.default_int_handler:  # Ctrl-C while the rest is loaded ends the program without a traceback
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -15,7 +16,7 @@ def main() -> None:
     else:  # run as a script, from a checkout that is installed
         from fewbit.cli import main as command
     signal.signal(signal.SIGINT, heard)
-    command()
+    command(arguments)
 
 
 if __name__ == "__main__":
