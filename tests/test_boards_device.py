@@ -187,6 +187,15 @@ def test_a_port_that_is_not_there_is_a_link_error():
         Device.open("/dev/no-board")
 
 
+def test_a_path_is_no_description_and_a_board_is_no_port():
+    with pytest.raises(
+        TypeError, match="description must be a Description, as Description.read gives it, not 'm.json'"
+    ):
+        Device.open("sim", description="m.json")
+    with pytest.raises(ValueError, match="port must be a serial port, sim or auto, not the board 'icebreaker'"):
+        Device.open("icebreaker")
+
+
 def test_a_closed_device_says_so(small_board):
     with device_at(small_board) as device:
         assert device.matmul([[3]], [[2]]) == 6

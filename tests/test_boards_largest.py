@@ -61,6 +61,15 @@ def test_prediction_is_right_at_once_where_the_model_is(device, tmp_path):
     assert found.engine.tile_m % 4 == 0 and found.engine.max_k == 32
 
 
+def test_predictions_are_told_in_words(device, tmp_path):
+    device(0.6, lambda rows, columns, lanes: 0.3 + 0.02 * (rows + columns) + 0.03 * rows * columns)
+    told = []
+    search(tmp_path, seconds=0, say=told.append)
+    assert told[0] == (
+        "lanes 1: an element is predicted to take 3.00%, a row or column 2.00%, all else 30.00% of the logic cells"
+    )
+
+
 def test_goes_down_until_one_is_placed(device, tmp_path):
     device(0.6, lambda rows, columns, lanes: 0.3 + 0.02 * (rows + columns) + 0.03 * rows * columns)
     shape, attempts, _ = search(tmp_path)

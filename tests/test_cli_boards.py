@@ -151,6 +151,9 @@ WRONG = {
     "selftest --most 100000000000": "most must be 2 to 1048576, not 100000000000",
     "selftest --like deep.json": "--like must be what `fewbit bitstream` wrote: deep.json ",
     "selftest --like made.json --port /dev/none": "port must be left out with --like, which is for the simulated board",
+    "selftest --seconds soon": "--seconds must be a valid number",
+    "flash one.bin two.bin": "arguments must be those of `fewbit flash --help`, without two.bin",
+    "selftest --like made.json --board icebreaker": "board must be left out with --like, which is for the simulated",
     "selftest --board orangecrab": "port must be that of your USB serial adapter, which is how orangecrab is linked",
     "selftest --board icebreaker": "board icebreaker must be attached: no serial port has USB id 0403:6010 and its",
 }
