@@ -109,7 +109,8 @@ def build(
 
     The first place and route finds how fast the design can be; the clock is then set to the highest of the PLL's below
     that, less the margin, and all is built again for it, since the serial line and the description go by the clock.
-    Where that is met with ``GAIN`` to spare, it is tried once more at what that place and route reached.
+    Where that is met with ``GAIN`` to spare, it is tried once more at what that place and route reached, and if need be
+    between the two.
 
     Parameters
     ----------
@@ -220,7 +221,7 @@ def _routed(request: Request, router: Router) -> _Made:
 
 
 def _highest(request: Request, router: Router, first: _Attempt) -> _Attempt:
-    """By clocks from what the first place and route reached downwards until one is met, then upwards while it is.
+    """By clocks from what the last place and route reached, lower ones where that was not met, while that is a gain.
 
     Where no other is met, the first attempt, if its clock was.
     """
@@ -237,10 +238,8 @@ def _highest(request: Request, router: Router, first: _Attempt) -> _Attempt:
         tried.append(made)
         if made.met:
             found, limit = made, made.reach
-        elif found in (None, first):
-            limit = min(made.reach, float(settings.hz) / GAIN)
         else:
-            break
+            limit = min(made.reach, float(settings.hz) / GAIN)
     if found is None:
         raise _timing_not_met(request, *tried)
     return found

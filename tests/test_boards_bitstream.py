@@ -88,6 +88,13 @@ def test_a_clock_that_is_met_stands_where_a_higher_one_is_not(routing, tmp_path)
     assert (made.clock_mhz, made.fmax_mhz) == (28.5, 32.0)
 
 
+def test_clocks_between_one_that_is_met_and_one_that_is_not_are_tried(routing, tmp_path):
+    tried = routing(lambda mhz, seed: {24.0: 32.5, 37.5: 36.0}.get(mhz, 40.0))
+    made = build(request_for("icebreaker"), tmp_path)
+    assert tried == [(24.0, 1), (30.75, 1), *((37.5, seed) for seed in (1, 2, 3)), (33.75, 1)]
+    assert (made.clock_mhz, made.fmax_mhz) == (33.75, 40.0)
+
+
 def test_the_first_clock_is_taken_where_no_higher_one_is_met(routing, tmp_path):
     tried = routing(lambda mhz, seed: 40.0 if mhz == 24 else mhz)
     made = build(request_for("icebreaker"), tmp_path)

@@ -18,6 +18,7 @@ BOARD = Board(
     lights=(("led", 0), ("led", 1)),
     shapes={
         ("int8", "int8"): (8, 6, 4, "none"),
+        ("e4m3", "e4m3"): (12, 10, 1, "none"),
         ("e2m1", "int4"): (16, 20, 1, "none"),
         ("e2m1", "e2m1"): (16, 20, 1, "none"),
     },
