@@ -234,7 +234,7 @@ def _table(rows: "list[SurveyRow]") -> "Table":
 
     table = Table()
     for head in HEADS:
-        table.add_column(head, overflow="fold")
+        table.add_column(head, no_wrap=head == "board")
     for row in rows:
         table.add_row(*_cells(row))
     return table

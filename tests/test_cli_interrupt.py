@@ -23,6 +23,12 @@ def name(process: int) -> str:
         return ""
 
 
+def hears_all() -> None:
+    """These tests may run under nohup, or behind a shell's &, and what is ignored there is inherited."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def interrupted(
     arguments: list[str], folder: Path, program: str, number: signal.Signals = signal.SIGINT
 ) -> tuple[subprocess.Popen[str], str, str]:
@@ -41,6 +47,7 @@ def interrupted(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=hears_all,
     )
     deadline = time.monotonic() + 240
     while not any(program in name(below) for below in descendants(process.pid)):
