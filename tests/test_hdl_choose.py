@@ -1,6 +1,7 @@
 """What ``auto`` takes, measured: it must be the smallest build, or next to it, on families of both kinds of LUT."""
 
 import tempfile
+from functools import cache
 from itertools import cycle
 from pathlib import Path
 
@@ -22,6 +23,7 @@ PAIRS = [
 ]
 
 
+@cache
 def smallest(rtlil: str, family: str) -> int:
     """LUTs of a MAC by the best recipe."""
     flow = Flow(parse_target(family))
