@@ -111,9 +111,8 @@ _ended_by = signal.SIGINT
 def _as_interrupt(number: int, frame: FrameType | None) -> None:
     global _ended_by
     _ended_by = signal.Signals(number)
-    handler = signal.getsignal(signal.SIGINT)
-    if callable(handler):  # else it is being dealt with
-        handler(signal.SIGINT, frame)
+    handler = signal.getsignal(signal.SIGINT)  # ignored where a shell started this behind an &
+    (handler if callable(handler) else interrupt)(signal.SIGINT, frame)
 
 
 def run(arguments: Sequence[str]) -> int:

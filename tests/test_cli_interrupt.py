@@ -23,10 +23,10 @@ def name(process: int) -> str:
         return ""
 
 
-def hears_all() -> None:
-    """These tests may run under nohup, or behind a shell's &, and what is ignored there is inherited."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
+def hears(number: signal.Signals) -> None:
+    """As a shell starts what is to hear this signal; it has Ctrl-C ignored in what runs behind an &."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(number, signal.SIG_DFL)
 
 
 def interrupted(
@@ -47,7 +47,7 @@ def interrupted(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=hears_all,
+        preexec_fn=lambda: hears(number),
     )
     deadline = time.monotonic() + 240
     while not any(program in name(below) for below in descendants(process.pid)):
