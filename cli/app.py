@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 import signal
 import sys
 import traceback
@@ -171,12 +172,10 @@ def _usage(error: Any, group: Any) -> str:
     if command:
         nearest = difflib.get_close_matches(command, group.commands, n=1, cutoff=0.0)[0]
         return f"command must be one of {', '.join(group.commands)}, not {command!r}; did you mean {nearest!r}?"
-    name, wrong, expected = message.partition(": Input should be ")  # words of typer's parser, without the value
+    wrong = re.match(r"Invalid value for '([^']*)'.*: Input should be ([^,]*)", message)  # of its parser
     if wrong:
-        option = name.partition("'")[2].rstrip("'")
-        return f"{option} must be {expected.partition(',')[0]}"
-    more = message.partition("Got unexpected extra argument")[2].partition("(")[2].rpartition(")")[0]
+        return f"{wrong[1]} must be {wrong[2]}"
+    more = re.match(r"Got unexpected extra argument\S* \((.*)\)", message)
     if more:
-        more = more.removeprefix("s) (").removeprefix("(")
-        return f"arguments must be those of `fewbit {error.ctx.info_name} --help`, without {more}"
+        return f"arguments must be those of `fewbit {error.ctx.info_name} --help`, without {more[1]}"
     return message.rstrip(".")

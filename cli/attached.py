@@ -1,6 +1,5 @@
 """Which board a command talks to, and the options that say so."""
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .console import say
 from .engine_options import EngineOptions
 from .options import DEFAULT_FORMAT
 
@@ -131,14 +131,14 @@ def _port(board: str | None, port: str) -> str:
         missing = f"board {board} must be attached: no serial port has USB id {' or '.join(ids)} and its name"
         raise ValueError("; ".join(filter(None, (missing, hint))))
     if hint:
-        print(hint, file=sys.stderr)
+        say(hint)
     return SIM
 
 
 def _tell_simulated(engine: "Engine", chosen: bool) -> None:
     other = "" if chosen else "; --weight and others, or --like FILE.json of a bitstream, make it another"
     formats = f"{engine.weight} x {engine.activation}"
-    print(f"no board is attached: the simulated board computes, as {formats}{other}", file=sys.stderr)
+    say(f"no board is attached: the simulated board computes, as {formats}{other}")
 
 
 def _hint(ids: list[str]) -> str:

@@ -84,7 +84,7 @@ def progress(what: str) -> Iterator[Report]:
             nonlocal last
             if time.monotonic() - last >= PLAIN_SECONDS:
                 last = time.monotonic()
-                print(f"{what}: {done} of {total}", file=sys.stderr, flush=True)
+                say(f"{what}: {done} of {total}")
 
         yield report
         return
@@ -109,7 +109,7 @@ def status(what: str) -> Iterator[None]:
         with error_console().status(what):
             yield
     else:
-        print(what, file=sys.stderr, flush=True)
+        say(what)
         yield
 
 

@@ -45,6 +45,7 @@ SHOWN_ON_BOARDS = {
     "output": "float32, with --scale int8",
     "scale": "none, with --output dyadic16s5 for integers, else float8_e8m0fnu",
 }
+"""The same, as help has it."""
 
 BUSES = ("bus_bits", "control")
 """Options without a use there: the engine is behind the link."""

@@ -1,11 +1,12 @@
 """Files of results: where they go, and that they appear whole or not at all."""
 
 import json
-import sys
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
+
+from .console import say
 
 if TYPE_CHECKING:
     from ..hdl import Design
@@ -41,7 +42,7 @@ def lost(read: Callable[[], Iterable[Row]], found: Iterable[Row], question_of: C
 def tell_lost(count: int, file: Path) -> None:
     """That a command without --append has taken the place of more than it measured."""
     if count:
-        print(f"note: {file} had {count} more that are not in it now; --append keeps them", file=sys.stderr)
+        say(f"note: {file} had {count} more that are not in it now; --append keeps them")
 
 
 def folders(designs: "Sequence[Design]", out: Path) -> list[Path]:

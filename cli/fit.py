@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import print_json, print_table
+from .console import print_json, print_table, say
 from .engine_options import EngineOptions, takes_engine
 from .options import (
     Activation,
@@ -150,9 +150,7 @@ def _engine(options: EngineOptions, weight: "Format", activation: "Format") -> "
 
 
 def _teller(title: str) -> Any:
-    import sys
-
-    return lambda text: print(f"{title}: {text}", file=sys.stderr, flush=True)
+    return lambda text: say(f"{title}: {text}")
 
 
 def _what(row: "Fit") -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import typer
 
 from .console import percent, print_json, print_table
 from .engine_options import EngineOptions, takes_engine
-from .options import DEFAULT_FORMAT, Json, Lanes, Pipeline, Size, command_line, parse_sizes
+from .options import DEFAULT_FORMAT, Json, Lanes, OneActivation, Pipeline, Size, command_line, parse_sizes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,9 +36,7 @@ COLORS = ("#9cc3d5", "#1f6f8b", "#d1495b")
 def cycles(
     context: typer.Context,
     weight: Annotated[str, typer.Option("--weight", help="Format of the weights.")] = DEFAULT_FORMAT,
-    activation: Annotated[
-        str | None, typer.Option("--activation", help="Format of the activations.", show_default="that of the weights")
-    ] = None,
+    activation: OneActivation = None,
     lanes: Lanes = 1,
     pipeline: Pipeline = 2,
     size: Annotated[str, typer.Option("--size", help="Sizes MxKxN with commas between.")] = SIZES,
