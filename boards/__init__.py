@@ -1,11 +1,11 @@
 """Boards: the matmul engine behind a serial line, its bitstream, and the host that computes with it."""
 
-from .channel import Statistics
-from .description import Description
-from .device import Device
-from .protocol import Event, Frame, Kind, Parser, Status
-from .simulated import Simulated
-from .transport import LinkError
+from .host.channel import Statistics
+from .host.device import Device
+from .host.simulated import Simulated
+from .host.transport import LinkError
+from .link.description import Description
+from .link.protocol import Event, Frame, Kind, Parser, Status
 
 __all__ = [
     "Description",

@@ -12,14 +12,14 @@ from ..formats import Engine, Format, Requantization, parse
 from ..hdl import Design
 from ..synth.fit_search import Shape
 from ..synth.sweep import sweep
-from .bitstream import Bitstream, build
-from .board import BITS_A_BYTE, Board
-from .challenge import Challenge, compute
-from .device import Device
-from .largest import default_max_k, largest, with_shape
-from .request import Request
-from .simulated import Simulated
-from .transport import Port
+from .build.bitstream import Bitstream, build
+from .build.bitstream_request import Request
+from .build.largest import default_max_k, largest, with_shape
+from .host.challenge import Challenge, compute
+from .host.device import Device
+from .host.simulated import Simulated
+from .host.transport import Port
+from .targets.board import BITS_A_BYTE, Board
 
 __all__ = ["PAIRS", "SurveyRow", "check_board", "survey"]
 

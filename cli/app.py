@@ -12,29 +12,29 @@ from typing import Any
 
 import typer
 
-from .bitstream import bitstream
-from .boards import boards
-from .children import ENDING, interrupt
+from .board.build import bitstream
+from .board.flash import flash
+from .board.list import boards
+from .board.prove import prove
+from .board.run import run_product
+from .board.selftest import selftest
+from .board.survey import survey
+from .common.children import ENDING, interrupt
 from .demo import demo
 from .doctor import doctor
-from .export import export
-from .fit import fit
-from .flash import flash
+from .engine.cycles import cycles
+from .engine.fit import fit
 from .formats import list_formats, show
-from .layers import layers
-from .price import price
-from .prove import prove
-from .recommend import recommend
-from .report import report
-from .run import run_product
-from .selftest import selftest
-from .simulate import simulate
-from .study import study
-from .survey import survey
-from .synth import synth
-from .utilization import cycles
-from .verify import verify
-from .verilog import verilog
+from .study.export import export
+from .study.layers import layers
+from .study.recommend import recommend
+from .study.report import report
+from .study.run import study
+from .units.price import price
+from .units.simulate import simulate
+from .units.synth import synth
+from .units.verify import verify
+from .units.verilog import verilog
 
 __all__ = ["main", "run"]
 

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ..formats import Engine, Requantization, parse
-from .console import percent, print_json, print_table
+from .common.console import percent, print_json, print_table
+from .common.options import Jobs, Json, Out, choose_designs, command_line, design_name
 from .demo_study import NETWORKS, SAMPLES, measure_points, write_fronts
-from .options import Jobs, Json, Out, choose_designs, command_line, design_name
 
 if TYPE_CHECKING:
     from ..hdl import Design
-    from ..study.point import Point
+    from ..study.measurement.point import Point
     from ..tb import Result
 
 __all__ = ["PAIRS", "demo"]
@@ -54,9 +54,9 @@ def demo(context: typer.Context, jobs: Jobs = None, out: Out = Path("out/demo"),
     Leaves a table as CSV and JSON, a chart, and Pareto fronts as pictures and a page in --out.
     """
     from ..synth import SEEDS, parse_target, peers, write_whole
-    from .chart import draw
-    from .files import check_folder, emit, folders, write_design
-    from .synth import measure_rows
+    from .common.files import check_folder, emit, folders, write_design
+    from .demo_chart import draw
+    from .units.synth import measure_rows
 
     started = time.monotonic()
     check_folder(out)
@@ -132,8 +132,8 @@ def demo(context: typer.Context, jobs: Jobs = None, out: Out = Path("out/demo"),
 def _simulate(texts: list[str], descriptions: list[dict[str, object]], jobs: int | None) -> "list[Result]":
     from .. import tb
     from ..synth import Cache
-    from .simulate import Simulation, in_threads
-    from .verdicts import recall, remember, verdict_key
+    from .common.verdicts import recall, remember, verdict_key
+    from .units.simulate import Simulation, in_threads
 
     keys = [verdict_key(text, about, "simulate") for text, about in zip(texts, descriptions, strict=True)]
     with closing(Cache()) as store:
@@ -155,8 +155,8 @@ def _matmul(folder: Path, command: str) -> dict[str, Any]:
     from .. import tb
     from ..hdl import Design
     from ..synth import Cache
-    from .files import emit, write_design
-    from .verdicts import recall, remember, verdict_key
+    from .common.files import emit, write_design
+    from .common.verdicts import recall, remember, verdict_key
 
     design = Design.matmul(ENGINE)
     text = emit([design])[0]

@@ -4,10 +4,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .console import progress
+from .common.console import progress
 
 if TYPE_CHECKING:
-    from ..study.point import Point
+    from ..study.measurement.point import Point
 
 __all__ = ["NETWORKS", "SAMPLES", "measure_points", "write_fronts"]
 
@@ -18,7 +18,7 @@ SAMPLES = 1000
 def measure_points(pairs: list[tuple[str, str]], jobs: int | None) -> "list[Point]":
     """The accuracy of both small networks in every pair, by the golden model: exact, as the hardware."""
     from ..formats import parse
-    from ..study.scheme import Scheme
+    from ..study.quantization.scheme import Scheme
     from ..study.sweep import Job, Source, study
 
     asked = [
@@ -33,8 +33,8 @@ def measure_points(pairs: list[tuple[str, str]], jobs: int | None) -> "list[Poin
 
 def write_fronts(points: "list[Point]", rows: list[Any], out: Path, command: str) -> list[Path]:
     """The report's page, pictures and data, of these points and of the MACs' rows; returns the pictures to look at."""
-    from ..study.findings import Findings
-    from ..study.price import price_of
+    from ..study.choice.findings import Findings
+    from ..study.prices.price import price_of
     from ..study.report.write import report_files
     from ..synth import write_bytes
 

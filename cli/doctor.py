@@ -4,8 +4,8 @@ from dataclasses import asdict
 
 import typer
 
-from .console import print_json, print_table
-from .options import Json
+from .common.console import print_json, print_table
+from .common.options import Json
 
 __all__ = ["doctor"]
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from ..formats import Format, Special, catalog, parse, parse_list
-from .console import print_json, print_table
-from .options import Json
+from .common.console import print_json, print_table
+from .common.options import Json
 
 __all__ = ["list_formats", "show"]
 

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fewbit.formats import parse, study_formats
-from fewbit.study.findings import POINTS, Findings, best_evidence, read_findings, shown, unit
-from fewbit.study.front import join, target_of
-from fewbit.study.point import Point
-from fewbit.study.points_file import read_commands, read_points
-from fewbit.study.price_table import read_prices
+from fewbit.study.choice.findings import POINTS, Findings, best_evidence, read_findings, shown, unit
+from fewbit.study.choice.pareto import join, target_of
+from fewbit.study.measurement.point import Point
+from fewbit.study.measurement.points_file import read_commands, read_points
+from fewbit.study.prices.price_table import read_prices
 from fewbit.synth import write_whole
 
 RESULTS = Path(__file__).parent.parent / "results" / "study"

@@ -9,17 +9,17 @@ from amaranth.hdl import Fragment
 from amaranth.lib import wiring
 
 from ..formats import FixedPoint, Requantization
-from .axi_units import AxiBlockDot, AxiDequantize, AxiRequantize, AxiUnit
-from .decode import Decode
-from .dequant import check_dequantize
 from .describe import describe_blocks, describe_engine, describe_requantization, describe_streams
-from .dot import Dot
-from .mac import Mac
-from .matmul import matmul_latencies, matmul_latency
-from .matmul_engine import MatmulEngine
-from .multiply import Multiply
-from .requant import Scaling
-from .term import MAX_PIPELINE
+from .engine.core import matmul_latencies, matmul_latency
+from .engine.matmul_engine import MatmulEngine
+from .products.decode import Decode
+from .products.product_term import MAX_PIPELINE
+from .scaling.dequant import check_dequantize
+from .scaling.requant import Scaling
+from .units.axi_units import AxiBlockDot, AxiDequantize, AxiRequantize, AxiUnit
+from .units.dot import Dot
+from .units.mac import Mac
+from .units.multiply import Multiply
 
 if TYPE_CHECKING:
     from .design import Design

@@ -7,9 +7,9 @@ from typing import Any
 from amaranth.hdl import Shape
 
 from ..formats import Blocks, Engine, FixedPoint, Format, Integer, Minifloat, Requantization
-from .axi_units import EdgeStream
-from .matmul_engine import engine_registers
-from .registers import register_map
+from .bus.registers import register_map
+from .engine.matmul_engine import engine_registers
+from .units.axi_units import EdgeStream
 
 __all__ = [
     "describe_blocks",

@@ -10,11 +10,11 @@ from amaranth.lib.wiring import In
 
 from ..formats import Accumulator, Blocks, Engine, Format, Requantization, check_format, special_names
 from .catalog import UNITS, Unit, edge_of
-from .choose import BUILDS, FAMILIES, check_table, choose_build
 from .describe import describe_format, meaning_at_edge, meaning_in_stream
 from .emit import to_rtlil, to_verilog
-from .matmul_engine import engine_members
-from .term import MAX_PIPELINE, Build
+from .engine.matmul_engine import engine_members
+from .products.choose_build import BUILDS, FAMILIES, check_table, choose_build
+from .products.product_term import MAX_PIPELINE, Build
 
 __all__ = ["Design", "verilog_of"]
 

@@ -17,13 +17,13 @@ import numpy as np
 
 from ..synth import Cache, SweepError
 from ..synth.pool import work_through
-from .evaluate import Study, network_hash, point_key
-from .graph import Graph
-from .metrics import check_expected, check_metrics
-from .network import Judge, Network, Samples, as_samples, read_model
-from .point import Point
-from .qonnx_read import is_qonnx
-from .scheme import Scheme
+from .measurement.evaluate import Study, network_hash, point_key
+from .measurement.point import Point
+from .network.graph import Graph
+from .network.metrics import check_expected, check_metrics
+from .network.network import Judge, Network, Samples, as_samples, read_model
+from .network.qonnx_read import is_qonnx
+from .quantization.scheme import Scheme
 from .zoo.networks import network as from_zoo
 
 __all__ = ["Job", "Source", "study"]

@@ -3,7 +3,7 @@
 import signal
 
 import pytest
-from fewbit.cli.prepare import prepare
+from fewbit.cli.common.first_start import prepare
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +48,7 @@ def own_cache(tmp_path_factory):
 @pytest.fixture(scope="session")
 def made_up():
     """Points and prices that nobody measured: three networks, the study's formats and some pairs, both evaluations."""
-    from fewbit.study.findings import Findings
+    from fewbit.study.choice.findings import Findings
 
     return Findings(_made_up_points(), _made_up_prices(), ["fewbit study --all"], {"c": "Written by hand: a < b & c."})
 
@@ -67,7 +67,7 @@ def _made_up_pairs():
 def _made_up_points():
     import random
 
-    from fewbit.study.point import Point
+    from fewbit.study.measurement.point import Point
 
     chance = random.Random(5)
     points = []
@@ -120,7 +120,7 @@ def _range_bits(format):
 
 
 def _made_up_prices():
-    from fewbit.study.price import Price
+    from fewbit.study.prices.price import Price
 
     families = [
         ("xc7", "xc7", "none", "lut6", 0.6),

@@ -3,7 +3,7 @@
 import random
 from collections import Counter
 
-from fewbit.boards.protocol import FRAME_BYTES, START
+from fewbit.boards.link.protocol import FRAME_BYTES, START
 from fewbit.formats import Blocks, Engine, Requantization, Rounding, parse
 
 INT4 = parse("int4")

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 from fewbit.boards import Description
-from fewbit.boards.bitstream import TimingNotMet, build
-from fewbit.boards.largest import default_tile_m
-from fewbit.boards.pll import Direct
-from fewbit.boards.proof import ICEBOX, check_provable, prove
-from fewbit.boards.request import Request
-from fewbit.boards.route import Netlist, Routed, Router, TooLarge
+from fewbit.boards.build.bitstream import TimingNotMet, build
+from fewbit.boards.build.bitstream_request import Request
+from fewbit.boards.build.largest import default_tile_m
+from fewbit.boards.build.route import Netlist, Routed, Router, TooLarge
+from fewbit.boards.gateware.pll import Direct
+from fewbit.boards.proof.bitstream_proof import ICEBOX, check_provable, prove
 from fewbit.boards.targets import find_board
 from fewbit.formats import Engine, Requantization, parse
 from fewbit.hdl import Design
@@ -187,7 +187,7 @@ def test_a_router_that_does_not_end_is_replaced_where_there_is_another(board, ro
         else:
             (folder / arguments[-1]).write_bytes(b"bits")
 
-    monkeypatch.setattr("fewbit.boards.route.run", run)
+    monkeypatch.setattr("fewbit.boards.build.route.run", run)
     request = request_for(board)
     with closing(Cache(tmp_path / "cache")) as store:
         router = Router(request.board, request.flow, store, tmp_path, said.append)
@@ -286,7 +286,7 @@ def test_bitstream_is_built(built, board, head, resource, tmp_path, monkeypatch)
     def fail(*arguments):
         raise AssertionError("what is in the cache must not be built again")
 
-    monkeypatch.setattr("fewbit.boards.route.synthesize", fail)
+    monkeypatch.setattr("fewbit.boards.build.route.synthesize", fail)
     again = build(small(board), tmp_path)
     assert (again.sha256, again.utilization, again.fmax_mhz) == (made.sha256, made.utilization, made.fmax_mhz)
 

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from fewbit import __version__
-from fewbit.boards import Description, Device, LinkError, channel
-from fewbit.boards.device import TRIES
-from fewbit.boards.protocol import BLOCK_BYTES, Event, Frame, Kind, Parser, Status
-from fewbit.boards.tiles import frames, result_bytes, stream_bytes
+from fewbit.boards import Description, Device, LinkError
+from fewbit.boards.host import channel
+from fewbit.boards.host.device import TRIES
+from fewbit.boards.host.tiles import frames, result_bytes, stream_bytes
+from fewbit.boards.link.protocol import BLOCK_BYTES, Event, Frame, Kind, Parser, Status
 from fewbit.formats import Engine, Requantization, parse
 
 INT8 = parse("int8")
@@ -175,6 +176,6 @@ def test_the_hosts_own_time_is_no_silence_of_the_board(connected, monkeypatch):
             board.time += 3 * device._channel.timeout
             yield piece
 
-    monkeypatch.setattr("fewbit.boards.device.frames", slow)
+    monkeypatch.setattr("fewbit.boards.host.device.frames", slow)
     device.matmul(*zeros(4, 8, 2))
     assert not device.statistics.retries

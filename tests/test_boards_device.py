@@ -14,13 +14,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from fewbit import sim
-from fewbit.boards import tiles
-from fewbit.boards.challenge import compute, random_challenge
-from fewbit.boards.channel import Channel, Trouble
-from fewbit.boards.device import Device
-from fewbit.boards.protocol import MAX_PAYLOAD, STREAM_KINDS, Kind
-from fewbit.boards.simulated import Simulated, default_description
-from fewbit.boards.transport import LinkError, Port, find_ports, usb_ids
+from fewbit.boards.host import tiles
+from fewbit.boards.host.challenge import compute, random_challenge
+from fewbit.boards.host.channel import Channel, Trouble
+from fewbit.boards.host.device import Device
+from fewbit.boards.host.simulated import Simulated, default_description
+from fewbit.boards.host.transport import LinkError, Port, find_ports, usb_ids
+from fewbit.boards.link.protocol import MAX_PAYLOAD, STREAM_KINDS, Kind
 from fewbit.formats import Engine, Requantization, parse
 from simulated_boards import INT4, RICH, SMALL, FaultyLine
 
@@ -259,7 +259,7 @@ def test_a_pulled_cable_is_one_error_that_says_what_was_done(prepared):
 
 def test_the_simulated_board_ends_with_its_parent(small_board):
     program = (
-        "import os; from fewbit.boards.simulated import *; from simulated_boards import SMALL\n"
+        "import os; from fewbit.boards.host.simulated import *; from simulated_boards import SMALL\n"
         "board = Simulated(default_description(SMALL)); print(board.pid, flush=True); os.kill(os.getpid(), 9)"
     )
     path = os.pathsep.join([os.path.dirname(__file__), os.environ.get("PYTHONPATH", "")])
@@ -296,7 +296,7 @@ def test_a_port_is_opened_without_knowing_the_board(small_board):
 
 
 def test_the_simulated_board_takes_the_place_of_one_that_is_not_there(monkeypatch, small_board):
-    monkeypatch.setattr("fewbit.boards.transport.find_ports", lambda board=None: [])
+    monkeypatch.setattr("fewbit.boards.host.transport.find_ports", lambda board=None: [])
     with (
         pytest.warns(UserWarning, match="no board is attached: the simulated board computes"),
         Device.open(description=default_description(SMALL)) as device,

@@ -6,8 +6,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from fewbit.boards import flash
-from fewbit.boards.flash import Attached, NoBoard, Plan, attached, plan, program
+from fewbit.boards.program import flash
+from fewbit.boards.program.flash import Attached, NoBoard, Plan, attached, plan, program
 from fewbit.boards.targets import find_board
 from fewbit.synth.tools import ToolError, ToolMissing
 

@@ -1,9 +1,9 @@
 """The search for the largest array, with figures in the place of the tools'."""
 
 import pytest
-from fewbit.boards.largest import largest
-from fewbit.boards.request import Request
-from fewbit.boards.route import Packed, Routed, Router
+from fewbit.boards.build.bitstream_request import Request
+from fewbit.boards.build.largest import largest
+from fewbit.boards.build.route import Packed, Routed, Router
 from fewbit.boards.targets import find_board
 from fewbit.formats import Engine, Requantization, parse
 from fewbit.synth.fit_search import NothingFits

@@ -7,8 +7,10 @@ from collections import deque
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
-from fewbit.boards.description import Description
-from fewbit.boards.protocol import (
+from fewbit.boards.gateware.receiver import product_bytes
+from fewbit.boards.gateware.top import BoardTop, Link, top_rtlil, top_verilog
+from fewbit.boards.link.description import Description
+from fewbit.boards.link.protocol import (
     BLOCK_BYTES,
     FLUSH,
     MAX_PAYLOAD,
@@ -21,8 +23,6 @@ from fewbit.boards.protocol import (
     Parser,
     Status,
 )
-from fewbit.boards.receiver import product_bytes
-from fewbit.boards.top import BoardTop, Link, top_rtlil, top_verilog
 from fewbit.formats import Blocks, Engine, Requantization, parse
 from fewbit.hdl import Design
 from fewbit.sim import engine_matmul, pack, unpack

@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from fewbit.boards.compiled import RUNTIME, _make, _runtime
-from fewbit.boards.ecp5_netlist import Ecp5Netlist
-from fewbit.boards.ice40_netlist import Ice40Netlist
+from fewbit.boards.host.compiled import RUNTIME, _make, _runtime
+from fewbit.boards.proof.ecp5_netlist import Ecp5Netlist
+from fewbit.boards.proof.ice40_netlist import Ice40Netlist
 from fewbit.synth.tools import TOOLS, ToolError, run, version
 
 KINDS = {"ice40": Ice40Netlist, "ecp5": Ecp5Netlist}

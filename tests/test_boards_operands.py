@@ -3,7 +3,7 @@
 import ml_dtypes
 import numpy as np
 import pytest
-from fewbit.boards.operands import check_operands
+from fewbit.boards.host.operands import check_operands
 from fewbit.formats import Engine, Requantization, parse
 
 E5M2 = ml_dtypes.float8_e5m2

@@ -5,10 +5,10 @@ import random
 import pytest
 from amaranth.hdl import Module
 from amaranth.sim import Simulator
-from fewbit.boards.protocol import STORED_BYTES, Event, Frame, Kind
-from fewbit.boards.receiver import Receiver
-from fewbit.boards.results import RESULT_BYTES, Results
-from fewbit.boards.uart import UartReceiver, UartTransmitter, phase_step
+from fewbit.boards.gateware.receiver import Receiver
+from fewbit.boards.gateware.result_stream import RESULT_BYTES, Results
+from fewbit.boards.gateware.uart import UartReceiver, UartTransmitter, phase_step
+from fewbit.boards.link.protocol import STORED_BYTES, Event, Frame, Kind
 from fewbit.formats import Engine, Requantization, parse
 
 INT4, INT8 = parse("int4"), parse("int8")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fewbit.boards import Event, Frame, Parser, Status
-from fewbit.boards.protocol import FLUSH, MAX_PAYLOAD, START
+from fewbit.boards.link.protocol import FLUSH, MAX_PAYLOAD, START
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

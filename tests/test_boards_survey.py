@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 from fewbit.boards import survey as survey_module
-from fewbit.boards.bitstream import Bitstream
-from fewbit.boards.largest import with_shape
+from fewbit.boards.build.bitstream import Bitstream
+from fewbit.boards.build.largest import with_shape
 from fewbit.boards.survey import SurveyRow, survey
 from fewbit.boards.targets import find_board
 from fewbit.cli.app import run
-from fewbit.cli.survey import _write
+from fewbit.cli.board.survey import _write
 from fewbit.formats import parse
 from fewbit.synth.fit_search import Shape
 
@@ -109,7 +109,7 @@ def test_rows_are_written_and_added_to(in_folder, measured, capsys):
 
 
 def test_all_boards_are_those_with_place_and_route(in_folder, measured, monkeypatch):
-    monkeypatch.setattr("fewbit.boards.route.tools_of", lambda board: {})
+    monkeypatch.setattr("fewbit.boards.build.route.tools_of", lambda board: {})
     assert run(["survey", "--board", "all", "--pairs", "int8:int8", "--out", "."]) == 0
     boards = [row["board"] for row in json.loads((in_folder / "boards.json").read_text())["rows"]]
     assert len(boards) == 7 and {"icebreaker", "ulx3s_85f", "tang_nano_9k"} < {*boards} and "arty_a7" not in boards

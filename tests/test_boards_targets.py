@@ -10,8 +10,8 @@ import pytest
 from amaranth.hdl import ClockDomain, Module, Signal
 from amaranth.sim import Simulator
 from fewbit.boards import targets
-from fewbit.boards.constraints import CONSTRAINTS
-from fewbit.boards.pll import PLLS, Clocking, Direct, Ecp5, Gowin, Ice40, fastest
+from fewbit.boards.gateware.constraints import CONSTRAINTS
+from fewbit.boards.gateware.pll import PLLS, Clocking, Direct, Ecp5, Gowin, Ice40, fastest
 from fewbit.boards.targets import board_names, find_board
 from fewbit.synth.tools import Tool
 

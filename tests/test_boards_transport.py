@@ -5,9 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 import serial
-from fewbit.boards import transport
-from fewbit.boards.board import Usb
-from fewbit.boards.transport import LinkError, Port, find_ports, is_named
+from fewbit.boards.host import transport
+from fewbit.boards.host.transport import LinkError, Port, find_ports, is_named
+from fewbit.boards.targets.board import Usb
 
 
 def ports(*products):

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from fewbit.boards import Description, Event, Status
-from fewbit.boards.channel import Channel, Statistics
-from fewbit.boards.simulated import default_description
+from fewbit.boards.host.channel import Channel, Statistics
+from fewbit.boards.host.simulated import default_description
 from fewbit.boards.targets import board_names
 from fewbit.cli.app import run
 from simulated_boards import SMALL
@@ -114,7 +114,7 @@ def unattached(tmp_path, monkeypatch):
     """Files in the current folder, and no serial port; gives the folder where the kernel shows USB devices."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("serial.tools.list_ports.comports", lambda: [])
-    monkeypatch.setattr("fewbit.boards.flash.DEVICES", tmp_path / "usb")
+    monkeypatch.setattr("fewbit.boards.program.flash.DEVICES", tmp_path / "usb")
     np.save("A.npy", np.ones((2, 3), dtype=np.int64))
     np.save("W.npy", np.ones((3, 2), dtype=np.int64))
     np.savez("codes.npz", codes=1)
@@ -183,7 +183,7 @@ def test_a_board_without_a_serial_port_is_told(capsys, unattached, monkeypatch):
     hint = "USB device 0403:6010 (iCEBreaker V1.1a) may be a board: plug it in again if it has no serial port"
     assert run(["selftest", "--board", "icebreaker"]) == 2
     assert f"and its name; {hint}" in capsys.readouterr().err
-    monkeypatch.setattr("fewbit.cli.attached._simulated", simulated)
+    monkeypatch.setattr("fewbit.cli.common.attached._simulated", simulated)
     assert run(["run", "A.npy", "W.npy"]) == 2
     assert capsys.readouterr().err.splitlines() == [
         f"{hint}, else name its port by --port",
@@ -200,7 +200,7 @@ def test_the_simulated_board_has_the_output_of_bitstreams(unattached, capsys, mo
         seen.append(description.engine.requantization)
         raise ValueError("simulated")
 
-    monkeypatch.setattr("fewbit.cli.attached._simulated", simulated)
+    monkeypatch.setattr("fewbit.cli.common.attached._simulated", simulated)
     for options in ([], ["--weight", "e2m1"], ["--scale", "float8_e8m0fnu"]):
         assert run(["run", "A.npy", "W.npy", "--board", "sim", *options]) == 2
     assert [str(each.output) for each in seen] == ["float32", "float32", "int8"]
@@ -235,14 +235,14 @@ def device(monkeypatch):
 
 
 def test_a_selftest_makes_a_product_however_short_it_is(capsys, device, monkeypatch):
-    monkeypatch.setattr("fewbit.boards.challenge.compute", lambda *_: (True, 0.0))
+    monkeypatch.setattr("fewbit.boards.host.challenge.compute", lambda *_: (True, 0.0))
     assert run(["selftest", "--seconds", "1e-9"]) == 0
     shown = capsys.readouterr().out
     assert ": 1 matmuls of random sizes in 0 s of time on the link, 0 wrong" in shown and "SIMULATED" not in shown
 
 
 def test_a_selftest_of_the_simulated_board_says_so_last(capsys, device, monkeypatch):
-    monkeypatch.setattr("fewbit.boards.challenge.compute", lambda *_: (True, 0.0))
+    monkeypatch.setattr("fewbit.boards.host.challenge.compute", lambda *_: (True, 0.0))
     device.simulated = SimpleNamespace(seconds=lambda: 0.0)
     assert run(["selftest", "--seconds", "1e-9"]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "the SIMULATED board was tested, no hardware"

@@ -9,8 +9,8 @@ from pathlib import Path
 import fewbit
 import pytest
 from fewbit.cli.app import run
-from fewbit.cli.console import print_table
-from fewbit.cli.prepare import is_prepared, prepare
+from fewbit.cli.common.console import print_table
+from fewbit.cli.common.first_start import is_prepared, prepare
 from fewbit.formats import catalog, parse, study_formats
 from fewbit.hdl import Design
 from fewbit.synth import Row, SweepError, Target, parse_target, peers, screen_table
@@ -170,7 +170,9 @@ def test_simulate_tells_what_failed(capsys, monkeypatch):
         return result(ok=description["weight"]["name"] == "int3")
 
     monkeypatch.setattr("fewbit.tb.simulate", fake)
-    monkeypatch.setattr("fewbit.cli.verdicts.simulation_tools", lambda simulator: None)  # Icarus need not be there
+    monkeypatch.setattr(
+        "fewbit.cli.common.verdicts.simulation_tools", lambda simulator: None
+    )  # Icarus need not be there
     assert run(["simulate", "mac", "--weight", "int3,e2m1", "--simulator", "icarus"]) == 1
     captured = capsys.readouterr()
     assert captured.err == ""
@@ -235,7 +237,7 @@ def swept(monkeypatch):
         asked["prepared"] = tools
 
     monkeypatch.setattr("fewbit.synth.sweep", sweep)
-    monkeypatch.setattr("fewbit.cli.prepare.prepare", nothing)
+    monkeypatch.setattr("fewbit.cli.common.first_start.prepare", nothing)
     return asked
 
 

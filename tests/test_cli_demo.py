@@ -7,8 +7,9 @@ from contextlib import closing
 from xml.etree import ElementTree
 
 import pytest
-from fewbit.cli import chart, demo, demo_study, verdicts
+from fewbit.cli import demo, demo_chart, demo_study
 from fewbit.cli.app import run
+from fewbit.cli.common import verdicts
 from fewbit.formats import parse
 from fewbit.hdl import Design, verilog_of
 from fewbit.synth import Cache
@@ -61,13 +62,13 @@ def test_chart(in_folder):
         {"weight": w, "activation": a, "ice40_lut4": 50, "ice40_peer_lut4": peer, "xc7_lut6": 30, "xc7_peer_lut6": peer}
         for w, a, peer in (("int4", "int4", 72), ("e2m1", "int8", None), ("e4m3", "e4m3", 264))
     ]
-    chart.draw(rows, {"4 bits": 1, "others": 2}, in_folder / "chart")
-    assert sorted(path.name for path in in_folder.iterdir()) == ["chart.png", "chart.svg"]
-    assert (in_folder / "chart.png").read_bytes().startswith(PNG)
-    first = (in_folder / "chart.svg").read_bytes()
+    demo_chart.draw(rows, {"4 bits": 1, "others": 2}, in_folder / "chart")
+    assert sorted(path.name for path in in_folder.iterdir()) == ["demo_chart.png", "demo_chart.svg"]
+    assert (in_folder / "demo_chart.png").read_bytes().startswith(PNG)
+    first = (in_folder / "demo_chart.svg").read_bytes()
     assert ElementTree.fromstring(first).tag.endswith("svg")
-    chart.draw(rows, {"4 bits": 1, "others": 2}, in_folder / "chart")
-    assert (in_folder / "chart.svg").read_bytes() == first
+    demo_chart.draw(rows, {"4 bits": 1, "others": 2}, in_folder / "chart")
+    assert (in_folder / "demo_chart.svg").read_bytes() == first
 
 
 def test_demo_shows_the_popular_formats():

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from fewbit.cli.app import run
-from fewbit.cli.verdicts import simulation_tools
+from fewbit.cli.common.verdicts import simulation_tools
 from fewbit.synth import tools
 
 WRONG = [
@@ -157,6 +157,6 @@ def test_error_of_a_bug_is_not_hidden(monkeypatch):
     def broken(*_):
         raise AttributeError("a bug")
 
-    monkeypatch.setattr("fewbit.cli.options.choose_pairs", broken)
+    monkeypatch.setattr("fewbit.cli.common.options.choose_pairs", broken)
     with pytest.raises(AttributeError):
         run(["verilog", "mac"])

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fewbit.cli.children import descendants
+from fewbit.cli.common.children import descendants
 
 START = [sys.executable, "-m", "fewbit.build"]
 BITSTREAM = ["bitstream", "--board", "icebreaker", "--weight", "int4", "--out", "made"]

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 from fewbit.cli.app import run
-from fewbit.study import price as price_module
-from fewbit.study.points_file import write_points
-from fewbit.study.price_table import read_prices, write_prices
+from fewbit.study.measurement.points_file import write_points
+from fewbit.study.prices import price as price_module
+from fewbit.study.prices.price_table import read_prices, write_prices
 from fewbit.synth import SweepError
 
 QUICK = ["price", "--family", "xc7", "--terms", "64", "--jobs", "1"]

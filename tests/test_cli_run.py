@@ -23,8 +23,8 @@ def operands(tmp_path, monkeypatch, prepared):
     for name, values in found.items():
         np.save(tmp_path / f"{name}.npy", values)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("fewbit.boards.transport.find_ports", lambda board=None: [])
-    monkeypatch.setattr("fewbit.boards.flash.DEVICES", tmp_path)
+    monkeypatch.setattr("fewbit.boards.host.transport.find_ports", lambda board=None: [])
+    monkeypatch.setattr("fewbit.boards.program.flash.DEVICES", tmp_path)
     return found
 
 
@@ -38,7 +38,7 @@ def test_a_product_goes_through_the_simulated_board(operands, capsys):
 
 
 def test_a_difference_is_told(operands, capsys, monkeypatch):
-    monkeypatch.setattr("fewbit.boards.device.Device.golden", lambda self, a, w, **options: np.zeros((9, 5)))
+    monkeypatch.setattr("fewbit.boards.host.device.Device.golden", lambda self, a, w, **options: np.zeros((9, 5)))
     assert run(["run", "A.npy", "W.npy", "--board", "sim", "--check", "--json", *ENGINE]) == 1
     found = json.loads(capsys.readouterr().out)
     assert found["simulated"]
@@ -66,7 +66,7 @@ def test_the_simulated_board_can_be_a_bitstreams(operands, capsys):
 
 
 def test_operands_are_checked_before_a_board_is_prepared(operands, capsys, monkeypatch):
-    monkeypatch.setattr("fewbit.cli.attached._simulated", lambda *_: pytest.fail("prepared"))
+    monkeypatch.setattr("fewbit.cli.common.attached._simulated", lambda *_: pytest.fail("prepared"))
     np.save("half.npy", operands["W"] / 2)
     for options in (["--board", "sim"], []):
         assert run(["run", "A.npy", "half.npy", *options, *ENGINE]) == 2

@@ -5,9 +5,9 @@ import pytest
 from amaranth.sim import Simulator
 from fewbit import sim
 from fewbit.formats import Blocks, parse
-from fewbit.hdl.block import BlockAccumulate
-from fewbit.hdl.block_dot import BlockDot
-from fewbit.hdl.choose import choose_build
+from fewbit.hdl.blocks.block import BlockAccumulate
+from fewbit.hdl.products.choose_build import choose_build
+from fewbit.hdl.units.block_dot import BlockDot
 
 SCALES = ["float8_e8m0fnu", "float8_e4m3fn", "ue5m3"]
 ELEMENTS = [

@@ -5,7 +5,7 @@ import pytest
 from amaranth.sim import Simulator
 from fewbit import sim
 from fewbit.formats import Overflow, Requantization, Rounding, parse
-from fewbit.hdl.dequant import Dequantize
+from fewbit.hdl.scaling.dequant import Dequantize
 
 CASES = [
     ("e2m1", "float8_e8m0fnu", None, "bfloat16", 4, 32),

@@ -5,7 +5,7 @@ import random
 import pytest
 from amaranth.hdl import ClockDomain, Module, ResetInserter, Signal
 from amaranth.sim import Simulator
-from fewbit.hdl.gearbox import Downsizer, Upsizer
+from fewbit.hdl.bus.gearbox import Downsizer, Upsizer
 
 WIDTHS = [(1, 1), (32, 32), (20, 32), (8, 3), (64, 32), (96, 32), (100, 32), (129, 64), (256, 8), (7, 1)]
 RATES = [(1.0, 1.0), (0.4, 1.0), (1.0, 0.4), (0.6, 0.6)]

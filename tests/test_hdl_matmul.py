@@ -7,8 +7,8 @@ import pytest
 from amaranth.sim import Simulator
 from fewbit.formats import DATAFLOWS, Blocks, Engine, Integer, Requantization, Rounding, parse
 from fewbit.hdl import Matmul
-from fewbit.hdl.choose import choose_build
-from fewbit.hdl.matmul import matmul_latency
+from fewbit.hdl.engine.core import matmul_latency
+from fewbit.hdl.products.choose_build import choose_build
 from fewbit.sim import engine_matmul, pack, unpack
 
 

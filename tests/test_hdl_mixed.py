@@ -6,8 +6,8 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.sim import Simulator
 from fewbit.formats import Engine, Requantization, parse
-from fewbit.hdl.choose import choose_build
-from fewbit.hdl.output_stationary import OutputStationary
+from fewbit.hdl.engine.output_stationary import OutputStationary
+from fewbit.hdl.products.choose_build import choose_build
 
 INPUTS = ("valid", "first", "last", "activation", "weight", "keep")
 

@@ -9,8 +9,8 @@ import pytest
 from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
-from fewbit.hdl.registers import Field, Register, RegisterBlock, c_header, register_map
-from fewbit.hdl.wishbone import Wishbone
+from fewbit.hdl.bus.registers import Field, Register, RegisterBlock, c_header, register_map
+from fewbit.hdl.bus.wishbone import Wishbone
 
 REGISTERS = (
     Register("identity", 0x00, "ro", meaning="which unit this is"),

@@ -7,7 +7,7 @@ from amaranth.sim import Simulator
 from fewbit import sim
 from fewbit.formats import FixedPoint, Integer, Minifloat, Overflow, Requantization, Rounding, parse
 from fewbit.formats.fixed_point import SPECIALS
-from fewbit.hdl.requant import Requantize
+from fewbit.hdl.scaling.requant import Requantize
 
 OUTPUTS = [
     "int8", "uint8", "int8s", "sm8", "int4", "uint3", "int1", "int16", "sm2", "e4m3", "e2m1", "e3m0", "e1m3", "ue4m3",

@@ -7,13 +7,13 @@ import networks
 import numpy as np
 import pytest
 from fewbit.formats import Accumulator, Blocks, parse
-from fewbit.study.block_layer import BlockLayer
-from fewbit.study.evaluate import Study, _needed_bits
-from fewbit.study.graph import Layer
-from fewbit.study.network import Network, Samples
-from fewbit.study.point import Point
-from fewbit.study.quantize import QuantizedLayer
-from fewbit.study.scheme import Scheme
+from fewbit.study.measurement.evaluate import Study, _needed_bits
+from fewbit.study.measurement.point import Point
+from fewbit.study.network.graph import Layer
+from fewbit.study.network.network import Network, Samples
+from fewbit.study.quantization.block_layer import BlockLayer
+from fewbit.study.quantization.quantize import QuantizedLayer
+from fewbit.study.quantization.scheme import Scheme
 
 INT4, E2M1 = parse("int4"), parse("e2m1")
 

@@ -5,8 +5,8 @@ import random
 from dataclasses import replace
 
 import pytest
-from fewbit.study.findings import Findings, alike, best_evidence, read_findings, share_of_float32, shown, unit
-from fewbit.study.front import (
+from fewbit.study.choice.findings import Findings, alike, best_evidence, read_findings, share_of_float32, shown, unit
+from fewbit.study.choice.pareto import (
     AXES,
     Candidate,
     hypervolume,
@@ -191,8 +191,8 @@ def test_files_that_are_none_are_refused(tmp_path, text, message):
 
 
 def test_files_of_the_other_commands_are_read(made_up, tmp_path):
-    from fewbit.study.points_file import write_points
-    from fewbit.study.price_table import write_prices
+    from fewbit.study.measurement.points_file import write_points
+    from fewbit.study.prices.price_table import write_prices
 
     write_points(made_up.points[:5], tmp_path, "fewbit study resnet8")
     write_prices(made_up.prices[:5], tmp_path / "study_prices", ["fewbit price a", "fewbit price b"])

@@ -5,7 +5,7 @@ import random
 
 import pytest
 import scipy.optimize
-from fewbit.study.layers import Choice, choose
+from fewbit.study.choice.mixed_precision import Choice, choose
 
 
 def choice(loss, luts=1.0, bits=1.0, name="int4"):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fewbit.study.metrics import agreement, mean_and_error, signal_to_noise, top1, top5
+from fewbit.study.network.metrics import agreement, mean_and_error, signal_to_noise, top1, top5
 
 RANDOM = np.random.default_rng(9)
 

@@ -5,16 +5,16 @@ import numpy as np
 import onnx
 import pytest
 from fewbit.formats import Accumulator, parse
-from fewbit.study.calibrate import calibrate
-from fewbit.study.engines import float_engine, integer_engine
-from fewbit.study.execute import execute
-from fewbit.study.graph import Graph
-from fewbit.study.metrics import signal_to_noise
-from fewbit.study.network import Samples
-from fewbit.study.qonnx_write import write_qonnx
-from fewbit.study.quantize import quantize
-from fewbit.study.runtime import session
-from fewbit.study.scheme import Scheme
+from fewbit.study.network.execute import execute
+from fewbit.study.network.graph import Graph
+from fewbit.study.network.metrics import signal_to_noise
+from fewbit.study.network.network import Samples
+from fewbit.study.network.runtime import session
+from fewbit.study.quantization.calibrate import calibrate
+from fewbit.study.quantization.engines import float_engine, integer_engine
+from fewbit.study.quantization.qonnx_write import write_qonnx
+from fewbit.study.quantization.quantize import quantize
+from fewbit.study.quantization.scheme import Scheme
 from onnx import helper, numpy_helper
 
 BLOCKS = {"scale_per": "block", "block_size": 16, "scale_format": parse("float8_e8m0fnu")}

@@ -12,8 +12,8 @@ import pytest
 from fewbit.formats import Accumulator, Requantization, parse, study_formats
 from fewbit.hdl import Design
 from fewbit.sim import Exact, decode, dyadic_codes, encode, requantize
-from fewbit.study.price import SCALE, Price, prices, requantization, terms_within
-from fewbit.study.price_table import add_prices, read_prices, write_prices
+from fewbit.study.prices.price import SCALE, Price, prices, requantization, terms_within
+from fewbit.study.prices.price_table import add_prices, read_prices, write_prices
 from fewbit.study.report.heatmap import heatmap
 from fewbit.study.report.price_page import price_page
 from fewbit.synth import Cost, SweepError, ToolError, parse_target, sweep

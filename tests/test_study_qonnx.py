@@ -9,20 +9,20 @@ import onnx
 import pytest
 import typer
 from fewbit.build import main
-from fewbit.cli.export import export
+from fewbit.cli.study.export import export
 from fewbit.formats import parse
-from fewbit.study.as_it_came import as_it_came
-from fewbit.study.calibrate import calibrate
-from fewbit.study.engines import float_engine, integer_engine
-from fewbit.study.evaluate import Study
-from fewbit.study.execute import execute
-from fewbit.study.float_layer import FloatLayer
-from fewbit.study.graph import Graph, Layer
-from fewbit.study.network import Network, Samples
-from fewbit.study.qonnx_write import write_qonnx
-from fewbit.study.quantize import quantize
-from fewbit.study.quantizer import Quantizer
-from fewbit.study.scheme import Scheme
+from fewbit.study.measurement.evaluate import Study
+from fewbit.study.network.execute import execute
+from fewbit.study.network.float_layer import FloatLayer
+from fewbit.study.network.graph import Graph, Layer
+from fewbit.study.network.network import Network, Samples
+from fewbit.study.network.quantizer import Quantizer
+from fewbit.study.quantization.as_it_came import as_it_came
+from fewbit.study.quantization.calibrate import calibrate
+from fewbit.study.quantization.engines import float_engine, integer_engine
+from fewbit.study.quantization.qonnx_write import write_qonnx
+from fewbit.study.quantization.quantize import quantize
+from fewbit.study.quantization.scheme import Scheme
 from fewbit.study.zoo.fashion import pixels
 from onnx import helper, numpy_helper
 from typer.testing import CliRunner

@@ -7,10 +7,10 @@ import shlex
 from dataclasses import replace
 
 import pytest
-from fewbit.cli.recommend import recommend as command
-from fewbit.study.findings import Findings, best_evidence
-from fewbit.study.front import AXES, join
-from fewbit.study.recommend import recommend
+from fewbit.cli.study.recommend import recommend as command
+from fewbit.study.choice.findings import Findings, best_evidence
+from fewbit.study.choice.pareto import AXES, join
+from fewbit.study.choice.recommend import recommend
 from fewbit.study.report.claims import AGREES, IN_PART, NOT, NOTHING, claims
 
 

@@ -16,8 +16,8 @@ from itertools import count, islice
 from pathlib import Path
 
 import pytest
-from fewbit.study.findings import Findings
-from fewbit.study.front import AXES, KINDS, join, knee, of_kind, pareto, with_cost
+from fewbit.study.choice.findings import Findings
+from fewbit.study.choice.pareto import AXES, KINDS, join, knee, of_kind, pareto, with_cost
 from fewbit.study.report.charts import figure
 from fewbit.study.report.data import rows, views
 from fewbit.study.report.write import report_files

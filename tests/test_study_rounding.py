@@ -6,18 +6,18 @@ import networks
 import numpy as np
 import pytest
 from fewbit.formats import parse
-from fewbit.study import grid
-from fewbit.study.balance import balance, levels
-from fewbit.study.calibrate import calibrate, rows_of
-from fewbit.study.engines import float_engine, integer_engine
-from fewbit.study.execute import execute
-from fewbit.study.graph import Graph
-from fewbit.study.network import Samples
-from fewbit.study.quantize import quantize
-from fewbit.study.rounding import gptq, learned
-from fewbit.study.runtime import session
-from fewbit.study.scales import best_scales
-from fewbit.study.scheme import Scheme
+from fewbit.study.network import grid
+from fewbit.study.network.execute import execute
+from fewbit.study.network.graph import Graph
+from fewbit.study.network.network import Samples
+from fewbit.study.network.runtime import session
+from fewbit.study.quantization.balance import balance, levels
+from fewbit.study.quantization.calibrate import calibrate, rows_of
+from fewbit.study.quantization.engines import float_engine, integer_engine
+from fewbit.study.quantization.quantize import quantize
+from fewbit.study.quantization.rounding import gptq, learned
+from fewbit.study.quantization.scales import best_scales
+from fewbit.study.quantization.scheme import Scheme
 from onnx import helper, numpy_helper
 
 BFLOAT16 = parse("bfloat16")

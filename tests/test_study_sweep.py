@@ -6,9 +6,9 @@ import networks
 import numpy as np
 import pytest
 from fewbit.formats import parse
-from fewbit.study.evaluate import Study
-from fewbit.study.points_file import add_points, merge, read_commands, read_points, write_points
-from fewbit.study.scheme import Scheme
+from fewbit.study.measurement.evaluate import Study
+from fewbit.study.measurement.points_file import add_points, merge, read_commands, read_points, write_points
+from fewbit.study.quantization.scheme import Scheme
 from fewbit.study.sweep import Job, Source, study
 from fewbit.synth import SweepError
 

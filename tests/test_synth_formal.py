@@ -7,9 +7,9 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 from fewbit.formats import FixedPoint, Requantization, Rounding, parse
-from fewbit.hdl.axi_lite import AxiLite
-from fewbit.hdl.gearbox import Downsizer, Upsizer
-from fewbit.hdl.requant import Requantize
+from fewbit.hdl.bus.axi_lite import AxiLite
+from fewbit.hdl.bus.gearbox import Downsizer, Upsizer
+from fewbit.hdl.scaling.requant import Requantize
 from fewbit.synth.formal import Channel, check_stream
 from fewbit.synth.tools import ToolError
 

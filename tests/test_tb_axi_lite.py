@@ -3,9 +3,9 @@
 import pytest
 from amaranth.hdl import Module
 from amaranth.lib import wiring
-from fewbit.hdl.axi_lite import AxiLite
+from fewbit.hdl.bus.axi_lite import AxiLite
+from fewbit.hdl.bus.registers import Field, Register, RegisterBlock, register_map
 from fewbit.hdl.emit import to_rtlil, to_verilog
-from fewbit.hdl.registers import Field, Register, RegisterBlock, register_map
 from fewbit.tb import lint
 from fewbit.tb.runner import run
 

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from fewbit.formats import Blocks, parse
 from fewbit.hdl import Build, Design
-from fewbit.hdl.axi_units import AxiBlockDot
+from fewbit.hdl.units.axi_units import AxiBlockDot
 from fewbit.synth.formal import Channel, check_stream
 from fewbit.tb import lint, simulate
 

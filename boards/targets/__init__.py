@@ -5,15 +5,17 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from ..board import Board
+from .board import Board
 
 __all__ = ["board_names", "find_board"]
+
+_NO_BOARDS = ("__init__", "board", "parts")
 
 
 @cache
 def board_names() -> tuple[str, ...]:
     """Names of all boards."""
-    return tuple(sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem != "__init__"))
+    return tuple(sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem not in _NO_BOARDS))
 
 
 def find_board(name: str) -> Board:

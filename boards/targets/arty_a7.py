@@ -2,8 +2,8 @@
 
 from amaranth_boards.arty_a7 import ArtyA7_35Platform
 
-from ..board import Board, Link, Programming, Usb
-from ..parts import XC7A35T
+from .board import Board, Link, Programming, Usb
+from .parts import XC7A35T
 
 USB = Usb(0x0403, 0x6010, ("Digilent",))
 

@@ -2,8 +2,8 @@
 
 from amaranth_boards.ice40_hx8k_b_evn import ICE40HX8KBEVNPlatform
 
-from ..board import Board, Link, Programming, Usb
-from ..parts import HX8K
+from .board import Board, Link, Programming, Usb
+from .parts import HX8K
 
 USB = Usb(0x0403, 0x6010, ("Lattice FTUSB", "Dual RS232-HS"))
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 
-from ..board import Board, Link, Programming, Usb
-from ..parts import UP5K, UP5K_SHAPES
+from .board import Board, Link, Programming, Usb
+from .parts import UP5K, UP5K_SHAPES
 
 USB = Usb(0x0403, 0x6010, ("iCEBreaker",))
 

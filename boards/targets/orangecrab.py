@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from amaranth_boards.orangecrab_r0_2 import OrangeCrabR0_2_25FPlatform
 
-from ..board import Board, Link, Programming, Usb
-from ..parts import ECP5_24K_SHAPES, ECP5_25F
+from .board import Board, Link, Programming, Usb
+from .parts import ECP5_24K_SHAPES, ECP5_25F
 
 ADAPTER = "connect a USB serial adapter of 3.3 V: its TX to the pin marked 0, its RX to the one marked 1, and ground"
 BUTTON = "hold the button while plugging it in: the LED then shows the bootloader"

@@ -2,8 +2,8 @@
 
 from amaranth_boards.tang_nano_9k import TangNano9kPlatform
 
-from ..board import Board, Link, Programming, Usb
-from ..parts import GW1NR_9C
+from .board import Board, Link, Programming, Usb
+from .parts import GW1NR_9C
 
 USB = Usb(0x0403, 0x6010, ("JTAG Debugger", "SIPEED", "USB Debugger"))
 

@@ -2,8 +2,8 @@
 
 from amaranth_boards.ulx3s import ULX3S_12F_Platform
 
-from ..board import Board, Link, Programming, Usb
-from ..parts import ECP5_12F, ECP5_24K_SHAPES
+from .board import Board, Link, Programming, Usb
+from .parts import ECP5_12F, ECP5_24K_SHAPES
 
 USB = Usb(0x0403, 0x6015, ("ULX3S",))
 

@@ -2,8 +2,8 @@
 
 from amaranth_boards.ulx3s import ULX3S_85F_Platform
 
-from ..board import Board, Link, Programming, Usb
-from ..parts import ECP5_85F
+from .board import Board, Link, Programming, Usb
+from .parts import ECP5_85F
 
 USB = Usb(0x0403, 0x6015, ("ULX3S",))
 

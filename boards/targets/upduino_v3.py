@@ -2,8 +2,8 @@
 
 from amaranth_boards.upduino_v3 import UpduinoV3Platform
 
-from ..board import Board, Link, Programming, Usb
-from ..parts import UP5K, UP5K_SHAPES
+from .board import Board, Link, Programming, Usb
+from .parts import UP5K, UP5K_SHAPES
 
 USB = Usb(0x0403, 0x6014, ("UPduino",))
 SOLDER = "solder the jumper OSC, which brings the 12 MHz oscillator to pin 20"

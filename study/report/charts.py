@@ -5,7 +5,7 @@ from typing import Any
 
 import altair as alt
 
-from ..front import AXES, KINDS, Axis
+from ..choice.pareto import AXES, KINDS, Axis
 
 __all__ = ["DATA", "chart", "figure", "save"]
 

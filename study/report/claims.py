@@ -8,10 +8,10 @@ from statistics import mean, median
 from typing import Any
 
 from ...formats import parse
-from ..findings import Findings, Ground, alike, share_of_float32
-from ..front import AXES, STANDARD_ERRORS, Candidate, join, kind_of, pareto, target_of, targets_of, with_cost
-from ..point import Point
-from ..price import Price
+from ..choice.findings import Findings, Ground, alike, share_of_float32
+from ..choice.pareto import AXES, STANDARD_ERRORS, Candidate, join, kind_of, pareto, target_of, targets_of, with_cost
+from ..measurement.point import Point
+from ..prices.price import Price
 
 __all__ = ["AGREES", "IN_PART", "NOT", "NOTHING", "VISION_TRANSFORMERS", "Claim", "claims"]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...formats import parse
-from ..findings import Findings, Ground, alike, share_of_float32, shown, unit
-from ..front import AXES, Axis, Candidate, pareto, tied, with_cost
-from ..point import Point
-from ..recommend import scheme_of
+from ..choice.findings import Findings, Ground, alike, share_of_float32, shown, unit
+from ..choice.pareto import AXES, Axis, Candidate, pareto, tied, with_cost
+from ..choice.recommend import scheme_of
+from ..measurement.point import Point
 
 __all__ = ["BEHIND", "FRONT", "TIED", "View", "metric_title", "record", "row", "rows", "slug", "standings", "views"]
 

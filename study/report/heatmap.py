@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import matplotlib
 
-from ..price import Price
+from ..prices.price import Price
 from .price_page import Table, shape_of, table_title, tables_of
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from typing import Any
 
 import altair as alt
 
-from ..findings import Findings, share_of_float32, shown, unit
-from ..front import AXES, Axis, Candidate, hypervolume, join, knee, of_kind, pareto, with_cost
-from ..point import Point
+from ..choice.findings import Findings, share_of_float32, shown, unit
+from ..choice.pareto import AXES, Axis, Candidate, hypervolume, join, knee, of_kind, pareto, with_cost
+from ..measurement.point import Point
 from .charts import DATA, chart
 from .claims import claims
 from .data import View, metric_title, rows

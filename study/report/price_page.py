@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 
 from ...formats import parse, study_formats
-from ..price import Price
+from ..prices.price import Price
 
 __all__ = ["Table", "price_page", "shape_of", "table_title", "tables_of"]
 

@@ -5,8 +5,8 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..findings import Findings
-from ..front import join, targets_of
+from ..choice.findings import Findings
+from ..choice.pareto import join, targets_of
 from .charts import figure, save
 from .data import View, metric_title, record, rows, slug, views
 from .page import page

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..network import Judge
+from ..network.network import Judge
 
 __all__ = ["FILE", "TOKENS", "pairs", "recall", "tokenized"]
 

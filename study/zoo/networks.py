@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from ...places import cache_folder
 from ...synth import write_bytes
-from ..network import Judge, Network, Samples
+from ..network.network import Judge, Network, Samples
 from . import fashion, glosses, stamps
 from .files import read_npz, write_npz
 
@@ -283,7 +283,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _float32(name: str) -> str:
-    from ..evaluate import Study
+    from ..measurement.evaluate import Study
 
     study = Study(network(name))
     metrics, errors = study.judge(study.reference)

@@ -1,0 +1,281 @@
+"""An engine for a board as a bitstream: at the highest clock that meets timing with a margin, or not at all."""
+
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ... import __version__
+from ...synth.cache import Cache
+from ...synth.table import write_bytes, write_whole
+from ...synth.tools import ToolError
+from ..gateware.constraints import CONSTRAINTS
+from ..gateware.pll import Settings
+from ..link.description import Description
+from .bitstream_request import Request
+from .route import Routed, Router, TooLarge, tools_of
+
+__all__ = ["Bitstream", "TimingNotMet", "build", "check_name"]
+
+ROUNDS = 4
+"""So many clocks are tried, at most."""
+
+GAIN = 1.03
+"""What clocks that are tried one after the other differ by, at least: place and route of a large device takes minutes,
+and what it reaches is by chance a few hundredths more or less."""
+
+
+LONGEST_NAME = 200
+"""Bytes: file systems take 255, with what is put before and behind it."""
+
+
+class TimingNotMet(ToolError):
+    """No clock that the board can make, or not the wanted one, is met with the margin."""
+
+
+@dataclass(frozen=True)
+class Bitstream:
+    """A finished bitstream; or, where the board's FPGA has no open place and route, the netlist and the constraints.
+
+    Parameters
+    ----------
+    board: name
+    description: what the board will say of itself, its clock among it
+    files: what was written: what the FPGA is programmed with first, its JSON last
+    utilization: by nextpnr's name of a resource, how many are used and how many there are; of yosys's where not routed
+    fmax_mhz: of the last place and route; None where there is none
+    margin: share of it that the clock had to stay below it
+    recipe, seed: by which it was made
+    tools: versions
+    seconds: that it took
+    sha256: of the file
+    command: by which it was asked for
+    """
+
+    board: str
+    description: Description
+    files: tuple[Path, ...]
+    utilization: dict[str, tuple[int, int]]
+    fmax_mhz: float | None
+    margin: float
+    recipe: str
+    seed: int | None
+    tools: dict[str, str]
+    seconds: float
+    sha256: str
+    command: str
+
+    @property
+    def clock_mhz(self) -> float:
+        return self.description.clock_hz / 1e6
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the JSON file has it."""
+        return {
+            "board": self.board,
+            "file": self.files[0].name,
+            "sha256": self.sha256,
+            "description": json.loads(self.description.text()),
+            "clock_mhz": self.clock_mhz,
+            "fmax_mhz": self.fmax_mhz,
+            "margin": self.margin,
+            "utilization": {
+                name: {"used": used, "available": there} for name, (used, there) in self.utilization.items()
+            },
+            "recipe": self.recipe,
+            "seed": self.seed,
+            "tools": self.tools,
+            "fewbit_version": __version__,
+            "seconds": round(self.seconds, 1),
+            "command": self.command,
+        }
+
+
+def build(
+    request: Request,
+    out: Path,
+    name: str | None = None,
+    *,
+    cache_folder: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
+    command: str = "",
+) -> Bitstream:
+    """Build a bitstream and write ``NAME.bin`` (``.bit``, ``.fs``) and ``NAME.json`` into ``out``, whole or not at all.
+
+    The first place and route finds how fast the design can be; the clock is then set to the highest of the PLL's below
+    that, less the margin, and all is built again for it, since the serial line and the description go by the clock.
+    Where that is met with ``GAIN`` to spare, it is tried once more at what that place and route reached, and if need be
+    between the two.
+
+    Parameters
+    ----------
+    name: of the files; ``BOARD_WEIGHT_ACTIVATION_ROWSxCOLUMNSxLANES`` unless given
+    cache_folder: of everything that was built, see ``Cache``
+    say: gets a line for every step
+    command: by which it was asked for
+
+    Raises ValueError for a name that is none of files; TooLarge, TimingNotMet, ToolMissing; ToolError where a tool
+    fails.
+    """
+    began = time.monotonic()
+    check_name(name)
+    tools = tools_of(request.board)
+    engine = request.engine
+    shape = f"{engine.rows}x{engine.columns}x{engine.lanes}"
+    if name is None:
+        name = f"{request.board.name}_{engine.weight}_{engine.activation}_{shape}"
+    for suffix in (request.board.part.suffix, "json"):
+        if (out / f"{name}.{suffix}").is_dir():
+            raise ValueError(f"name must be that of files, and {out / name}.{suffix} is a folder")
+    with closing(Cache(cache_folder)) as store, tempfile.TemporaryDirectory(prefix="fewbit-") as folder:
+        router = Router(request.board, request.flow, store, Path(folder), say, request.recipe)
+        made = _routed(request, router) if request.board.part.routed else _synthesized(request, router)
+    found = Bitstream(
+        board=request.board.name,
+        description=request.description(round(made.settings.hz)),
+        files=(out / f"{name}.{request.board.part.suffix}",),
+        utilization=made.utilization,
+        fmax_mhz=None if made.routed is None else round(made.routed.fmax_mhz, 2),
+        margin=request.margin,
+        recipe=router.recipe,
+        seed=made.seed,
+        tools=tools,
+        seconds=time.monotonic() - began,
+        sha256=hashlib.sha256(made.file).hexdigest(),
+        command=command,
+    )
+    return _write(found, request, made.file, out / f"{name}.json")
+
+
+def check_name(name: str | None) -> None:
+    """Raises ValueError where files cannot be called that; None is a name that ``build`` finds."""
+    if name is None:
+        return
+    if not name.isprintable() or name in ("", ".", "..") or Path(name).name != name:
+        raise ValueError(f"name must be that of a file, without a folder, not {name!r}")
+    if len(name.encode()) > LONGEST_NAME:
+        raise ValueError(f"name must be of at most {LONGEST_NAME} bytes, not {len(name.encode())}")
+
+
+def _write(found: Bitstream, request: Request, file: bytes, described: Path) -> Bitstream:
+    written = [*found.files]
+    write_bytes(found.files[0], file)
+    if not request.board.part.routed:
+        suffix, constraints = CONSTRAINTS[request.board.part.target.family.name]
+        written.append(described.with_suffix(f".{suffix}"))
+        write_whole(written[-1], constraints(request.board))
+    found = replace(found, files=(*written, described))
+    try:
+        write_whole(described, json.dumps(found.to_dict(), indent=1) + "\n")
+    except BaseException:
+        for path in written:
+            path.unlink()
+        raise
+    return found
+
+
+@dataclass(frozen=True)
+class _Made:
+    settings: Settings
+    file: bytes
+    utilization: dict[str, tuple[int, int]]
+    routed: Routed | None
+    seed: int | None
+
+
+@dataclass(frozen=True)
+class _Attempt(_Made):
+    """``reach``: Hz, what the place and route can do less the margin."""
+
+    routed: Routed
+    reach: float
+
+    @property
+    def met(self) -> bool:
+        return self.settings.hz <= self.reach
+
+
+def _synthesized(request: Request, router: Router) -> _Made:
+    settings = request.settings(float("inf"))
+    rtlil = request.rtlil(settings)
+    netlist = router.netlist(rtlil)
+    router.recipe = netlist.recipe
+    return _Made(settings, router.edif(rtlil), router.sizes(netlist), None, None)
+
+
+def _routed(request: Request, router: Router) -> _Made:
+    """For the wanted clock; without one, for the highest that is found."""
+    settings = request.settings((request.mhz or request.board.part.first_mhz) * 1e6)
+    router.choose_recipe(request.rtlil(settings))
+    if request.mhz is None:
+        return _highest(request, router, _best_seed(request, router, settings, all_seeds=False))
+    made = _best_seed(request, router, settings, all_seeds=True)
+    if not made.met:
+        raise _timing_not_met(request, made)
+    return made
+
+
+def _highest(request: Request, router: Router, first: _Attempt) -> _Attempt:
+    """By clocks from what the last place and route reached, lower ones where that was not met, while that is a gain.
+
+    Where no other is met, the first attempt, if its clock was.
+    """
+    found, limit, tried = first if first.met else None, first.reach, [first]
+    for _ in range(ROUNDS - 1):
+        try:
+            settings = request.settings(limit)
+        except ValueError:
+            break
+        if found and settings.hz < found.settings.hz * GAIN:
+            break
+        router.say(f"the clock is to be {float(settings.hz) / 1e6:.2f} MHz")
+        made = _best_seed(request, router, settings, all_seeds=True)
+        tried.append(made)
+        if made.met:
+            found, limit = made, made.reach
+        else:
+            limit = min(made.reach, float(settings.hz) / GAIN)
+    if found is None:
+        raise _timing_not_met(request, *tried)
+    return found
+
+
+def _timing_not_met(request: Request, *tried: _Attempt) -> TimingNotMet:
+    return TimingNotMet(
+        f"clock must be met with a margin of {request.margin:.0%}: {float(tried[-1].settings.hz) / 1e6:.2f} MHz was "
+        f"asked for, and {max(made.routed.fmax_mhz for made in tried):.2f} MHz is the most that {request.board.name} "
+        "makes of this engine; a smaller array, more register stages (--pipeline) or another --seeds may help"
+    )
+
+
+def _best_seed(request: Request, router: Router, settings: Settings, *, all_seeds: bool) -> _Attempt:
+    """The first seed that meets the clock, else the fastest; without ``all_seeds`` the first that can be placed.
+
+    Raises TooLarge where none can.
+    """
+    rtlil, best, failure = request.rtlil(settings), None, ""
+    for seed in request.seeds:
+        try:
+            routed = router.route(rtlil, float(settings.hz) / 1e6, seed)
+        except TooLarge:
+            raise
+        except ToolError as error:
+            failure = str(error)
+            router.say(f"seed {seed}: {failure}")
+            continue
+        if best is None or routed.fmax_mhz > best.routed.fmax_mhz:
+            reach = routed.fmax_mhz * 1e6 * (1 - request.margin)
+            best = _Attempt(settings, routed.file, routed.used, routed, seed, reach)
+        if best.met or not all_seeds:
+            break
+    if best is None:
+        raise TooLarge(
+            f"array must be smaller on {request.board.name}, none of the seeds can be placed: {failure}; "
+            "--rows, --columns and --lanes name another, --largest searches"
+        )
+    return best

@@ -1,0 +1,126 @@
+"""What a bitstream is to be: a board, an engine, and how it is built."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from ... import __version__
+from ...formats import Engine
+from ...hdl import Design
+from ...hdl.emit import to_rtlil
+from ...synth.flow import DSP_POLICIES, Flow
+from ...synth.recipes import RECIPES
+from ..gateware.constraints import Pinned
+from ..gateware.pll import Settings, fastest
+from ..gateware.top import BoardTop, relax_memories
+from ..link.description import Description
+from ..targets.board import BAUDS, Board
+
+__all__ = ["CYCLES_A_BIT", "MARGIN", "SEEDS", "Request"]
+
+MARGIN = 0.05
+"""Share of Fmax that the clock stays below it."""
+
+SEEDS = (1, 2, 3)
+"""Of place and route: the next is taken where one fails or is too slow."""
+
+CYCLES_A_BIT = 6
+"""Clock cycles in a bit of the serial line, at least: two more than the UART can do with."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A bitstream that is wanted. Raises ValueError.
+
+    Parameters
+    ----------
+    board: see there
+    engine: its ``control`` and ``bus_bits`` don't count
+    pipeline: register stages of the engine, 1 to 3
+    build: how products are built, see ``Design``
+    dsp: ``none``; or ``auto``, as many elements by the device's multipliers as there are, all others in logic
+    mhz: the highest clock that is wanted; None for whatever the device makes
+    margin: share of Fmax that the clock stays below it, 0 to 0.5
+    baud: of the link, one of ``BAUDS``; None for the fastest that the chip and the clock allow
+    seeds: of place and route
+    recipe: of synthesis, by name; ``auto`` takes the smallest result
+    pll: whether there may be one; without, the clock is the oscillator's
+    buffer_bytes: see ``Description``
+    """
+
+    board: Board
+    engine: Engine
+    pipeline: int = 2
+    build: str = "auto"
+    dsp: str = "none"
+    mhz: float | None = None
+    margin: float = MARGIN
+    baud: int | None = None
+    seeds: tuple[int, ...] = SEEDS
+    recipe: str = "auto"
+    pll: bool = True
+    buffer_bytes: int = 2048
+
+    def __post_init__(self) -> None:
+        # the engine is behind the link here, not behind buses
+        object.__setattr__(self, "engine", replace(self.engine, bus_bits=None, control="axi_lite"))
+        known = ("auto", *(recipe.name for recipe in RECIPES))
+        if self.recipe not in known:
+            raise ValueError(f"recipe must be one of {', '.join(known)}, not {self.recipe!r}")
+        if self.dsp not in DSP_POLICIES:
+            raise ValueError(f"dsp must be {' or '.join(DSP_POLICIES)}, not {self.dsp!r}")
+        if self.pipeline not in (1, 2, 3):
+            raise ValueError(f"pipeline must be 1 to 3, not {self.pipeline!r}")
+        if not 0 <= self.margin <= 0.5:
+            raise ValueError(f"margin must be 0 to 0.5, not {self.margin!r}")
+        if self.mhz is not None and self.mhz <= 0:
+            raise ValueError(f"mhz must be above 0, not {self.mhz!r}")
+        if not self.seeds or min(self.seeds) < 0:
+            raise ValueError(f"seeds must be one or more integers, 0 or above, not {self.seeds!r}")
+        top = self.board.link.top_baud
+        if self.baud is not None and (self.baud not in BAUDS or self.baud > top):
+            there = ", ".join(str(baud) for baud in BAUDS if baud <= top)
+            raise ValueError(f"baud must be one of {there} on {self.board.name}, not {self.baud!r}")
+        if self.mhz is not None:
+            self.settings(self.mhz * 1e6)
+        _ = self.design
+
+    @property
+    def flow(self) -> Flow:
+        return Flow(self.board.part.target, self.dsp, dense=True)
+
+    @cached_property
+    def design(self) -> Design:
+        """The engine behind the link."""
+        dsp = self.dsp == "auto" and self.engine.output_stationary
+        capacity = self.board.part.target.device.capacity
+        assert capacity is not None
+        elements = min(capacity.dsps // self.engine.lanes, self.engine.rows * self.engine.columns)
+        return Design.matmul(
+            self.engine,
+            pipeline=self.pipeline,
+            build=self.build,
+            dsp=dsp,
+            family=self.board.part.target.family.name,
+            dsp_elements=elements if dsp else None,
+        )
+
+    def settings(self, wanted_hz: float) -> Settings:
+        """Of the highest clock up to ``wanted_hz``. Raises ValueError."""
+        return fastest(self.board.part.pll if self.pll else "none", self.board.oscillator_hz, wanted_hz)
+
+    def description(self, clock_hz: int) -> Description:
+        """What a board with that clock says of itself. Raises ValueError where the clock is too slow for the link."""
+        baud = self._baud(clock_hz)
+        return Description(self.board.name, self.engine, clock_hz, baud, self.buffer_bytes, __version__)
+
+    def _baud(self, clock_hz: int) -> int:
+        wanted = BAUDS if self.baud is None else (self.baud,)
+        found = [baud for baud in wanted if baud <= self.board.link.top_baud and clock_hz >= CYCLES_A_BIT * baud]
+        if not found:
+            raise ValueError(f"baud must be at most 1/{CYCLES_A_BIT} of the clock's {clock_hz} Hz, not {wanted[-1]}")
+        return max(found)
+
+    def rtlil(self, settings: Settings) -> str:
+        """All of the FPGA, module ``top``, ports as ``board.pins`` has them."""
+        inner = BoardTop(self.description(round(settings.hz)), self.design)
+        return relax_memories(to_rtlil(Pinned(self.board, inner, settings), "top"))

@@ -1,0 +1,189 @@
+"""The largest array that goes into a board's FPGA, link included: predicted from small ones, then placed and routed."""
+
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ...synth.cache import Cache
+from ...synth.fit_bench import HEADROOM, MOST_OBLONG
+from ...synth.fit_search import PROBES, Attempt, Model, NothingFits, Shape, search
+from ...synth.tools import ToolError
+from ..gateware.pll import Settings
+from ..targets.board import Board
+from .bitstream_request import Request
+from .route import Router
+
+__all__ = ["FILL", "LANES", "default_max_k", "default_tile_m", "largest", "ram_bits"]
+
+LANES = (1, 2, 4)
+"""Lanes that are tried unless the caller names others."""
+
+FILL = {"ice40": 0.93, "ecp5": 0.55, "gowin": 0.7, "xc7": 0.7}
+"""Share of the device that the first attempt is predicted to take, by family. From 82% on there was no place in an ECP5
+(docs/fit.md), which takes hours to say so; Gowin's and AMD's are guesses."""
+
+STEP = 1.05
+"""What the products of one candidate and the next differ by, at least."""
+
+PANEL_SHARE = 0.4
+"""Of the block RAM, what the two halves of A's panel may take unless the caller says otherwise."""
+
+RAM_BITS = {"ice40": 4096, "ecp5": 18432, "gowin": 18432, "xc7": 36864}
+"""Of one block RAM, by family."""
+
+
+def default_max_k(board: Board) -> int:
+    """The largest k of an engine on that board, unless the user says otherwise."""
+    return 256 if ram_bits(board) < 500_000 else 1024
+
+
+def default_tile_m(board: Board, activation_bits: int, rows: int, max_k: int) -> int:
+    """Rows of A in a panel: a multiple of ``rows``, as many as ``PANEL_SHARE`` of the block RAM holds, up to 64.
+
+    Each row more is a product more for every value of W that the link brings.
+    """
+    held = int(PANEL_SHARE * ram_bits(board)) // (2 * max_k * activation_bits)
+    return rows * max(1, min(held, 64) // rows)
+
+
+def ram_bits(board: Board) -> int:
+    """Of all block RAMs."""
+    capacity = board.part.target.device.capacity
+    assert capacity is not None
+    return capacity.brams * RAM_BITS[board.part.target.family.name]
+
+
+def with_shape(request: Request, shape: Shape) -> Request:
+    """The same with another array, and with a panel that suits it. Raises ValueError where that cannot be."""
+    engine = request.engine
+    tile_m = default_tile_m(request.board, engine.activation.width, shape.rows, engine.max_k)
+    made = replace(engine, rows=shape.rows, columns=shape.columns, lanes=shape.lanes, tile_m=tile_m)
+    return replace(request, engine=made)
+
+
+def largest(
+    request: Request,
+    *,
+    lanes: tuple[int, ...] = LANES,
+    fill: float | None = None,
+    seconds: float = 3600,
+    cache_folder: Path | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> tuple[Request, list[Attempt]]:
+    """The request with the largest array that could be placed and routed, its recipe settled, and what was tried.
+
+    For each number of lanes, arrays of ``PROBES`` (2 x 2, 2 x 4, 4 x 4) are synthesized with the link and packed; their
+    logic cells make a model, ``fixed + side * (rows + columns) + element * rows * columns``. The largest array that the
+    model sees within ``fill`` is placed and routed at the part's first clock, by the request's first seed alone: what
+    goes in by some other only is too tight for everyday. Then smaller ones until one succeeds, then larger ones until
+    two in a row fail.
+
+    Parameters
+    ----------
+    request: all of it counts but rows, columns, lanes and tile_m
+    fill: share of the device that the first attempt is predicted to take; ``FILL`` of the family where it is None
+    seconds: after which nothing larger is tried once something fits
+
+    Raises NothingFits, ToolMissing; ToolError where not even the small arrays can be synthesized; ValueError for a
+    ``fill`` that is no share, ``seconds`` below 0, and a board without open place and route.
+    """
+    if not seconds >= 0:
+        raise ValueError(f"seconds must be 0 or more, not {seconds:g}")
+    if fill is not None and not 0 < fill <= 1:
+        raise ValueError(f"fill must be a share of the device, above 0 and up to 1, not {fill:g}")
+    if not request.board.part.routed:
+        raise ValueError(f"array must be named for {request.board.name}, not searched: it has no open place and route")
+    ends = time.monotonic() + seconds
+    with closing(Cache(cache_folder)) as store, tempfile.TemporaryDirectory(prefix="fewbit-") as folder:
+        router = Router(request.board, request.flow, store, Path(folder), say, request.recipe)
+        settings = request.settings(request.board.part.first_mhz * 1e6)
+        router.choose_recipe(with_shape(request, Shape(*PROBES[0], lanes[0])).rtlil(settings))
+        predictions = {each: _prediction(request, router, settings, each) for each in lanes}
+        for each, prediction in predictions.items():
+            say(f"lanes {each}: {prediction}")
+        fitting = False
+
+        def attempt(shape: Shape) -> Attempt:
+            nonlocal fitting
+            if fitting and time.monotonic() > ends:
+                return Attempt(shape, "out of time", HEADROOM)
+            found = _attempt(with_shape(request, shape), router, settings)
+            fitting = fitting or found.fits
+            say(str(found))
+            return found
+
+        family = request.board.part.target.family.name
+        candidates, start = _candidates(request, predictions, FILL[family] if fill is None else fill)
+        best, attempts = search(candidates, start, attempt)
+        return replace(with_shape(request, best.shape), recipe=router.recipe), attempts
+
+
+@dataclass(frozen=True)
+class _Prediction:
+    """Share of the logic cells: a model of arrays in logic, less what up to ``dsp_elements`` elements save by DSPs."""
+
+    model: Model
+    saved: float
+    dsp_elements: int
+
+    def __str__(self) -> str:
+        dsps = f"; {self.saved:.2%} less for each of up to {self.dsp_elements} by DSPs" if self.dsp_elements else ""
+        return f"{self.model.told(lambda share: f'{share:.2%}')} of the logic cells{dsps}"
+
+    def share(self, shape: Shape) -> float:
+        return self.model.cells(shape) - self.saved * min(self.dsp_elements, shape.rows * shape.columns)
+
+
+def _prediction(request: Request, router: Router, settings: Settings, lanes: int) -> _Prediction:
+    plain = replace(request, dsp="none")
+    in_logic = replace(router, flow=plain.flow)
+    packed = [in_logic.packed(with_shape(plain, Shape(*sides, lanes)).rtlil(settings)) for sides in PROBES]
+    model = Model.of([each.logic for each in packed])
+    if request.dsp == "none":
+        return _Prediction(model, 0, 0)
+    capacity = request.board.part.target.device.capacity
+    assert capacity is not None
+    sides = PROBES[0]
+    mixed = router.packed(with_shape(request, Shape(*sides, lanes)).rtlil(settings))
+    saved = (packed[0].logic - mixed.logic) / (sides[0] * sides[1])
+    return _Prediction(model, max(0.0, saved), capacity.dsps // lanes if mixed.dsps else 0)
+
+
+def _attempt(request: Request, router: Router, settings: Settings) -> Attempt:
+    engine = request.engine
+    shape, rtlil = Shape(engine.rows, engine.columns, engine.lanes), request.rtlil(settings)
+    try:
+        share = router.packed(rtlil).share
+    except ToolError as error:
+        return Attempt(shape, f"not built: {error}", HEADROOM)
+    if share > 1:
+        return Attempt(shape, "too large", share)
+    try:
+        routed = router.route(rtlil, float(settings.hz) / 1e6, request.seeds[0])
+    except ToolError as error:
+        return Attempt(shape, str(error), share)
+    return Attempt(shape, "routed", share, routed.fmax_mhz)
+
+
+def _candidates(request: Request, predictions: dict[int, _Prediction], fill: float) -> tuple[list[Shape], int]:
+    """Shapes of more and more products, the cheapest for each number of them; and the one to begin with."""
+    cheapest: dict[int, tuple[float, Shape]] = {}
+    for lanes, prediction in predictions.items():
+        for rows in range(1, 65):
+            for columns in range(-(-rows // MOST_OBLONG), min(64, MOST_OBLONG * rows) + 1):
+                shape = Shape(rows, columns, lanes)
+                predicted = prediction.share(shape)
+                if predicted <= HEADROOM:
+                    known = cheapest.get(shape.products, (predicted, shape))
+                    cheapest[shape.products] = min(known, (predicted, shape))
+    if not cheapest:
+        raise NothingFits(f"array must be smaller than any on {request.board.name}: none is predicted to fit")
+    chosen = [cheapest[min(cheapest)]]
+    for products in sorted(cheapest):
+        if products >= STEP * chosen[-1][1].products:
+            chosen.append(cheapest[products])
+    start = max((i for i, (predicted, _) in enumerate(chosen) if predicted <= fill), default=0)
+    return [shape for _, shape in chosen], start

@@ -1,0 +1,215 @@
+"""Frames from the host: bytes in, the good frames out, one after another."""
+
+from amaranth.hdl import Cat, Module, Signal, Value, unsigned
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...formats import Engine
+from ..link.protocol import CRC_BYTES, START, STREAM_KINDS, Event, Kind
+from .crc import Crc
+
+__all__ = ["EVENT_BITS", "Receiver", "product_bytes", "stream_kinds"]
+
+EVENT_BITS = 8
+"""Of a set of ``protocol.Event``."""
+
+
+def product_bytes(engine: Engine) -> dict[str, int]:
+    """The payload of a PRODUCT: names and bytes, in order."""
+    return {"m": 2, "n": 2, "k": 2} | {name: -(-bits // 8) for name, bits in engine.tensor_fields.items()}
+
+
+def stream_kinds(engine: Engine) -> dict[str, Kind]:
+    """The input streams of an engine and the kind of frame for each."""
+    return {name: STREAM_KINDS[name] for name in engine.stream_bits if name != "c"}
+
+
+class Buffer(wiring.Component):
+    """Bytes in order; those written are given out once they are committed, or are dropped.
+
+    All ``depth`` bytes can be filled; a byte makes room as it is given out. A committed byte is given out from the
+    second cycle on, and another every 2 cycles while none is written.
+
+    Parameters
+    ----------
+    depth: in bytes, a power of two
+
+    Members
+    -------
+    i: In(stream.Signature(8)); ``ready`` says that there is room
+    commit: In(1), give out what was written before this cycle
+    drop: In(1), forget what was written since the last commit
+    clear: In(1), forget everything
+    o: Out(stream.Signature(8))
+    """
+
+    def __init__(self, depth: int):
+        if depth < 2 or depth & (depth - 1):
+            raise ValueError(f"depth must be a power of two, not {depth!r}")
+        self.depth = depth
+        super().__init__(
+            {
+                "i": In(stream.Signature(unsigned(8))),
+                "commit": In(1),
+                "drop": In(1),
+                "clear": In(1),
+                "o": Out(stream.Signature(unsigned(8))),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.bytes = store = memory.Memory(shape=unsigned(8), depth=self.depth, init=[])
+        write = store.write_port()
+        read = store.read_port()
+        # One bit more than an address has: a full buffer is no empty one.
+        committed = Signal(range(2 * self.depth))
+        ahead = Signal.like(committed)
+        written = Signal.like(committed)
+        given = Signal.like(committed)
+        m.d.comb += [
+            written.eq(committed + ahead),
+            self.i.ready.eq((written ^ given) != self.depth),
+            write.addr.eq(written),
+            write.data.eq(self.i.payload),
+            write.en.eq(self.i.valid & self.i.ready),
+            read.addr.eq(given),
+            # Never both at once: see top.relax_memories.
+            read.en.eq(~write.en),
+            self.o.payload.eq(read.data),
+        ]
+        with m.If(read.en):
+            m.d.sync += self.o.valid.eq(given != committed)
+        with m.If(write.en):
+            m.d.sync += ahead.eq(ahead + 1)
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += [given.eq(given + 1), self.o.valid.eq(0)]
+        with m.If(self.commit):
+            m.d.sync += committed.eq(written)
+        with m.If(self.commit | self.drop):
+            m.d.sync += ahead.eq(0)
+        with m.If(self.clear):
+            m.d.sync += [committed.eq(0), ahead.eq(0), given.eq(0), self.o.valid.eq(0)]
+        return m
+
+
+class Receiver(wiring.Component):
+    """Takes frames apart, keeps the good ones in a buffer, and gives them out as kind, length, payload.
+
+    A frame is good if its CRC is right, its kind is one of this engine's, its length is that kind's, its sequence is
+    the expected one, and all of it found room in the buffer. What is wrong first, in this order, is told in
+    ``events``; of a bad frame no byte is given out. A RESET with the right CRC and no payload is obeyed whatever its
+    sequence, and however full the buffer is. Bytes between frames are passed over.
+
+    Takes a byte every 10 cycles, more than a serial line brings. What a frame is worth is known 9 cycles after its last
+    byte; from the second cycle after that on it is given out. If it is a RESET, ``reset`` is up in the next cycle,
+    ``expected`` is then what follows the RESET's sequence, and after that cycle nothing is left in the buffer.
+
+    Parameters
+    ----------
+    engine: which kinds there are, and how long a PRODUCT is
+    buffer_bytes: room for frames that are good and not yet given out, a power of two
+
+    Members
+    -------
+    i: In(stream.Signature(8, always_ready=True))
+    o: Out(stream.Signature(8))
+    expected: Out(16), sequence of the next good frame
+    reset: Out(1), up for a cycle: a RESET came, drop all that is under way
+    events: Out(8), CRC, KIND, SEQUENCE and OVERRUN of ``protocol.Event``, up for a cycle
+    """
+
+    def __init__(self, engine: Engine, buffer_bytes: int):
+        self.engine = engine
+        self.buffer = Buffer(buffer_bytes)
+        super().__init__(
+            {
+                "i": In(stream.Signature(unsigned(8), always_ready=True)),
+                "o": Out(stream.Signature(unsigned(8))),
+                "expected": Out(16),
+                "reset": Out(1),
+                "events": Out(EVENT_BITS),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.buffer = buffer = self.buffer
+        m.submodules.crc_in = crc = Crc()
+        wiring.connect(m, buffer.o, wiring.flipped(self.o))
+        byte, taken = self.i.payload, self.i.valid
+        kinds = {kind: Signal(name=f"is_{kind.name.lower()}") for kind in (Kind.RESET, Kind.DESCRIBE, Kind.PRODUCT)}
+        is_stream, is_known, is_overrun = Signal(), Signal(), Signal()
+        sequence = Signal(16)
+        left = Signal(8)
+        m.d.comb += [
+            crc.i.payload.eq(byte),
+            crc.i.valid.eq(taken),
+            buffer.i.payload.eq(byte),
+            buffer.clear.eq(self.reset),
+        ]
+        m.d.sync += self.reset.eq(0)
+        with m.If(buffer.i.valid & ~buffer.i.ready):
+            m.d.sync += is_overrun.eq(1)
+        with m.FSM():
+            with m.State("HUNT"):
+                m.d.comb += [crc.start.eq(1), crc.i.valid.eq(0)]
+                m.d.sync += is_overrun.eq(0)
+                with m.If(taken & (byte == START)):
+                    m.next = "KIND"
+            with m.State("KIND"):
+                m.d.comb += buffer.i.valid.eq(taken)
+                with m.If(taken):
+                    m.d.sync += [signal.eq(byte == kind) for kind, signal in kinds.items()]
+                    m.d.sync += is_stream.eq(Cat(byte == kind for kind in stream_kinds(self.engine).values()).any())
+                    m.next = "LOW"
+            with m.State("LOW"), m.If(taken):
+                m.d.sync += sequence[:8].eq(byte)
+                m.next = "HIGH"
+            with m.State("HIGH"), m.If(taken):
+                m.d.sync += sequence[8:].eq(byte)
+                m.next = "LENGTH"
+            with m.State("LENGTH"):
+                m.d.comb += buffer.i.valid.eq(taken)
+                sizes = {Kind.RESET: 0, Kind.DESCRIBE: 1, Kind.PRODUCT: sum(product_bytes(self.engine).values())}
+                fits = Cat(signal & (byte == sizes[kind]) for kind, signal in kinds.items()).any()
+                with m.If(taken):
+                    m.d.sync += [left.eq(byte), is_known.eq(fits | (is_stream & (byte != 0)))]
+                    m.next = "PAYLOAD"
+                    with m.If(byte == 0):
+                        m.d.sync += left.eq(CRC_BYTES)
+                        m.next = "CRC"
+            with m.State("PAYLOAD"):
+                m.d.comb += buffer.i.valid.eq(taken)
+                with m.If(taken):
+                    m.d.sync += left.eq(left - 1)
+                    with m.If(left == 1):
+                        m.d.sync += left.eq(CRC_BYTES)
+                        m.next = "CRC"
+            with m.State("CRC"), m.If(taken):
+                m.d.sync += left.eq(left - 1)
+                with m.If(left == 1):
+                    m.next = "CHECK"
+            with m.State("CHECK"), m.If(crc.i.ready):
+                self._decide(m, crc.is_right, is_known, kinds[Kind.RESET], sequence, is_overrun)
+                m.next = "HUNT"
+        return m
+
+    def _decide(
+        self, m: Module, is_right: Value, is_known: Value, is_reset: Value, sequence: Value, is_overrun: Value
+    ) -> None:
+        """What becomes of the frame that has just ended."""
+        m.d.comb += self.buffer.drop.eq(1)
+        with m.If(~is_right):
+            m.d.comb += self.events.eq(Event.CRC)
+        with m.Elif(~is_known):
+            m.d.comb += self.events.eq(Event.KIND)
+        with m.Elif(is_reset):
+            m.d.sync += [self.expected.eq(sequence + 1), self.reset.eq(1)]
+        with m.Elif(sequence != self.expected):
+            m.d.comb += self.events.eq(Event.SEQUENCE)
+        with m.Elif(is_overrun):
+            m.d.comb += self.events.eq(Event.OVERRUN)
+        with m.Else():
+            m.d.comb += self.buffer.commit.eq(1)
+            m.d.sync += self.expected.eq(sequence + 1)

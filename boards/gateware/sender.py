@@ -1,0 +1,180 @@
+"""Frames to the host: what happened, what the product gave, what the board is."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..link.description import MAX_DESCRIPTION
+from ..link.protocol import BLOCK_BYTES, CRC_BYTES, MAX_PAYLOAD, START, Event, Kind, Status
+from .crc import Crc
+from .receiver import EVENT_BITS
+from .result_stream import RESULT_BYTES
+
+__all__ = ["Sender"]
+
+ENOUGH = 128
+"""Bytes of C that are worth a frame while more are to come."""
+
+ROM_BYTES = MAX_DESCRIPTION + 2
+"""The description's length, then its text."""
+
+HEAD_BYTES = 4
+"""Of the header, without START: kind, sequence, length."""
+
+
+class Sender(wiring.Component):
+    """Makes frames of what there is to say, one at a time.
+
+    STATUS: while an event was not told, or ``consumed`` was up since the last one. DESCRIPTION: while it is asked for.
+    RESULT: while 128 bytes of C wait, or a product's last byte does; it has all that wait, up to 255. Where several are
+    due, STATUS takes turns with the others, and DESCRIPTION goes before RESULT. A STATUS tells what is so in the cycle
+    in which it begins; DONE comes after the product's last RESULT.
+
+    After ``reset`` the next frame to begin is the STATUS with sequence 0 and no event but RESET. A frame that was
+    begun before is finished, with a wrong CRC, unless its last byte was taken: it may hold anything.
+
+    A byte every 9 cycles, more than a serial line takes; a frame begins 2 cycles after it is due. ``o.payload`` may
+    change while it waits, with ``reset`` only.
+
+    Parameters
+    ----------
+    text: the description's. Blocks have numbers modulo 8; what is past the text is zeros
+
+    Members
+    -------
+    reset: In(1), a RESET is obeyed in this cycle
+    events: In(8), of ``protocol.Event``, those of this cycle
+    expected: In(16), for STATUS
+    consumed: In(1), a frame was consumed in this cycle
+    describe: In(stream.Signature(8)), number of the block asked for; taken with the end of its frame
+    byte, count, ended, cycles: In; give, done, turn, telling: Out; those of ``Results``
+    o: Out(stream.Signature(8))
+    """
+
+    def __init__(self, text: str):
+        if not text.isascii() or len(text) > MAX_DESCRIPTION:
+            raise ValueError(f"text must be at most {MAX_DESCRIPTION} bytes of ASCII, not {text!r}")
+        self.text = text
+        super().__init__(
+            {
+                "reset": In(1),
+                "events": In(EVENT_BITS),
+                "expected": In(16),
+                "consumed": In(1),
+                "describe": In(stream.Signature(unsigned(8))),
+                "byte": In(8),
+                "count": In(range(RESULT_BYTES + 1)),
+                "ended": In(1),
+                "cycles": In(8),
+                "give": Out(1),
+                "done": Out(1),
+                "turn": Out(1),
+                "telling": Out(1),
+                "o": Out(stream.Signature(unsigned(8))),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.crc_out = crc = Crc()
+        is_idle, end, is_stale = Signal(), Signal(), Signal()
+        transfer, last = Signal(), Signal()
+        byte, left = Signal(8), Signal(8)
+        is_result, is_description = Signal(), Signal()
+        kind, head = self._due(m, is_idle & ~self.reset, end & ~is_stale)
+        held = Signal(len(head), reset_less=True)
+        offset = Signal(range(BLOCK_BYTES))
+        body = Mux(is_result, self.byte, self._block(m, offset))
+        m.d.comb += [
+            # A memory's next byte is there before the CRC has taken in this one.
+            self.o.valid.eq(~is_idle & crc.i.ready),
+            self.o.payload.eq(byte),
+            transfer.eq(self.o.valid & self.o.ready),
+            last.eq(transfer & (left == 1)),
+            crc.i.payload.eq(byte),
+            crc.i.valid.eq(transfer),
+            self.telling.eq(~is_idle & ~is_result & ~is_description),
+            self.describe.ready.eq(end & is_description & ~is_stale),
+            self.done.eq(end & is_result & ~is_stale & self.ended & (self.count == 0)),
+        ]
+        with m.If(transfer):
+            m.d.sync += left.eq(left - 1)
+        with m.FSM() as fsm:
+            with m.State("IDLE"):
+                m.d.sync += [
+                    held.eq(head),
+                    is_result.eq(kind == Kind.RESULT),
+                    is_description.eq(kind == Kind.DESCRIPTION),
+                ]
+                with m.If(kind != 0):
+                    m.next = "START"
+            with m.State("START"):
+                m.d.comb += [byte.eq(START), crc.start.eq(1), crc.i.valid.eq(0)]
+                m.d.sync += left.eq(HEAD_BYTES + Mux(is_result, 0, Mux(is_description, 1, Status.BYTES)))
+                with m.If(transfer):
+                    m.next = "HEAD"
+            with m.State("HEAD"):
+                m.d.comb += [byte.eq(held), self.turn.eq(transfer & self.telling & ~last)]
+                with m.If(transfer):
+                    # A STATUS has 13 bytes here: 12 turns, and the cycles are again as they were.
+                    m.d.sync += held.eq(Cat(held[8:], self.cycles))
+                with m.If(last):
+                    m.d.sync += left.eq(Mux(is_result, held, Mux(is_description, BLOCK_BYTES, CRC_BYTES)))
+                    m.next = "CRC"
+                    with m.If(is_result | is_description):
+                        m.next = "BODY"
+            with m.State("BODY"):
+                m.d.comb += [byte.eq(body), self.give.eq(transfer & is_result & ~is_stale)]
+                m.d.sync += offset.eq(offset + transfer)
+                with m.If(last):
+                    m.d.sync += [left.eq(CRC_BYTES), offset.eq(0)]
+                    m.next = "CRC"
+            with m.State("CRC"):
+                # A CRC that takes in its own lowest byte is left with those above it.
+                m.d.comb += [byte.eq(crc.lowest), crc.i.payload.eq(~byte), end.eq(last)]
+                m.d.comb += self.o.payload[0].eq(byte[0] ^ is_stale)
+                with m.If(last):
+                    m.next = "IDLE"
+        m.d.comb += is_idle.eq(fsm.ongoing("IDLE"))
+        with m.If(end):
+            m.d.sync += is_stale.eq(0)
+        with m.If(self.reset):
+            m.d.sync += is_stale.eq(~is_idle & ~end)
+        return m
+
+    def _due(self, m: Module, may_begin: Value, sent: Value) -> tuple[Signal, Value]:
+        """The kind of the frame that begins in this cycle, 0 for none, and the first bytes of it, cycles left out."""
+        sequence, consumed = Signal(16), Signal(16)
+        pending = Signal(EVENT_BITS)
+        moved, was_other = Signal(), Signal()
+        kind, length = Signal(8), Signal(8)
+        is_other = Signal()
+        m.d.comb += is_other.eq(self.describe.valid | self.ended | (self.count >= ENOUGH))
+        m.d.sync += [
+            pending.eq(pending | self.events | Mux(self.done, Event.DONE, 0)),
+            consumed.eq(consumed + self.consumed),
+            moved.eq(moved | self.consumed),
+            sequence.eq(sequence + sent),
+        ]
+        with m.If(may_begin & (pending.any() | moved) & (was_other | ~is_other)):
+            m.d.comb += [kind.eq(Kind.STATUS), length.eq(Status.BYTES)]
+            m.d.sync += [pending.eq(self.events), moved.eq(self.consumed), was_other.eq(0)]
+        with m.Elif(may_begin & self.describe.valid):
+            m.d.comb += [kind.eq(Kind.DESCRIPTION), length.eq(1 + BLOCK_BYTES)]
+            m.d.sync += was_other.eq(1)
+        with m.Elif(may_begin & is_other):
+            m.d.comb += [kind.eq(Kind.RESULT), length.eq(Mux(self.count > MAX_PAYLOAD, MAX_PAYLOAD, self.count))]
+            m.d.sync += was_other.eq(1)
+        with m.If(self.reset):
+            m.d.sync += [pending.eq(Event.RESET), consumed.eq(self.expected), moved.eq(0)]
+            m.d.sync += [sequence.eq(0), was_other.eq(1)]
+        first = Mux(kind == Kind.DESCRIPTION, self.describe.payload, pending)
+        return kind, Cat(kind, sequence, length, first, self.expected, consumed)
+
+    def _block(self, m: Module, offset: Signal) -> Value:
+        """The description's byte at that place of the block asked for."""
+        content = len(self.text).to_bytes(2, "little") + self.text.encode()
+        m.submodules.rom = rom = memory.Memory(shape=unsigned(8), depth=ROM_BYTES, init=content)
+        read = rom.read_port()
+        m.d.comb += read.addr.eq(Cat(offset, self.describe.payload))
+        return read.data

@@ -1,0 +1,164 @@
+"""A board's top: the matmul engine behind a serial line."""
+
+import re
+
+from amaranth.hdl import Module, ResetInserter, Signal, unsigned
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...hdl import Design, Matmul
+from ...hdl.bus.gearbox import Downsizer, Upsizer
+from ...hdl.emit import to_rtlil, to_verilog
+from ..link.description import Description
+from ..link.protocol import Event
+from .dispatcher import Dispatcher
+from .receiver import Receiver
+from .result_stream import Results
+from .sender import Sender
+from .uart import UartReceiver, UartTransmitter, phase_step
+
+__all__ = ["BoardTop", "Link", "relax_memories", "top_rtlil", "top_verilog"]
+
+ERRORS = Event.CRC | Event.SEQUENCE | Event.KIND | Event.OVERRUN | Event.ZERO_SIZE | Event.TOO_LARGE
+
+
+class Link(wiring.Component):
+    """The matmul engine behind bytes: frames of ``protocol`` in and out.
+
+    Takes a byte every 10 cycles, gives one every 9. A RESET leaves nothing of what was there before it, but for the
+    frame that is being sent: it is finished with a wrong CRC.
+
+    Parameters
+    ----------
+    description: what the board says of itself
+    design: a matmul of ``description.engine``
+
+    Members
+    -------
+    i: In(stream.Signature(8, always_ready=True)), o: Out(stream.Signature(8)), the host's bytes and the board's
+    busy: Out(1), from a PRODUCT's start to its last byte of C
+    error: Out(1), there was an error's event since the last RESET
+    """
+
+    def __init__(self, description: Description, design: Design):
+        if design.engine != description.engine:
+            raise ValueError(f"design must be a matmul of the description's engine, not of {design.engine!r}")
+        self.description = description
+        self.design = design
+        super().__init__(
+            {
+                "i": In(stream.Signature(unsigned(8), always_ready=True)),
+                "o": Out(stream.Signature(unsigned(8))),
+                "busy": Out(1),
+                "error": Out(1),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        engine, design = self.description.engine, self.design
+        m.submodules.receiver = receiver = Receiver(engine, self.description.buffer_bytes)
+        m.submodules.sender = sender = Sender(self.description.text())
+        fresh = ResetInserter(receiver.reset)
+        dispatcher, results = Dispatcher(engine), Results()
+        matmul = Matmul(engine, design.chosen_build, design.pipeline, design.dsp_elements or 0)
+        m.submodules.dispatcher = fresh(dispatcher)
+        m.submodules.results = fresh(results)
+        m.submodules.matmul = fresh(matmul)
+        for name, bits in matmul.inputs.items():
+            words = Upsizer(bits, 8, shift=True)
+            m.submodules[f"words_{name}"] = fresh(words)
+            wiring.connect(m, getattr(dispatcher, name), words.i)
+            wiring.connect(m, words.o, getattr(matmul, name))
+        beats = Downsizer(engine.stream_bits["c"], 8)
+        m.submodules.beats_c = fresh(beats)
+        wiring.connect(m, matmul.c, beats.i)
+        wiring.connect(m, beats.o, results.i)
+        wiring.connect(m, wiring.flipped(self.i), receiver.i)
+        wiring.connect(m, receiver.o, dispatcher.i)
+        wiring.connect(m, dispatcher.describe, sender.describe)
+        wiring.connect(m, sender.o, wiring.flipped(self.o))
+        events = Signal.like(sender.events)
+        m.d.comb += [
+            events.eq(receiver.events),
+            events[Event.ZERO_SIZE.bit_length() - 1].eq(matmul.refused_zero),
+            events[Event.TOO_LARGE.bit_length() - 1].eq(matmul.refused_large),
+            matmul.start.eq(dispatcher.start),
+            *(getattr(matmul, name).eq(getattr(dispatcher, name)) for name in ("m", "n", "k", *engine.tensor_fields)),
+            results.start.eq(dispatcher.start & ~(matmul.refused_zero | matmul.refused_large)),
+            *(getattr(results, name).eq(getattr(sender, name)) for name in ("give", "done", "turn", "telling")),
+            dispatcher.at_hand.eq(results.at_hand),
+            sender.reset.eq(receiver.reset),
+            sender.events.eq(events),
+            sender.expected.eq(receiver.expected),
+            sender.consumed.eq(dispatcher.consumed),
+            *(getattr(sender, name).eq(getattr(results, name)) for name in ("byte", "count", "ended", "cycles")),
+            self.busy.eq(results.at_hand),
+        ]
+        with m.If((events & ERRORS).any()):
+            m.d.sync += self.error.eq(1)
+        with m.If(receiver.reset):
+            m.d.sync += self.error.eq(0)
+        return m
+
+
+class BoardTop(wiring.Component):
+    """The matmul engine behind a serial line: ``Link`` between a ``UartReceiver`` and a ``UartTransmitter``.
+
+    Keeps up with a host that sends without a pause, a byte every 10 bit times, 40 cycles at the least.
+
+    Parameters
+    ----------
+    description: what the board says of itself; its clock at least 4 times its baud
+    design: a matmul of ``description.engine``
+
+    Members
+    -------
+    rx: In(1), tx: Out(1), the line from the host and the line to it
+    busy: Out(1), from a PRODUCT's start to its last byte of C
+    error: Out(1), there was an error's event since the last RESET
+    """
+
+    def __init__(self, description: Description, design: Design):
+        phase_step(description.clock_hz, description.baud)
+        self.link = Link(description, design)
+        self.description = description
+        self.design = design
+        super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "error": Out(1)})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        clock_hz, baud = self.description.clock_hz, self.description.baud
+        m.submodules.uart_receiver = receiver = UartReceiver(clock_hz, baud)
+        m.submodules.uart_transmitter = transmitter = UartTransmitter(clock_hz, baud)
+        m.submodules.link = link = self.link
+        wiring.connect(m, receiver.o, link.i)
+        wiring.connect(m, link.o, transmitter.i)
+        m.d.comb += [
+            receiver.rx.eq(self.rx),
+            self.tx.eq(transmitter.tx),
+            self.busy.eq(link.busy),
+            self.error.eq(link.error),
+        ]
+        return m
+
+
+def relax_memories(rtlil: str) -> str:
+    """The same RTLIL, in which the link's memories do not care what is read while it is written: that never happens.
+
+    yosys does not find out by itself. For an iCE40 it puts registers and a bypass around each, 87 logic cells in all.
+    """
+    ports = r'(parameter \\MEMID "\\\\bytes"\n(?: *parameter .*\n)*? *parameter \\COLLISION_X_MASK) 1\'0'
+    return re.sub(ports, r"\1 1'1", rtlil)
+
+
+def top_rtlil(description: Description, design: Design) -> str:
+    """``BoardTop`` as RTLIL, for synthesis: module ``top``, ports clk, rst, rx, tx, busy, error."""
+    return relax_memories(to_rtlil(BoardTop(description, design), "top"))
+
+
+def top_verilog(description: Description, design: Design) -> str:
+    """``BoardTop`` as Verilog-2005: module ``top``, ports clk, rst, rx, tx, busy, error. Raises YosysError."""
+    (verilog,) = to_verilog([("top", to_rtlil(BoardTop(description, design), "top"))])
+    off, on = (f"/* verilator lint_{state} CASEOVERLAP */" for state in ("off", "on"))
+    return f"{off} // one state at a time, which a case of single bits does not show\n{verilog}{on}\n"

@@ -1,0 +1,1 @@
+"""The host's side: products on a board, attached or simulated."""

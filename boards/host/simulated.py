@@ -1,0 +1,127 @@
+"""The simulated board: the top level of a bitstream, compiled by Verilator, behind a pseudo-terminal."""
+
+import json
+import select
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from ...formats import Engine, Requantization, parse
+from ...hdl import Design
+from ...synth.tools import ToolError
+from ..gateware.top import top_rtlil, top_verilog
+from ..link.description import Description
+from .compiled import compiled
+
+__all__ = ["Simulated", "default_description"]
+
+CLOCK_HZ, BAUD = 12_000_000, 3_000_000
+ANSWER_SECONDS = 10.0
+
+
+def default_description(engine: Engine | None = None, board: str = "sim") -> Description:
+    """Of a simulated board that nobody asked to be another one.
+
+    Parameters
+    ----------
+    engine: None is int8 by int8 to float32, as ``fewbit bitstream`` without options has them
+    board: what it calls itself
+    """
+    from ... import __version__
+
+    if engine is None:
+        int8 = parse("int8")
+        engine = Engine(int8, int8, Requantization(parse("float32")))
+    return Description(board, engine, CLOCK_HZ, BAUD, version=__version__)
+
+
+class Simulated:
+    """A board of this description, running until it is closed; use it as a context manager.
+
+    Parameters
+    ----------
+    description: of the board
+    design: of its engine; None chooses
+    program: of another top level with the same ports, by ``compiled``
+
+    Attributes
+    ----------
+    port: name of the pseudo-terminal, to be opened as any serial port
+
+    Raises ToolMissing and ToolError where it cannot be built.
+    """
+
+    def __init__(self, description: Description, design: Design | None = None, program: Path | None = None):
+        self.description = description
+        if program is None:
+            design = design or Design.matmul(description.engine)
+            program = compiled(top_rtlil(description, design), lambda: top_verilog(description, design))
+        self._process = subprocess.Popen(
+            [str(program), *map(str, (description.clock_hz, description.baud, _settle(description.engine)))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+        try:
+            self.port = self._line()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def figures(self) -> dict[str, int]:
+        """What has happened so far.
+
+        cycles: of the simulated clock in which something was in flight; it stands still while the host thinks
+        to_board, from_board: bytes on its line
+        framing_errors: bytes from the board without a stop bit
+        """
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write("\n")
+        except OSError:
+            raise ToolError("the simulated board has ended") from None
+        return {name: int(value) for name, value in json.loads(self._line()).items()}
+
+    def seconds(self) -> float:
+        """Simulated time in which something was in flight."""
+        return self.figures()["cycles"] / self.description.clock_hz
+
+    def _line(self) -> str:
+        out = self._process.stdout
+        assert out is not None
+        ready, _, _ = select.select([out], [], [], ANSWER_SECONDS)
+        line = out.readline().strip() if ready else ""
+        if not line:
+            raise ToolError("the simulated board does not answer")
+        return line
+
+    def close(self) -> None:
+        """End it."""
+        with suppress(OSError):
+            self._process.stdin.close()  # type: ignore[union-attr]
+        try:
+            self._process.wait(timeout=ANSWER_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()  # type: ignore[union-attr]
+
+    def __enter__(self) -> "Simulated":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _settle(engine: Engine) -> int:
+    """Cycles after which a board whose lines are still will do nothing more: twice what a whole panel takes."""
+    rows = engine.tile_m // engine.rows if engine.output_stationary else engine.tile_m
+    return 2000 + 2 * (rows * engine.k_words + engine.tile_m * engine.columns)

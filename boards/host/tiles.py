@@ -1,0 +1,240 @@
+"""A product of any size as PRODUCTs that a board's engine takes, and each of them as frames."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ...formats import MAX_SIZE, Engine, Minifloat, product_range
+from ...sim.engine import engine_matmul
+from ...sim.streams import beats, pack
+from ..link.protocol import MAX_PAYLOAD, STREAM_KINDS, Kind
+
+__all__ = ["Tile", "check_depth", "depth_refusal", "frames", "golden", "result_bytes", "split", "stream_bytes"]
+
+Array = NDArray[Any]
+Parameters = Mapping[str, ArrayLike | None]
+
+_CHANNEL = ("scale", "bias")
+_TENSOR = ("scale", "tensor_scale", "zero_point", "weight_zero_point")
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The part of a product that one PRODUCT is: rows of A, columns of W, and what lies between them of k.
+
+    Parameters
+    ----------
+    top, bottom: rows of A and C
+    left, right: columns of W and C
+    first, end: of k
+    """
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+    first: int
+    end: int
+
+    @property
+    def m(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def n(self) -> int:
+        return self.right - self.left
+
+    @property
+    def k(self) -> int:
+        return self.end - self.first
+
+    def parameters(self, engine: Engine, given: Parameters) -> dict[str, ArrayLike | None]:
+        """Of ``sim.engine_matmul``, those of this tile."""
+        cut = dict(given)
+        for name in _CHANNEL:
+            value = given.get(name)
+            if value is not None and np.ndim(value):
+                cut[name] = np.asarray(value)[self.left : self.right]
+        if engine.blocks is not None:
+            cut["activation_scale"] = np.asarray(given["activation_scale"])[self.top : self.bottom]
+            cut["weight_scale"] = np.asarray(given["weight_scale"])[:, self.left : self.right]
+        return cut
+
+    def operands(self, a: Array, w: Array) -> tuple[Array, Array]:
+        return a[self.top : self.bottom, self.first : self.end], w[self.first : self.end, self.left : self.right]
+
+
+def split(engine: Engine, m: int, k: int, n: int, most_bytes: int) -> list[Tile]:
+    """The tiles of a product, panel by panel of A, so that rows of C are complete from the first one on.
+
+    A panel has ``tile_m`` rows. Its columns of W are cut so that neither direction of the link carries more than about
+    ``most_bytes``, and A, which every tile carries anew, is at most half of what goes to the board. Raises ValueError
+    where k must not be cut and is too long.
+    """
+    check_depth(engine, k)
+    tiles = []
+    for top in range(0, m, engine.tile_m):
+        bottom = min(m, top + engine.tile_m)
+        step = _columns(engine, bottom - top, min(k, engine.max_k), most_bytes)
+        for left in range(0, n, step):
+            for first in range(0, k, engine.max_k):
+                tiles.append(Tile(top, bottom, left, min(n, left + step), first, min(k, first + engine.max_k)))
+    return tiles
+
+
+def _columns(engine: Engine, m: int, k: int, most_bytes: int) -> int:
+    """Columns of W in a tile: whole panels, one at least."""
+    sizes = stream_bytes(engine, m, k, engine.columns)
+    fixed = sizes.pop("a") + sizes.pop("a_scales", 0)
+    panel = max(sum(sizes.values()), 1)
+    sent = max(most_bytes - fixed, fixed) // panel
+    received = most_bytes // max(result_bytes(engine, m, engine.columns), 1)
+    return max(1, min(sent, received, MAX_SIZE // engine.columns)) * engine.columns
+
+
+def check_depth(engine: Engine, k: int) -> None:
+    """Raise ValueError where k must not be cut and is too long."""
+    refusal = depth_refusal(engine) if k > engine.max_k else ""
+    if refusal:
+        raise ValueError(
+            f"k must be at most {engine.max_k} on this board, not {k}: {refusal}. "
+            f"Build it with --max-k {min(k, MAX_SIZE)}"
+        )
+
+
+def depth_refusal(engine: Engine) -> str:
+    """Why the host must not add up parts of k for this engine; empty where it may.
+
+    It may where what the board gives is the exact sum itself: nothing is scaled, added or cut off, and the output holds
+    every sum of ``max_k`` products without rounding and without saturating.
+    """
+    how = engine.requantization
+    fields = (*engine.tensor_fields, *engine.channel_fields)
+    if engine.blocks is not None:
+        return "sums with block scales are rounded once, on the board"
+    if fields:
+        return f"sums are rounded once, on the board, with its {fields[0].replace('_', ' ')}"
+    if how.relu:
+        return "the ReLU is done once, on the board"
+    if not _holds(engine):
+        return f"{how.output} does not hold every exact sum of {engine.max_k} products, and sums are rounded only once"
+    return ""
+
+
+def _holds(engine: Engine) -> bool:
+    """Whether every finite sum of ``max_k`` products is a value of the output, and none is anything else."""
+    sums = engine.accumulator
+    output = engine.requantization.output
+    if sums.specials or sums.lsb_exponent < output.lsb_exponent:
+        return False
+    corners = [corner * engine.max_k for corner in product_range(engine.weight, engine.activation)]
+    unit = 1 << sums.lsb_exponent - output.lsb_exponent
+    if not output.min_integer <= min(0, *corners) * unit <= max(0, *corners) * unit <= output.max_integer:
+        return False
+    return not isinstance(output, Minifloat) or max(map(abs, corners)) <= 1 << output.precision
+
+
+def stream_bytes(engine: Engine, m: int, k: int, n: int) -> dict[str, int]:
+    """Bytes of every input stream of a PRODUCT with one panel of A."""
+    slices = -(-k // engine.k_step)
+    groups, panels = -(-m // engine.rows), -(-n // engine.columns)
+    words = {
+        "a": slices * (groups if engine.output_stationary else m),
+        "w": slices * panels * (1 if engine.output_stationary else engine.rows),
+        "p": n,
+    }
+    if engine.blocks is not None:
+        blocks = -(-k // engine.blocks.size)
+        words |= {"a_scales": groups * blocks, "w_scales": panels * blocks}
+    bits = engine.stream_bits
+    return {name: count * -(-bits[name] // 8) for name, count in words.items() if name in bits}
+
+
+def result_bytes(engine: Engine, m: int, n: int) -> int:
+    """Bytes of C."""
+    return beats(engine, m, n) * -(-engine.stream_bits["c"] // 8)
+
+
+def frames(engine: Engine, tile: Tile, a: Array, w: Array, given: Parameters) -> Iterator[tuple[Kind, bytes]]:
+    """The PRODUCT of a tile and all its streams, in an order in which the board never waits for what comes later.
+
+    All of A comes first: the engine has room for a panel of it. Then, panel by panel of W, what comes with its columns,
+    its block scales, and W: for a panel the engine wants nothing that comes after it.
+
+    Parameters
+    ----------
+    a, w: codes of all of A and W
+    given: parameters of ``sim.engine_matmul``, of the whole product
+    """
+    part_a, part_w = tile.operands(a, w)
+    parameters = tile.parameters(engine, given)
+    wanted = {name: parameters.get(name) for name in (*engine.channel_fields,)}
+    if engine.blocks is not None:
+        wanted |= {name: parameters[name] for name in ("activation_scale", "weight_scale")}
+    streams = pack(engine, part_a, part_w, **wanted)
+    yield Kind.PRODUCT, _head(engine, tile, parameters)
+    for name in ("a", "a_scales"):
+        if name in streams:
+            yield from _cut(name, streams[name].tobytes())
+    panels = -(-tile.n // engine.columns)
+    if "p" not in streams and "w_scales" not in streams:
+        yield from _cut("w", streams["w"].tobytes())
+        return
+    for panel in range(panels):
+        for name in ("p", "w_scales", "w"):
+            if name in streams:
+                words = engine.columns if name == "p" else len(streams[name]) // panels
+                yield from _cut(name, streams[name][panel * words : (panel + 1) * words].tobytes())
+
+
+def _head(engine: Engine, tile: Tile, parameters: Parameters) -> bytes:
+    """The payload of a PRODUCT."""
+    payload = b"".join(size.to_bytes(2, "little") for size in (tile.m, tile.n, tile.k))
+    for name, bits in engine.tensor_fields.items():
+        value = int(np.asarray(parameters[name])) & ((1 << bits) - 1)
+        payload += value.to_bytes(-(-bits // 8), "little")
+    return payload
+
+
+def _cut(stream: str, content: bytes) -> Iterator[tuple[Kind, bytes]]:
+    for start in range(0, len(content), MAX_PAYLOAD):
+        yield STREAM_KINDS[stream], content[start : start + MAX_PAYLOAD]
+
+
+def golden(engine: Engine, computed: list[tuple[Tile, int]], a: Array, w: Array, given: Parameters) -> Array:
+    """C as the golden model has it, tile by tile: what ``Device.matmul`` must return, as codes, or as sums of parts.
+
+    Parameters
+    ----------
+    computed: tiles, and the words of C that the board had given before each since its reset: ``Device.computed``
+    """
+    parts = []
+    for tile, earlier in computed:
+        parameters = tile.parameters(engine, given)
+        parts.append(engine_matmul(engine, *tile.operands(a, w), **parameters, earlier=earlier))  # type: ignore[arg-type]
+    return assemble(engine, [tile for tile, _ in computed], parts)
+
+
+def assemble(engine: Engine, tiles: list[Tile], parts: list[Array]) -> Array:
+    """C as codes, (m, n), from the codes of its tiles; where k was cut, the sums as values: int64, or float64."""
+    shape = max(tile.bottom for tile in tiles), max(tile.right for tile in tiles)
+    cut = any(tile.first for tile in tiles)
+    c: Array = np.zeros(shape, dtype=np.int64 if cut else parts[0].dtype)
+    for tile, part in zip(tiles, parts, strict=True):
+        place = c[tile.top : tile.bottom, tile.left : tile.right]
+        if cut:
+            place += _integers(engine, part)
+        else:
+            place[...] = part
+    exponent = engine.accumulator.lsb_exponent
+    return c if not cut or exponent == 0 else np.ldexp(c.astype(np.float64), exponent)
+
+
+def _integers(engine: Engine, codes: Array) -> Array:
+    """Exact sums in units of the accumulator's lowest bit."""
+    from ...sim import decode
+
+    return np.ldexp(decode(codes, engine.requantization.output), -engine.accumulator.lsb_exponent).astype(np.int64)

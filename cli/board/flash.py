@@ -1,0 +1,51 @@
+"""``fewbit flash``: a bitstream into a board."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..common.console import status
+
+__all__ = ["flash"]
+
+
+def flash(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="What `fewbit bitstream` wrote: .bin, .bit, .fs or .json.")
+    ],
+    board: Annotated[
+        str | None, typer.Option("--board", metavar="BOARD", show_default="the one that it was built for")
+    ] = None,
+    persistent: Annotated[
+        bool, typer.Option("--persistent", help="Write the flash, so that it is there after power-up.")
+    ] = False,
+    verify: Annotated[
+        bool,
+        typer.Option("--verify", help="Read the flash back and compare, which may take minutes; iceprog always does."),
+    ] = False,
+    programmer: Annotated[
+        str, typer.Option("--programmer", help="openFPGALoader or iceprog; auto takes the first that is there and can.")
+    ] = "auto",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the command.")] = False,
+) -> None:
+    """Program a board. What is in it is gone with the power unless --persistent is given; some boards have to be
+    programmed by their flash, where it stays.
+    """
+    from ...boards.program.flash import plan, program
+
+    planned = plan(file, board, persistent=persistent, verify=verify, programmer=programmer, check=not dry_run)
+    if dry_run:
+        print(shlex.join(planned.command))
+        return
+    with status(f"Programming {planned.board.title} with {planned.file} ..."):
+        program(planned)
+    kept = (
+        "its flash: it stays" if planned.persistent else "the FPGA: it is gone with the power (--persistent keeps it)"
+    )
+    print(f"{planned.board.name}: {planned.file} is in {kept}")
+    if verify:
+        print("read back and compared: the flash has all of it")
+    if planned.persistent and not persistent:
+        print(f"{planned.board.name} can only be programmed by its flash")

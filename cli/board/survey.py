@@ -1,0 +1,240 @@
+"""``fewbit survey``: what each board makes of each pair of formats."""
+
+import csv
+import io
+import json as json_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..common.console import percent, print_json, print_table, say
+from ..common.options import Fill, Json, Out, command_line, parse_sizes
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ...boards.survey import SurveyRow
+    from ...formats import Format
+
+__all__ = ["survey"]
+
+NAME = "boards"
+
+
+def survey(
+    context: typer.Context,
+    board: Annotated[
+        str, typer.Option("--board", metavar="BOARDS", help="Of `fewbit boards`, with commas between; or all.")
+    ] = "icebreaker",
+    pairs: Annotated[
+        str | None,
+        typer.Option(
+            "--pairs",
+            metavar="PAIRS",
+            help="WEIGHT:ACTIVATION, with commas between.",
+            show_default="int8:int8,e4m3:e4m3,e2m1:int4,e2m1:e2m1",
+        ),
+    ] = None,
+    size: Annotated[str, typer.Option("--size", help="Of the product that is measured, m x k x n.")] = "128x128x128",
+    search: Annotated[
+        bool, typer.Option("--search", help="Search for the largest array even if one is known.")
+    ] = False,
+    seconds: Annotated[float, typer.Option("--seconds", help="Of every search, about.")] = 3600,
+    fill: Fill = None,
+    append: Annotated[bool, typer.Option("--append", help="Keep the rows that --out has already.")] = False,
+    out: Out = Path("out"),
+    json: Json = False,
+) -> None:
+    """Build the largest array of every pair for every board and measure it; write boards.csv, .json and .md.
+
+    The simulated board is the bitstream's own design at its clock and baud rate, and rates are of simulated time: link
+    included, the host's computer not. Bitstreams are written beside the table, into bitstreams/.
+    """
+    from ...boards.build.route import tools_of
+    from ...boards.survey import check_board
+    from ...boards.survey import survey as measure
+    from ...boards.targets import board_names, find_board
+    from ..common.files import check_folder
+    from ..common.first_start import prepare
+
+    found = [find_board(name) for name in (board_names() if board == "all" else board.split(","))]
+    if board == "all":
+        found = [each for each in found if each.part.routed]
+    for each in found:
+        check_board(each)
+    wanted = _pairs(pairs)
+    sizes = parse_sizes(size)
+    if len(sizes) != 1 or not all(sizes[0]):
+        raise ValueError(f"size must be one, none of it 0, not {size!r}")
+    check_folder(out)
+    if append:
+        _read(out / f"{NAME}.json")  # what cannot be added to is told now
+    prepare(*dict.fromkeys(tool for each in found for tool in tools_of(each) if tool.startswith("yowasp-")))
+    rows = []
+    for each in found:
+        for weight, activation in wanted:
+            say(f"{each.name}: {weight} x {activation}")
+            rows.append(
+                measure(
+                    *(each, weight, activation),
+                    size=sizes[0],
+                    search=search,
+                    seconds=seconds,
+                    fill=fill,
+                    out=out / "bitstreams",
+                    say=lambda text: say(f"  {text}"),
+                )
+            )
+            _keep(rows, command_line(context), append, out)  # as they come: the next may take an hour
+    if json:
+        print_json({"rows": [row.to_dict() for row in rows]})
+        return
+    print_table(_table(rows))
+    print(f"written: {out / NAME}.csv, .json and .md")
+
+
+def _pairs(text: str | None) -> "list[tuple[Format, Format]]":
+    from ...boards.survey import PAIRS
+    from ...formats import parse
+
+    if text is None:
+        return [(parse(weight), parse(activation)) for weight, activation in PAIRS]
+    names = [part.split(":") for part in text.split(",")]
+    if any(len(name) != 2 for name in names):
+        raise ValueError(f"pairs must be WEIGHT:ACTIVATION with commas between, not {text!r}")
+    return [(parse(weight), parse(activation)) for weight, activation in names]
+
+
+def _read(path: Path) -> "tuple[list[SurveyRow], list[str]]":
+    from ...boards.survey import SurveyRow
+
+    if not path.exists():
+        return [], []
+    try:
+        content = json_module.loads(path.read_text())
+        return [SurveyRow.from_dict(row) for row in content["rows"]], list(content["commands"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} must be what fewbit survey wrote: {error}") from None
+
+
+def _keep(rows: "list[SurveyRow]", command: str, append: bool, out: Path) -> None:
+    """Write the rows; with ``append``, beside those that are in the files by now, whoever wrote them."""
+    from ...places import alone
+
+    with alone(out):
+        kept, commands = _read(out / f"{NAME}.json") if append else ([], [])
+        by_key = {(row.board, row.weight, row.activation): row for row in (*kept, *rows)}
+        _write([*by_key.values()], list(dict.fromkeys([*commands, command])), out)
+
+
+def _write(rows: "list[SurveyRow]", commands: list[str], out: Path) -> None:
+    from ...synth import write_whole
+
+    write_whole(
+        out / f"{NAME}.json",
+        json_module.dumps({"commands": commands, "rows": [row.to_dict() for row in rows]}, indent=1) + "\n",
+    )
+    lines = io.StringIO()
+    cells = [dict(zip(HEADS, _cells(row), strict=True)) for row in rows]
+    writer = csv.DictWriter(lines, HEADS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(cells)
+    write_whole(out / f"{NAME}.csv", lines.getvalue())
+    write_whole(out / f"{NAME}.md", _page(rows, commands))
+
+
+def _page(rows: "list[SurveyRow]", commands: list[str]) -> str:
+    cells = ([*HEADS], ["---"] * len(HEADS), *(_cells(row) for row in rows))
+    table = "\n".join(f"| {' | '.join(cell)} |" for cell in cells)
+    return f"{PAGE}\n```\n{chr(10).join(commands)}\n```\n\n{table}\n"
+
+
+PAGE = """# What boards make of pairs of formats
+
+Whole bitstreams: the largest matmul engine that was found to place and route behind the serial line, at a clock of the
+board's PLL that is at least 5% below Fmax. Outputs are float32. Nothing here is an upper bound, and what has no row was
+not measured: `fewbit boards` lists all boards. UPduino and iCEBreaker have one FPGA, and so have, but for its speed,
+ULX3S 12F and OrangeCrab, whose arrays are those that were found for the former. Those of ULX3S 85F were chosen, not
+searched for: with a third of its logic cells and no DSP, so that a place and route takes a quarter of an hour (with
+all 156 DSPs there was no place after half an hour). Commands without --search on boards whose arrays are known by now
+build those.
+
+So that a full iCE40 can be placed, flip-flops do without an enable or a reset that fewer than ten of them share, for
+some LUTs more: the eight of a block have one of each in common. Searches place by one seed alone, and end at the second
+larger array in a row that does not go in.
+
+- **Array**: rows x columns x lanes of processing elements; so many products a cycle at the peak.
+- **Logic cells, DSP, RAM**: of the whole FPGA, link included; DSP of Tang Nano 9K are multipliers of 9 x 9 bits, two to
+  each of the 20 that `fewbit boards` has.
+- **Peak**: products a second if every element made one in every cycle, and how many single MACs of the same formats,
+  each at its own Fmax on this device (median of three seeds, no DSP), would make as many.
+- **Measured**: one product of random codes on the simulated board, which is the bitstream's own design at its clock and
+  baud rate; every bit of C was compared with the golden model. Simulated time, from the first byte to the last: the
+  link is in it, the host's computer is not.
+- **Busy**: of that time, how much the array at its peak, the line to the board and the line from it would need. What
+  needs most bounds it. Where that is the link, a smaller array would measure the same.
+
+All of W goes over the line again for every `tile_m` rows of A, so block RAM decides how well the link is used.
+"""
+
+HEADS = (
+    "board",
+    "weight x activation",
+    "array",
+    "products a cycle",
+    "logic cells",
+    "DSP",
+    "RAM",
+    "Fmax MHz",
+    "clock MHz",
+    "peak, M products/s",
+    "a single MAC's",
+    "measured, M products/s",
+    "m x k x n",
+    "busy: array, to board, from board",
+    "bound by",
+)
+
+RESOURCES = {
+    "logic cells": ("ICESTORM_LC", "TRELLIS_COMB", "LUT4"),
+    "DSP": ("ICESTORM_DSP", "MULT18X18D", "MULT9X9"),
+    "RAM": ("ICESTORM_RAM", "DP16KD", "BSRAM"),
+}
+
+
+def _cells(row: "SurveyRow") -> list[str]:
+    times = "" if row.times_single is None else f"{row.times_single:.1f} times"
+    return [
+        row.board,
+        f"{row.weight} x {row.activation}",
+        row.array,
+        str(row.rows * row.columns * row.lanes),
+        *(_used(row, names) for names in RESOURCES.values()),
+        f"{row.fmax_mhz:.1f}",
+        f"{row.clock_mhz:.1f}",
+        f"{row.peak / 1e6:,.0f}",
+        times,
+        f"{row.measured / 1e6:.2f}",
+        "x".join(map(str, row.size)),
+        ", ".join(percent(share) for share in row.busy.values()),
+        row.bound,
+    ]
+
+
+def _used(row: "SurveyRow", names: tuple[str, ...]) -> str:
+    for name in names:
+        if row.available.get(name):
+            return f"{row.used[name]} ({percent(row.used[name] / row.available[name])})"
+    return "none"
+
+
+def _table(rows: "list[SurveyRow]") -> "Table":
+    from rich.table import Table
+
+    table = Table()
+    for head in HEADS:
+        table.add_column(head, no_wrap=head == "board")
+    for row in rows:
+        table.add_row(*_cells(row))
+    return table

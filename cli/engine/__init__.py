@@ -1,0 +1,1 @@
+"""Commands on the shape of a matmul engine."""

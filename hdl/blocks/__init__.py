@@ -1,0 +1,1 @@
+"""Sums over blocks, each with scales of its own."""

@@ -1,0 +1,155 @@
+"""A block's exact sum times both of its scales."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from types import SimpleNamespace
+
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Value
+
+from ...formats import SPECIALS, Accumulator, Blocks, FixedPoint, Format, Integer
+from ..products.pipeline import Pipeline
+from ..products.significand_product import significand_product
+from ..scaling.scale_factors import ExponentRange, either, factor_bits, parity, sum_of, take_factors
+from ..scaling.scale_product import LONGEST_PLAIN
+from ..scaling.stall_pipeline import Stages
+
+__all__ = ["ScaledSum", "sum_fields"]
+
+
+def sum_fields(form: FixedPoint | Format) -> dict[str, Shape | int]:
+    """Shapes of what a sum over blocks is, by name."""
+    if isinstance(form, FixedPoint):
+        return {"accumulator": Shape(form.width, form.signed), **dict.fromkeys(form.specials, 1)}
+    return {"code": form.width}
+
+
+@dataclass(frozen=True)
+class ScaledSum:
+    """``block_sum * weight_scale * activation_scale``: two's complement, or a magnitude beside its sign.
+
+    Parameters
+    ----------
+    weight, activation: formats of the products
+    blocks: formats of the scales
+    terms: most products of a block
+    twos: whether it is two's complement
+    dsp: whether multiplications are left to the synthesizer, for its DSP blocks
+    """
+
+    weight: Format
+    activation: Format
+    blocks: Blocks
+    terms: int
+    twos: bool
+    dsp: bool
+
+    @cached_property
+    def source(self) -> FixedPoint:
+        """The form of the block's sum."""
+        return FixedPoint.of(self.weight, self.activation, self.terms)
+
+    @cached_property
+    def scales(self) -> dict[str, Format]:
+        return {"weight_scale": self.blocks.weight_scale, "activation_scale": self.blocks.activation_scale}
+
+    @cached_property
+    def fields(self) -> dict[str, Shape | int]:
+        """Shapes of what comes in, by name."""
+        return {**sum_fields(self.source), **{name: format.width for name, format in self.scales.items()}}
+
+    @cached_property
+    def factored(self) -> bool:
+        """Whether there are significands to multiply by."""
+        return any(map(factor_bits, self.scales.values()))
+
+    @cached_property
+    def stages(self) -> int:
+        return 1 + self.factored
+
+    @cached_property
+    def width(self) -> int:
+        """Bits of the product before it is shifted by the exponents."""
+        bounds = Accumulator(self.weight, self.activation, self.terms)
+        least, most = bounds.min_sum, bounds.max_sum
+        for format in self.scales.values():
+            bits = factor_bits(format)
+            # The most negative integer's magnitude takes all the bits.
+            largest = 1 << bits - 1 if isinstance(format, Integer) and not format.unsigned else (1 << bits) - 1
+            least, most = least * (largest or 1), most * (largest or 1)
+        if self.twos:
+            return max(most.bit_length(), (-least - 1).bit_length() if least else 0, 1) + self.source.signed
+        return max(most, -least, 1).bit_length()
+
+    @cached_property
+    def least_exponent(self) -> int:
+        return sum(ExponentRange.of(format).least for format in self.scales.values())
+
+    @cached_property
+    def greatest_exponent(self) -> int:
+        return sum(ExponentRange.of(format).greatest for format in self.scales.values())
+
+    @cached_property
+    def lsb_exponent(self) -> int:
+        """Of the lowest bit's weight, where the runtime part of the exponent is 0."""
+        return (
+            self.source.lsb_exponent + sum(format.lsb_exponent for format in self.scales.values()) - self.least_exponent
+        )
+
+    def build(self, m: Module, stages: Stages, live: SimpleNamespace) -> SimpleNamespace:
+        """Replace ``fields`` by what follows, in ``stages`` stages.
+
+        body: the product
+        exponent: the runtime part, ``least_exponent`` to ``greatest_exponent``; None where there is none
+        flip: whether the scales change the sign of a body of two's complement
+        negative: the sign of the magnitude, or of the infinity
+        nan, infinity: flags; the body means nothing where either is up
+        """
+        no = Const(0, 1)
+        factors = take_factors(m, live, self.scales)
+        body = live.accumulator
+        sign = body[-1] if self.source.signed else no
+        nan, positive, negative = (getattr(live, f"{name}_in", no) for name in SPECIALS)
+        for name in ("accumulator", *(f"{name}_in" for name in SPECIALS)):
+            setattr(live, name, None)
+        significands = [*factors.significands.values()]
+        scale_infinity, zero_scale = factors.infinity, factors.zero
+        infinite = either(positive, negative)
+        invalid = []
+        if not isinstance(infinite, Const):
+            invalid.append(infinite & zero_scale)
+        if not isinstance(scale_infinity, Const):
+            invalid.append(scale_infinity & (zero_scale | ~(body.any() | infinite)))
+        live.nan = either(nan, *factors.nans, *invalid)
+        live.infinity = either(infinite, scale_infinity)
+        live.flip = parity(*factors.signs)
+        signed_infinity = sign if isinstance(infinite, Const) else Mux(infinite, negative, sign)
+        live.negative = parity(signed_infinity, live.flip)
+        if not self.twos:
+            live.flip = None
+            if self.source.signed:
+                body = ((body ^ sign.replicate(len(body))).as_unsigned() + sign)[: len(body)]
+        live.body = body
+        live.exponent = sum_of(factors.exponents)
+        if not significands:
+            if not self.twos:
+                live.body = live.body[: self.width]
+            return stages.register(live)
+        live.factor = significands[0]
+        for significand in significands[1:]:
+            live.factor = self._multiply(m, live.factor, significand)
+        live = stages.register(live)
+
+        product = self._multiply(m, live.body, live.factor)[: self.width]
+        live.body = product.as_signed() if live.body.shape().signed else product
+        live.factor = None
+        return stages.register(live)
+
+    def _multiply(self, m: Module, one: Value, other: Value) -> Value:
+        """The product of two integers, of which the second is unsigned."""
+        if one.shape().signed:
+            other = Cat(other, Const(0, 1)).as_signed()
+        if self.dsp:
+            return one * other
+        method = "rows" if len(other) <= LONGEST_PLAIN else "booth"
+        product, _ = significand_product(m, Pipeline(m, ()), method, one, other, tree=False, late_carry=False)
+        return product

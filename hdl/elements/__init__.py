@@ -1,0 +1,1 @@
+"""What an array of the matmul engine is made of."""

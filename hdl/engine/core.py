@@ -1,0 +1,165 @@
+"""The matmul engine: panels in, an array of elements, sums drained and requantized, a stream of outputs."""
+
+from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...formats import Engine
+from ..blocks.block import block_distance
+from ..blocks.block_sum import block_sum
+from ..products.product_term import Build
+from ..scaling.requant import Scaling
+from . import output_stationary, weight_stationary
+from .operand_schedule import issue_output_stationary, issue_weight_stationary
+from .output_drain import Job, block_depth, drain
+from .output_stationary import OutputStationary
+from .panel_loader import Loader, Loop, size_bits
+from .weight_stationary import WeightStationary
+
+__all__ = ["Matmul"]
+
+
+def matmul_latencies(engine: Engine, build: Build, pipeline: int) -> dict[str, int]:
+    """Cycles of the parts of an engine: what ``sim.engine_cycles`` starts from.
+
+    array: from a word at the array to the sums with it
+    blocks, block_distance: of ``BlockAccumulate``, where there are blocks
+    requantize: of the requantizer
+    """
+    array = output_stationary if engine.output_stationary else weight_stationary
+    found = {"array": array.latency(engine, build, pipeline)}
+    if engine.blocks is not None:
+        added = block_sum(engine.weight, engine.activation, engine.blocks, engine.max_k)
+        found |= {"blocks": added.latency, "block_distance": block_distance(added, block_depth(engine))}
+    return found | {"requantize": Scaling(engine.sum, engine.offset_requantization, build.dsp).latency}
+
+
+def matmul_latency(engine: Engine, build: Build, pipeline: int) -> int:
+    """Cycles from the issue of the last word of a sum to the valid output made of it, where nothing stalls."""
+    found = matmul_latencies(engine, build, pipeline)
+    return found["array"] + found.get("blocks", 0) + found["requantize"] + 4
+
+
+class Matmul(wiring.Component):
+    """``C[m, n] = requantize(A[m, k] @ W[k, n])``, exact until the one rounding at the end.
+
+    A product begins with ``start``, takes its operands from the streams in the order that docs/matmul.md gives, and is
+    over with the beat of ``c`` that has ``last``. Its sizes and parameters are taken with ``start``. Streams may stall
+    at any time. Reset drops the product at hand and everything loaded for it.
+
+    Parameters
+    ----------
+    engine: formats and shape
+    build: how products are built; changes the cost, never a bit
+    pipeline: register stages before the accumulators, 1 to 3
+    dsp_elements: of an output-stationary array, see there
+
+    Members
+    -------
+    start: In(1), begin the product of sizes m, k, n
+    m, k, n: In(32); at least 1; m and n at most 65535, k at most ``engine.max_k``
+    scale, tensor_scale, zero_point, weight_zero_point: In, those of ``engine.tensor_fields``
+    busy: Out(1), from the cycle after ``start`` to the last beat of ``c``
+    done: Out(1), up for a cycle after the last beat of ``c``
+    refused_busy, refused_zero, refused_large: Out(1), up for a cycle with a ``start`` that is not obeyed: a product is
+        at hand, a size is 0, a size is too large. Nothing else happens then
+    a, w, p, a_scales, w_scales: In(stream.Signature(bits)), the inputs of ``engine.stream_bits``
+    c: Out(stream.Signature(data, last))
+    """
+
+    def __init__(self, engine: Engine, build: Build, pipeline: int = 2, dsp_elements: int = 0):
+        self.engine = engine
+        self.build = build
+        self.pipeline = pipeline
+        self.dsp_elements = dsp_elements
+        bits = engine.stream_bits
+        self.inputs = {name: width for name, width in bits.items() if name != "c"}
+        super().__init__(
+            {
+                "start": In(1),
+                **{name: In(32) for name in size_bits(engine)},
+                **{name: In(width) for name, width in engine.tensor_fields.items()},
+                **{name: Out(1) for name in ("busy", "done", "refused_busy", "refused_zero", "refused_large")},
+                **{name: In(stream.Signature(unsigned(width))) for name, width in self.inputs.items()},
+                "c": Out(stream.Signature(data.StructLayout({"data": unsigned(bits["c"]), "last": unsigned(1)}))),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        config, begin = self._configure(m)
+        loaders = self._loaders(m, config, begin)
+        job = Job(self.engine)
+        array: OutputStationary | WeightStationary
+        if self.engine.output_stationary:
+            array = OutputStationary(self.engine, self.build, self.pipeline, self.dsp_elements)
+            issue_output_stationary(m, array, config, begin, loaders, job)
+        else:
+            array = WeightStationary(self.engine, self.build, self.pipeline)
+            issue_weight_stationary(m, array, config, begin, loaders, self.w, job)
+        m.submodules.array = array
+        drain(m, self.engine, self.build.dsp, config, loaders, job, self.c)
+        with m.If(self.start & ~self.busy & ~(self.refused_zero | self.refused_large)):
+            m.d.sync += self.busy.eq(1)
+        with m.If(begin):
+            m.d.sync += [half.eq(0) for half in job.half.values()]
+        m.d.sync += self.done.eq(self.c.valid & self.c.ready & self.c.payload.last)
+        with m.If(self.c.valid & self.c.ready & self.c.payload.last):
+            m.d.sync += self.busy.eq(0)
+        return m
+
+    def _configure(self, m: Module) -> tuple[dict[str, Signal], Signal]:
+        """What was set when the product began, and when it begins."""
+        engine = self.engine
+        sizes = size_bits(engine)
+        names = {**sizes, **engine.tensor_fields}
+        config = {name: Signal(bits, name=f"config_{name}") for name, bits in names.items()}
+        zero = Signal()
+        large = Signal()
+        m.d.comb += [
+            zero.eq(Cat(getattr(self, name) == 0 for name in sizes).any()),
+            large.eq(Cat(self.m[sizes["m"] :].any(), self.n[sizes["n"] :].any(), self.k > engine.max_k).any()),
+            self.refused_busy.eq(self.start & self.busy),
+            self.refused_zero.eq(self.start & ~self.busy & zero),
+            self.refused_large.eq(self.start & ~self.busy & large),
+        ]
+        with m.If(self.start & ~self.busy):
+            m.d.sync += [held.eq(getattr(self, name)) for name, held in config.items()]
+        begin = Signal()
+        m.d.sync += begin.eq(self.start & ~self.busy & ~zero & ~large)
+        return config, begin
+
+    def _loaders(self, m: Module, config: dict[str, Signal], begin: Signal) -> dict[str, Loader]:
+        engine = self.engine
+        panel, columns = Loop("panel", "m", engine.tile_m), Loop("column", "n", engine.columns)
+        words, k_loop = engine.k_words, Loop("k", "k", engine.k_step)
+        if engine.output_stationary:
+            row = Loop("row", "m", engine.rows, within="panel")
+            groups = engine.tile_m // engine.rows
+            loaders = {
+                "a": Loader(engine, self.inputs["a"], [panel, row, k_loop], "row", groups * words),
+                "w": Loader(engine, self.inputs["w"], [panel, columns, k_loop], "k", words),
+            }
+            if engine.blocks is not None:
+                block = Loop("block", "k", engine.blocks.size)
+                blocks = -(-engine.max_k // engine.blocks.size)
+                loaders |= {
+                    "a_scales": Loader(engine, self.inputs["a_scales"], [panel, row, block], "row", groups * blocks),
+                    "w_scales": Loader(engine, self.inputs["w_scales"], [panel, columns, block], "block", blocks),
+                }
+        else:
+            row = Loop("row", "m", 1, within="panel")
+            loaders = {"a": Loader(engine, self.inputs["a"], [panel, k_loop, row], "k", engine.tile_m * words)}
+        if "p" in self.inputs:
+            channel = Loop("channel", "n", 1, within="column")
+            loaders["p"] = Loader(
+                engine, self.inputs["p"], [panel, columns, channel], "channel", engine.columns, parts=engine.outputs
+            )
+        for name, loader in loaders.items():
+            m.submodules[f"load_{name}"] = loader
+            wiring.connect(m, wiring.flipped(getattr(self, name)), loader.i)
+            m.d.comb += [
+                loader.start.eq(begin),
+                *(getattr(loader, size).eq(config[size]) for size in size_bits(engine)),
+            ]
+        return loaders

@@ -1,0 +1,228 @@
+"""When words are issued to an array: as soon as they are loaded and their sums have a place to go."""
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import stream
+
+from .loops import Level, Nest, no_more
+from .output_drain import Job
+from .output_stationary import OutputStationary
+from .panel_loader import Loader
+from .weight_stationary import WeightStationary
+
+__all__ = ["issue_output_stationary", "issue_weight_stationary"]
+
+
+def issue_output_stationary(
+    m: Module,
+    array: OutputStationary,
+    config: dict[str, Signal],
+    begin: Signal,
+    loaders: dict[str, Loader],
+    job: Job,
+) -> None:
+    """Issue the words of all groups of an output-stationary array."""
+    engine = array.engine
+    k_levels = [Level("k", config["k"], engine.lanes)]
+    if engine.blocks is not None:
+        k_levels = [Level("block", config["k"], engine.blocks.size), Level("k", None, engine.lanes, within="block")]
+    whole_k = k_levels[0].name
+    nest = Nest(
+        m,
+        "compute",
+        [
+            Level("panel", config["m"], engine.tile_m),
+            Level("column", config["n"], engine.columns),
+            Level("row", None, engine.rows, within="panel"),
+            *k_levels,
+        ],
+    )
+    active = Signal()
+    first = Signal()
+    issue = Signal()
+    last = Signal()
+    present = [loader.full.bit_select(job.half[name], 1) for name, loader in loaders.items() if name != "p"]
+    m.d.comb += [last.eq(nest.last["k"]), issue.eq(active & Cat(*present).all() & ~(last & job.pending))]
+
+    follow = {name: Signal(name=f"{name}_read") for name in ("valid", "first", "last")}
+    m.d.sync += [follow["valid"].eq(issue), follow["first"].eq(first), follow["last"].eq(last)]
+    keep = Signal(engine.lanes)
+    m.d.sync += keep.eq(Cat(~no_more(nest.left["k"], lane) for lane in range(engine.lanes)))
+    m.d.comb += [getattr(array, name).eq(signal) for name, signal in follow.items()]
+    m.d.comb += [array.activation.eq(loaders["a"].word), array.weight.eq(loaders["w"].word), array.keep.eq(keep)]
+
+    # Which word of its half each memory reads next: on, back to the beginning, or over to the other half.
+    steps = {"a": Const(1, 1), "w": Const(1, 1), "a_scales": last, "w_scales": last}
+    restarts = {"a": nest.wraps["row"], "w": nest.wraps[whole_k]}
+    switches = {"a": nest.wraps["column"], "w": nest.wraps["row"]}
+    for name in [name for name in steps if name in loaders]:
+        offset = job.read(m, loaders[name], name, issue)
+        with m.If(issue & steps[name]):
+            m.d.sync += offset.eq(Mux(restarts[name[0]], 0, offset + 1))
+        with m.If(issue & switches[name[0]]):
+            m.d.sync += job.half[name].eq(~job.half[name])
+            m.d.comb += loaders[name].release.eq(1 << job.half[name])
+    with m.If(issue):
+        m.d.sync += first.eq(last)
+        nest.advance()
+        with m.If(nest.done):
+            m.d.sync += active.eq(0)
+    with m.If(issue & last):
+        m.d.sync += [
+            job.pending.eq(1),
+            job.rows.eq(_at_most(nest.left["row"], engine.rows)),
+            job.columns.eq(_at_most(nest.left["column"], engine.columns)),
+            job.ends_columns.eq(nest.wraps["row"]),
+            job.ends_product.eq(nest.done),
+        ]
+        if engine.blocks is not None:
+            m.d.sync += [
+                job.first_block.eq(nest.left["block"] == config["k"]),
+                job.last_block.eq(nest.last["block"]),
+            ]
+    if engine.blocks is not None:
+        # The scales of the block whose last word was read; they stay until that of the next is.
+        with m.If(follow["valid"] & follow["last"]):
+            m.d.sync += [
+                job.row_scales.eq(loaders["a_scales"].word),
+                job.column_scales.eq(loaders["w_scales"].word),
+            ]
+    with m.If(begin):
+        nest.start()
+        m.d.sync += [active.eq(1), first.eq(1)]
+
+    m.d.comb += job.go.eq(array.done)
+    if engine.weight_zero_point:
+        with m.If(job.take):
+            m.d.sync += job.row_sum.eq(Cat(*array.row_sums).word_select(job.row, len(job.row_sum)).as_signed())
+    with m.If(job.take):
+        rows = Cat(*(Cat(*sums) for sums in array.sums))
+        m.d.sync += job.word.eq(rows.word_select(job.row, len(job.word)))
+
+
+def issue_weight_stationary(
+    m: Module,
+    array: WeightStationary,
+    config: dict[str, Signal],
+    begin: Signal,
+    loaders: dict[str, Loader],
+    weights: stream.Interface,
+    job: Job,
+) -> None:
+    """Issue the words of all tiles of a weight-stationary array, and shift in the weights before they are needed."""
+    engine = array.engine
+    weights_complete, weights_taken = _load_weights(m, config, begin, weights, array)
+    nest = Nest(
+        m,
+        "compute",
+        [
+            Level("panel", config["m"], engine.tile_m),
+            Level("column", config["n"], engine.columns),
+            Level("k", config["k"], engine.k_step),
+            Level("row", None, 1, within="panel"),
+        ],
+    )
+    active = Signal()
+    first = Signal()
+    tile_begins = Signal()
+    pause = Signal()
+    half = Signal()
+    row = Signal(range(engine.tile_m))
+    issue = Signal()
+    last = Signal()
+    present = loaders["a"].full.bit_select(job.half["a"], 1)
+    m.d.comb += [
+        last.eq(nest.wraps["k"]),
+        issue.eq(active & present & (weights_complete | ~tile_begins) & ~pause & ~(last & job.pending)),
+    ]
+    follow = {name: Signal(name=f"{name}_read") for name in ("valid", "first", "last", "swap")}
+    followed = {"valid": issue, "first": first, "last": last, "swap": tile_begins}
+    at_row = Signal.like(array.row)
+    keep = Signal(engine.k_step)
+    m.d.sync += [signal.eq(followed[name]) for name, signal in follow.items()]
+    # The words that wait to be written when the weights change are behind the array's edge, as the weights are.
+    m.d.comb += weights_taken.eq(follow["valid"] & follow["swap"])
+    m.d.sync += keep.eq(Cat(~no_more(nest.left["k"], place) for place in range(engine.k_step)))
+    m.d.sync += [at_row.eq(row), at_row[-1].eq(half)]
+    m.d.comb += [getattr(array, name).eq(signal) for name, signal in follow.items()]
+    m.d.comb += [array.activation.eq(loaders["a"].word), array.row.eq(at_row), array.keep.eq(keep)]
+
+    offset = job.read(m, loaders["a"], "a", issue)
+    m.d.sync += pause.eq(0)
+    with m.If(issue):
+        m.d.sync += [offset.eq(Mux(last, 0, offset + 1)), row.eq(Mux(nest.last["row"], 0, row + 1))]
+        m.d.sync += [tile_begins.eq(nest.last["row"]), pause.eq(tile_begins & nest.last["row"])]
+        with m.If(nest.last["row"]):
+            m.d.sync += first.eq(last)
+        with m.If(nest.wraps["column"]):
+            m.d.sync += job.half["a"].eq(~job.half["a"])
+            m.d.comb += loaders["a"].release.eq(1 << job.half["a"])
+        nest.advance()
+        with m.If(nest.done):
+            m.d.sync += active.eq(0)
+    with m.If(issue & last):
+        m.d.sync += [
+            half.eq(~half),
+            job.pending.eq(1),
+            job.sums_half.eq(half),
+            job.rows.eq(_at_most(nest.left["panel"], engine.tile_m)),
+            job.columns.eq(_at_most(nest.left["column"], engine.columns)),
+            job.ends_columns.eq(1),
+            job.ends_product.eq(nest.done),
+        ]
+    with m.If(begin):
+        nest.start()
+        m.d.sync += [active.eq(1), first.eq(1), tile_begins.eq(1), row.eq(0)]
+    m.d.comb += [
+        job.go.eq(array.done),
+        array.read.eq(job.take),
+        array.read_row.eq(Cat(job.row, Const(0, len(array.row)))[: len(array.row)]),
+        array.read_row[-1].eq(job.sums_half),
+        job.word.eq(array.sums),
+    ]
+    if engine.weight_zero_point:
+        m.d.comb += job.row_sum.eq(array.row_sum)
+
+
+def _load_weights(
+    m: Module, config: dict[str, Signal], begin: Signal, weights: stream.Interface, array: WeightStationary
+) -> tuple[Signal, Signal]:
+    """Shift the weights of every tile into the array as soon as those before are in use.
+
+    Gives back whether the next ones are all there, and the signal by which they are taken.
+    """
+    engine = array.engine
+    levels = [
+        Level("panel", config["m"], engine.tile_m),
+        Level("column", config["n"], engine.columns),
+        Level("k", config["k"], engine.k_step),
+        Level("row", Const(engine.rows), 1),
+    ]
+    nest = Nest(m, "load_w", levels)
+    active, complete, taken, transfer = (
+        Signal(name=f"weights_{name}") for name in ("active", "complete", "taken", "transfer")
+    )
+    place = Signal(range(engine.k_step + 1), name="weights_place")
+    m.d.comb += [
+        weights.ready.eq(active & (~complete | taken)),
+        transfer.eq(weights.valid & weights.ready),
+        array.load.eq(transfer),
+        array.weight.eq(weights.payload),
+        array.load_keep.eq(Cat(place + lane < nest.left["k"] for lane in range(engine.lanes))),
+    ]
+    with m.If(taken):
+        m.d.sync += complete.eq(0)
+    with m.If(transfer):
+        m.d.sync += place.eq(Mux(nest.last["row"], 0, place + engine.lanes))
+        with m.If(nest.last["row"]):
+            m.d.sync += complete.eq(1)
+        nest.advance()
+        with m.If(nest.done):
+            m.d.sync += active.eq(0)
+    with m.If(begin):
+        nest.start()
+        m.d.sync += [active.eq(1), complete.eq(0), place.eq(0)]
+    return complete, taken
+
+
+def _at_most(value: Value, most: int) -> Value:
+    return Mux(no_more(value, most), value, most)[: most.bit_length()]

@@ -1,0 +1,125 @@
+"""Panels: a stream of words is written into one half of a memory while the other half is read."""
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.lib import data, memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...formats import MAX_SIZE, Engine
+from .loops import Level, Nest
+
+__all__ = ["Loader", "Loop", "size_bits"]
+
+
+def size_bits(engine: Engine) -> dict[str, int]:
+    """Bits of m, k and n."""
+    return {"m": MAX_SIZE.bit_length(), "k": engine.max_k.bit_length(), "n": MAX_SIZE.bit_length()}
+
+
+@dataclass(frozen=True)
+class Loop:
+    """One loop of a loader.
+
+    Parameters
+    ----------
+    over: ``m``, ``k`` or ``n``
+    step: how many of them a step takes
+    within: name of a loop further out, one step of which this one goes through
+    """
+
+    name: str
+    over: str
+    step: int
+    within: str | None = None
+
+    def level(self, component: wiring.Component) -> Level:
+        return Level(self.name, None if self.within else getattr(component, self.over), self.step, self.within)
+
+
+class Loader(wiring.Component):
+    """Takes the words of one product from a stream, in the order of its loops, into two halves of a memory by turns.
+
+    Words are taken from ``start`` on, as many as the loops have steps, and wait while the half that they belong in is
+    full. One word a cycle; no cycle is lost between halves.
+
+    Parameters
+    ----------
+    engine: whose sizes they are
+    bits: of a word
+    loops: the outermost first
+    half: name of the loop at whose end a half is complete
+    depth: words in a half, at most
+    parts: consecutive words that are read as one
+
+    Members
+    -------
+    start: In(1); m, k, n: In, steady from then on
+    i: In(stream.Signature(bits))
+    full: Out(2), which halves can be read
+    release: In(2), which halves are done with
+    enable: In(1), offset: In, which_half: In(1), read a word
+    word: Out(bits * parts), the cycle after
+    """
+
+    def __init__(self, engine: Engine, bits: int, loops: list[Loop], half: str, depth: int, parts: int = 1):
+        self.bits = bits
+        self.loops = loops
+        self.half = half
+        self.parts = parts
+        self.depth = -(-depth // parts)
+        super().__init__(
+            {
+                "start": In(1),
+                **{name: In(width) for name, width in size_bits(engine).items()},
+                "i": In(stream.Signature(unsigned(bits))),
+                "full": Out(2),
+                "release": In(2),
+                "enable": In(1),
+                "which_half": In(1),
+                "offset": In(max(1, (self.depth - 1).bit_length())),
+                "word": Out(bits * parts),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        offset_bits = len(self.offset)
+        shape = data.ArrayLayout(unsigned(self.bits), self.parts)
+        m.submodules.memory = store = memory.Memory(shape=shape, depth=2 << offset_bits, init=[])
+        write = store.write_port(granularity=1 if self.parts > 1 else None)
+        read = store.read_port()
+        m.d.comb += [
+            read.en.eq(self.enable),
+            read.addr.eq(Cat(self.offset, self.which_half)),
+            self.word.eq(read.data.as_value()),
+        ]
+        nest = Nest(m, "load", [loop.level(self) for loop in self.loops])
+        active = Signal()
+        half = Signal()
+        offset = Signal(offset_bits)
+        part = Signal(range(self.parts))
+        transfer = Signal()
+        m.d.comb += [
+            self.i.ready.eq(active & ~self.full.bit_select(half, 1)),
+            transfer.eq(self.i.valid & self.i.ready),
+            write.addr.eq(Cat(offset, half)),
+            write.data.eq(self.i.payload.replicate(self.parts)),
+            write.en.eq(transfer.replicate(len(write.en)) & (1 << part)),
+        ]
+        m.d.sync += self.full.eq(self.full & ~self.release)
+        with m.If(transfer):
+            nest.advance()
+            with m.If(part == self.parts - 1):
+                m.d.sync += [part.eq(0), offset.eq(offset + 1)]
+            with m.Else():
+                m.d.sync += part.eq(part + 1)
+            with m.If(nest.wraps[self.half]):
+                m.d.sync += [part.eq(0), offset.eq(0), half.eq(~half)]
+                m.d.sync += self.full.bit_select(half, 1).eq(1)
+            with m.If(nest.done):
+                m.d.sync += active.eq(0)
+        with m.If(self.start):
+            nest.start()
+            m.d.sync += [active.eq(1), half.eq(0), part.eq(0), offset.eq(0), self.full.eq(0)]
+        return m

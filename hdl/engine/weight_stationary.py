@@ -1,0 +1,175 @@
+"""The weight-stationary array: weights stay while rows of activations stream past and partial sums add up."""
+
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal
+from amaranth.lib import data, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...formats import Engine
+from ..elements.exact import ONE, WeightColumn, column_latency, row_sum_build
+from ..products.accumulate import sticky_flags
+from ..products.operand_bus import Edge
+from ..products.product_term import Build
+from .output_stationary import sum_layout
+
+__all__ = ["MIN_TILE", "WeightStationary"]
+
+MIN_TILE = 2
+"""Fewest cycles between two words for the same row of sums: what one read, and one addition with its write take."""
+
+
+def latency(engine: Engine, build: Build, pipeline: int) -> int:
+    """Cycles from a word to the sum with it in the memory."""
+    return column_latency(build, pipeline, engine.rows * engine.lanes) + 2
+
+
+class WeightStationary(wiring.Component):
+    """``columns`` dot products of ``rows * lanes`` products a cycle, added up in a memory with a word for every row.
+
+    The next weights are shifted in, ``rows`` words, while the present ones are in use, and are put to use by the
+    word that comes with ``swap``. A sum is complete in the memory ``latency`` cycles after its last word. No stall: a
+    cycle without ``valid`` is skipped. Words for the same ``row`` must be ``MIN_TILE`` cycles apart.
+
+    Parameters
+    ----------
+    engine: formats, rows, columns, lanes, tile_m
+    build: how products are built
+    pipeline: register stages of a product, 1 to 3; the first is at the edge
+
+    Members
+    -------
+    load: In(1), a word of weights enters
+    load_keep: In(lanes), which of its lanes count
+    weight: In(columns * lanes codes), for one row of elements
+    valid, first, last, swap: In(1), of the word; ``first`` starts the sum of its row anew
+    row: In, which sum, the half of the memory included
+    activation: In(rows * lanes codes)
+    keep: In(rows * lanes), which of them count
+    done: Out(1), the sum of the word that came with ``last`` is in the memory from this cycle on
+    read: In(1), read_row: In, read the finished sums of a row
+    sums: Out(columns of sum_layout), the cycle after
+    row_sum: Out, of the row's activations alone, with the sums; only with a ``weight_zero_point``
+    """
+
+    def __init__(self, engine: Engine, build: Build, pipeline: int):
+        self.engine = engine
+        self.build = build
+        self.pipeline = pipeline
+        self.layout = data.ArrayLayout(sum_layout(engine.accumulator), engine.columns)
+        self.row_sum_shape = Shape(engine.row_sum.width, engine.row_sum.signed)
+        self.depth = 2 << (engine.tile_m - 1).bit_length()
+        count = engine.rows * engine.lanes
+        self._column = WeightColumn(engine.weight, engine.activation, build, count=count, pipeline=pipeline)
+        self.latency = latency(engine, build, pipeline)
+        super().__init__(
+            {
+                **{name: In(1) for name in ("load", "valid", "first", "last", "swap", "read")},
+                "weight": In(engine.columns * engine.lanes * engine.weight.width),
+                "load_keep": In(engine.lanes),
+                "activation": In(count * engine.activation.width),
+                "keep": In(count),
+                "row": In(range(self.depth)),
+                "read_row": In(range(self.depth)),
+                "done": Out(1),
+                "sums": Out(self.layout),
+                **({"row_sum": Out(self.row_sum_shape)} if engine.weight_zero_point else {}),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        engine = self.engine
+        activation = self._activation(m)
+        weights = self._weights(m)
+        partials = []
+        for c in range(engine.columns):
+            column = (
+                self._column
+                if c == 0
+                else WeightColumn(
+                    engine.weight,
+                    engine.activation,
+                    self.build,
+                    count=engine.rows * engine.lanes,
+                    pipeline=self.pipeline,
+                )
+            )
+            m.submodules[f"column{c}"] = column
+            m.d.comb += [column.activation.eq(activation), column.weight.eq(weights[c])]
+            partials.append(column)
+        row_sum = None
+        if engine.weight_zero_point:
+            count = engine.rows * engine.lanes
+            row_sum = WeightColumn(ONE, engine.activation, row_sum_build(), count=count, pipeline=self.pipeline)
+            m.submodules.row_sum = row_sum
+            m.d.comb += [row_sum.activation.eq(activation), row_sum.weight.eq((1 << count) - 1)]
+        self._accumulate(m, partials, row_sum)
+        return m
+
+    def _activation(self, m: Module) -> Signal:
+        engine = self.engine
+        edge = Edge(engine.activation, self.build)
+        operands = []
+        for k in range(engine.rows * engine.lanes):
+            code = self.activation.word_select(k, engine.activation.width)
+            operands.append(edge.enter(m, code, f"activation{k}", self.keep[k] if k else None))
+        held = Signal(len(operands) * edge.shape.width, name="activation_held", reset_less=True)
+        m.d.sync += held.eq(Cat(*operands))
+        return held
+
+    def _weights(self, m: Module) -> list[Signal]:
+        """The weights in use of every column, and behind them the next ones."""
+        engine = self.engine
+        edge = Edge(engine.weight, self.build)
+        lanes = engine.lanes * edge.shape.width
+        in_use = []
+        for c in range(engine.columns):
+            codes = self.weight.word_select(c, engine.lanes * engine.weight.width)
+            operands = [
+                edge.enter(m, codes.word_select(lane, engine.weight.width), f"weight{c}_{lane}", self.load_keep[lane])
+                for lane in range(engine.lanes)
+            ]
+            following = Signal(engine.rows * lanes, name=f"next_weight{c}", reset_less=True)
+            present = Signal(engine.rows * lanes, name=f"weight{c}_held", reset_less=True)
+            with m.If(self.load):
+                m.d.sync += following.eq(Cat(following[lanes:], *operands))
+            with m.If(self.valid & self.swap):
+                m.d.sync += present.eq(following)
+            in_use.append(present)
+        return in_use
+
+    def _accumulate(self, m: Module, columns: list[WeightColumn], row_sum: WeightColumn | None) -> None:
+        engine = self.engine
+        word = {"sums": self.layout} | ({"row_sum": self.row_sum_shape} if row_sum is not None else {})
+        shape = data.StructLayout(word)
+        m.submodules.memory = store = memory.Memory(shape=shape, depth=self.depth, init=[])
+        write, old, finished = store.write_port(), store.read_port(), store.read_port()
+        m.d.comb += [finished.addr.eq(self.read_row), finished.en.eq(self.read), self.sums.eq(finished.data.sums)]
+
+        at = {"valid": self.valid, "first": self.first, "last": self.valid & self.last, "row": self.row}
+        for stage in range(self._column.latency + 1):
+            if stage == self._column.latency:
+                m.d.comb += [old.addr.eq(at["row"]), old.en.eq(1)]
+            late = {
+                name: Signal(value.shape(), name=f"{name}{stage}", reset_less=name in ("first", "row"))
+                for name, value in at.items()
+            }
+            m.d.sync += [late[name].eq(value) for name, value in at.items()]
+            at = late
+        first = at["first"]
+        form = engine.accumulator
+        m.d.comb += [write.addr.eq(at["row"]), write.en.eq(at["valid"])]
+        m.d.sync += self.done.eq(at["last"])
+        if row_sum is not None:
+            before = Mux(first, 0, old.data.row_sum)
+            m.d.comb += [write.data.row_sum.eq(before + row_sum.partial), self.row_sum.eq(finished.data.row_sum)]
+        for c, column in enumerate(columns):
+            before, after = old.data.sums[c], write.data.sums[c]
+            running = Signal(Shape(form.width, form.signed), name=f"accumulated{c}")
+            m.d.comb += [running.eq(Mux(first, 0, before.accumulator)), after.accumulator.eq(running + column.partial)]
+            running_flags = {name: getattr(before, name) & ~first for name in form.specials}
+            flags = sticky_flags(m, running_flags, {name: getattr(column, name) for name in form.specials})
+            for name, flag in flags.items():
+                m.d.comb += getattr(after, name).eq(flag)
+            if flags:
+                with m.If(Cat(*flags.values()).any()):
+                    m.d.comb += after.accumulator.eq(0)

@@ -1,0 +1,1 @@
+"""From two codes to their exact product, and from products to sums."""

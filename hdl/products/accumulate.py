@@ -1,0 +1,107 @@
+"""The exact sum: the adder, its registers, and the sticky flags beside it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
+
+from ...formats import SPECIALS
+from .pipeline import CUTS, Pipeline
+
+__all__ = ["Control", "accumulate", "sticky_flags", "sum_control"]
+
+
+@dataclass(frozen=True)
+class Control:
+    """When a sum starts, grows and is complete; one control serves any number of sums that go in step.
+
+    Members
+    -------
+    add: the terms of this cycle count
+    start: a sum starts anew, with the terms of the next cycle where ``early``, else with those of this one
+    done: the sum is complete with this cycle's terms
+    """
+
+    add: Value
+    start: Value
+    done: Value
+    early: bool
+
+
+def sum_control(m: Module, pipeline: Pipeline, valid: Value, first: Value, last: Value | None = None) -> Control:
+    """The control of sums whose terms cross the cuts of ``pipeline``; without ``last`` every cycle's sum is shown."""
+    cuts = [cut for cut in CUTS if pipeline.registered(cut)]
+    for cut in cuts[:-1]:
+        valid = pipeline.cross(cut, "valid", valid, reset=True)
+        first = pipeline.cross(cut, "first", first)
+        last = pipeline.cross(cut, "last", last)
+    start = Signal(name="start")
+    m.d.comb += start.eq(valid & first)
+    for cut in cuts[-1:]:
+        valid = pipeline.cross(cut, "valid", valid, reset=True)
+        last = pipeline.cross(cut, "last", last)
+    return Control(valid, start, valid if last is None else valid & last, bool(cuts))
+
+
+def accumulate(
+    m: Module,
+    control: Control,
+    addend: Value,
+    carry: Value | None,
+    specials: Sequence[Mapping[str, Value]],
+    accumulator: Signal,
+    flags: dict[str, Signal],
+) -> None:
+    """Add ``addend + carry`` to a sum by ``control``; ``accumulator`` and ``flags`` show it when it is done.
+
+    Where the control comes early, the running sum is kept apart from the finished one that ``accumulator``
+    shows: it is cleared by its registers' reset in the cycle before the first product, so that no multiplexer stands
+    before the adder.
+
+    Parameters
+    ----------
+    specials: for every product of this cycle, its flags by name
+    """
+    # Its name sorts before the addend's: yosys writes Verilog in that order, and reading it gives the carry chain the
+    # first of the two past the LUT, which has to be the register.
+    running = Signal.like(accumulator, name="accumulated")
+    total = Signal.like(accumulator, name="total")
+    m.d.comb += total.eq(running + addend if carry is None else running + addend + carry)
+    raised = {name: Cat(*(special[name] for special in specials)).any() for name in flags}
+    running_flags = {name: Signal(name=f"running_{name}") for name in flags}
+    total_flags = sticky_flags(m, running_flags, raised)
+
+    with m.If(control.done):
+        m.d.sync += accumulator.eq(total)
+        for name, flag in flags.items():
+            m.d.sync += flag.eq(total_flags[name])
+    if flags:
+        # Last, so that it becomes the registers' reset and takes no logic before them.
+        with m.If(control.done & Cat(*total_flags.values()).any()):
+            m.d.sync += accumulator.eq(0)
+    if not control.early:
+        m.d.comb += running.eq(Mux(control.start, 0, accumulator))
+        for name, flag in flags.items():
+            m.d.comb += running_flags[name].eq(flag & ~control.start)
+        return
+    with m.If(control.add):
+        m.d.sync += running.eq(total)
+        for name in flags:
+            m.d.sync += running_flags[name].eq(total_flags[name])
+    with m.If(control.start):
+        m.d.sync += running.eq(0)
+        for name in flags:
+            m.d.sync += running_flags[name].eq(0)
+
+
+def sticky_flags(m: Module, running: dict[str, Signal], raised: dict[str, Value]) -> dict[str, Value]:
+    """The flags of the sum: NaN once any product is NaN or infinities of both signs meet, and then no infinity."""
+    if not running:
+        return {}
+    seen = {name: running[name] | raised[name] for name in running}
+    nan = Signal(name="total_nan")
+    if len(seen) == 1:
+        m.d.comb += nan.eq(seen["nan"])
+        return {"nan": nan}
+    m.d.comb += nan.eq(seen["nan"] | (seen["positive_infinity"] & seen["negative_infinity"]))
+    return {name: nan if name == "nan" else seen[name] & ~nan for name in SPECIALS}

@@ -1,0 +1,79 @@
+"""Several terms added to one: a balanced tree whose adders are as wide as their sums and no wider."""
+
+from collections.abc import Sequence
+
+from amaranth.hdl import Module, Shape, Signal, Value
+
+from ...formats import Format, product_range
+from .pipeline import KEPT
+from .product_term import Term
+
+__all__ = ["sum_terms", "term_shape", "tree_depth"]
+
+
+def term_shape(weight: Format, activation: Format, terms: int = 1) -> Shape:
+    """Shape of the sum of that many addends, whose carries are still to be added: each may be one below its product."""
+    least, greatest = product_range(weight, activation)
+    bits = max((terms * greatest).bit_length(), (-terms * (least - 1) - 1).bit_length() if least < 0 else 1)
+    return Shape(bits + (least < 0), signed=least < 0)
+
+
+def tree_depth(terms: int) -> int:
+    """Levels of adders that so many terms take."""
+    return (terms - 1).bit_length()
+
+
+def sum_terms(
+    m: Module,
+    terms: Sequence[Term],
+    weight: Format,
+    activation: Format,
+    *,
+    registered: bool = False,
+    apart: bool = False,
+) -> tuple[Value, Value | None]:
+    """The sum of all terms as ``(value, carry)``; each adder takes one term's carry, and one is left over.
+
+    Parameters
+    ----------
+    terms: addends of ``term_shape(weight, activation)``, 1 or more
+    registered: whether every level ends in registers; the sum is then ``tree_depth`` cycles late
+    apart: whether these stay out of DSP blocks
+    """
+    attributes = KEPT if registered and apart else None
+    shape = term_shape(weight, activation)
+    level = [(_as(term.addend, shape), term.carry, 1) for term in terms]
+    depth = 0
+    while len(level) > 1:
+        following = []
+        for k in range(0, len(level) - 1, 2):
+            (a, a_carry, a_terms), (b, b_carry, b_terms) = level[k], level[k + 1]
+            count = a_terms + b_terms
+            pair = Signal(
+                term_shape(weight, activation, count), name=f"sum{depth}_{k // 2}", reset_less=True, attrs=attributes
+            )
+            domain = m.d.sync if registered else m.d.comb
+            domain += pair.eq(a + b if a_carry is None else a + b + a_carry)
+            following.append((pair, _late(m, b_carry, registered, f"carry{depth}_{k // 2}"), count))
+        for value, carry, count in level[len(level) & ~1 :]:
+            rest = _late(m, value, registered, f"sum{depth}_rest", attributes)
+            assert rest is not None
+            following.append((rest, _late(m, carry, registered, f"carry{depth}_rest"), count))
+        level = following
+        depth += 1
+    ((value, carry, _),) = level
+    return value, carry
+
+
+def _as(value: Value, shape: Shape) -> Value:
+    return value.as_signed() if shape.signed else value
+
+
+def _late(
+    m: Module, value: Value | None, registered: bool, name: str, attributes: dict[str, int] | None = None
+) -> Value | None:
+    if value is None or not registered:
+        return value
+    late = Signal(value.shape(), name=name, reset_less=True, attrs=attributes)
+    m.d.sync += late.eq(value)
+    return late

@@ -1,0 +1,87 @@
+"""Which way to build a product: what ``auto`` takes for a pair of formats and an FPGA family."""
+
+from ...formats import Format, Integer
+from .decode import max_shift
+from .product_term import MAX_PIPELINE, Build
+
+__all__ = ["BUILDS", "FAMILIES", "check_table", "choose_build"]
+
+FAMILIES = {"ice40": 4, "ecp5": 4, "gowin": 4, "nexus": 4, "gatemate": 4, "xc7": 6, "xcup": 6}
+"""Inputs of a LUT, by family."""
+
+MAX_TABLE_BITS = 12
+"""Most inputs of a truth table that a caller may ask for."""
+
+MAX_DIGITS_BITS = 8
+"""Longest significand whose rows ``auto`` makes by truth tables."""
+
+BUILDS = ("auto", "whole", "table", "rows", "digits", "booth")
+"""What a caller may ask for; ``auto`` is the smallest measured."""
+
+
+def choose_build(
+    weight: Format, activation: Format, build: str, *, pipeline: int, family: str | None, dsp: bool
+) -> Build:
+    """The build of that name, or for ``auto`` the one that measures smallest, with the rest of it chosen for the
+    family.
+
+    With all three register stages a caller wants speed, and rows are then summed by a tree. The rules were found by
+    measuring all builds of some twenty pairs, and tests/test_hdl_choose.py measures them again.
+    """
+    lut = FAMILIES.get(family or "", 6)
+    twos_complement = any(isinstance(format, Integer) and not format.unsigned for format in (weight, activation))
+    reach = max_shift(weight) + max_shift(activation)
+    group = _group(lut, reach, twos_complement)
+    apart = family in (None, "ice40")
+    if dsp:
+        return Build("operator", group, apart=apart)
+    fast = pipeline == MAX_PIPELINE
+    if build == "auto":
+        build = _smallest(weight, activation, lut, reach, twos_complement)
+        if build == "rows" and fast:
+            build = _digits_or_booth(weight, activation)
+    registers = "aligned"
+    if build == "booth" and reach == 0:
+        registers = "sums" if fast else "rows" if lut == 4 else "aligned"
+    return Build(build, group, registers, tree=fast, apart=apart)
+
+
+def check_table(weight: Format, activation: Format, build: str) -> None:
+    """Raise ValueError where ``build`` would be a truth table of more inputs than any LUTs are worth."""
+    precisions = weight.precision, activation.precision
+    bits, what = {
+        "whole": (weight.width + activation.width, "operands"),
+        "table": (sum(precisions), "significands"),
+        "digits": (max(precisions) + 2, "the longer significand and a digit"),
+    }.get(build, (0, ""))
+    if bits > MAX_TABLE_BITS:
+        raise ValueError(f"{what} must have at most {MAX_TABLE_BITS} bits together for build {build!r}, not {bits}")
+
+
+def _group(lut: int, reach: int, twos_complement: bool) -> int:
+    """Reach of the fine shift: all the way, if 16 will do, where the coarse one would have to extend a sign."""
+    if twos_complement:
+        return 4 if reach < 3 else 8 if reach < 7 else 16
+    if lut == 4:
+        return 4 if reach <= 4 else 8 if reach < 14 else 16
+    return 4 if reach <= 12 else 8
+
+
+def _smallest(weight: Format, activation: Format, lut: int, reach: int, twos_complement: bool) -> str:
+    bits = sum(format.width - (format.signed and not twos_complement) for format in (weight, activation))
+    if bits <= 6:
+        return "whole"
+    short = min(weight.precision, activation.precision)
+    if twos_complement:
+        return "rows" if lut == 4 and reach and short <= 2 else "booth"
+    if lut == 6 and weight.precision + activation.precision <= 6:
+        return "table"
+    if short >= 5:
+        return "booth"
+    if lut == 4:
+        return "rows"
+    return _digits_or_booth(weight, activation)
+
+
+def _digits_or_booth(weight: Format, activation: Format) -> str:
+    return "digits" if max(weight.precision, activation.precision) <= MAX_DIGITS_BITS else "booth"

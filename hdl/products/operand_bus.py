@@ -1,0 +1,55 @@
+"""The edge of an array: where a word of codes becomes decoded operands, once for all elements that share them."""
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Module, Shape, Value, unsigned
+from amaranth.lib import data
+
+from ...formats import Format
+from .decode import Operand, decode, decoded, operand_layout
+from .product_term import Build
+
+__all__ = ["Edge"]
+
+
+@dataclass(frozen=True)
+class Edge:
+    """How operands of one format travel inside an array: decoded, or as codes where a build multiplies those.
+
+    Parameters
+    ----------
+    format: of the codes
+    build: of the products
+    """
+
+    format: Format
+    build: Build
+
+    @property
+    def shape(self) -> Shape:
+        """Of one operand on its way."""
+        return unsigned(self.format.width) if self._as_code else unsigned(operand_layout(self.format).size)
+
+    @property
+    def _as_code(self) -> bool:
+        return self.build.product == "whole"
+
+    def enter(self, m: Module, code: Value, name: str, keep: Value | None = None) -> Value:
+        """What travels of ``code``; where ``keep`` is given and low, that of code 0, which is finite in every format.
+
+        The signals made for it in ``m`` start with ``name``.
+        """
+        if keep is not None:
+            code = code & keep.replicate(len(code))
+        if self._as_code:
+            return code
+        operand = decode(m, self.format, code, name)
+        layout = operand_layout(self.format)
+        # No signal of its own: some bits of it come of others, and Verilator would take that for a loop.
+        return Cat(Value.cast(getattr(operand, name))[: field.width] for name, field in layout)
+
+    def leave(self, m: Module, value: Value, name: str) -> Operand:
+        """The operand that ``value`` is."""
+        if self._as_code:
+            return decode(m, self.format, value, name)
+        return decoded(self.format, data.View(operand_layout(self.format), value))

@@ -1,0 +1,193 @@
+"""One product on its way into a sum: decoded, multiplied, shifted into place, in the way that a build names."""
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
+
+from ...formats import Format
+from .align import Shift, align, is_shifted
+from .decode import Operand, as_signed, max_shift
+from .pipeline import CUTS, Pipeline
+from .significand_product import PRODUCTS, significand_product, truth_table
+
+__all__ = ["MAX_PIPELINE", "Build", "Term", "make_term"]
+
+
+MAX_PIPELINE = 3
+"""Most register stages of a unit."""
+
+REGISTERS = {"aligned": ("align", "product"), "rows": ("partial", "align"), "sums": ("sums", "align")}
+"""The cuts that the second and the third register stage are at, by what the second one holds."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """One way to build the product of two formats; every way gives the same bits.
+
+    Parameters
+    ----------
+    product: how significands are multiplied, a key of ``PRODUCTS``; or ``whole``, one truth table from codes to product
+    group: positions that the fine shift covers, a power of two
+    registers: what the second register stage holds, one of ``REGISTERS``: the ``aligned`` product, or for ``booth`` its
+        ``rows`` (a register's reset then makes the zero digits for free) or their ``sums`` by pairs (faster)
+    tree: whether rows are summed as a balanced tree, faster, rather than one after the other
+    apart: whether registers before an adder of several products stay out of DSP blocks. yosys 0.70's ``ice40_dsp``
+        takes such a register into the block of either product, and then one of the two products is lost
+    """
+
+    product: str
+    group: int = 8
+    registers: str = "aligned"
+    tree: bool = False
+    apart: bool = False
+
+    def __post_init__(self) -> None:
+        if self.product not in ("whole", *PRODUCTS):
+            raise ValueError(f"product must be one of whole, {', '.join(PRODUCTS)}, not {self.product!r}")
+        if self.group < 1 or self.group & (self.group - 1):
+            raise ValueError(f"group must be a power of two, not {self.group!r}")
+        if self.registers not in REGISTERS:
+            raise ValueError(f"registers must be one of {', '.join(REGISTERS)}, not {self.registers!r}")
+        if self.registers != "aligned" and self.product != "booth":
+            raise ValueError(f"registers must be 'aligned' for {self.product!r}, not {self.registers!r}")
+
+    @property
+    def dsp(self) -> bool:
+        """Whether multiplications are left to the synthesizer, for its DSP blocks."""
+        return self.product == "operator"
+
+    def keeps_apart(self, terms: int) -> bool:
+        """Whether that many products have registers that have to stay out of DSP blocks."""
+        return self.dsp and self.apart and terms > 1
+
+    def cuts(self, pipeline: int) -> tuple[str, ...]:
+        """Which cuts hold registers when the pipeline has that many stages, 0 to 3."""
+        if pipeline not in range(MAX_PIPELINE + 1):
+            raise ValueError(f"pipeline must be 0 to {MAX_PIPELINE}, not {pipeline!r}")
+        return ("input", *REGISTERS[self.registers])[:pipeline]
+
+
+@dataclass(frozen=True)
+class Term:
+    """A product, ``addend + carry`` in two's complement, and the flags of what is special about it, by name."""
+
+    addend: Value
+    carry: Value | None
+    specials: dict[str, Value]
+
+
+def make_term(
+    m: Module,
+    pipeline: Pipeline,
+    build: Build,
+    weight_format: Format,
+    activation_format: Format,
+    weight: Operand,
+    activation: Operand,
+    width: int,
+    apart: bool = False,
+) -> Term:
+    """The product of two decoded codes as an addend of ``width`` bits, behind the cuts ``partial``, ``sums``,
+    ``product`` and ``align``; ``apart`` keeps registers of the product out of DSP blocks, unless it is shifted."""
+    operands = weight, activation
+    carry = None
+    if build.product == "whole":
+        body, negate = _whole_table(m, weight_format, activation_format, operands)
+        shift = None
+    else:
+        (w, a), negate = _common_signedness(m, operands)
+        long, short = (w, a) if len(w) >= len(a) else (a, w)
+        shift = _total_shift(m, operands, max_shift(weight_format) + max_shift(activation_format))
+        apart = apart and not is_shifted(shift)
+        # A carry that is not shifted goes in at the accumulator's own adder.
+        late_carry = build.registers != "aligned" and shift is None and long.shape().signed
+        body, carry = significand_product(
+            m, pipeline, build.product, long, short, tree=build.tree, late_carry=late_carry
+        )
+        for cut in ("partial", "sums"):
+            negate, shift = _cross_both(pipeline, cut, negate, shift)
+    body = pipeline.cross("product", "body", body, apart=apart)
+    carry = pipeline.cross("product", "carry", carry)
+    negate, shift = _cross_both(pipeline, "product", negate, shift)
+    addend, negate = align(m, pipeline, body, negate, shift, build.group, width, apart)
+    carry = pipeline.cross("align", "carry", carry) if negate is None else negate
+    return Term(addend, carry, _special_product(m, pipeline, *operands))
+
+
+def _cross_both(
+    pipeline: Pipeline, cut: str, negate: Value | None, shift: Shift | None
+) -> tuple[Value | None, Shift | None]:
+    if shift is not None:
+        shift = Shift(pipeline.cross(cut, "shift", shift.amount), shift.offset, shift.largest)
+    return pipeline.cross(cut, "negate", negate), shift
+
+
+def _common_signedness(m: Module, operands: tuple[Operand, Operand]) -> tuple[tuple[Value, Value], Value | None]:
+    """Both significands unsigned and the sign of their product, or both as two's complement where either is that
+    already."""
+    weight, activation = operands
+    if weight.significand.shape().signed or activation.significand.shape().signed:
+        return (as_signed(m, weight, "weight"), as_signed(m, activation, "activation")), None
+    signs = [operand.sign for operand in operands if operand.sign is not None]
+    negate = signs[0] ^ signs[1] if len(signs) == 2 else signs[0] if signs else None
+    return (weight.significand, activation.significand), negate
+
+
+def _total_shift(m: Module, operands: tuple[Operand, Operand], reach: int) -> Shift | None:
+    present = [(operand.exponent, operand.exponent_offset) for operand in operands if operand.exponent is not None]
+    if not present:
+        return None
+    offset = sum(offset for _, offset in present)
+    amount = Signal(range(offset + reach + 1), name="amount")
+    total: Value = Const(0, 1)
+    for exponent, _ in present:
+        total = total + exponent
+    m.d.comb += amount.eq(total)
+    return Shift(amount, offset, offset + reach)
+
+
+def _whole_table(
+    m: Module,
+    weight_format: Format,
+    activation_format: Format,
+    operands: tuple[Operand, Operand],
+) -> tuple[Value, Value | None]:
+    """The product as one truth table of both codes, less their sign bits where the product's sign is only their XOR."""
+    significands, negate = _common_signedness(m, operands)
+    is_signed = significands[0].shape().signed
+    codes = [operand.code if is_signed or operand.sign is None else operand.code[:-1] for operand in operands]
+    split = len(codes[0])
+
+    def multiply(code: int) -> int:
+        return _integer(weight_format, code & ((1 << split) - 1)) * _integer(activation_format, code >> split)
+
+    # Over all bit patterns, the one that a symmetric integer leaves out too: it reads as a number like any other.
+    products = [multiply(code) for code in range(1 << sum(len(code) for code in codes))]
+    bits = max(max(products).bit_length(), (-min(products) - 1).bit_length())
+    body = Signal(signed(bits + 1) if min(products) < 0 else max(1, bits), name="body")
+    m.d.comb += body.eq(truth_table(Cat(*codes), multiply, len(body)))
+    return body, negate
+
+
+def _integer(format: Format, code: int) -> int:
+    return 0 if format.special(code) else format.integer(code)
+
+
+def _special_product(m: Module, pipeline: Pipeline, weight: Operand, activation: Operand) -> dict[str, Value]:
+    """NaN, positive and negative infinity of the product, by IEEE 754-2019, 6.1 and 7.2."""
+    nans = [operand.nan for operand in (weight, activation) if operand.nan is not None]
+    infinities = []
+    for one, other in ((weight, activation), (activation, weight)):
+        if one.infinity is not None:
+            infinities.append(one.infinity)
+            nans.append(one.infinity & ~other.significand.any())
+    flags: dict[str, Value] = {}
+    if nans:
+        flags["nan"] = Cat(*nans).any()
+    if infinities:
+        negative = weight.negative ^ activation.negative
+        infinite = Cat(*infinities).any() & ~flags["nan"]
+        flags |= {"positive_infinity": infinite & ~negative, "negative_infinity": infinite & negative}
+    for cut in CUTS[1:]:
+        flags = {name: pipeline.cross(cut, name, flag) for name, flag in flags.items()}
+    return flags

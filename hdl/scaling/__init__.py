@@ -1,0 +1,1 @@
+"""From exact sums to codes and back: scales, one rounding, pipelines that stall as a whole."""

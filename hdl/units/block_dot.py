@@ -1,0 +1,156 @@
+"""The dot product of block-scaled operands, as OCP's microscaling formats and NVFP4 have them."""
+
+from amaranth.hdl import Cat, EnableInserter, Module, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...formats import Blocks, FixedPoint, Format
+from ..blocks.block import BlockAccumulate
+from ..blocks.scaled_sum import sum_fields
+from ..elements.exact import ProcessingElement
+from ..products.accumulate import sum_control
+from ..products.operand_bus import Edge
+from ..products.pipeline import CUTS, Pipeline
+from ..products.product_term import MAX_PIPELINE, Build
+
+__all__ = ["BlockDot"]
+
+
+class BlockDot(wiring.Component):
+    """The sum over blocks of ``block_sum * weight_scale * activation_scale``, ``lanes`` products a cycle.
+
+    What the sum is, exact or in float32, follows from ``blocks``; ``BlockAccumulate`` tells how it is rounded and what
+    its flags are. A block ends with every ``blocks.size / lanes``-th beat of a sum, and with the sum.
+
+    Initiation interval 1 as long as every sum is taken and blocks of one sum end ``block_interval`` or more cycles
+    apart; where they would end sooner, as short last ones may, ``i`` stalls. ``latency`` cycles from a sum's last
+    transfer to ``o.valid`` where nothing stalls. ``i.ready`` follows ``o.ready`` within a cycle.
+
+    Parameters
+    ----------
+    weight_format, activation_format: formats of the operands
+    build: how products are built; changes the cost, never a bit
+    blocks: size of a block, a multiple of ``lanes``, formats of the scales, and what the sums are kept in
+    lanes: products a cycle
+    terms: most products in one sum, all blocks together
+    pipeline: register stages before a block's sum, 1 to 3
+    dsp: whether multiplications by scales are plain ``*``, for the synthesizer to put into DSP blocks
+
+    Members
+    -------
+    i: In(stream); fields ``weight``, ``activation`` (codes, lane 0 in the lowest bits), ``weight_scale``,
+        ``activation_scale`` (codes; those of a block's last beat count), ``last``: the sum ends with this beat. A lane
+        without operands has codes of zero
+    o: Out(stream), a beat for every sum; fields ``accumulator`` and the flags that there are, or ``code``
+    """
+
+    def __init__(
+        self,
+        weight_format: Format,
+        activation_format: Format,
+        build: Build,
+        blocks: Blocks,
+        *,
+        lanes: int = 1,
+        terms: int = 4096,
+        pipeline: int = 2,
+        dsp: bool = False,
+    ):
+        if not isinstance(blocks, Blocks):
+            raise ValueError(f"blocks must be a Blocks, not {blocks!r}")
+        if lanes < 1 or blocks.size % lanes:
+            raise ValueError(f"lanes must divide the blocks' {blocks.size} elements, not be {lanes!r}")
+        if terms < 1:
+            raise ValueError(f"terms must be 1 or more, not {terms!r}")
+        if pipeline not in range(1, MAX_PIPELINE + 1):
+            raise ValueError(f"pipeline must be 1 to {MAX_PIPELINE}, not {pipeline!r}")
+        self.weight_format = weight_format
+        self.activation_format = activation_format
+        self.build = build
+        self.blocks = blocks
+        self.lanes = lanes
+        self.terms = terms
+        self.pipeline = pipeline
+        self.dsp = dsp
+        self.block_sum = FixedPoint.of(weight_format, activation_format, min(blocks.size, terms))
+        self._add = BlockAccumulate(weight_format, activation_format, blocks, terms=terms, depth=1, dsp=dsp)
+        self.form = self._add.form
+        self.latency = pipeline + 1 + self._add.latency
+        self.block_interval = self._add.distance
+        beat = {
+            "weight": lanes * weight_format.width,
+            "activation": lanes * activation_format.width,
+            "weight_scale": blocks.weight_scale.width,
+            "activation_scale": blocks.activation_scale.width,
+            "last": 1,
+        }
+        super().__init__(
+            {
+                "i": In(stream.Signature(data.StructLayout(beat))),
+                "o": Out(stream.Signature(data.StructLayout(sum_fields(self.form)))),
+            }
+        )
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.add = add = self._add
+        wiring.connect(m, add.o, wiring.flipped(self.o))
+        beats = self.blocks.size // self.lanes
+        beat = Signal(range(beats))
+        sum_first = Signal(init=1)
+        block_first, block_last = Signal(), Signal()
+        m.d.comb += [block_first.eq(beat == 0), block_last.eq((beat == beats - 1) | self.i.payload.last)]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += beat.eq(beat + 1)
+            with m.If(block_last):
+                m.d.sync += [beat.eq(0), sum_first.eq(self.i.payload.last)]
+
+        # All of it stands still where a block would end whose sum has no place yet.
+        move, full, taken = Signal(), Signal(), Signal()
+        products = Module()
+        m.submodules.products = EnableInserter(move)(products)
+        done = self._add_products(products, block_first, block_last, sum_first, add.i.payload)
+        m.d.comb += [
+            add.i.valid.eq(full & (add.i.payload.first | ~add.busy)),
+            taken.eq(add.i.valid & add.i.ready),
+            move.eq(~(done & full & ~taken)),
+            self.i.ready.eq(move),
+        ]
+        with m.If(taken):
+            m.d.sync += full.eq(0)
+        with m.If(done & move):
+            m.d.sync += full.eq(1)
+        return m
+
+    def _add_products(
+        self, m: Module, block_first: Signal, block_last: Signal, sum_first: Signal, block: data.View
+    ) -> Value:
+        """Add up the products of a block, and show the sum in ``block`` from the cycle after the one in which what is
+        given back is up until it is up again."""
+        pipeline = Pipeline(m, self.build.cuts(self.pipeline))
+        control = sum_control(m, pipeline, self.i.valid, block_first, block_last)
+        m.submodules.element = element = ProcessingElement(
+            *(self.weight_format, self.activation_format, self.build, self.block_sum),
+            lanes=self.lanes,
+            pipeline=self.pipeline,
+        )
+        for name, format in (("weight", self.weight_format), ("activation", self.activation_format)):
+            edge = Edge(format, self.build)
+            codes = getattr(self.i.payload, name)
+            operands = [
+                edge.enter(m, codes.word_select(lane, format.width), f"{name}{lane}") for lane in range(self.lanes)
+            ]
+            m.d.comb += getattr(element, name).eq(pipeline.cross("input", name, Cat(*operands)))
+        m.d.comb += [getattr(element, name).eq(getattr(control, name)) for name in ("add", "start", "done")]
+        m.d.comb += block.accumulator.eq(element.sum)
+        m.d.comb += [getattr(block, name).eq(getattr(element, name)) for name in self.block_sum.specials]
+
+        marks = {name: getattr(self.i.payload, name) for name in ("weight_scale", "activation_scale", "last")}
+        for name, mark in {"first": sum_first, **marks}.items():
+            for cut in CUTS:
+                mark = pipeline.cross(cut, f"block_{name}", mark)
+            held = Signal(len(mark), name=f"held_{name}", reset_less=True)
+            with m.If(control.done):
+                m.d.sync += held.eq(mark)
+            m.d.comb += getattr(block, name).eq(held)
+        return control.done

@@ -1,0 +1,1 @@
+"""What follows from points and prices."""

@@ -1,0 +1,181 @@
+"""What a study left behind: its files of points and prices, read for whoever draws conclusions from them."""
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..measurement.point import Point
+from ..prices.price import Price
+from ..prices.price_table import read_prices
+
+__all__ = [
+    "POINTS",
+    "PRICES",
+    "REMARKS",
+    "Findings",
+    "Ground",
+    "alike",
+    "best_evidence",
+    "read_findings",
+    "share_of_float32",
+    "shown",
+    "unit",
+]
+
+POINTS = "study_points.json"
+PRICES = "study_prices.json"
+REMARKS = "study_remarks.json"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that conclusions rest on.
+
+    Members
+    -------
+    points, prices: as the files have them, in their order
+    commands: that made them, where the files say (their key ``command`` or ``commands``)
+    remarks: written by a person on claims of the paper, by the claim's key
+    """
+
+    points: list[Point]
+    prices: list[Price]
+    commands: list[str] = field(default_factory=list)
+    remarks: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def networks(self) -> list[str]:
+        """Names, in the order of the points."""
+        return list(dict.fromkeys(point.network for point in self.points))
+
+    @property
+    def without_score(self) -> int:
+        """How many points have NaN for their score: no front has them."""
+        return sum(math.isnan(point.accuracy) for point in self.points)
+
+    @property
+    def with_dsps(self) -> int:
+        """How many prices are of MACs that DSPs may be used for: no front has them."""
+        return sum(price.dsp_policy != "none" for price in self.prices)
+
+
+def read_findings(folder: Path) -> Findings:
+    """``study_points.json`` and ``study_prices.json`` of the folder, and ``study_remarks.json`` where there is one.
+
+    Points as ``fewbit study`` writes them, but those of networks that came in mixed formats, which have no one price;
+    prices as ``fewbit price`` does or prints them with ``--json``; remarks are
+    an object of texts. Raises OSError where a file is missing, ValueError where it does not hold what it should.
+    """
+    points = _read(folder / POINTS)
+    commands, prices = _prices(folder / PRICES)
+    remarks = _read(folder / REMARKS) if (folder / REMARKS).exists() else {}
+    return Findings(
+        [point for point in map(Point.from_dict, _list(points, "points", POINTS)) if point.weight != "mixed"],
+        prices,
+        list(dict.fromkeys([*_commands(points), *commands])),
+        {str(key): str(text) for key, text in remarks.items()},
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} must be JSON: {error}") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} must hold one JSON object, not a {type(values).__name__}")
+    return values
+
+
+def _prices(path: Path) -> tuple[list[str], list[Price]]:
+    values = _read(path)
+    if "rows" in values:
+        return read_prices(path)
+    return _commands(values), [Price.from_dict(each) for each in _list(values, "prices", PRICES)]
+
+
+def _commands(values: dict[str, Any]) -> list[str]:
+    return [str(command) for command in values.get("commands", [values["command"]] if "command" in values else [])]
+
+
+def _list(values: dict[str, Any], key: str, file: str) -> list[dict[str, Any]]:
+    found = values.get(key)
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise ValueError(f"{file} must have a list of objects by the name of {key!r}")
+    return found
+
+
+class Ground(NamedTuple):
+    """What points must have in common for a difference of their scores to mean something."""
+
+    network: str
+    edges: str | None
+    metric: str
+    samples: int
+    network_hash: str
+
+    @classmethod
+    def of(cls, point: Point) -> "Ground":
+        return cls(point.network, point.edges, point.metric, point.samples, point.network_hash)
+
+
+def alike(points: Iterable[Point]) -> dict[Ground, list[Point]]:
+    """Points that can be compared, in order of first appearance: of each scheme the one with the best evidence.
+
+    Those without a score (NaN) are left out.
+    """
+    groups: dict[Ground, list[Point]] = {}
+    for point in points:
+        if not math.isnan(point.accuracy):
+            groups.setdefault(Ground.of(point), []).append(point)
+    return {ground: best_evidence(some) for ground, some in groups.items()}
+
+
+def best_evidence(points: Iterable[Point]) -> list[Point]:
+    """One point for each network and scheme, in order of first appearance: that of the most samples.
+
+    Of as many samples, the one by integers, which is what the hardware computes; else the last.
+    """
+    best: dict[tuple[Any, ...], Point] = {}
+    for point in points:
+        key = _scheme(point)
+        if key not in best or _strength(point) >= _strength(best[key]):
+            best[key] = point
+    return list(best.values())
+
+
+def _strength(point: Point) -> tuple[int, bool]:
+    return point.samples, point.evaluation == "integer"
+
+
+def _scheme(point: Point) -> tuple[Any, ...]:
+    return (
+        *(point.network, point.weight, point.activation, point.edges, point.scale_per, point.scale_format),
+        *(point.block_size, point.techniques, tuple(sorted(point.layers.items()))),
+    )
+
+
+def unit(point: Point) -> str:
+    """Of the metric to compare by: ``dB``, ``%`` for a share of 0 to 1, or nothing."""
+    if point.metric == "sqnr":
+        return "dB"
+    values = (point.accuracy, point.float32.get(point.metric, point.accuracy))
+    return "%" if min(values) >= 0 and max(values) <= 1 else ""
+
+
+def shown(value: float, unit: str) -> str:
+    """A value of the metric, or its standard error, as a person reads it: ``91.2%``, ``14.1 dB``, ``0.912``."""
+    if not math.isfinite(value):
+        return "infinite"
+    return {"%": f"{100 * value:.1f}%", "dB": f"{value:.1f} dB"}.get(unit, f"{value:.4g}")
+
+
+def share_of_float32(point: Point) -> float | None:
+    """The accuracy divided by the float32 network's; None where that says nothing: decibels, or no positive number."""
+    reference = point.float32.get(point.metric, math.nan)
+    if point.metric == "sqnr" or not math.isfinite(reference) or reference <= 0:
+        return None
+    return point.accuracy / reference

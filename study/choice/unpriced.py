@@ -1,0 +1,73 @@
+"""Why candidates have no cost, and what would give them one, in words."""
+
+import shlex
+from collections.abc import Iterable, Sequence
+
+from ..prices.price import Price
+from .pareto import Axis, Candidate, macs_of, target_of
+
+__all__ = ["told"]
+
+NAMED = 4
+"""Pairs that a sentence names, at most."""
+
+
+def told(candidates: Iterable[Candidate], prices: Sequence[Price], target: str, axis: Axis, *, helped: bool) -> str:
+    """What keeps candidates without that cost out, a clause for every cause; empty for none.
+
+    ``helped``: whether with a command that prices them. ``candidates``: as ``front.join`` has them, from ``prices``.
+    """
+    candidates = [*candidates]
+    here = [price for price in prices if target_of(price) == target]
+    longest: dict[tuple[str, str], int] = {}
+    for price in here:
+        pair = price.weight, price.activation
+        longest[pair] = max(price.terms, longest.get(pair, 0))
+    causes: dict[str, list[str]] = {}
+    wanted: dict[str, set[tuple[str, str]]] = {}
+    for candidate in candidates:
+        if getattr(candidate, axis.name) is not None:
+            continue
+        cause, missing = _cause(candidate, longest)
+        causes.setdefault(cause, []).append(candidate.pair)
+        wanted.setdefault(cause, set()).update(missing)
+    terms = max((candidate.point.longest_dot for candidate in candidates), default=0)
+    return "; ".join(
+        f"{len(pairs)} {cause} ({_some(pairs)}){_help(wanted[cause], target, terms, axis) if helped else ''}"
+        for cause, pairs in causes.items()
+    )
+
+
+def _cause(candidate: Candidate, longest: dict[tuple[str, str], int]) -> tuple[str, list[tuple[str, str]]]:
+    """In words, and the pairs whose MAC has to be priced."""
+    point, needed = candidate.point, macs_of(candidate.point)
+    if not needed:
+        return "with scales by blocks or layers in formats of their own, whose hardware has no one price", []
+    if any(pair not in longest for pair in needed):
+        return "whose MAC is not priced there", needed
+    if any(longest[pair] < point.longest_dot for pair in needed):
+        return f"whose MAC is priced for sums shorter than the {point.longest_dot} products here", needed
+    return "whose requantizer is not priced there", needed
+
+
+def _help(pairs: set[tuple[str, str]], target: str, terms: int, axis: Axis) -> str:
+    """A command for all pairs of a format with itself; where there is none, for those of the first weight."""
+    if not pairs:
+        return ""
+    alike = sorted(weight for weight, activation in pairs if weight == activation)
+    first = min(weight for weight, _ in pairs)
+    command = ["fewbit", "price", "--weight"]
+    if alike:
+        command += [",".join(alike), "--alike"]
+    else:
+        command += [first, "--activation", ",".join(sorted(a for w, a in pairs if w == first))]
+    command += ["--family", target, "--terms", str(terms), "--no-route"]
+    command += ["--requantizer"] if axis.name == "luts_with_requantizer" else []
+    count = len(alike) or sum(weight == first for weight, _ in pairs)
+    whom = "them" if count == len(pairs) else "some of them"
+    return f": {shlex.join([*command, '--append', '--name', 'study_prices'])} --out FOLDER prices {whom}"
+
+
+def _some(pairs: list[str]) -> str:
+    names = list(dict.fromkeys(pairs))
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

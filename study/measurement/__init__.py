@@ -1,0 +1,1 @@
+"""Points: how accurate a network is in a scheme."""

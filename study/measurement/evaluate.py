@@ -1,0 +1,347 @@
+"""One point of the study: a network, quantized by a scheme, on its test samples."""
+
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ... import __version__
+from ...formats import Accumulator
+from ..network.execute import Multiply, batches, execute
+from ..network.float_layer import FloatLayer
+from ..network.graph import Graph, Layer
+from ..network.metrics import JUDGES, agreement, check_expected, check_metrics, mean_and_error, signal_to_noise
+from ..network.network import Judge, Network, Samples
+from ..network.runtime import session
+from ..quantization.as_it_came import as_it_came
+from ..quantization.block_layer import BlockLayer
+from ..quantization.calibrate import Statistics, calibrate
+from ..quantization.engines import float_engine, integer_engine
+from ..quantization.quantize import QuantizedLayer, quantize
+from ..quantization.scheme import Scheme
+from .point import Point, check_evaluation
+
+__all__ = ["Study", "network_hash", "point_key", "versions"]
+
+Array = NDArray[Any]
+
+MOST_SAMPLES, MOST_VALUES = 100, 1 << 20
+"""In a batch, and in the largest tensor of one: more does not fit the processor's caches and takes up to three times as
+long."""
+
+MOMENTS = {"gptq", "rounding", "bias"}
+"""Techniques that need second moments."""
+
+
+def versions() -> dict[str, str]:
+    """Of everything that a figure depends on."""
+    return {"fewbit": __version__, **{name: version(name) for name in ("numpy", "onnx", "onnxruntime", "scipy")}}
+
+
+def network_hash(network: Network, samples: int | None) -> str:
+    """Of name, model, data (the first ``samples`` of the test) and metrics, a user's own code included."""
+    parts = [
+        network.content(),
+        json.dumps([network.name, network.metrics]).encode(),
+        network.judged_by,
+        _content(network.calibration()),
+        _content(network.test().first(samples)),
+    ]
+    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+
+def point_key(network: str, scheme: Scheme | None, evaluation: str, seed: int) -> str:
+    """Of all that a point's figures follow from, the code included: equal ones give equal figures on one machine."""
+    words = json.dumps([network, scheme and scheme.to_dict(), evaluation, seed, versions()], sort_keys=True)
+    return hashlib.sha256(words.encode() + _code()).hexdigest()
+
+
+def _content(samples: Samples) -> bytes:
+    arrays = {**samples.inputs, "expected": samples.expected, "clusters": samples.clusters}
+    sums = [(name, np.ascontiguousarray(values)) for name, values in arrays.items() if values is not None]
+    return b"".join(
+        f"{name} {values.dtype.str} {values.shape}".encode() + hashlib.sha256(values.tobytes()).digest()
+        for name, values in sums
+    )
+
+
+@cache
+def _code() -> bytes:
+    """Of all sources that figures may depend on."""
+    root = Path(__file__).parent.parent
+    files = sorted(file for room in ("formats", "sim", "study") for file in (root / room).rglob("*.py"))
+    return b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)
+
+
+class Study:
+    """A network with all that its points share: its graph, what it does in float32, what calibration found.
+
+    Parameters
+    ----------
+    network: what to study
+    samples: of the test set, the first so many; all unless given
+    seed: of random choices
+    threads: of onnxruntime; 0 for one a core
+
+    Raises ValueError for a model or samples that cannot be studied.
+    """
+
+    def __init__(self, network: Network, samples: int | None = None, seed: int = 0, threads: int = 0):
+        self.network, self.seed, self.threads = network, seed, threads
+        self.graph = Graph(network.content(), threads)
+        self.test = network.test().first(samples)
+        if not len(self.test):
+            raise ValueError("samples must be 1 or more, not 0")
+        self._statistics: dict[bool, Statistics] = {}
+        self.graph.check(self.test)
+        check_metrics(network)
+
+    @cached_property
+    def _hash(self) -> str:
+        return network_hash(self.network, len(self.test))
+
+    @cached_property
+    def batch(self) -> int:
+        """Samples that are computed at a time."""
+        largest = max(self.statistics(False).sizes.values())
+        return max(1, min(MOST_SAMPLES, MOST_VALUES // largest))
+
+    @cached_property
+    def reference(self) -> Array:
+        """The first output of the float32 network, as it came.
+
+        For one that came quantized, by its definition: quantizers round, and all between is float32.
+        """
+        if self.graph.quantized:
+            return self.outputs({}, "float")
+        run = session(self.network.content(), self.threads)
+        return np.concatenate([run.run(None, batch)[0] for batch in batches(self.test, self.batch)])
+
+    def statistics(self, gram: bool) -> Statistics:
+        """Of the calibration samples; with second moments if asked for."""
+        if True in self._statistics:
+            return self._statistics[True]
+        if gram not in self._statistics:
+            self._statistics[gram] = calibrate(self.graph, self.network.calibration(), gram=gram, seed=self.seed)
+        return self._statistics[gram]
+
+    def quantized(self, scheme: Scheme | None) -> Mapping[str, QuantizedLayer | BlockLayer]:
+        """Every layer by name; for None, those that came quantized.
+
+        Raises ValueError where a network that came quantized is to be quantized again, or one that did not is studied
+        as it came.
+        """
+        if scheme is None:
+            return as_it_came(self.graph)
+        if self.graph.quantized:
+            raise ValueError("formats must not be given for a model that came quantized: it has its own")
+        return quantize(self.graph, scheme, self.statistics(bool(MOMENTS & {*scheme.techniques})))
+
+    def outputs(
+        self,
+        layers: Mapping[str, QuantizedLayer | BlockLayer],
+        evaluation: str,
+        report: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Array:
+        """The first output for all test samples: (samples, ...). ``evaluation``: ``float`` or ``integer``.
+
+        Layers of the graph that are not among ``layers`` stay float32.
+        """
+        check_evaluation(evaluation)
+        engine = float_engine(layers, self.threads) if evaluation == "float" else integer_engine(layers)
+        multiply = self._with_the_rest(engine, layers)
+        found = []
+        for number, batch in enumerate(batches(self.test, self.batch)):
+            found.append(execute(self.graph, batch, multiply)[0])
+            report(min((number + 1) * self.batch, len(self.test)), len(self.test))
+        return np.concatenate(found)
+
+    def _with_the_rest(self, engine: Multiply, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> Multiply:
+        plain = {
+            layer.name: FloatLayer.plain(layer, self.threads) for layer in self.graph.layers if layer.name not in layers
+        }
+
+        def multiply(layer: Layer, operands: list[Array]) -> Array:
+            return plain[layer.name](operands) if layer.name in plain else engine(layer, operands)
+
+        return multiply if plain else engine
+
+    def judge(self, outputs: Array) -> tuple[dict[str, float], dict[str, float]]:
+        """Every metric of the network, and its standard error."""
+        values, errors = {}, {}
+        for name in self.network.metrics:
+            judge = {**JUDGES, **(self.network.judges or {})}.get(name)
+            if name == "sqnr":
+                values[name], errors[name] = signal_to_noise(outputs, self.reference, self.test.clusters)
+                continue
+            if name == "agreement":
+                scores = agreement(outputs, self.reference)
+            else:
+                assert judge is not None
+                check_expected((name,), self.test)
+                assert self.test.expected is not None
+                scores = _scores(name, judge, outputs, self.test.expected)
+                if np.shape(scores) != (len(outputs),):
+                    raise ValueError(f"metric {name} must give a score for each sample, not {np.shape(scores)}")
+            values[name], errors[name] = mean_and_error(scores, self.test.clusters)
+        return values, errors
+
+    @cached_property
+    def float32(self) -> dict[str, float]:
+        """Every metric of the float32 network."""
+        return self.judge(self.reference)[0]
+
+    def point(
+        self,
+        scheme: Scheme | None,
+        evaluation: str = "float",
+        report: Callable[[int, int], None] = lambda done, total: None,
+    ) -> Point:
+        """Quantize, run and judge; for None, a network that came quantized as it came."""
+        began = time.monotonic()
+        layers = self.quantized(scheme)
+        metrics, errors = self.judge(self.outputs(layers, evaluation, report))
+        statistics = self.statistics(False)
+        longest = max(statistics.terms[name] for name in layers)
+        pairs = {(layer.weight_format, layer.activation_format) for layer in layers.values()}
+        return Point(
+            **(self._own_scheme(layers) if scheme is None else {**scheme.to_dict(), "techniques": scheme.techniques}),
+            network=self.network.name,
+            evaluation=evaluation,
+            samples=len(self.test),
+            metric=self.network.metrics[0],
+            metrics=metrics,
+            standard_errors=errors,
+            float32=self.float32,
+            macs=sum(self.macs[name] for name in layers),
+            longest_dot=longest,
+            accumulator_bits=max(Accumulator(*pair, _longest_exact(scheme, longest)).width for pair in pairs),
+            needed_accumulator_bits=max(_needed_bits(layer, statistics.terms[name]) for name, layer in layers.items()),
+            weight_bits=sum(layer.weight_bits for layer in layers.values()),
+            activation_bits=_activation_bits(layers, statistics),
+            products=_share_of_products(layers, self.macs),
+            seed=self.seed,
+            versions=versions(),
+            fingerprint=point_key(self._hash, scheme, evaluation, self.seed),
+            seconds=round(time.monotonic() - began, 2),
+            network_hash=self._hash,
+            skipped=self._skipped(layers),
+        )
+
+    def _skipped(self, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> dict[str, int]:
+        """By kind, how many nodes multiply in float32."""
+        found = Counter(self.graph.skipped)
+        found.update(layer.kind for layer in self.graph.layers if layer.name not in layers)
+        return dict(found)
+
+    def _own_scheme(self, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> dict[str, Any]:
+        """What a scheme would say of a network that came quantized; ``mixed`` for formats that differ."""
+        pairs = {name: (layer.weight_format.name, layer.activation_format.name) for name, layer in layers.items()}
+        names = [{*column} for column in zip(*pairs.values(), strict=True)]
+        weight, activation = (column.pop() if len(column) == 1 else "mixed" for column in names)
+        left = {layer.name: ("float32", "float32") for layer in self.graph.layers if layer.name not in layers}
+        mixed = "mixed" in (weight, activation)
+        scales = [layer.layer.weight_scale for layer in layers.values()]
+        return {
+            **{"weight": weight, "activation": activation, "layers": {**(pairs if mixed else {}), **left}},
+            **{"edges": None, "block_size": None, "techniques": (), "scale_format": "float32"},
+            "scale_per": "channel" if any(scale is not None and scale.ndim for scale in scales) else "tensor",
+        }
+
+    @cached_property
+    def macs(self) -> dict[str, int]:
+        """Multiply-accumulates of one sample, by layer."""
+        statistics = self.statistics(False)
+        return {
+            layer.name: statistics.positions[layer.name] * statistics.terms[layer.name] * statistics.columns[layer.name]
+            for layer in self.graph.layers
+        }
+
+
+def _scores(name: str, judge: Judge, outputs: Array, expected: Array) -> Array:
+    if name in JUDGES:
+        return judge(outputs, expected)
+    try:
+        return np.asarray(judge(outputs, expected), np.float64)
+    except Exception as error:
+        raise ValueError(f"metric {name} must give scores, not {type(error).__name__}: {error}") from error
+
+
+def _share_of_products(layers: Mapping[str, QuantizedLayer | BlockLayer], macs: Mapping[str, int]) -> float:
+    """Of all multiply-accumulates, those of two activations."""
+    return sum(macs[name] for name, layer in layers.items() if layer.codes is None) / sum(macs[name] for name in layers)
+
+
+def _longest_exact(scheme: Scheme | None, longest: int) -> int:
+    """Products in the longest sum that is exact: with scales by blocks, a block."""
+    return longest if scheme is None or scheme.block_size is None else min(longest, scheme.block_size)
+
+
+def _needed_bits(layer: QuantizedLayer | BlockLayer, terms: int) -> int:
+    """Of an accumulator for sums of these weights with any activations; of two activations, of any with any.
+
+    The bias is no part of it: the requantizer adds that.
+    """
+    if layer.codes is None:
+        size = layer.blocks.size if isinstance(layer, BlockLayer) else terms
+        return Accumulator(layer.weight_format, layer.activation_format, min(size, terms)).width
+    integers = [integer or 0 for integer in layer.weight_format.integers]
+    ups = np.array([max(0, integer) for integer in integers], dtype=object)
+    downs = np.array([max(0, -integer) for integer in integers], dtype=object)
+    least, most = layer.activation_format.min_integer, layer.activation_format.max_integer
+    needed = 0
+    for column in _summed(layer):
+        count = np.bincount(column, minlength=len(integers)).astype(object)
+        up, down = int(ups @ count), int(downs @ count)
+        highest, lowest = up * most - down * least, up * least - down * most
+        needed = max(needed, max(highest, -lowest - 1).bit_length() + (lowest < 0))
+    return needed
+
+
+def _summed(layer: QuantizedLayer | BlockLayer) -> Iterator[Array]:
+    """The codes of the weights of every sum that is exact: of a column, or of a block in it."""
+    assert layer.codes is not None
+    k = layer.codes.shape[1]
+    size = layer.blocks.size if isinstance(layer, BlockLayer) else k
+    for part in layer.codes:
+        for start in range(0, k, size):
+            yield from part[start : start + size].T
+
+
+def _activation_bits(layers: Mapping[str, QuantizedLayer | BlockLayer], statistics: Statistics) -> int:
+    """Of all operands that are activations, each counted once for every way in which it is rounded."""
+    moved: dict[tuple[Any, ...], int] = {}
+    for layer in layers.values():
+        moved |= _in_blocks(layer, statistics) if isinstance(layer, BlockLayer) else _codes(layer, statistics)
+    return sum(moved.values())
+
+
+def _codes(layer: QuantizedLayer, statistics: Statistics) -> dict[tuple[Any, ...], int]:
+    """Bits by what is rounded: a tensor to a format."""
+    format = layer.activation_format
+    return {(name, format): statistics.sizes[name] * format.width for name in layer.layer.inputs}
+
+
+def _in_blocks(layer: BlockLayer, statistics: Statistics) -> dict[tuple[Any, ...], int]:
+    """Bits of codes and scales by what is rounded: the rows or the columns of a tensor.
+
+    A convolution's rows are its patches: they overlap, and blocks lie in each in another way.
+    """
+    name, format, blocks = layer.layer.name, layer.activation_format, layer.blocks
+    terms = statistics.terms[name]
+    bits = terms * format.width + -(-terms // blocks.size) * blocks.activation_scale.width
+    moved: dict[tuple[Any, ...], int] = {
+        (layer.layer.activation, format, "rows", layer.layer.convolution): statistics.positions[name] * bits
+    }
+    if layer.layer.other is not None:
+        columns = statistics.sizes[layer.layer.other] // terms
+        moved[layer.layer.other, format, "columns", None] = columns * bits
+    return moved

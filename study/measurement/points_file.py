@@ -1,0 +1,99 @@
+"""Points as files: JSON to go on from, CSV and Parquet to look at."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+from pyarrow import parquet
+
+from ...places import alone
+from ...synth import write_bytes, write_whole
+from .point import Point
+
+__all__ = ["add_points", "merge", "question_of", "read_commands", "read_points", "write_points"]
+
+_WHAT = (
+    *("network", "weight", "activation", "edges", "scale_per", "scale_format", "block_size", "techniques", "layers"),
+    *("evaluation", "samples", "seed", "metric"),
+)
+"""What makes a point another one rather than a newer one."""
+
+
+def read_points(path: Path) -> list[Point]:
+    """What ``write_points`` wrote as JSON. Raises OSError, ValueError."""
+    try:
+        return [Point.from_dict(values) for values in json.loads(path.read_text(encoding="utf-8"))["points"]]
+    except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+        raise ValueError(f"points must be a file that `fewbit study` wrote, not {str(path)!r}: {error}") from None
+
+
+def merge(old: Iterable[Point], new: Iterable[Point]) -> list[Point]:
+    """Both, the new ones in place of old ones of the same network, scheme, evaluation and samples."""
+    found = {question_of(point): point for point in (*old, *new)}
+    return [*found.values()]
+
+
+def question_of(point: Point) -> str:
+    """What was asked: points alike in it are one measured anew."""
+    values = point.to_dict()
+    return json.dumps([values[name] for name in _WHAT], sort_keys=True)
+
+
+def add_points(points: Iterable[Point], folder: Path, command: str) -> None:
+    """Write them to ``study_points`` with those that are there already; other processes may do the same at the time."""
+    with alone(folder):
+        kept = folder / "study_points.json"
+        old, commands = (read_points(kept), read_commands(kept)) if kept.exists() else ([], [])
+        write_points(merge(old, points), folder, *commands, command)
+
+
+def read_commands(path: Path) -> list[str]:
+    """The commands that measured the points of a JSON file, by which ``read_points`` has them."""
+    commands = json.loads(path.read_text(encoding="utf-8")).get("commands", [])
+    if not isinstance(commands, list):
+        raise ValueError(f"points must be a file that `fewbit study` wrote, not {str(path)!r}: commands are no list")
+    return [str(command) for command in commands]
+
+
+def write_points(
+    points: Sequence[Point],
+    folder: Path,
+    *commands: str,
+    name: str = "study_points",
+    more: Mapping[str, Any] | None = None,
+) -> None:
+    """``NAME.json``, ``.csv`` and ``.parquet``, each whole or not at all.
+
+    ``commands``: that measured them. ``more``: what else the JSON file says of them all.
+    """
+    document = {"commands": [*dict.fromkeys(commands)], **(more or {}), "points": [p.to_dict() for p in points]}
+    write_whole(folder / f"{name}.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
+    records = [_flat(point) for point in points]
+    columns = [*dict.fromkeys(column for record in records for column in record)]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    write_whole(folder / f"{name}.csv", text.getvalue())
+    table = pyarrow.table({column: [record.get(column) for record in records] for column in columns})
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer)
+    write_bytes(folder / f"{name}.parquet", buffer.getvalue())
+
+
+def _flat(point: Point) -> dict[str, Any]:
+    """A line: a column for each metric, text for what has parts."""
+    values = point.to_dict()
+    for name in ("metrics", "standard_errors", "float32"):
+        del values[name]
+    for name, value in point.metrics.items():
+        values |= {name: value, f"{name}_error": point.standard_errors[name], f"{name}_float32": point.float32[name]}
+    values["techniques"] = " ".join(point.techniques)
+    values["layers"] = "; ".join(f"{layer} {w} {a}" for layer, (w, a) in point.layers.items())
+    values["skipped"] = "; ".join(f"{count} {kind}" for kind, count in point.skipped.items())
+    values["versions"] = "; ".join(f"{tool} {version}" for tool, version in sorted(point.versions.items()))
+    return values

@@ -1,0 +1,1 @@
+"""What a point's hardware costs."""

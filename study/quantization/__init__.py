@@ -1,0 +1,1 @@
+"""From a network and a scheme to codes and scales."""

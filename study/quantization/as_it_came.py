@@ -1,0 +1,102 @@
+"""A network that came quantized, layer by layer: its own codes and scales, nothing searched."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..network import grid
+from ..network.graph import Graph, Layer, Segment
+from ..network.quantizer import Quantizer
+from .quantize import QuantizedLayer, as_integers
+
+__all__ = ["as_it_came"]
+
+Array = NDArray[Any]
+
+NEARLY = 2.0**-20
+"""By so much, of itself, a bias may be off from a whole number of units and still be meant as one."""
+
+KEEPS = (
+    *("Identity", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Expand", "Slice", "Split", "Gather"),
+    *("MaxPool", "GlobalMaxPool", "Relu", "Dropout"),
+)
+"""Nodes whose outputs have no values but their first input's, and 0."""
+
+
+def as_it_came(graph: Graph) -> dict[str, QuantizedLayer]:
+    """By name, every layer whose operands are both rounded by quantizers that integers can follow; all others stay
+    float32.
+
+    That takes formats of at most 16 bits, one scale for an activation, and for weights one or one for each column.
+
+    Raises ValueError where the network did not come quantized, or no layer is left.
+    """
+    if not graph.quantized:
+        raise ValueError("model must have come quantized, as QONNX, to be studied as it came")
+    rounded = _rounded(graph)
+    found = {}
+    for layer in graph.layers:
+        quantizers = [rounded.get(name) for name in layer.inputs]
+        quantized = _quantized(layer, [quantizer for quantizer in quantizers if quantizer is not None])
+        if quantized is not None:
+            found[layer.name] = quantized
+    if not found:
+        raise ValueError("model must have a layer both of whose operands are quantized, with one scale each, not none")
+    return found
+
+
+def _quantized(layer: Layer, quantizers: list[Quantizer]) -> QuantizedLayer | None:
+    if len(quantizers) != len(layer.inputs):
+        return None
+    factor = np.float32(1) if layer.factor is None else layer.factor
+    divisors = [quantizer.scale.reshape(()) for quantizer in quantizers]
+    formats = [quantizer.format for quantizer in quantizers]
+    if layer.weight is None:
+        if any(quantizer.zero_point for quantizer in quantizers):
+            raise ValueError(f"zero points must be 0 where both operands are activations, as in {layer.name!r}")
+        assert formats[0] is not None and formats[1] is not None
+        scale = np.asarray(divisors[0] * divisors[1] * factor, np.float32)
+        return QuantizedLayer(layer, formats[1], formats[0], None, divisors[0], divisors[1], scale, None, None)
+    if layer.weight_format is None:
+        return None
+    assert layer.weight_scale is not None and formats[0] is not None
+    groups, _, n = layer.weight.shape
+    step = layer.weight_scale if layer.weight_scale.ndim == 0 else layer.weight_scale.reshape(groups, 1, n)
+    codes = grid.codes(layer.weight / step, layer.weight_format)
+    unit = (layer.weight_scale * divisors[0]).astype(np.float32)
+    bias, after = _bias(layer.bias, unit, layer.weight_format.lsb_exponent + formats[0].lsb_exponent)
+    if after is not None:
+        after = (after * factor).astype(np.float32)
+    scale = np.asarray(unit * factor, np.float32)
+    made = QuantizedLayer(layer, layer.weight_format, formats[0], codes, divisors[0], None, scale, bias, after)
+    if not quantizers[0].zero_point:
+        return made
+    made = replace(made, zero_point=quantizers[0].zero_point)
+    return replace(made, bias=-made.offset if bias is None else bias - made.offset)
+
+
+def _bias(bias: Array | None, scale: Array, lsb_exponent: int) -> tuple[Array | None, Array | None]:
+    """As integers where it is some, but for float32's rounding; else as it came, so that nothing is lost."""
+    integers, after = as_integers(bias, scale, lsb_exponent)
+    if bias is None or integers is None:
+        return integers, after
+    units = np.ldexp(bias.astype(np.float64) / scale, -lsb_exponent)
+    if np.all(np.abs(units - integers) <= NEARLY * np.maximum(np.abs(units), 1)):
+        return integers, None
+    return None, bias.astype(np.float32)
+
+
+def _rounded(graph: Graph) -> dict[str, Quantizer]:
+    """By tensor, what rounded its values, where layers can follow it."""
+    found: dict[str, Quantizer] = {}
+    for step in graph.steps:
+        if isinstance(step, Quantizer):
+            if step.format is not None and step.scale.size == 1:
+                found[step.output] = step
+        elif isinstance(step, Segment):
+            for node in step.nodes:
+                if node.op_type in KEEPS and node.input[0] in found:
+                    found.update(dict.fromkeys(node.output, found[node.input[0]]))
+    return found

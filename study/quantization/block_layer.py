@@ -1,0 +1,167 @@
+"""Layers whose operands have a scale for every block of products along K, as OCP MX and NVFP4 have."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...formats import Blocks, Format, Minifloat
+from ...sim import block_matmul, decode, encode
+from ..network import grid
+from ..network.graph import Layer
+from ..network.patches import image
+from .calibrate import rows_of
+from .scales import best_scales
+
+__all__ = ["BlockLayer", "block_scales", "unit", "weight_blocks"]
+
+Array = NDArray[Any]
+
+NARROW = 2.0**-60
+"""Scales that reach below this and above its reciprocal suit any tensor."""
+
+
+@dataclass(frozen=True, eq=False)
+class BlockLayer:
+    """A layer as hardware computes it: exact within a block, the blocks added one after another in float32.
+
+    Scales of few exponent bits, as NVFP4's, do not reach far enough for every tensor, so each operand has a power of
+    two of its own beside them.
+
+    Members
+    -------
+    layer: what is quantized
+    weight_format, activation_format: of the right and of the left operand
+    codes: of the weights, (groups, k, n); None for the product of two activations
+    scales: codes of the weights' scales, (groups, blocks, n), or None
+    blocks: their size and the format of scales
+    units: float32 powers of two that the left and the right operand are divided by first, and the result multiplied by
+    factor: float32, what each channel of the left operand is divided by first, or None
+    after: float32, added to the result, (groups * n,), or None
+    """
+
+    layer: Layer
+    weight_format: Format
+    activation_format: Format
+    codes: Array | None
+    scales: Array | None
+    blocks: Blocks
+    units: tuple[np.float32, np.float32]
+    factor: Array | None
+    after: Array | None
+
+    bias = None
+
+    @property
+    def weight_bits(self) -> int:
+        """Of all codes and of the scales of their blocks."""
+        if self.codes is None or self.scales is None:
+            return 0
+        return self.codes.size * self.weight_format.width + self.scales.size * self.blocks.weight_scale.width
+
+    def exact(self, operands: list[Array]) -> Array:
+        """The result by the golden model."""
+        return self._result(operands, self._exact)
+
+    def fast(self, operands: list[Array]) -> Array:
+        """The result with all sums in float32."""
+        return self._result(operands, self._fast)
+
+    def _result(self, operands: list[Array], multiply: Any) -> Array:
+        layer = self.layer
+        if self.codes is None:
+            many = np.broadcast_shapes(*(operand.shape[:-2] for operand in operands))
+            left, right = (np.broadcast_to(each, (*many, *each.shape[-2:])) for each in operands)
+            pairs = ((left[place], right[place]) for place in np.ndindex(*many))
+            found = [multiply(*self._left(a), *self._right(b)) for a, b in pairs]
+            shape = (*many, operands[0].shape[-2], operands[1].shape[-1])
+            return np.stack(found).reshape(shape) * (self.units[0] * self.units[1])
+        assert self.scales is not None
+        left = operands[0] if self.factor is None else operands[0] / layer.by_channel(self.factor)
+        rows = rows_of(layer, left)
+        found = [
+            multiply(*self._left(part), *weights) for part, *weights in zip(rows, self.codes, self.scales, strict=True)
+        ]
+        result = np.stack(found) * (self.units[0] * self.units[1])
+        if self.after is not None:
+            result = result + self.after.reshape(len(result), 1, -1)
+        if layer.convolution is not None:
+            return image(result, layer.convolution, operands[0].shape[2:], len(operands[0]))
+        return result.reshape(*operands[0].shape[:-1], -1)
+
+    def _left(self, rows: Array) -> tuple[Array, Array]:
+        """Codes and scales of (m, k), by blocks along k."""
+        return _quantized(rows / self.units[0], self.activation_format, self.blocks.activation_scale, self.blocks.size)
+
+    def _right(self, columns: Array) -> tuple[Array, Array]:
+        """Codes and scales of (k, n), by blocks along k."""
+        format, scale_format = self.weight_format, self.blocks.weight_scale
+        codes, scales = _quantized(columns.T / self.units[1], format, scale_format, self.blocks.size)
+        return codes.T, scales.T
+
+    def _exact(self, left: Array, left_scales: Array, right: Array, right_scales: Array) -> Array:
+        formats = (self.activation_format, self.weight_format)
+        found = block_matmul(left, right, left_scales, right_scales, *formats, self.blocks)
+        assert isinstance(found, np.ndarray)
+        return found.view(np.float32)
+
+    def _fast(self, left: Array, left_scales: Array, right: Array, right_scales: Array) -> Array:
+        size, k = self.blocks.size, left.shape[1]
+        a = grid.values(left, self.activation_format) * _stretched(
+            left_scales, self.blocks.activation_scale, size, k, 1
+        )
+        w = grid.values(right, self.weight_format) * _stretched(right_scales, self.blocks.weight_scale, size, k, 0)
+        return np.asarray(a @ w)
+
+
+def unit(largest: float, format: Format, scale_format: Format) -> np.float32:
+    """The power of two that brings a tensor of that largest magnitude within reach of the scales; 1 for wide scales."""
+    if largest == 0 or float(scale_format.min_subnormal) < NARROW < 1 / NARROW < float(scale_format.max_finite):
+        return np.float32(1)
+    reach = float(format.max_finite) * float(scale_format.max_finite)
+    return np.float32(2.0 ** np.ceil(np.log2(largest / reach)))
+
+
+def block_scales(rows: Array, format: Format, scale_format: Format, size: int) -> Array:
+    """The codes of the scales that hardware gives blocks as they come: (m, k) to (m, blocks).
+
+    Powers of two by the rule of the OCP Microscaling specification 1.0 (section 6.3): that of the largest magnitude
+    over that of the format's largest value. Other formats: the largest magnitude over the format's largest value,
+    rounded. A block of zeros has the scale 1.
+    """
+    m, k = rows.shape
+    count = -(-k // size)
+    padded = np.zeros((m, count * size), np.float32)
+    padded[:, :k] = np.abs(rows)
+    largest = padded.reshape(m, count, size).max(axis=2).astype(np.float64)
+    if isinstance(scale_format, Minifloat) and scale_format.fraction_bits == 0:
+        exponent = np.frexp(largest)[1] - np.frexp(float(format.max_finite))[1]
+        wanted = np.ldexp(1.0, exponent)
+    else:
+        wanted = largest / float(format.max_finite)
+    smallest = float(scale_format.min_subnormal)
+    return encode(np.where(largest > 0, np.maximum(wanted, smallest), 1.0), scale_format)
+
+
+def weight_blocks(weight: Array, format: Format, scale_format: Format, size: int) -> tuple[Array, Array]:
+    """Codes (k, n) and codes of scales (blocks, n) of weights (k, n), each scale the one of least squared error."""
+    k, n = weight.shape
+    count = -(-k // size)
+    padded = np.zeros((count * size, n), np.float32)
+    padded[:k] = weight
+    by_block = padded.reshape(count, size, n).transpose(0, 2, 1).reshape(count * n, size)
+    scales = encode(best_scales(by_block, format, scale_format, axis=0).reshape(count, n), scale_format)
+    steps = _stretched(scales, scale_format, size, k, 0)
+    return grid.codes(weight / steps, format), scales
+
+
+def _quantized(rows: Array, format: Format, scale_format: Format, size: int) -> tuple[Array, Array]:
+    scales = block_scales(rows, format, scale_format, size)
+    return grid.codes(rows / _stretched(scales, scale_format, size, rows.shape[1], 1), format), scales
+
+
+def _stretched(scales: Array, format: Format, size: int, k: int, axis: int) -> Array:
+    """The values of scales, each as often as its block is long."""
+    values = np.repeat(decode(scales, format).astype(np.float32), size, axis=axis)
+    return values[:, :k] if axis == 1 else values[:k]

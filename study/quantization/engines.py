@@ -1,0 +1,101 @@
+"""Two ways to compute a quantized network: float32, which is fast, and the golden model, which is the hardware's."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...formats import Requantization, parse
+from ...sim import matmul, requantize
+from ..network import grid
+from ..network.float_layer import FloatLayer
+from ..network.graph import Layer
+from ..network.patches import image, patches
+from .block_layer import BlockLayer
+from .quantize import QuantizedLayer
+
+__all__ = ["bias_before", "float_engine", "integer_engine"]
+
+Array = NDArray[Any]
+
+FLOAT32 = parse("float32")
+
+
+class float_engine:
+    """Operands rounded to the formats' values, their products summed in float32, then scaled.
+
+    It differs from ``integer_engine`` only where a sum, in units of its lowest bit, is longer than float32's 24 bits.
+    """
+
+    def __init__(self, layers: Mapping[str, QuantizedLayer | BlockLayer], threads: int = 0):
+        self._layers = layers
+        self._floats = {
+            name: _float_layer(layer, threads) for name, layer in layers.items() if isinstance(layer, QuantizedLayer)
+        }
+
+    def __call__(self, layer: Layer, operands: list[Array]) -> Array:
+        quantized = self._layers[layer.name]
+        if isinstance(quantized, BlockLayer):
+            return quantized.fast(operands)
+        formats = (quantized.activation_format, quantized.weight_format)
+        codes = zip(quantized.rounded(operands), formats, strict=False)
+        values = [grid.values(code, format) for code, format in codes]
+        if quantized.zero_point:
+            values[0] = values[0] - np.float32(quantized.zero_point)
+        return self._floats[layer.name](values)
+
+
+def _float_layer(quantized: QuantizedLayer, threads: int) -> FloatLayer:
+    before = bias_before(quantized)
+    return FloatLayer(quantized.layer, quantized.weights, before, quantized.scale, quantized.after, threads)
+
+
+def bias_before(quantized: QuantizedLayer) -> Array | None:
+    """The bias in units of the products' values, float32, where operands have their zero point taken off."""
+    if quantized.bias is None:
+        return None
+    bias = quantized.bias + quantized.offset if quantized.zero_point else quantized.bias
+    return np.ldexp(bias.astype(np.float64), quantized.lsb_exponent).astype(np.float32)
+
+
+class integer_engine:
+    """The hardware's arithmetic by the golden model: codes, exact sums, one rounding to float32 with scale and bias."""
+
+    def __init__(self, layers: Mapping[str, QuantizedLayer | BlockLayer]):
+        self._layers = layers
+
+    def __call__(self, layer: Layer, operands: list[Array]) -> Array:
+        quantized = self._layers[layer.name]
+        if isinstance(quantized, BlockLayer):
+            return quantized.exact(operands)
+        formats = (quantized.activation_format, quantized.weight_format)
+        codes = [*quantized.rounded(operands)]
+        if layer.convolution is not None:
+            zero = grid.codes(np.asarray(float(quantized.zero_point)), quantized.activation_format)
+            codes[0] = patches(codes[0], layer.convolution, zero)
+        elif quantized.codes is not None:
+            codes[0] = codes[0].reshape(1, -1, operands[0].shape[-1])
+        right = quantized.codes if quantized.codes is not None else codes[1]
+        sums = matmul(codes[0], right, *formats)
+        result = self._requantized(quantized, sums)
+        if layer.convolution is not None:
+            return image(result, layer.convolution, operands[0].shape[2:], len(operands[0]))
+        if quantized.codes is not None:
+            return result.reshape(*operands[0].shape[:-1], -1)
+        return result
+
+    def _requantized(self, quantized: QuantizedLayer, sums: Any) -> Array:
+        def by_column(values: Array) -> Array:
+            if values.ndim == 0:
+                return values
+            assert quantized.codes is not None
+            return values.reshape(len(quantized.codes), 1, -1)
+
+        bias = quantized.bias
+        bits = 0 if bias is None else 1 + int(np.abs(bias).max(initial=0)).bit_length()
+        how = Requantization(FLOAT32, scale=FLOAT32, bias_bits=bits)
+        scale = by_column(quantized.scale.view(np.uint32))
+        result = requantize(sums, how, scale=scale, bias=None if bias is None else by_column(bias))
+        found = result.view(np.float32)
+        return found if quantized.after is None else found + by_column(quantized.after)

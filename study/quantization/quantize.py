@@ -1,0 +1,252 @@
+"""From a network and a scheme to the codes and scales of every layer."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...formats import Accumulator, Blocks, Format
+from ..network import grid
+from ..network.graph import Graph, Layer
+from .balance import balance, levels
+from .block_layer import BlockLayer, unit, weight_blocks
+from .calibrate import Statistics
+from .rounding import gptq, learned
+from .scales import best_scales
+from .scheme import Scheme
+
+__all__ = ["QuantizedLayer", "as_integers", "quantize"]
+
+Array = NDArray[Any]
+
+MAX_BIAS = 1 << 62
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedLayer:
+    """A layer as hardware computes it: ``(sum of products of values + bias) * scale``, rounded once to float32.
+
+    Members
+    -------
+    layer: what is quantized
+    weight_format, activation_format: of the right and of the left operand
+    codes: of the weights, (groups, k, n); None for the product of two activations
+    divisor: float32, what the left operand is divided by before it is rounded: a number, or one for each channel
+    other_divisor: the right operand's, where that is an activation; a number
+    scale: float32, (groups * n,) or a number
+    bias: integers in units of the accumulator's lowest bit, (groups * n,), or None
+    after: float32, what is added instead where a bias does not fit 64 bits, (groups * n,)
+    zero_point: added to the left operand before it is rounded, so that its code stands for 0; an integer format's. What
+        that adds to sums is taken off by the bias
+    """
+
+    layer: Layer
+    weight_format: Format
+    activation_format: Format
+    codes: Array | None
+    divisor: Array
+    other_divisor: Array | None
+    scale: Array
+    bias: Array | None
+    after: Array | None
+    zero_point: int = 0
+
+    @property
+    def lsb_exponent(self) -> int:
+        """Of the accumulator."""
+        return self.weight_format.lsb_exponent + self.activation_format.lsb_exponent
+
+    @property
+    def weight_bits(self) -> int:
+        """Of all codes."""
+        return 0 if self.codes is None else self.codes.size * self.weight_format.width
+
+    @property
+    def offset(self) -> Array:
+        """What the zero point adds to every sum, in units of the accumulator's lowest bit: (groups * n,), int64."""
+        assert self.codes is not None
+        integers = np.array([integer or 0 for integer in self.weight_format.integers], dtype=np.int64)
+        return self.zero_point * integers[self.codes].sum(axis=1).reshape(-1)
+
+    @property
+    def weights(self) -> Array | None:
+        """The values of the codes, as float32: (groups, k, n)."""
+        return None if self.codes is None else grid.values(self.codes, self.weight_format)
+
+    def rounded(self, operands: list[Array]) -> Iterator[Array]:
+        """The codes of the operands that are activations."""
+        left = operands[0] / self.layer.by_channel(self.divisor)
+        yield grid.codes(left + np.float32(self.zero_point) if self.zero_point else left, self.activation_format)
+        if self.other_divisor is not None:
+            yield grid.codes(operands[1] / self.other_divisor, self.weight_format)
+
+
+def quantize(graph: Graph, scheme: Scheme, statistics: Statistics) -> dict[str, QuantizedLayer | BlockLayer]:
+    """Every layer of the network, by name.
+
+    ``statistics`` must have second moments for the techniques ``gptq``, ``rounding`` and ``bias``. Raises ValueError
+    where the scheme names a layer that the network does not have.
+    """
+    unknown = {name for name, _, _ in scheme.layers} - {layer.name for layer in graph.layers}
+    if unknown:
+        raise ValueError(f"layers must be of the network, not {', '.join(sorted(unknown))}")
+    factors = balance(graph, scheme, statistics)
+    if scheme.scale_per == "block":
+        return {layer.name: _in_blocks(layer, scheme, statistics, factors) for layer in graph.layers}
+    leveled = levels(graph, scheme)
+    scales: dict[tuple[str, Format], Array] = {}
+
+    def scale_of(tensor: str, format: Format) -> Array:
+        if (tensor, format) not in scales:
+            values = statistics.values[tensor]
+            if tensor in factors:
+                values = values / factors[tensor][statistics.channels[tensor]]
+            scales[tensor, format] = best_scales(values, format, scheme.scale_format)
+        return scales[tensor, format]
+
+    found: dict[str, QuantizedLayer | BlockLayer] = {}
+    for layer in graph.layers:
+        weight_format, activation_format = scheme.formats(layer.name, layer.edge)
+        if layer.weight is None:
+            left, right = (scale_of(name, activation_format) for name in layer.inputs)
+            found[layer.name] = QuantizedLayer(
+                layer, activation_format, activation_format, None, left, right, left * right, None, None
+            )
+        else:
+            scale = scale_of(layer.activation, activation_format)
+            factor = factors.get(layer.activation)
+            formats = (weight_format, activation_format)
+            level = leveled.get(layer.name)
+            found[layer.name] = _with_weights(layer, formats, scheme, statistics, scale, factor, level)
+    return found
+
+
+def _fitting(
+    weight_scale: Array, layer: Layer, formats: tuple[Format, Format], scheme: Scheme, terms: int, scale: Array
+) -> Array:
+    """The scales of weights, larger where a bias would otherwise be wider than the network's longest sum.
+
+    The requantizer adds a bias as wide as the sum: beside a longer one the sum of products is next to nothing, and so
+    is what its weights lose by a larger scale. Columns of nothing but zeros take the smallest scale that fits, which
+    gives their bias the most bits. Where sums are wider than what a bias may have, see ``as_integers``.
+    """
+    assert layer.weight is not None
+    if layer.bias is None:
+        return weight_scale
+    accumulator = Accumulator(*formats, terms)
+    room = min(1 << accumulator.width - 1, MAX_BIAS) >> ("bias" in scheme.techniques)  # it is still to be corrected
+    least = np.abs(layer.bias).astype(np.float64) / (float(scale) * 2.0**accumulator.lsb_exponent * (room - 1))
+    zeros = ~layer.weight.any(axis=1).reshape(-1) & (least > 0)
+    if not weight_scale.ndim:
+        least, zeros = np.asarray(least.max()), np.asarray(zeros.all())
+    raised = np.where(zeros, 0, weight_scale).astype(np.float32)
+    for eighth in range(9):
+        candidate = grid.floats(least * 2.0 ** (eighth / 8), scheme.scale_format)
+        raised = np.where((raised < least) & (candidate >= least), candidate, raised)
+    fits = (raised >= least) & (zeros | (accumulator.width < MAX_BIAS.bit_length()))
+    return np.where(fits, raised, weight_scale)
+
+
+def _with_weights(
+    layer: Layer,
+    formats: tuple[Format, Format],
+    scheme: Scheme,
+    statistics: Statistics,
+    scale: Array,
+    factor: Array | None,
+    level: Array | None,
+) -> QuantizedLayer:
+    """``factor``: of each channel that is read; ``level``: of each that is made, what its weights are divided by."""
+    assert layer.weight is not None
+    weight_format, activation_format = formats
+    rows = None if factor is None else _by_row(layer, factor)
+    weight = layer.weight if rows is None else layer.weight * rows
+    groups, _, n = weight.shape
+    by_column = weight.transpose(0, 2, 1).reshape(groups * n, -1)
+    if level is not None:
+        common = best_scales(by_column / level[:, None], weight_format, scheme.scale_format)
+        weight_scale = grid.floats(common * level, scheme.scale_format)
+    else:
+        axis = None if scheme.scale_per == "tensor" else 0
+        weight_scale = best_scales(by_column, weight_format, scheme.scale_format, axis=axis)
+    weight_scale = _fitting(weight_scale, layer, formats, scheme, max(statistics.terms.values()), scale)
+    step = weight_scale.reshape(groups, 1, n) if weight_scale.ndim else weight_scale
+    gram = statistics.gram.get(layer.name)
+    if gram is not None and rows is not None:
+        gram = gram / (rows * rows.transpose(0, 2, 1))
+    codes = _rounded(weight / step, weight_format, scheme, gram)
+    divisor = scale if factor is None else (scale * factor).astype(np.float32)
+    bias = layer.bias
+    if "bias" in scheme.techniques:
+        bias = _corrected(layer, grid.values(codes, weight_format) * step / (1 if rows is None else rows), statistics)
+    result_scale = (weight_scale * scale).astype(np.float32)
+    lsb = weight_format.lsb_exponent + activation_format.lsb_exponent
+    exact, after = as_integers(bias, result_scale, lsb)
+    return QuantizedLayer(layer, *formats, codes, divisor, None, result_scale, exact, after)
+
+
+def _in_blocks(layer: Layer, scheme: Scheme, statistics: Statistics, factors: dict[str, Array]) -> BlockLayer:
+    weight_format, activation_format = scheme.formats(layer.name, layer.edge)
+    size, scale_format = scheme.block_size, scheme.scale_format
+    assert size is not None
+    blocks = Blocks(size, scale_format, scale_format, "float32")
+    largest = [statistics.largest[name] / factors.get(name, np.float32(1)) for name in layer.inputs]
+    units = [unit(float(each.max()), activation_format, scale_format) for each in largest]
+    if layer.weight is None:
+        both = (units[0], units[1])
+        return BlockLayer(layer, activation_format, activation_format, None, None, blocks, both, None, None)
+    factor = factors.get(layer.activation)
+    rows = np.ones((1, 1, 1), np.float32) if factor is None else _by_row(layer, factor)
+    weight = layer.weight * rows
+    units.append(unit(float(np.abs(weight).max()), weight_format, scale_format))
+    parts = [weight_blocks(part / units[1], weight_format, scale_format, size) for part in weight]
+    codes, scales = (np.stack(arrays) for arrays in zip(*parts, strict=True))
+    bias = layer.bias
+    if "bias" in scheme.techniques:
+        steps = np.repeat(grid.values(scales, scale_format), size, axis=1)[:, : codes.shape[1]] * units[1]
+        bias = _corrected(layer, grid.values(codes, weight_format) * steps / rows, statistics)
+    after = None if bias is None else bias.astype(np.float32)
+    both = (units[0], units[1])
+    return BlockLayer(layer, weight_format, activation_format, codes, scales, blocks, both, factor, after)
+
+
+def _corrected(layer: Layer, weight: Array, statistics: Statistics) -> Array:
+    """The bias that makes good what rounded weights (groups, k, n) do to the mean result.
+
+    Bias correction (Nagel et al., arXiv 1906.04721), by the mean operands of the calibration.
+    """
+    assert layer.weight is not None
+    shift = np.einsum("gk,gkn->gn", statistics.mean[layer.name], layer.weight - weight).reshape(-1)
+    return np.asarray(shift if layer.bias is None else layer.bias + shift)
+
+
+def _rounded(weight: Array, format: Format, scheme: Scheme, gram: Array | None) -> Array:
+    """The codes of weights in units of their scale."""
+    if "gptq" in scheme.techniques:
+        assert gram is not None
+        return np.stack([gptq(part, format, moment) for part, moment in zip(weight, gram, strict=True)])
+    if "rounding" in scheme.techniques:
+        assert gram is not None
+        return learned(weight, format, gram)
+    return grid.codes(weight, format)
+
+
+def _by_row(layer: Layer, factor: Array) -> Array:
+    """A factor for each channel as one for each row of the weights: (groups, k, 1)."""
+    assert layer.weight is not None
+    if layer.convolution is None:
+        return factor.reshape(1, -1, 1)
+    groups = layer.convolution.groups
+    return np.repeat(factor, int(np.prod(layer.convolution.kernel))).reshape(groups, -1, 1)
+
+
+def as_integers(bias: Array | None, scale: Array, lsb_exponent: int) -> tuple[Array | None, Array | None]:
+    """As integers in units of the accumulator's lowest bit, or, where that is too fine for 64 bits, as it is."""
+    if bias is None:
+        return None, None
+    integers = np.rint(np.ldexp(bias.astype(np.float64) / scale, -lsb_exponent))
+    if np.abs(integers).max(initial=0) < MAX_BIAS:
+        return integers.astype(np.int64), None
+    return None, bias.astype(np.float32)

@@ -1,0 +1,114 @@
+"""What to quantize, to which formats, and how: everything that a point of the study depends on but the network."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...formats import Dyadic, Format, check_format, parse
+
+__all__ = ["SCALE_FORMAT", "SCALE_PER", "TECHNIQUES", "Scheme"]
+
+SCALE_FORMAT = parse("bfloat16")
+LEAST_SCALE = 2.0**-24
+"""A format of scales that ends above it does not suit every tensor. The scales of blocks have a power of two of the
+tensor's beside them."""
+
+WIDEST = 16
+"""Bits of an operand."""
+
+SCALE_PER = ("tensor", "channel", "block")
+TECHNIQUES = ("equalize", "smooth", "gptq", "rounding", "bias")
+"""In the order in which they are applied; ``gptq`` and ``rounding`` exclude each other."""
+
+
+def _check_operand(name: str, format: Format) -> None:
+    check_format(name, format)
+    if isinstance(format, Dyadic) or format.width > WIDEST:
+        raise ValueError(f"{name} must be a format of at most {WIDEST} bits, not {format.name}")
+    if format.max_finite >= 2.0**128:
+        raise ValueError(f"{name} must be a format whose values float32 has, not {format.name}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scheme:
+    """How a network is quantized.
+
+    Parameters
+    ----------
+    weight, activation: formats of the operands of every multiplication; where both operands are activations, as in
+        attention, both have the activations' format
+    edges: format of both operands in the first and the last layer; None for those of all others
+    layers: (layer, weight, activation), formats that differ from the above
+    scale_per: a scale for every weight tensor, every output channel, or every ``block_size`` products along K, weights
+        and activations alike (as OCP MX). Activations otherwise have one for the tensor
+    scale_format: of every scale; ``float8_e8m0fnu`` for powers of two. The scale of a result is the product of two
+    block_size: 16, 32, 64 or 128; only with ``scale_per="block"``
+    techniques: of ``TECHNIQUES``, in their order
+    """
+
+    weight: Format
+    activation: Format
+    edges: Format | None = None
+    layers: tuple[tuple[str, Format, Format], ...] = ()
+    scale_per: str = "channel"
+    scale_format: Format = SCALE_FORMAT
+    block_size: int | None = None
+    techniques: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_format("scale_format", self.scale_format)
+        if isinstance(self.scale_format, Dyadic):
+            raise ValueError(f"scale_format must be one that operands can have, not {self.scale_format.name}")
+        if self.scale_format.name == "e8m0":
+            raise ValueError(
+                "scale_format must be float8_e8m0fnu for OCP MX's E8M0, not e8m0, which has a sign besides"
+            )
+        for name, format in {"weight": self.weight, "activation": self.activation, "edges": self.edges}.items():
+            if format is not None:
+                _check_operand(name, format)
+        for _, *pair in self.layers:
+            for format in pair:
+                _check_operand("layers", format)
+        if self.scale_per not in SCALE_PER:
+            raise ValueError(f"scale_per must be {', '.join(SCALE_PER)}, not {self.scale_per!r}")
+        if self.scale_per != "block" and self.scale_format.min_subnormal > LEAST_SCALE:
+            raise ValueError(
+                f"scale_format must reach down to 2**-24 where a scale is of a whole tensor or channel, as "
+                f"bfloat16 and float16 do, not {self.scale_format.name}"
+            )
+        if (self.scale_per == "block") != (self.block_size is not None):
+            raise ValueError(
+                f"block_size must be given with scale_per block and with no other, not {self.block_size} with "
+                f"{self.scale_per} (--block-size, --scale-per)"
+            )
+        if self.block_size not in (None, 16, 32, 64, 128):
+            raise ValueError(f"block_size must be 16, 32, 64 or 128, not {self.block_size!r}")
+        known = [name for name in TECHNIQUES if name in self.techniques]
+        named = "+".join(self.techniques)
+        if list(self.techniques) != known:
+            raise ValueError(f"techniques must be of {', '.join(TECHNIQUES)}, in this order, not {named}")
+        if self.scale_per == "block" and {"gptq", "rounding"} & {*known}:
+            raise ValueError(f"techniques must be of equalize, smooth, bias with scale_per block, not {named}")
+        if "gptq" in known and "rounding" in known:
+            raise ValueError("techniques must not be both gptq and rounding: either decides how weights are rounded")
+
+    def formats(self, layer: str, edge: bool = False) -> tuple[Format, Format]:
+        """Of the weights and of the activations of a layer; ``edge``: whether it is the first or the last."""
+        for name, weight, activation in self.layers:
+            if name == layer:
+                return weight, activation
+        if edge and self.edges is not None:
+            return self.edges, self.edges
+        return self.weight, self.activation
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, formats by their names."""
+        return {
+            "weight": self.weight.name,
+            "activation": self.activation.name,
+            "edges": self.edges.name if self.edges else None,
+            "layers": {layer: [w.name, a.name] for layer, w, a in sorted(self.layers, key=lambda entry: entry[0])},
+            "scale_per": self.scale_per,
+            "scale_format": self.scale_format.name,
+            "block_size": self.block_size,
+            "techniques": list(self.techniques),
+        }
