@@ -162,7 +162,8 @@ def simulate_matmul(
     job: dict[str, Any] = {"description": dict(description), "seed": seed}
     if size is not None:
         if len(size) != 3 or not all(1 <= length <= MAX_SIZE for length in size) or size[1] > engine.max_k:
-            raise ValueError(f"size must be m, k and n of 1 to {MAX_SIZE}, and k at most {engine.max_k}, not {size!r}")
+            limits = f"1 to {MAX_SIZE}, and k at most {engine.max_k}"
+            raise ValueError(f"size must be m, k and n of {limits}, not {tuple(size)!r}")
         return _one_product(verilog, engine, job | {"size": [*size], "stalls": stalls}, size, options)[0]
     result, _ = run(
         *(_name(engine), verilog, description["module"], f"{__package__}.matmul_tb"),

