@@ -230,7 +230,7 @@ def device(monkeypatch):
         yield found
 
     for command in ("run", "selftest"):
-        monkeypatch.setattr(f"fewbit.cli.{command}.attached", attached)
+        monkeypatch.setattr(f"fewbit.cli.board.{command}.attached", attached)
     return found
 
 
