@@ -111,8 +111,8 @@ def test_without_routing_only_yosys_is_needed_and_other_rows_are_kept(measuremen
 
 def test_damaged_entries_are_measured_again(measurements, tmp_path):
     sweep(MACS, tmp_path)
-    (tmp_path / "cache.db").write_bytes(b"damaged")
-    for file in tmp_path.glob("cache.db-*"):
+    (tmp_path / "measurements.db").write_bytes(b"damaged")
+    for file in tmp_path.glob("measurements.db-*"):
         file.unlink()
     assert len(sweep(MACS, tmp_path)) == 3
     assert len(measurements.calls) == 6
