@@ -20,6 +20,7 @@ from .board.run import run_product
 from .board.selftest import selftest
 from .board.survey import survey
 from .common.children import ENDING, interrupt
+from .common.extras import how_to_install
 from .demo import demo
 from .doctor import doctor
 from .engine.cycles import cycles
@@ -38,7 +39,7 @@ from .units.verilog import verilog
 
 __all__ = ["main", "run"]
 
-FAILED, WRONG, INTERRUPTED = 1, 2, 128
+FAILED, WRONG, MISSING, INTERRUPTED = 1, 2, 3, 128
 """Exit statuses: something does not verify or cannot be measured; a wrong argument or a missing tool; this and the
 signal's number, as shells have it: 130 for Ctrl-C."""
 
@@ -132,6 +133,11 @@ def run(arguments: Sequence[str]) -> int:
         return _end(f"stopped{f'; {ending}' if str(ending) else ''}", INTERRUPTED + _ended_by)
     except BrokenPipeError:
         return FAILED
+    except ModuleNotFoundError as error:
+        remedy = how_to_install(error.name or "")
+        if remedy is None:
+            raise
+        return _end(f"package {error.name} must be installed for this command: {remedy}", MISSING)
     except OSError as error:
         return _end(f"{error.filename}: {error.strerror}" if error.filename else str(error), WRONG)
     except Exception as error:
