@@ -24,6 +24,8 @@ def how_to_install(module: str) -> str | None:
     mend. Parts are read from the metadata of the installed package, in the order of its pyproject.toml.
     """
     top = module.partition(".")[0]
+    if top == __name__.partition(".")[0]:
+        return None
     wanted = _DISTRIBUTIONS.get(top, top).replace("_", "-").lower()
     try:
         requirements = metadata.requires("fewbit") or []
