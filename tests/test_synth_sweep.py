@@ -93,7 +93,7 @@ def test_warm_sweep_runs_no_tool_and_generates_nothing(measurements, tmp_path, m
 
 def test_changed_generator_with_the_same_rtl_measures_nothing(measurements, tmp_path, monkeypatch):
     sweep(MACS, tmp_path)
-    monkeypatch.setattr(sweep_module, "_generator_hash", lambda: "another")
+    monkeypatch.setattr(sweep_module, "sources_hash", lambda *rooms: "another")
     assert len(sweep(MACS, tmp_path)) == 3
     assert len(measurements.calls) == 3
 
