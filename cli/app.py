@@ -13,6 +13,7 @@ import typer
 
 from .common.children import ENDING, interrupt
 from .common.command import refused_option
+from .common.extras import how_to_install
 from .program import COMPLETION, complete, program
 
 __all__ = ["main", "run"]
@@ -73,6 +74,11 @@ def run(arguments: Sequence[str]) -> int:
         return _end(f"stopped{f'; {ending}' if str(ending) else ''}", SIGNAL + _ended_by)
     except BrokenPipeError:
         return SIGNAL + signal.SIGPIPE
+    except ModuleNotFoundError as error:
+        remedy = how_to_install(error.name or "")
+        if remedy is None:
+            raise
+        return _end(f"package {error.name} must be installed for this command: {remedy}", TOOL)
     except Exception as error:
         status = _expected(error)
         if status is None:
@@ -95,20 +101,20 @@ def _expected(error: Exception) -> int | None:
     """The exit status of an error that says what was wrong, so that a traceback would not help; None for any other."""
     if type(error) is ValueError:
         return USAGE  # before anything is imported that takes long
-    from ..boards import LinkError
+    if isinstance(error, ConnectionError):  # of a board, that is
+        return TOOL
+    if isinstance(error, OSError):
+        return USAGE
     from ..hdl import YosysError
     from ..synth import NothingFits, SweepError, ToolError, ToolKilled, ToolMissing
     from ..tb import BuildError, ToolMissingError
 
     if isinstance(error, NothingFits):
         return WRONG_RESULT
-    if isinstance(
-        error, YosysError | SweepError | ToolError | ToolKilled | ToolMissing | BuildError | ToolMissingError
-    ):
+    tools = (YosysError, SweepError, ToolError, ToolKilled, ToolMissing, BuildError, ToolMissingError)
+    if isinstance(error, tools):
         return TOOL
-    if isinstance(error, LinkError):
-        return TOOL
-    if isinstance(error, ValueError | OSError):
+    if isinstance(error, ValueError):
         return USAGE
     return WRONG_RESULT if type(error) is RuntimeError and _own(error) else None
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import asdict, replace
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ..formats import Accumulator
 from ..hdl import UNITS, Design
+from ..places import sources_hash
 from .cache import Cache
 from .families import Target
 from .flow import SEEDS, Flow, measure, rtl_hash
@@ -140,15 +140,8 @@ def _read_cost(values: object) -> Cost | None:
 
 def design_key(design: Design) -> str:
     """A key for the RTL's hash that holds as long as the generator's sources do."""
-    return hashlib.sha256(repr((_generator_hash(), asdict(design))).encode()).hexdigest()
-
-
-@cache
-def _generator_hash() -> str:
-    root = Path(__file__).parent.parent
-    sources = sorted([*root.glob("hdl/**/*.py"), *root.glob("formats/**/*.py")])
-    content = [version("amaranth").encode(), *(file.read_bytes() for file in sources)]
-    return hashlib.sha256(b"\0".join(content)).hexdigest()
+    everything = (version("amaranth"), sources_hash("formats", "hdl"), asdict(design))
+    return hashlib.sha256(repr(everything).encode()).hexdigest()
 
 
 def _row(design: Design, cost: Cost) -> Row:

@@ -62,13 +62,13 @@ def test_chart(in_folder):
         {"weight": w, "activation": a, "ice40_lut4": 50, "ice40_peer_lut4": peer, "xc7_lut6": 30, "xc7_peer_lut6": peer}
         for w, a, peer in (("int4", "int4", 72), ("e2m1", "int8", None), ("e4m3", "e4m3", 264))
     ]
-    demo_chart.draw(rows, {"4 bits": 1, "others": 2}, in_folder / "demo_chart")
-    assert sorted(path.name for path in in_folder.iterdir()) == ["demo_chart.png", "demo_chart.svg"]
-    assert (in_folder / "demo_chart.png").read_bytes().startswith(PNG)
-    first = (in_folder / "demo_chart.svg").read_bytes()
+    demo_chart.draw(rows, {"4 bits": 1, "others": 2}, in_folder / "chart")
+    assert sorted(path.name for path in in_folder.iterdir()) == ["chart.png", "chart.svg"]
+    assert (in_folder / "chart.png").read_bytes().startswith(PNG)
+    first = (in_folder / "chart.svg").read_bytes()
     assert ElementTree.fromstring(first).tag.endswith("svg")
-    demo_chart.draw(rows, {"4 bits": 1, "others": 2}, in_folder / "demo_chart")
-    assert (in_folder / "demo_chart.svg").read_bytes() == first
+    demo_chart.draw(rows, {"4 bits": 1, "others": 2}, in_folder / "chart")
+    assert (in_folder / "chart.svg").read_bytes() == first
 
 
 def test_demo_shows_the_popular_formats():

@@ -147,9 +147,9 @@ def test_damaged_cache_is_measured_again(capsys, in_folder, monkeypatch):
     assert run(command) == 0
     first = json.loads(capsys.readouterr().out)
     cache = Path(in_folder.parent, "cache")
-    for file in cache.glob("cache.db-*"):
+    for file in cache.glob("measurements.db-*"):
         file.unlink()
-    (cache / "cache.db").write_bytes(b"damaged")
+    (cache / "measurements.db").write_bytes(b"damaged")
     assert run(command) == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out) == first

@@ -5,9 +5,8 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache, cached_property
+from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 
 from ... import __version__
 from ...formats import Accumulator
+from ...places import sources_hash
 from ..network.execute import Multiply, batches, execute
 from ..network.float_layer import FloatLayer
 from ..network.graph import Graph, Layer
@@ -61,7 +61,7 @@ def network_hash(network: Network, samples: int | None) -> str:
 def point_key(network: str, scheme: Scheme | None, evaluation: str, seed: int) -> str:
     """Of all that a point's figures follow from, the code included: equal ones give equal figures on one machine."""
     words = json.dumps([network, scheme and scheme.to_dict(), evaluation, seed, versions()], sort_keys=True)
-    return hashlib.sha256(words.encode() + _code()).hexdigest()
+    return hashlib.sha256(f"{sources_hash('formats', 'sim', 'study')} {words}".encode()).hexdigest()
 
 
 def _content(samples: Samples) -> bytes:
@@ -71,14 +71,6 @@ def _content(samples: Samples) -> bytes:
         f"{name} {values.dtype.str} {values.shape}".encode() + hashlib.sha256(values.tobytes()).digest()
         for name, values in sums
     )
-
-
-@cache
-def _code() -> bytes:
-    """Of all sources that figures may depend on."""
-    root = Path(__file__).parent.parent
-    files = sorted(file for room in ("formats", "sim", "study") for file in (root / room).rglob("*.py"))
-    return b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)
 
 
 class Study:
