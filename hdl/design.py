@@ -1,6 +1,5 @@
 """Units by name: a design is a unit and its parameters, and knows its Verilog and its contract."""
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from .catalog import UNITS, Unit, edge_of
 from .describe import describe_format, meaning_at_edge, meaning_in_stream
 from .emit import to_rtlil, to_verilog
 from .engine.matmul_engine import engine_members
+from .keywords import check_module
 from .products.choose_build import BUILDS, FAMILIES, check_table, choose_build
 from .products.product_term import MAX_PIPELINE, Build
 
@@ -41,7 +41,6 @@ _MEANINGS = {
     "negative_infinity": "the result is -infinity",
     "tensor_scale": "code of the second scale of all codes; a beat takes the one that is there when it is taken",
 }
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PARAMETERS = {"engine": Engine, "requantization": Requantization, "blocks": Blocks, "block_size": int}
 """The fields that some units need and others have no use for, and what they must be."""
 
@@ -116,10 +115,7 @@ class Design:
         _check("unit", self.unit, UNITS)
         if not self.module:
             object.__setattr__(self, "module", self.unit)
-        if not _IDENTIFIER.fullmatch(self.module):
-            raise ValueError(
-                f"module must be letters, digits and underscores, and begin with no digit, not {self.module!r}"
-            )
+        check_module(self.module)
         _check("build", self.build, BUILDS)
         if self.family is not None:
             _check("family", self.family, FAMILIES)

@@ -50,7 +50,7 @@ def test_verdicts_depend_on_all_that_was_verified(monkeypatch):
         verdicts.verdict_key("module", description | {"latency": 9}, "simulate"),
         verdicts.verdict_key("module", description, "space"),
     ]
-    monkeypatch.setattr(verdicts, "_testbench", lambda: "another")
+    monkeypatch.setattr(verdicts, "sources_hash", lambda *rooms: "another")
     changed.append(verdicts.verdict_key("module", description, "simulate"))
     monkeypatch.setattr(verdicts, "simulation_tools", lambda simulator: {"verilator": "another"})
     changed.append(verdicts.verdict_key("module", description, "simulate"))

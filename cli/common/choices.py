@@ -76,5 +76,6 @@ def nearest(value: str, names: Sequence[str]) -> str:
 
 def close_match(value: str, names: Sequence[str]) -> str | None:
     """The name that looks most like the value, None where none does."""
-    found = difflib.get_close_matches(value.lower(), names, n=1, cutoff=0.6)
+    begun = [name for name in names if value and name.startswith(value.lower())]
+    found = difflib.get_close_matches(value.lower(), begun or names, n=1, cutoff=0.0 if begun else 0.6)
     return found[0] if found else None

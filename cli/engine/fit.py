@@ -11,8 +11,9 @@ from ..common.command import command_line
 from ..common.console import print_json, print_table, say
 from ..common.designs import choose_pairs, choose_policies, choose_targets, parse_integers
 from ..common.engine_options import EngineOptions
-from ..common.options import Activation, Append, Build, Dsp, Families, Formats, Json, Out, Seeds, Stages, mhz
+from ..common.options import Activation, Append, Build, Dsp, Families, Formats, Json, Out, Seeds, Stages
 from ..common.options import fill as fill_option
+from ..common.options import mhz as mhz_option
 from ..common.options import recipe as recipe_option
 from ..common.options import timeout as timeout_option
 from ..common.signature import narrowed, takes_options
@@ -51,8 +52,8 @@ def fit(
     ] = "1,2,4,8",
     pipeline: Stages = 2,
     build: Build = "auto",
-    target_mhz: Annotated[
-        float | None, mhz("Clock to ask nextpnr for.", shown="30 for up5k, 80 hx8k, 100 ecp5")
+    mhz: Annotated[
+        float | None, mhz_option("Clock to ask nextpnr for.", shown="30 for up5k, 80 hx8k, 100 ecp5")
     ] = None,
     seeds: Seeds = "1,2,3",
     fill: Annotated[float, fill_option(True)] = 0.97,
@@ -90,7 +91,7 @@ def fit(
             lanes=parse_integers("lanes", lanes),
             pipeline=pipeline,
             build=build,
-            target_mhz=target_mhz,
+            target_mhz=mhz,
             seeds=parse_integers("seeds", seeds),
             fill=fill,
             climb=climb,

@@ -7,7 +7,8 @@ from ..common.choices import choice, known
 from ..common.console import print_json, print_table, progress
 from ..common.designs import DesignOptions, choose_designs, choose_policies, choose_targets, parse_integers
 from ..common.engine_options import EngineOptions
-from ..common.options import Jobs, Json, Out, Seeds, mhz
+from ..common.options import Jobs, Json, Out, Seeds
+from ..common.options import mhz as mhz_option
 from ..common.signature import takes_options
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ __all__ = ["measure_rows", "synth"]
 def synth(
     unit: str,
     options: DesignOptions,
-    target_mhz: Annotated[float | None, mhz("Keep the smallest result that reaches this clock, where routed.")] = None,
+    mhz: Annotated[float | None, mhz_option("Keep the smallest result that reaches this clock, where routed.")] = None,
     seeds: Seeds = "1,2,3",
     against: Annotated[
         str | None,
@@ -57,7 +58,7 @@ def synth(
             write_json(rows, out / f"{unit}_cost.json")
 
     try:
-        measure_rows(designs, targets, policies, rows, target_mhz=target_mhz, seeds=seed_numbers, jobs=jobs)
+        measure_rows(designs, targets, policies, rows, target_mhz=mhz, seeds=seed_numbers, jobs=jobs)
     except KeyboardInterrupt:
         keep()
         kept = f"{len(rows)} finished rows are in {out / unit}_cost.csv and .json" if rows else "no row was finished"
@@ -82,7 +83,7 @@ def synth(
     else:
         _show(rows)
         if unit == "matmul":
-            _show_elements(designs, rows, target_mhz, seed_numbers)
+            _show_elements(designs, rows, mhz, seed_numbers)
     if not json:
         print(f"written: {out / unit}_cost.csv and .json")
 
