@@ -10,10 +10,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ..families import Target
 from ..formats import Accumulator
 from ..hdl import UNITS, Design
 from .cache import Cache
-from .families import Target
 from .flow import SEEDS, Flow, measure, rtl_hash
 from .pool import work_through
 from .row import Cost, Row
@@ -97,7 +97,7 @@ def sweep(
 
 def _unrouted(target: Target) -> Target:
     """The same without a router, which makes a flow of its own in the cache."""
-    return replace(target, family=replace(target.family, router=None))
+    return replace(target, family=replace(target.family, harness=None))
 
 
 def _for_flow(design: Design, flow: Flow) -> Design:
@@ -146,7 +146,7 @@ def design_key(design: Design) -> str:
 @cache
 def _generator_hash() -> str:
     root = Path(__file__).parent.parent
-    sources = sorted([*root.glob("hdl/**/*.py"), *root.glob("formats/**/*.py")])
+    sources = sorted([*root.glob("hdl/**/*.py"), *root.glob("formats/**/*.py"), *root.glob("families/*.py")])
     content = [version("amaranth").encode(), *(file.read_bytes() for file in sources)]
     return hashlib.sha256(b"\0".join(content)).hexdigest()
 

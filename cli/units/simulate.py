@@ -77,12 +77,15 @@ def simulate(
     Every operand pair where the two formats have 16 bits together at most. A matmul engine: products of many sizes,
     with stalls, resets and refused starts, or with --size a single one. Exit status 1 where anything is wrong.
     """
+    from ...families import FAMILIES
     from ..common.files import check_folder, emit, folders
 
     if simulator not in ("verilator", "icarus"):
         raise ValueError(f"simulator must be verilator or icarus, not {simulator!r}")
-    if netlist is not None and netlist.partition("-")[0] not in ("ice40", "ecp5"):
-        raise ValueError(f"netlist must be ice40 or ecp5, or a device of theirs, as ice40-up5k, not {netlist!r}")
+    simulated = [name for name, each in FAMILIES.items() if each.models]
+    if netlist is not None and netlist.partition("-")[0] not in simulated:
+        known = " or ".join(simulated)
+        raise ValueError(f"netlist must be {known}, or a device of theirs, as ice40-up5k, not {netlist!r}")
     product = _size(unit, size, netlist)
     if stalls and product is None:
         raise ValueError("--stalls must come with --size")
