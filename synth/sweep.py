@@ -9,11 +9,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ..families import Target
 from ..formats import Accumulator
 from ..hdl import UNITS, Design
 from ..places import sources_hash
 from .cache import Cache
-from .families import Target
 from .flow import SEEDS, Flow, measure, rtl_hash
 from .pool import work_through
 from .row import Cost, Row
@@ -97,7 +97,7 @@ def sweep(
 
 def _unrouted(target: Target) -> Target:
     """The same without a router, which makes a flow of its own in the cache."""
-    return replace(target, family=replace(target.family, router=None))
+    return replace(target, family=replace(target.family, harness=None))
 
 
 def _for_flow(design: Design, flow: Flow) -> Design:
@@ -140,7 +140,7 @@ def _read_cost(values: object) -> Cost | None:
 
 def design_key(design: Design) -> str:
     """A key for the RTL's hash that holds as long as the generator's sources do."""
-    everything = (version("amaranth"), sources_hash("formats", "hdl"), asdict(design))
+    everything = (version("amaranth"), sources_hash("formats", "families", "hdl"), asdict(design))
     return hashlib.sha256(repr(everything).encode()).hexdigest()
 
 

@@ -17,12 +17,12 @@ from .result_stream import Results
 from .sender import Sender
 from .uart import UartReceiver, UartTransmitter, phase_step
 
-__all__ = ["BoardTop", "Link", "relax_memories", "top_rtlil", "top_verilog"]
+__all__ = ["BoardTop", "EngineLink", "relax_memories", "top_rtlil", "top_verilog"]
 
 ERRORS = Event.CRC | Event.SEQUENCE | Event.KIND | Event.OVERRUN | Event.ZERO_SIZE | Event.TOO_LARGE
 
 
-class Link(wiring.Component):
+class EngineLink(wiring.Component):
     """The matmul engine behind bytes: frames of ``protocol`` in and out.
 
     Takes a byte every 10 cycles, gives one every 9. A RESET leaves nothing of what was there before it, but for the
@@ -103,7 +103,7 @@ class Link(wiring.Component):
 
 
 class BoardTop(wiring.Component):
-    """The matmul engine behind a serial line: ``Link`` between a ``UartReceiver`` and a ``UartTransmitter``.
+    """The matmul engine behind a serial line: ``EngineLink`` between a ``UartReceiver`` and a ``UartTransmitter``.
 
     Keeps up with a host that sends without a pause, a byte every 10 bit times, 40 cycles at the least.
 
@@ -121,7 +121,7 @@ class BoardTop(wiring.Component):
 
     def __init__(self, description: Description, design: Design):
         phase_step(description.clock_hz, description.baud)
-        self.link = Link(description, design)
+        self.link = EngineLink(description, design)
         self.description = description
         self.design = design
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "error": Out(1)})

@@ -55,10 +55,13 @@ def simulate(
     Operand pairs are all simulated where the two formats have 16 bits together at most. Exit status 1 where anything is
     wrong.
     """
+    from ...families import FAMILIES
     from ..common.files import check_folder, emit, folders
 
-    if netlist is not None and netlist.partition("-")[0] not in ("ice40", "ecp5"):
-        raise ValueError(f"netlist must be ice40 or ecp5, or a device of theirs, as ice40-up5k, not {netlist!r}")
+    simulated = [name for name, each in FAMILIES.items() if each.models]
+    if netlist is not None and netlist.partition("-")[0] not in simulated:
+        known = " or ".join(simulated)
+        raise ValueError(f"netlist must be {known}, or a device of theirs, as ice40-up5k, not {netlist!r}")
     if stalls and size is None:
         raise ValueError("--stalls must come with --size")
     if netlist is not None and options.family is not None:
