@@ -152,7 +152,8 @@ def test_streams_have_a_field_at_every_byte_that_begins_one(unit):
         (
             "requantize",
             {"requantization": Requantization(parse("int8"), parse("dyadic16s5"), bias_bits=8, zero_point=True)},
-            "code = (accumulator + bias) * scale, exact, then rounded once to int8, then zero_point added",
+            "code = (accumulator + bias) * scale, exact, then rounded once to an integer, then zero_point added, then "
+            "saturated to int8",
         ),
         (
             "requantize",
