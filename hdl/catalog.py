@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from amaranth.hdl import Fragment
 from amaranth.lib import wiring
 
-from ..formats import FixedPoint, Requantization
+from ..formats import FixedPoint, Format, Overflow, Requantization
 from .describe import describe_blocks, describe_engine, describe_requantization, describe_streams
 from .engine.core import matmul_latencies, matmul_latency
 from .engine.matmul_engine import MatmulEngine
@@ -82,11 +82,15 @@ def _matmul(design: "Design") -> MatmulEngine:
 
 def _matmul_contract(design: "Design") -> str:
     assert design.engine is not None
-    output = design.engine.requantization.output
-    return (
-        f"C[m, n] = the sum over k of A[m, k] * W[k, n], exact for k up to {design.terms}, "
-        f"then scaled and rounded once to {output}"
-    )
+    engine = design.engine
+    product = "A[m, k] * (W[k, n] - weight_zero_point)" if engine.weight_zero_point else "A[m, k] * W[k, n]"
+    total, kept = f"the sum over k of {product}", f"exact for k up to {engine.max_k}"
+    if engine.blocks is not None:
+        total = f"the sum over blocks of {engine.blocks.size} k of (sum of {product}) * a_scale[m] * w_scale[n]"
+        if isinstance(engine.sum, Format):
+            kept = "kept in float32, rounded once for every block"
+    scale = "scale[n]" if engine.scale_per == "channel" else "scale"
+    return f"C[m, n] = {_scaled(engine.requantization, 'sum', 'bias[n]', scale)}; sum = {total}, {kept}"
 
 
 def _matmul_latency(design: "Design") -> int:
@@ -107,13 +111,17 @@ def _how(design: "Design") -> Requantization:
     return design.requantization
 
 
-def _scaled(how: Requantization, value: str) -> str:
-    """The contract of a requantization of that value."""
-    factors = [f"({value} + bias)" if how.bias_bits else value]
-    factors += [name for name in ("scale", "tensor_scale") if getattr(how, name) is not None]
+def _scaled(how: Requantization, value: str, bias: str = "bias", scale: str = "scale") -> str:
+    """The contract of a requantization of that value, with these names for the bias and the scale."""
+    factors = [f"({value} + {bias})" if how.bias_bits else value]
+    factors += [scale] if how.scale is not None else []
+    factors += ["tensor_scale"] if how.tensor_scale is not None else []
     relu = ", made 0 where negative" if how.relu else ""
-    zero_point = ", then zero_point added" if how.zero_point else ""
-    return f"{' * '.join(factors)}, exact{relu}, then rounded once to {how.output}{zero_point}"
+    rounded = f"then rounded once to {how.output}"
+    if how.zero_point:
+        end = "wrapped" if how.overflow is Overflow.WRAP else "saturated"
+        rounded = f"then rounded once to an integer, then zero_point added, then {end} to {how.output}"
+    return f"{' * '.join(factors)}, exact{relu}, {rounded}"
 
 
 def _requantize(design: "Design") -> AxiRequantize:

@@ -75,15 +75,36 @@ def describe_engine(engine: Engine) -> dict[str, Any]:
             {
                 "name": f"{'m' if name == 'c' else 's'}_axis_{name}",
                 "meaning": _STREAMS[name],
+                "tlast": _SIGNALS["tlast"] if name == "c" else "not looked at",
                 "word_bits": bits,
                 "beat_bits": engine.bus(name),
                 "beats_a_word": engine.beats(name),
-                **({"fields": engine.channel_fields} if name == "p" else {}),
+                "fields": _engine_fields(engine, name),
             }
             for name, bits in engine.stream_bits.items()
         ],
         "registers": register_map(engine_registers(engine)),
     }
+
+
+def _engine_fields(engine: Engine, stream: str) -> list[dict[str, Any]]:
+    """What a word of the stream holds, lowest first: ``count`` values of ``width`` bits side by side from ``lsb`` on."""
+    if stream == "p":
+        held = [(name, bits, 1) for name, bits in engine.channel_fields.items()]
+    else:
+        name, count = {
+            "a": ("activation", engine.rows * engine.lanes),
+            "w": ("weight", engine.columns * engine.lanes),
+            "a_scales": ("activation_scale", engine.rows),
+            "w_scales": ("weight_scale", engine.columns),
+            "c": ("code", engine.outputs),
+        }[stream]
+        held = [(name, engine.stream_bits[stream] // count, count)]
+    fields, lsb = [], 0
+    for name, bits, count in held:
+        fields.append({"name": name, "lsb": lsb, "width": bits, "count": count, "signed": name == "bias"})
+        lsb += bits * count
+    return fields
 
 
 def describe_blocks(blocks: Blocks, form: FixedPoint | Format) -> dict[str, Any]:

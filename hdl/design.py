@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In
 from ..formats import Accumulator, Blocks, Engine, Format, Requantization, check_format, special_names
 from .catalog import UNITS, Unit, edge_of
 from .describe import describe_format, meaning_at_edge, meaning_in_stream
-from .emit import to_rtlil, to_verilog
+from .emit import port_order, to_rtlil, to_verilog
 from .engine.matmul_engine import engine_members
 from .keywords import check_module
 from .products.choose_build import BUILDS, FAMILIES, check_table, choose_build
@@ -274,7 +274,8 @@ class Design:
 
 def verilog_of(designs: list[Design]) -> list[str]:
     """The Verilog of each design, all of them in one run of yosys."""
-    return to_verilog([(design.module, design.rtlil()) for design in designs])
+    made = [(design.module, design.component()) for design in designs]
+    return to_verilog([(name, to_rtlil(component, name), port_order(component)) for name, component in made])
 
 
 def _check(what: str, value: str, known: Any) -> None:

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...hdl import Design, Matmul
 from ...hdl.bus.gearbox import Downsizer, Upsizer
-from ...hdl.emit import to_rtlil, to_verilog
+from ...hdl.emit import port_order, to_rtlil, to_verilog
 from ..link.description import Description
 from ..link.protocol import Event
 from .dispatcher import Dispatcher
@@ -159,6 +159,6 @@ def top_rtlil(description: Description, design: Design) -> str:
 
 def top_verilog(description: Description, design: Design) -> str:
     """``BoardTop`` as Verilog-2005: module ``top``, ports clk, rst, rx, tx, busy, error. Raises YosysError."""
-    (verilog,) = to_verilog([("top", to_rtlil(BoardTop(description, design), "top"))])
-    off, on = (f"/* verilator lint_{state} CASEOVERLAP */" for state in ("off", "on"))
-    return f"{off} // one state at a time, which a case of single bits does not show\n{verilog}{on}\n"
+    top = BoardTop(description, design)
+    (verilog,) = to_verilog([("top", to_rtlil(top, "top"), port_order(top))])
+    return verilog
