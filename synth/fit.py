@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from .. import __version__
-from ..hdl import Design
+from ..hdl import MatmulDesign
 from .cache import Cache
 from .fit_bench import HEADROOM, Bench, FitQuestion
 from .fit_search import PROBES, Model, NothingFits, Shape, search
@@ -124,14 +124,13 @@ def _candidates(
 
 
 def _row(
-    bench: Bench, design: Design, shape: Shape, routed: dict[int, float], attempts: tuple[str, ...], command: str
+    bench: Bench, design: MatmulDesign, shape: Shape, routed: dict[int, float], attempts: tuple[str, ...], command: str
 ) -> Fit:
     question, engine = bench.question, design.engine
-    assert engine is not None
     built = bench.build(design)
     cells, counts, capacity = bench.cells(built), built.counts, question.capacity
     fmax = median(routed.values())
-    per_second = shape.products * fmax * 1e6
+    per_second = shape.products * fmax * 1e6 / engine.arithmetic.interval
     how = engine.requantization
 
     def percent(used: int, there: int) -> float:

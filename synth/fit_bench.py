@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..formats import Engine
-from ..hdl import Design
+from ..hdl import MatmulDesign
 from .cache import Cache
 from .families import Target
 from .family import Capacity, Counts, Router
@@ -103,12 +103,12 @@ class FitQuestion:
         assert self.target.family.router is not None
         return self.target.family.router
 
-    def design(self, shape: Shape, dsp_elements: int) -> Design:
+    def design(self, shape: Shape, dsp_elements: int) -> MatmulDesign:
         """Raises ValueError where the engine cannot have that shape."""
         tiles = max(1, self.engine.tile_m // self.engine.rows)
         engine = replace(self.engine, **asdict(shape), tile_m=tiles * shape.rows)
         dsp = self.dsp == "auto" and engine.output_stationary
-        return Design.matmul(
+        return MatmulDesign(
             engine,
             pipeline=self.pipeline,
             build=self.build,
@@ -156,20 +156,20 @@ class Bench:
     dsp_elements: dict[int, int] = field(default_factory=dict)
     netlists: dict[str, Path] = field(default_factory=dict)
 
-    def choose_recipe(self, design: Design) -> None:
+    def choose_recipe(self, design: MatmulDesign) -> None:
         """From now on, whichever makes the least of this design."""
         self.recipe = None
         name = self.build(design).recipe
         self.recipe = next(recipe for recipe in RECIPES if recipe.name == name)
 
-    def build(self, design: Design) -> Built:
+    def build(self, design: MatmulDesign) -> Built:
         key = self._key("build", design)
         known = self.store.get(key)
         if isinstance(known, dict):
             return Built(**{**known, "counts": Counts(**known["counts"])})
         return self._build(design, key)
 
-    def _build(self, design: Design, key: str) -> Built:
+    def _build(self, design: MatmulDesign, key: str) -> Built:
         question, family = self.question, self.question.target.family
         began = time.monotonic()
         rtlil = design.rtlil()
@@ -190,19 +190,18 @@ class Bench:
         self.store.put(key, {**asdict(built), "counts": asdict(best.counts)})
         self.netlists[key] = place
         engine = design.engine
-        assert engine is not None
         shape = Shape(engine.rows, engine.columns, engine.lanes)
         self.say(f"{shape}: {self.cells(built)} logic cells by {built.recipe}, {time.monotonic() - began:.0f} s")
         return built
 
-    def netlist(self, design: Design) -> Path:
+    def netlist(self, design: MatmulDesign) -> Path:
         """The folder with what is to be routed."""
         key = self._key("build", design)
         if key not in self.netlists:
             self._build(design, key)
         return self.netlists[key]
 
-    def route(self, design: Design, seed: int) -> float | str:
+    def route(self, design: MatmulDesign, seed: int) -> float | str:
         """Fmax, or why there is none."""
         question = self.question
         key = self._key(f"route {seed} {question.mhz:g}", design)
@@ -225,14 +224,14 @@ class Bench:
         self.say(f"seed {seed}: {found:.1f} MHz, {time.monotonic() - began:.0f} s")
         return found
 
-    def _nextpnr(self, place: Path, design: Design, *options: str, report: str = "report.json") -> dict[str, Any]:
+    def _nextpnr(self, place: Path, design: MatmulDesign, *options: str, report: str = "report.json") -> dict[str, Any]:
         router, device = self.question.router, self.question.target.device
         fixed = [*router.options, *device.route, "--json", "routed.json", "--top", design.module, "--quiet"]
         run(router.tool, [*fixed, "--report", report, *options], place, self.question.timeout)
         found: dict[str, Any] = json.loads((place / report).read_text())
         return found
 
-    def _key(self, what: str, design: Design) -> str:
+    def _key(self, what: str, design: MatmulDesign) -> str:
         flow = self.question.flow
         script = synthesis_script(
             "cell $mem", design.module, flow, (self.recipe,) if self.recipe else RECIPES, ("all",)
@@ -241,12 +240,14 @@ class Bench:
         parts = (what, script, sorted(flow.tools.items()), router, self._rtl_hash(design))
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
-    def _rtl_hash(self, design: Design) -> str:
-        known = self.store.get(design_key(design))
+    def _rtl_hash(self, design: MatmulDesign) -> str:
+        key = design_key(design)
+        known = self.store.get(key) if key else None
         if isinstance(known, str):
             return known
         found = rtl_hash(design.rtlil())
-        self.store.put(design_key(design), found)
+        if key:
+            self.store.put(key, found)
         return found
 
     def cells(self, built: Built) -> int:
@@ -262,7 +263,7 @@ class Bench:
             built.used.get(router.bram, 0) / capacity.brams,
         )
 
-    def design(self, shape: Shape) -> Design:
+    def design(self, shape: Shape) -> MatmulDesign:
         return self.question.design(shape, self.dsp_elements.get(shape.lanes, 0))
 
     def attempt(self, shape: Shape) -> Attempt:
@@ -277,7 +278,7 @@ class Bench:
         self.say(str(found))
         return found
 
-    def _first_routed(self, shape: Shape, design: Design, share: float) -> Attempt:
+    def _first_routed(self, shape: Shape, design: MatmulDesign, share: float) -> Attempt:
         """By the first seed that succeeds; none is tried after one that took too long."""
         failure = ""
         for seed in self.question.seeds:
