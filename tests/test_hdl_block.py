@@ -375,7 +375,8 @@ def test_a_dot_product_takes_a_beat_every_cycle(accumulate, lanes):
     assert unit.block_interval <= 16 // lanes
     rng = np.random.default_rng(0)
     sums = [
-        random_sum(rng, unit.arithmetic.weight, unit.arithmetic.activation, unit.blocks, 96, 16 * k) for k in (1, 6, 2, 1, 3)
+        random_sum(rng, unit.arithmetic.weight, unit.arithmetic.activation, unit.blocks, 96, 16 * k)
+        for k in (1, 6, 2, 1, 3)
     ]
     cycles, beats = run_dot(unit, sums, stalls=False)
     assert cycles == beats + unit.latency

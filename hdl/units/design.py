@@ -291,6 +291,12 @@ class ProductDesign(Design):
     def product_build(self) -> str | None:
         return self.chosen_build.product
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        element = self.computes.element
+        found = super().parameters
+        return found if element == EXACT else found | {"element": element.text, "interval": element.interval}
+
     def describe(self) -> dict[str, Any]:
         element = self.computes.element
         return {"arithmetic": {"element": element.text, "rule": element.rule}}

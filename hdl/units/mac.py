@@ -103,7 +103,7 @@ class MacDesign(SumDesign):
         hardware_of(self.arithmetic).check_pipeline(self.arithmetic, self.pipeline)
 
     @property
-    def word(self) -> int:
+    def lanes(self) -> int:
         """Products of a word."""
         return 1
 
@@ -121,10 +121,10 @@ class MacDesign(SumDesign):
 
     @property
     def latency(self) -> int:
-        return hardware_of(self.arithmetic).latency(self.arithmetic, self.chosen_build, self.word)
+        return hardware_of(self.arithmetic).latency(self.arithmetic, self.chosen_build, self.lanes)
 
     def component(self) -> Mac:
-        return Mac(self.arithmetic, self.chosen_build, terms=self.terms, lanes=self.word)
+        return Mac(self.arithmetic, self.chosen_build, terms=self.terms, lanes=self.lanes)
 
     def describe(self) -> dict[str, Any]:
-        return {**super().describe(), "terms": self.terms, "lanes": self.word}
+        return {**super().describe(), "terms": self.terms, "lanes": self.lanes}
