@@ -1,12 +1,17 @@
 """Elements: what multiplies and adds inside a MAC, a dot product or an array, whatever the formats are."""
 
+import os
 from dataclasses import dataclass, fields
+from importlib import import_module
 from typing import Any, ClassVar, TypeVar
 
 from .base import Format
 from .specials import special_names
 
 __all__ = ["EXACT", "Element", "parse_element", "register_element"]
+
+MODULES = "FEWBIT_ELEMENTS"
+"""The environment variable with names of modules, commas between, that register elements of somebody's own."""
 
 _ELEMENTS: dict[str, type["Element"]] = {}
 """The kinds of element by name."""
@@ -21,7 +26,8 @@ class Element:
     This class itself is the exact element with one product a cycle. Another kind is a frozen dataclass that inherits
     it, gives ``name``, and overrides what differs. Its hardware is registered with ``hdl.register_hardware``. Where
     ``rule`` is another than ``exact``, its golden model is registered with ``sim.register_model``. Fields are integers
-    or words; ``text`` and ``parse_element`` write and read them.
+    or words; ``text`` and ``parse_element`` write and read them. A module that does all that, and is named in the
+    environment variable ``FEWBIT_ELEMENTS``, is imported by every process that meets the element's name.
 
     A product with an operand of zero has to be zero under every rule: arrays fill unused lanes with zeros.
 
@@ -84,6 +90,9 @@ def register_element(kind: Kind) -> Kind:
 def parse_element(text: str) -> Element:
     """The element that has this ``text``. Raises ValueError."""
     name, _, rest = text.partition(":")
+    if name not in _ELEMENTS:
+        for module in filter(None, os.environ.get(MODULES, "").split(",")):
+            import_module(module)
     if name not in _ELEMENTS:
         raise ValueError(f"element must be one of {', '.join(_ELEMENTS)}, not {name!r}")
     kind = _ELEMENTS[name]

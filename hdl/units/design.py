@@ -259,6 +259,11 @@ class ProductDesign(Design):
         """What it computes with."""
 
     @property
+    def by_rule(self) -> str:
+        """What contracts say of the rule of multiplication."""
+        return "exact" if self.computes.is_exact else f"by the rule {self.computes.rule!r},"
+
+    @property
     def is_mixed(self) -> bool:
         """Whether some products are made by the device's multipliers, and others are not."""
         return False

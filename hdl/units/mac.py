@@ -113,7 +113,7 @@ class MacDesign(SumDesign):
 
     @property
     def contract(self) -> str:
-        return f"accumulator = sum of {self._products} since first, {self.arithmetic.rule} for up to {self.terms} terms"
+        return f"accumulator = sum of {self._products} since first, {self.by_rule} for up to {self.terms} terms"
 
     @property
     def _products(self) -> str:

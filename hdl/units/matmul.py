@@ -108,7 +108,7 @@ class MatmulDesign(ProductDesign):
     @property
     def contract(self) -> str:
         return (
-            f"C[m, n] = the sum over k of A[m, k] * W[k, n], {self.computes.rule} for k up to {self.terms}, "
+            f"C[m, n] = the sum over k of A[m, k] * W[k, n], {self.by_rule} for k up to {self.terms}, "
             f"then scaled and rounded once to {self.engine.requantization.output}"
         )
 

@@ -87,7 +87,7 @@ class MultiplyDesign(SumDesign):
 
     @property
     def contract(self) -> str:
-        return f"product = weight * activation, {self.arithmetic.rule}"
+        return f"product = weight * activation, {self.by_rule}".rstrip(",")
 
     @property
     def latency(self) -> int:
