@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..formats import parse
-from .arithmetic import matmul
+from .elements.exact import matmul
 from .encode import encode
 
 __all__ = ["SpeedComparison", "main", "measure_encode", "measure_matmul"]

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from .. import __version__
-from ..hdl import Design
+from ..hdl import MatmulDesign
 from .cache import Cache
 from .fit_runner import HEADROOM, FitQuestion, FitRunner
 from .fit_search import PROBES, Model, NothingFits, Shape, search
@@ -124,14 +124,18 @@ def _candidates(
 
 
 def _row(
-    runner: FitRunner, design: Design, shape: Shape, routed: dict[int, float], attempts: tuple[str, ...], command: str
+    runner: FitRunner,
+    design: MatmulDesign,
+    shape: Shape,
+    routed: dict[int, float],
+    attempts: tuple[str, ...],
+    command: str,
 ) -> Fit:
     question, engine = runner.question, design.engine
-    assert engine is not None
     built = runner.build(design)
     cells, counts, capacity = runner.cells(built), built.counts, question.capacity
     fmax = median(routed.values())
-    per_second = shape.products * fmax * 1e6
+    per_second = shape.products * fmax * 1e6 / engine.arithmetic.interval
     how = engine.requantization
 
     def percent(used: int, there: int) -> float:

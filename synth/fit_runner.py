@@ -13,7 +13,7 @@ from typing import Any
 
 from ..families import Capacity, CellCounts, HarnessCells, Nextpnr, Target
 from ..formats import Engine
-from ..hdl import Design
+from ..hdl import MatmulDesign
 from .cache import Cache
 from .fit_search import Attempt, Shape
 from .flow import SEEDS, Flow, rtl_hash, smallest, synthesis_script
@@ -109,12 +109,12 @@ class FitQuestion:
         assert self.target.family.harness is not None
         return self.target.family.harness
 
-    def design(self, shape: Shape, dsp_elements: int) -> Design:
+    def design(self, shape: Shape, dsp_elements: int) -> MatmulDesign:
         """Raises ValueError where the engine cannot have that shape."""
         tiles = max(1, self.engine.tile_m // self.engine.rows)
         engine = replace(self.engine, **asdict(shape), tile_m=tiles * shape.rows)
         dsp = self.dsp == "auto" and engine.output_stationary
-        return Design.matmul(
+        return MatmulDesign(
             engine,
             pipeline=self.pipeline,
             build=self.build,
@@ -162,20 +162,20 @@ class FitRunner:
     dsp_elements: dict[int, int] = field(default_factory=dict)
     netlists: dict[str, Path] = field(default_factory=dict)
 
-    def choose_recipe(self, design: Design) -> None:
+    def choose_recipe(self, design: MatmulDesign) -> None:
         """From now on, whichever makes the least of this design."""
         self.recipe = None
         name = self.build(design).recipe
         self.recipe = next(recipe for recipe in RECIPES if recipe.name == name)
 
-    def build(self, design: Design) -> Built:
+    def build(self, design: MatmulDesign) -> Built:
         key = self._key("build", design)
         known = self.store.get(key)
         if isinstance(known, dict):
             return Built(**{**known, "counts": CellCounts(**known["counts"])})
         return self._build(design, key)
 
-    def _build(self, design: Design, key: str) -> Built:
+    def _build(self, design: MatmulDesign, key: str) -> Built:
         question = self.question
         began = time.monotonic()
         rtlil = design.rtlil()
@@ -191,19 +191,18 @@ class FitRunner:
         self.store.put(key, {**asdict(built), "counts": asdict(best.counts)})
         self.netlists[key] = place
         engine = design.engine
-        assert engine is not None
         shape = Shape(engine.rows, engine.columns, engine.lanes)
         self.say(f"{shape}: {self.cells(built)} logic cells by {built.recipe}, {time.monotonic() - began:.0f} s")
         return built
 
-    def netlist(self, design: Design) -> Path:
+    def netlist(self, design: MatmulDesign) -> Path:
         """The folder with what is to be routed."""
         key = self._key("build", design)
         if key not in self.netlists:
             self._build(design, key)
         return self.netlists[key]
 
-    def route(self, design: Design, seed: int) -> float | str:
+    def route(self, design: MatmulDesign, seed: int) -> float | str:
         """Fmax, or why there is none."""
         question = self.question
         key = self._key(f"route {seed} {question.mhz:g}", design)
@@ -224,12 +223,12 @@ class FitRunner:
         self.say(f"seed {seed}: {found:.1f} MHz, {time.monotonic() - began:.0f} s")
         return found
 
-    def _job(self, design: Design) -> PlaceAndRoute:
+    def _job(self, design: MatmulDesign) -> PlaceAndRoute:
         question = self.question
         options, timeout = question.cells.options, question.timeout
         return PlaceAndRoute(question.target, design.module, options, give_up=GIVE_UP, timeout=timeout)
 
-    def _key(self, what: str, design: Design) -> str:
+    def _key(self, what: str, design: MatmulDesign) -> str:
         flow = self.question.flow
         script = synthesis_script(
             "cell $mem", design.module, flow, (self.recipe,) if self.recipe else RECIPES, ("all",)
@@ -238,12 +237,14 @@ class FitRunner:
         parts = (what, script, sorted(flow.tools.items()), router, self._rtl_hash(design))
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
-    def _rtl_hash(self, design: Design) -> str:
-        known = self.store.get(design_key(design))
+    def _rtl_hash(self, design: MatmulDesign) -> str:
+        key = design_key(design)
+        known = self.store.get(key) if key else None
         if isinstance(known, str):
             return known
         found = rtl_hash(design.rtlil())
-        self.store.put(design_key(design), found)
+        if key:
+            self.store.put(key, found)
         return found
 
     def cells(self, built: Built) -> int:
@@ -259,7 +260,7 @@ class FitRunner:
             built.used.get(router.bram, 0) / capacity.brams,
         )
 
-    def design(self, shape: Shape) -> Design:
+    def design(self, shape: Shape) -> MatmulDesign:
         return self.question.design(shape, self.dsp_elements.get(shape.lanes, 0))
 
     def attempt(self, shape: Shape) -> Attempt:
@@ -274,7 +275,7 @@ class FitRunner:
         self.say(str(found))
         return found
 
-    def _first_routed(self, shape: Shape, design: Design, share: float) -> Attempt:
+    def _first_routed(self, shape: Shape, design: MatmulDesign, share: float) -> Attempt:
         """By the first seed that succeeds; none is tried after one that took too long."""
         failure = ""
         for seed in self.question.seeds:

@@ -6,7 +6,7 @@ from amaranth.hdl import Module, ResetInserter, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...hdl import Design, Matmul
+from ...hdl import MatmulDesign
 from ...hdl.bus.gearbox import Downsizer, Upsizer
 from ...hdl.emit import port_order, to_rtlil, to_verilog
 from ..link.description import Description
@@ -40,7 +40,7 @@ class EngineLink(wiring.Component):
     error: Out(1), there was an error's event since the last RESET
     """
 
-    def __init__(self, description: Description, design: Design):
+    def __init__(self, description: Description, design: MatmulDesign):
         if design.engine != description.engine:
             raise ValueError(f"design must be a matmul of the description's engine, not of {design.engine!r}")
         self.description = description
@@ -61,7 +61,7 @@ class EngineLink(wiring.Component):
         m.submodules.sender = sender = Sender(self.description.text())
         fresh = ResetInserter(receiver.reset)
         dispatcher, results = Dispatcher(engine), Results()
-        matmul = Matmul(engine, design.chosen_build, design.pipeline, design.dsp_elements or 0)
+        matmul = design.core()
         m.submodules.dispatcher = fresh(dispatcher)
         m.submodules.results = fresh(results)
         m.submodules.matmul = fresh(matmul)
@@ -119,7 +119,7 @@ class BoardTop(wiring.Component):
     error: Out(1), there was an error's event since the last RESET
     """
 
-    def __init__(self, description: Description, design: Design):
+    def __init__(self, description: Description, design: MatmulDesign):
         phase_step(description.clock_hz, description.baud)
         self.link = EngineLink(description, design)
         self.description = description
@@ -152,12 +152,12 @@ def relax_memories(rtlil: str) -> str:
     return re.sub(ports, r"\1 1'1", rtlil)
 
 
-def top_rtlil(description: Description, design: Design) -> str:
+def top_rtlil(description: Description, design: MatmulDesign) -> str:
     """``BoardTop`` as RTLIL, for synthesis: module ``top``, ports clk, rst, rx, tx, busy, error."""
     return relax_memories(to_rtlil(BoardTop(description, design), "top"))
 
 
-def top_verilog(description: Description, design: Design) -> str:
+def top_verilog(description: Description, design: MatmulDesign) -> str:
     """``BoardTop`` as Verilog-2005: module ``top``, ports clk, rst, rx, tx, busy, error. Raises YosysError."""
     top = BoardTop(description, design)
     (verilog,) = to_verilog([("top", to_rtlil(top, "top"), port_order(top))])

@@ -108,17 +108,19 @@ def simulate(
     raise typer.Exit(0 if all(result.ok for result in results.values()) else 1)
 
 
-def _product(text: str | None, netlist: str | None, designs: "list[Design]") -> "Size | None":
+def _product(text: str | None, netlist: str | None, designs: "Sequence[Design]") -> "Size | None":
     """The size of ``--size``, which every engine must take. Raises ValueError."""
     if text is None:
         return None
     if netlist is not None:
         raise ValueError("--size must be left out for a netlist")
+    from ...hdl import MatmulDesign
+
     size = parse_size(text)
     for design in designs:
-        if size.k > design.terms:
+        if isinstance(design, MatmulDesign) and size.k > design.engine.max_k:
             raise ValueError(
-                f"size must have a k of at most {design.terms}, not {size}; --max-k {size.k} makes an engine for it"
+                f"size must have a k of at most {design.engine.max_k}, not {size}; --max-k {size.k} makes an engine for it"
             )
     return size
 

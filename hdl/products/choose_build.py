@@ -36,7 +36,7 @@ def choose_build(
     group = _group(lut, reach, twos_complement)
     apart = described.apart if described else True
     if dsp:
-        return Build("operator", group, apart=apart)
+        return Build("operator", group, apart=apart, pipeline=pipeline)
     fast = pipeline == MAX_PIPELINE
     if build == "auto":
         build = _smallest(weight, activation, lut, reach, twos_complement)
@@ -45,7 +45,7 @@ def choose_build(
     registers = "aligned"
     if build == "booth" and reach == 0:
         registers = "sums" if fast else "rows" if lut == 4 else "aligned"
-    return Build(build, group, registers, tree=fast, apart=apart)
+    return Build(build, group, registers, tree=fast, apart=apart, pipeline=pipeline)
 
 
 def check_table(weight: Format, activation: Format, build: str) -> None:
