@@ -15,7 +15,7 @@ from .engine.matmul_engine import MatmulEngine
 from .products.decode import Decode
 from .products.product_term import MAX_PIPELINE
 from .scaling.dequant import check_dequantize
-from .scaling.requant import Scaling
+from .scaling.scale_and_round import ScaleAndRound
 from .units.axi_units import AxiBlockDot, AxiDequantize, AxiRequantize, AxiUnit
 from .units.dot import Dot
 from .units.mac import Mac
@@ -120,8 +120,8 @@ def _requantize(design: "Design") -> AxiRequantize:
     return AxiRequantize(_sum_of(design), _how(design), dsp=design.dsp)
 
 
-def _requantize_scaling(design: "Design") -> Scaling:
-    return Scaling(_sum_of(design), _how(design), design.dsp)
+def _requantize_scaling(design: "Design") -> ScaleAndRound:
+    return ScaleAndRound(_sum_of(design), _how(design), design.dsp)
 
 
 def _check_requantize(design: "Design") -> None:
@@ -276,7 +276,7 @@ UNITS: dict[str, Unit] = {
         "block-scaled codes to those of a wider format, streaming",
         _dequantize,
         _dequantize_contract,
-        lambda design: Scaling(design.weight, _how(design), design.dsp).latency,
+        lambda design: ScaleAndRound(design.weight, _how(design), design.dsp).latency,
         operands=("weight",),
         parameters=("requantization", "block_size"),
         has_lanes=True,
