@@ -1,5 +1,6 @@
 """What commands on networks have in common: which networks, and how they are quantized."""
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,12 +15,14 @@ __all__ = [
     "Edges",
     "Metric",
     "Model",
+    "Output",
     "Samples",
     "ScaleFormat",
     "Seed",
     "Test",
     "choose_scheme",
     "choose_sources",
+    "tell_notes",
 ]
 
 Model = Annotated[
@@ -35,6 +38,12 @@ Metric = Annotated[
         help="top1, top5, agreement, sqnr or file.py:function, with commas; the first is compared by.",
     ),
 ]
+Output = Annotated[
+    str,
+    typer.Option(
+        "--output", metavar="NAME", show_default="the first of floats", help="Of the model's, which is judged."
+    ),
+]
 Samples = Annotated[
     int | None, typer.Option("--samples", min=1, show_default="all", help="Of the test set, the first so many.")
 ]
@@ -45,16 +54,18 @@ Edges = Annotated[
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Of random choices.")]
 
 
-def choose_sources(model: str, calibration: Path | None, test: Path | None, metric: str | None) -> "list[Source]":
+def choose_sources(
+    model: str, calibration: Path | None, test: Path | None, metric: str | None, output: str = ""
+) -> "list[Source]":
     from ...study.sweep import Source
 
     metrics = None if metric is None else tuple(name.strip() for name in metric.split(","))
     if model.endswith(".onnx"):
-        sources = [Source(Path(model).stem, Path(model), calibration, test, metrics)]
+        sources = [Source(Path(model).stem, Path(model), calibration, test, metrics, output)]
     else:
         if calibration is not None or test is not None:
             raise ValueError(f"calibration and test must be given with an ONNX file, not with {model!r} of the zoo")
-        sources = [Source(name.strip(), metrics=metrics) for name in model.split(",")]
+        sources = [Source(name.strip(), metrics=metrics, output=output) for name in model.split(",")]
     for source in sources:
         source.network()
     return sources
@@ -81,3 +92,12 @@ def choose_scheme(
         block_size=block_size,
         techniques=() if techniques.strip() == "none" else tuple(name.strip() for name in techniques.split("+")),
     )
+
+
+def tell_notes(network: str, skipped: Mapping[str, int], notes: Iterable[str]) -> None:
+    """What no figure shows: what stays in float32, and what else is to be known of the network."""
+    if skipped:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in skipped.items())
+        print(f"{network}: left in float32, and not counted: {kinds}")
+    for note in notes:
+        print(f"{network}: {note}")

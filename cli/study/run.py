@@ -12,12 +12,14 @@ from ..common.study_options import (
     Edges,
     Metric,
     Model,
+    Output,
     Samples,
     ScaleFormat,
     Seed,
     Test,
     choose_scheme,
     choose_sources,
+    tell_notes,
 )
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def study(
     calibration: Calibration = None,
     test: Test = None,
     metric: Metric = None,
+    output: Output = "",
     evaluation: Annotated[
         str, typer.Option("--evaluation", help="integer: the golden model, exact; float: onnxruntime; both.")
     ] = "float",
@@ -74,7 +77,7 @@ def study(
     from ...synth import SweepError
     from ..common.files import check_folder, lost, tell_lost
 
-    sources = choose_sources(model, calibration, test, metric)
+    sources = choose_sources(model, calibration, test, metric, output)
     schemes: list[Scheme | None] = [
         choose_scheme(w, a, edges, scale_per, scale_format, block_size, names)
         for names in techniques.split(",")
@@ -119,17 +122,11 @@ def study(
         print_json({"points": [point.to_dict() for point in found]})
     elif found:
         print_table(_table(found))
-        _tell_skipped(found)
+        for point in {point.network: point for point in found}.values():
+            tell_notes(point.network, point.skipped, point.notes)
         print(f"written: {out / 'study_points'}.csv, .json and .parquet")
     if failed is not None:
         raise failed
-
-
-def _tell_skipped(points: "list[Point]") -> None:
-    for network, skipped in {point.network: point.skipped for point in points}.items():
-        if skipped:
-            kinds = ", ".join(f"{count} {kind}" for kind, count in skipped.items())
-            print(f"{network}: left in float32, and not counted: {kinds}")
 
 
 def _place(network: str, scheme: "Scheme | Point", evaluation: str) -> tuple[str, ...]:
