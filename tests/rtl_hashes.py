@@ -1,4 +1,5 @@
-"""SHA-256 of the RTL of some hundred designs of every unit: `python tests/rtl_hashes.py [KIND ...] > before`, move code, compare.
+"""SHA-256 of the RTL of some hundred designs of every unit, to compare before and after code is moved:
+`python tests/rtl_hashes.py [KIND ...] > before`.
 
 It hashes RTLIL, which no tool but Amaranth has a part in. Not a test: what is emitted may change, on purpose.
 """
