@@ -7,7 +7,7 @@ from typing import Any
 
 from ..formats import Format, parse
 
-__all__ = ["Port", "Unit"]
+__all__ = ["DescribedPort", "DescribedUnit"]
 
 _OPERANDS = {
     "decode": ("code",),
@@ -19,7 +19,7 @@ _RESULTS = {"decode": "significand", "multiply": "product", "mac": "accumulator"
 
 
 @dataclass(frozen=True)
-class Port:
+class DescribedPort:
     name: str
     direction: str
     width: int
@@ -27,7 +27,7 @@ class Port:
 
 
 @dataclass(frozen=True)
-class Unit:
+class DescribedUnit:
     """The contract of one generated unit.
 
     Members
@@ -48,17 +48,17 @@ class Unit:
     lanes: int
     terms: int
     latency: int
-    ports: Mapping[str, Port]
+    ports: Mapping[str, DescribedPort]
 
     @classmethod
-    def from_description(cls, description: Mapping[str, Any]) -> "Unit":
+    def from_description(cls, description: Mapping[str, Any]) -> "DescribedUnit":
         """Read a UNIT.json. Raises ValueError where it does not describe a unit that there is a testbench for."""
         kind = description.get("unit")
         if kind not in _OPERANDS:
             raise ValueError(f"unit must be one of {', '.join(_OPERANDS)}, not {kind!r}")
         try:
             ports = {
-                port["name"]: Port(port["name"], port["direction"], int(port["width"]), bool(port["signed"]))
+                port["name"]: DescribedPort(port["name"], port["direction"], int(port["width"]), bool(port["signed"]))
                 for port in description["ports"]
             }
             formats = [description[key]["name"] for key in ("weight", "activation", "format") if key in description]

@@ -128,10 +128,13 @@ def boards():
             yield OnBoard(design)
 
 
+def digest(design) -> str:
+    return hashlib.sha256(design.rtlil().encode()).hexdigest()
+
+
 KINDS = {kind.__name__: kind for kind in (products, streaming, engines, boards)}
 
 if __name__ == "__main__":
     for kind in [KINDS[name] for name in sys.argv[1:] or KINDS]:
         for number, design in enumerate(kind()):
-            digest = hashlib.sha256(design.rtlil().encode()).hexdigest()
-            print(kind.__name__, number, design.unit, design.weight, design.activation, digest)
+            print(kind.__name__, number, design.unit, design.weight, design.activation, digest(design))
