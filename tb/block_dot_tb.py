@@ -11,7 +11,7 @@ from ..sim import Exact, block_dot
 from .golden import Array
 from .job import load_job, random_generator, record
 from .stream_unit import StreamUnit
-from .streaming import NEVER, Beat, Bench
+from .streaming import NEVER, Beat, StreamBench
 from .values import codes_of, every_code, finite_codes, scale_codes, zero_code
 
 job = load_job()
@@ -176,13 +176,13 @@ def grouped(sums: Sequence[Sum]) -> list[Sum]:
     return [{name: np.stack([one[name] for one in group]) for name in NAMES} for group in groups]
 
 
-async def begin(dut: Any, test: str) -> Bench:
-    bench = Bench(dut, ["s_axis"], random_generator(job["seed"], test))
+async def begin(dut: Any, test: str) -> StreamBench:
+    bench = StreamBench(dut, ["s_axis"], random_generator(job["seed"], test))
     await bench.start()
     return bench
 
 
-async def run(bench: Bench, sums: Sequence[Sum], **options: Any) -> Any:
+async def run(bench: StreamBench, sums: Sequence[Sum], **options: Any) -> Any:
     offered = {"s_axis": beats_of(sums, bench.generator)}
     pairs = {pair for one in sums for pair in zip(one["weight"], one["activation"], strict=True)}
     times = await bench.run(offered, expect(sums), **options)

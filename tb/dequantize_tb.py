@@ -10,7 +10,7 @@ from ..sim import dequantize, lfsr_words
 from .golden import Array
 from .job import load_job, random_generator, record
 from .stream_unit import StreamUnit
-from .streaming import NEVER, Beat, Bench
+from .streaming import NEVER, Beat, StreamBench
 from .values import codes_of, every_code, scale_codes, values_of
 
 job = load_job()
@@ -106,8 +106,8 @@ def packed(codes: Array, width: int) -> Array:
     return whole
 
 
-async def begin(dut: Any, test: str) -> Bench:
-    bench = Bench(dut, INPUTS, random_generator(job["seed"], test))
+async def begin(dut: Any, test: str) -> StreamBench:
+    bench = StreamBench(dut, INPUTS, random_generator(job["seed"], test))
     await bench.start()
     return bench
 
@@ -117,7 +117,7 @@ def set_tensor_scale(dut: Any, given: Codes) -> None:
         dut.tensor_scale.value = given.tensor_scale
 
 
-async def run(bench: Bench, given: Codes, **options: Any) -> Any:
+async def run(bench: StreamBench, given: Codes, **options: Any) -> Any:
     set_tensor_scale(bench.dut, given)
     return await bench.run(*traffic(bench.generator, given), **options)
 

@@ -10,7 +10,7 @@ from ..sim import Exact, lfsr_words, requantize
 from .golden import Array
 from .job import load_job, random_generator, record
 from .stream_unit import StreamUnit
-from .streaming import NEVER, Beat, Bench
+from .streaming import NEVER, Beat, StreamBench
 from .values import codes_of, integers, scale_codes, values_of
 
 job = load_job()
@@ -99,8 +99,8 @@ def traffic(generator: np.random.Generator, columns: Columns) -> tuple[dict[str,
     return {"s_axis": [*zip(beats, last, strict=True)]}, [*zip(codes, last, strict=True)]
 
 
-async def begin(dut: Any, test: str) -> Bench:
-    bench = Bench(dut, ["s_axis"], random_generator(job["seed"], test))
+async def begin(dut: Any, test: str) -> StreamBench:
+    bench = StreamBench(dut, ["s_axis"], random_generator(job["seed"], test))
     await bench.start()
     return bench
 
