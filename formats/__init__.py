@@ -1,7 +1,7 @@
 """What a number is: formats, their exact values, their names."""
 
 from .accumulator import Accumulator, product_range
-from .base import Fields, Format, Special, check_format
+from .base import Fields, Format, Special, check_format, check_operand
 from .blocks import Blocks
 from .catalog import catalog, parse, parse_list, study_formats
 from .dyadic import Dyadic
@@ -11,6 +11,7 @@ from .integer import Integer, SignMagnitude
 from .minifloat import Minifloat, Specials
 from .policy import Overflow, Rounding, check_policies
 from .requantization import RANDOM_BITS, Requantization
+from .table import Table, read_format
 
 __all__ = [
     "CONTROLS",
@@ -33,12 +34,15 @@ __all__ = [
     "SignMagnitude",
     "Special",
     "Specials",
+    "Table",
     "catalog",
     "check_format",
+    "check_operand",
     "check_policies",
     "parse",
     "parse_list",
     "product_range",
+    "read_format",
     "special_names",
     "study_formats",
 ]

@@ -4,7 +4,7 @@ from .arithmetic import dot, matmul, multiply
 from .blocks import block_dot, block_matmul
 from .codes import decode
 from .cycles import Cycles, cycle_limits, engine_cycles
-from .dyadic import dyadic_codes
+from .dyadic import dyadic_codes, scale_codes
 from .encode import encode
 from .engine import engine_matmul, zero_point_bias
 from .exact import Exact
@@ -32,6 +32,7 @@ __all__ = [
     "multiply",
     "pack",
     "requantize",
+    "scale_codes",
     "unpack",
     "zero_point_bias",
 ]
