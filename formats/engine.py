@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from .base import Format, check_flag, check_operand, check_integer
+from .base import Format, check_flag, check_integer, check_operand
 from .blocks import Blocks
 from .fixed_point import FixedPoint
 from .integer import Integer

@@ -53,8 +53,8 @@ def check_policies(format: Format, rounding: Rounding, overflow: Overflow) -> No
         raise ValueError(f"overflow must be one that {format.name} can show, not {overflow.value!r}: it has no NaN")
     if rounding is Rounding.STOCHASTIC and not format.stochastic:
         raise ValueError(
-            f"rounding must be 'ties_to_even' or 'toward_zero' for {format.name}, whose steps need not be powers of two, "
-            f"not {rounding.value!r}"
+            f"rounding must be 'ties_to_even' or 'toward_zero' for {format.name}, whose steps need not be powers of "
+            f"two, not {rounding.value!r}"
         )
     if overflow is Overflow.WRAP and not format.wraps:
         raise ValueError(f"overflow must be 'wrap' for int{{N}} and uint{{N}} only, not for {format.name}")

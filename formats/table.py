@@ -1,4 +1,4 @@
-"""A format that is nothing but its table: what stands in the JSON beside emitted Verilog, and any format taken as one."""
+"""A format that is nothing but its table, as the JSON beside emitted Verilog has it."""
 
 import re
 from collections.abc import Mapping

@@ -6,7 +6,7 @@ from typing import Any
 
 from amaranth.hdl import Shape
 
-from ..formats import Blocks, Engine, FixedPoint, Format, Integer, Minifloat, Requantization
+from ..formats import Blocks, Engine, FixedPoint, Format, Requantization
 from .bus.registers import register_map
 from .engine.matmul_engine import engine_registers
 from .units.axi_units import EdgeStream
@@ -41,24 +41,7 @@ _SIGNALS = {
 
 
 def describe_format(format: Format) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "name": format.name,
-        "width": format.width,
-        "signed": format.signed,
-        "lsb_exponent": format.lsb_exponent,
-    }
-    if isinstance(format, Minifloat):
-        return described | {
-            "encoding": "minifloat",
-            "exponent_bits": format.exponent_bits,
-            "fraction_bits": format.fraction_bits,
-            "bias": format.bias,
-            "subnormals": format.subnormals,
-            "specials": format.specials.value,
-        }
-    if isinstance(format, Integer):
-        return described | {"encoding": "unsigned" if format.unsigned else "twos_complement"}
-    return described | {"encoding": "sign_magnitude"}
+    return format.describe()
 
 
 def describe_engine(engine: Engine) -> dict[str, Any]:

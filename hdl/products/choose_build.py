@@ -1,7 +1,7 @@
 """Which way to build a product: what ``auto`` takes for a pair of formats and an FPGA family."""
 
-from ...formats import Format, Integer
-from .decode import max_shift
+from ...formats import Format
+from .decode import is_twos_complement
 from .product_term import MAX_PIPELINE, Build
 
 __all__ = ["BUILDS", "FAMILIES", "check_table", "choose_build"]
@@ -29,8 +29,8 @@ def choose_build(
     measuring all builds of some twenty pairs, and tests/test_hdl_choose.py measures them again.
     """
     lut = FAMILIES.get(family or "", 6)
-    twos_complement = any(isinstance(format, Integer) and not format.unsigned for format in (weight, activation))
-    reach = max_shift(weight) + max_shift(activation)
+    twos_complement = any(map(is_twos_complement, (weight, activation)))
+    reach = weight.max_shift + activation.max_shift
     group = _group(lut, reach, twos_complement)
     apart = family in (None, "ice40")
     if dsp:

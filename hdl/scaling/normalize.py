@@ -9,6 +9,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from ...formats import RANDOM_BITS, Format, Integer, Minifloat, Rounding, SignMagnitude
 from .select import select
 from .stall_pipeline import Stages
+from .table_output import table_window
 
 __all__ = ["Placement", "named_signal", "shift_into_window"]
 
@@ -55,16 +56,25 @@ class Placement:
                 return self.output.bits + 1
             case SignMagnitude():
                 return self.output.bits - 1
-        return self.output.precision
+            case Minifloat():
+                return self.output.precision
+        return table_window(self.output)
 
     @cached_property
     def guard(self) -> int:
         """Bits below the window that rounding looks at one by one."""
+        if self.by_table:
+            return 0
         return {Rounding.TIES_TO_EVEN: 1, Rounding.TOWARD_ZERO: 0, Rounding.STOCHASTIC: RANDOM_BITS}[self.rounding]
 
     @cached_property
+    def by_table(self) -> bool:
+        """Whether the output is known by its table alone. Its window is in halves of the format's lowest bit."""
+        return not isinstance(self.output, (Integer, SignMagnitude, Minifloat))
+
+    @cached_property
     def _top_exponent(self) -> int:
-        return self.output.lsb_exponent + self.window - 1
+        return self.output.lsb_exponent - self.by_table + self.window - 1
 
     @cached_property
     def zeros(self) -> int:

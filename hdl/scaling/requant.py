@@ -5,22 +5,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from types import SimpleNamespace
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueCastable, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, ValueCastable, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import (
     SPECIALS,
-    Dyadic,
     FixedPoint,
     Format,
     Integer,
-    Minifloat,
     Requantization,
     Rounding,
     check_format,
 )
-from ..products.decode import decode
+from ..products.decode import decode, operand_layout
 from .lfsr import Lfsr
 from .normalize import Placement
 from .round import ROUNDING_STAGES, Random, round_to_code
@@ -56,7 +54,7 @@ class Scaling:
     def __post_init__(self) -> None:
         if not isinstance(self.source, FixedPoint):
             check_format("source", self.source)
-            if isinstance(self.source, Dyadic):
+            if self.source.scales_only:
                 raise ValueError(f"source must be a FixedPoint or a format of operands, not {self.source.name}")
             if self.how.bias_bits:
                 raise ValueError(f"bias_bits must be 0 where codes are scaled, not {self.how.bias_bits}")
@@ -95,9 +93,8 @@ class Scaling:
             half = 1 << self.how.bias_bits - 1
             largest = max(source.max_integer + half - 1, half - source.min_integer - 1)
             return largest.bit_length() + 1, True
-        if isinstance(source, Integer):
-            return max(source.bits, 2 - source.unsigned), not source.unsigned
-        return source.precision, False
+        significand = Shape.cast(operand_layout(source)["significand"].shape)
+        return max(significand.width, 1 + significand.signed), significand.signed
 
     @cached_property
     def _factor_bits(self) -> int:
@@ -131,7 +128,7 @@ class Scaling:
             constant - sum(part.least for part in parts),
             sum(part.least for part in parts),
             sum(part.greatest for part in parts),
-            normalized=isinstance(self.source, Minifloat) and not formats,
+            normalized=isinstance(self.source, Format) and self.source.normalized and not formats,
         )
 
     @cached_property

@@ -17,6 +17,7 @@ from ...formats import (
 )
 from .normalize import Placement, named_signal, shift_into_window
 from .stall_pipeline import Stages
+from .table_output import finish_table
 
 __all__ = ["ROUNDING_STAGES", "Random", "round_to_code"]
 
@@ -52,7 +53,9 @@ def round_to_code(
     """
     live = shift_into_window(m, stages, live, placement)
     _settle(live, placement, how)
-    if isinstance(how.output, Integer):
+    if placement.by_table:
+        live = finish_table(m, stages, live, how)
+    elif isinstance(how.output, Integer):
         live = _finish_integer(m, stages, live, placement, how, random)
     else:
         live = _finish_magnitude(m, stages, live, placement, how, random)
