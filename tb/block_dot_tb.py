@@ -12,7 +12,7 @@ from .golden import Array
 from .job import load_job, random_generator, record
 from .stream_unit import StreamUnit
 from .streaming import NEVER, Beat, StreamBench
-from .values import codes_of, every_code, finite_codes, scale_codes, zero_code
+from .values import codes_of, every_code, finite_codes, random_scales, zero_code
 
 job = load_job()
 unit = StreamUnit.from_description(job["description"])
@@ -57,7 +57,7 @@ def scales(name: str, generator: np.random.Generator, count: int, wild: float) -
     """Scales about one, alike over several blocks or not, and in this share of places any."""
     spread = generator.choice([0.5, 3.0, 12.0])
     wanted = 2.0 ** (np.zeros(count) + generator.uniform(-spread, spread, count))
-    return scale_codes(FORMATS[name], generator, wanted, wild)
+    return random_scales(FORMATS[name], generator, wanted, wild)
 
 
 def random_sum(generator: np.random.Generator, most: int, special: float = 0.0, wild: float = 0.0) -> Sum:

@@ -8,9 +8,8 @@ import numpy as np
 
 from ..formats import Engine, Format
 from ..formats.base import TABLE_WIDTH
-from ..sim import decode, encode, engine_matmul, pack
+from ..sim import decode, encode, engine_matmul, pack, scale_codes
 from .golden import Array
-from .values import nearest_codes
 
 __all__ = ["KINDS", "EngineProduct", "make_product", "random_product"]
 
@@ -151,7 +150,7 @@ def _codes(format: Format, generator: np.random.Generator, shape: tuple[int, int
 def _near(format: Format, generator: np.random.Generator, value: float, shape: tuple[int, ...], kind: str) -> Array:
     """Scales about ``value``, and one in eight whatever the bits say: NaN, an infinity and zero among them."""
     values = value * 2.0 ** generator.uniform(-3, 1, shape)
-    near = nearest_codes(values, format)
+    near = scale_codes(values, format).astype(np.int64)
     wild = generator.integers(0, 1 << format.width, shape)
     return np.where(generator.random(shape) < (0.3 if kind == "special" else 0.1), wild, near)
 

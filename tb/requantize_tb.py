@@ -11,7 +11,7 @@ from .golden import Array
 from .job import load_job, random_generator, record
 from .stream_unit import StreamUnit
 from .streaming import NEVER, Beat, StreamBench
-from .values import codes_of, integers, scale_codes, values_of
+from .values import codes_of, integers, random_scales, values_of
 
 job = load_job()
 unit = StreamUnit.from_description(job["description"])
@@ -38,10 +38,10 @@ def random_columns(generator: np.random.Generator, count: int, special_rate: flo
     wanted = goal / np.where(sums > 0, sums, 1.0)
     if how.tensor_scale is not None:
         apart = 2.0 ** generator.uniform(-6, 6, count) if how.scale is not None else wanted
-        columns["tensor_scale"] = scale_codes(how.tensor_scale, generator, apart)
+        columns["tensor_scale"] = random_scales(how.tensor_scale, generator, apart)
         wanted = wanted / values_of(columns["tensor_scale"], how.tensor_scale)
     if how.scale is not None:
-        columns["scale"] = scale_codes(how.scale, generator, wanted)
+        columns["scale"] = random_scales(how.scale, generator, wanted)
     if how.bias_bits:
         columns["bias"] = integers(generator, how.bias_bits, True, count)
     if how.zero_point:

@@ -50,7 +50,7 @@ def test_room_imports_only_what_it_may(room):
 def test_formats_need_the_standard_library_alone():
     import sys
 
-    for path in sorted((ROOT / "formats").glob("*.py")):
+    for path in sorted((ROOT / "formats").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.level == 0:

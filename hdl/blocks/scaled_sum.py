@@ -6,7 +6,8 @@ from functools import cached_property
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Value
 
-from ...formats import SPECIALS, Accumulator, Blocks, FixedPoint, Format, Integer
+from ...formats import SPECIALS, Accumulator, Blocks, FixedPoint, Format
+from ..products.decode import is_twos_complement
 from ..products.pipeline import Pipeline
 from ..products.significand_product import significand_product
 from ..scaling.lut_product import LONGEST_PLAIN
@@ -107,7 +108,7 @@ class ScaledSum:
         for format in self.scales.values():
             bits = factor_bits(format)
             # The most negative integer's magnitude takes all the bits.
-            largest = 1 << bits - 1 if isinstance(format, Integer) and not format.unsigned else (1 << bits) - 1
+            largest = 1 << bits - 1 if is_twos_complement(format) else (1 << bits) - 1
             least, most = least * (largest or 1), most * (largest or 1)
         if self.twos:
             return max(most.bit_length(), (-least - 1).bit_length() if least else 0, 1) + self.source.signed

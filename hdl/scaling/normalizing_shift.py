@@ -6,6 +6,7 @@ from functools import cached_property
 from amaranth.hdl import Module, Signal, Value
 
 from ...formats import RANDOM_BITS, Format, Integer, Minifloat, Rounding, SignMagnitude
+from .code_changes import table_window
 
 __all__ = ["WIDE_DIGIT", "NormalizingShift"]
 
@@ -52,16 +53,25 @@ class NormalizingShift:
                 return self.output.bits + 1
             case SignMagnitude():
                 return self.output.bits - 1
-        return self.output.precision
+            case Minifloat():
+                return self.output.precision
+        return table_window(self.output)
 
     @cached_property
     def guard(self) -> int:
         """Bits below the window that rounding looks at one by one."""
+        if self.by_table:
+            return 0
         return {Rounding.TIES_TO_EVEN: 1, Rounding.TOWARD_ZERO: 0, Rounding.STOCHASTIC: RANDOM_BITS}[self.rounding]
 
     @cached_property
+    def by_table(self) -> bool:
+        """Whether the output is known by its table alone. Its window is in halves of the format's lowest bit."""
+        return not isinstance(self.output, (Integer, SignMagnitude, Minifloat))
+
+    @cached_property
     def _top_exponent(self) -> int:
-        return self.output.lsb_exponent + self.window - 1
+        return self.output.lsb_exponent - self.by_table + self.window - 1
 
     @cached_property
     def zeros(self) -> int:

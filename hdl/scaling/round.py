@@ -10,6 +10,7 @@ from .normalize import normalize
 from .normalizing_shift import NormalizingShift
 from .number import Rounded, Unrounded
 from .round_integer import round_integer
+from .round_to_table import round_to_table
 from .settle import Random, Settled, rounds_up, settle
 from .stall_pipeline import Stages
 
@@ -81,7 +82,9 @@ def round_to_code(
     that is below the guard bits of every shift.
     """
     settled = settle(normalize(m, stages, number, shift))
-    if isinstance(how.output, Integer):
+    if shift.by_table:
+        code = round_to_table(m, stages, settled, how)
+    elif isinstance(how.output, Integer):
         code = round_integer(m, stages, settled, shift, how, random)
     else:
         code = _round_magnitude(m, stages, settled, shift, how, random)

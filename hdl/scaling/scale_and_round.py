@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from amaranth.hdl import Cat, Const, Module, Mux, Value, ValueCastable, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Value, ValueCastable, signed, unsigned
 from amaranth.lib import data
 
-from ...formats import SPECIALS, Dyadic, FixedPoint, Format, Integer, Minifloat, Requantization, check_format
-from ..products.decode import decode
+from ...formats import SPECIALS, FixedPoint, Format, Integer, Requantization, check_format
+from ..products.decode import decode, operand_layout
 from .dsp_product import DspProduct
 from .lut_product import lut_product_stages, multiply_in_luts
 from .normalizing_shift import NormalizingShift
@@ -52,7 +52,7 @@ class ScaleAndRound:
     def __post_init__(self) -> None:
         if not isinstance(self.source, FixedPoint):
             check_format("source", self.source)
-            if isinstance(self.source, Dyadic):
+            if self.source.scales_only:
                 raise ValueError(f"source must be a FixedPoint or a format of operands, not {self.source.name}")
             if self.how.bias_bits:
                 raise ValueError(f"bias_bits must be 0 where codes are scaled, not {self.how.bias_bits}")
@@ -91,9 +91,8 @@ class ScaleAndRound:
             half = 1 << self.how.bias_bits - 1
             largest = max(source.max_integer + half - 1, half - source.min_integer - 1)
             return largest.bit_length() + 1, True
-        if isinstance(source, Integer):
-            return max(source.bits, 2 - source.unsigned), not source.unsigned
-        return source.precision, False
+        significand = Shape.cast(operand_layout(source)["significand"].shape)
+        return max(significand.width, 1 + significand.signed), significand.signed
 
     @cached_property
     def _factor_bits(self) -> int:
@@ -131,7 +130,7 @@ class ScaleAndRound:
             self.source.lsb_exponent + sum(format.lsb_exponent for format in formats) - least,
             least,
             sum(exponent.greatest for exponent in self._exponents),
-            normalized=isinstance(self.source, Minifloat) and not formats,
+            normalized=isinstance(self.source, Format) and self.source.normalized and not formats,
         )
 
     @cached_property

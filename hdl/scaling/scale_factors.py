@@ -7,8 +7,8 @@ from operator import add, or_, xor
 
 from amaranth.hdl import Const, Module, Mux, Value
 
-from ...formats import Dyadic, Format, Integer, Minifloat
-from ..products.decode import decode, max_shift
+from ...formats import Format, Minifloat
+from ..products.decode import decode, operand_layout
 
 __all__ = ["ExponentRange", "Factors", "either", "factor_bits", "parity", "sum_of", "take_factors"]
 
@@ -25,11 +25,7 @@ class ExponentRange:
 
     @classmethod
     def of(cls, format: Format) -> "ExponentRange":
-        if isinstance(format, Dyadic):
-            return cls(0, format.max_shift)
-        reach = max_shift(format)
-        least = int(isinstance(format, Minifloat) and format.subnormals and reach > 0)
-        return cls(least, least + reach)
+        return cls(format.exponent_offset, format.exponent_offset + format.max_shift)
 
 
 @dataclass(frozen=True)
@@ -45,9 +41,9 @@ class _Factor:
 
 def factor_bits(format: Format) -> int:
     """The number of bits of a scale's significand; 0 where all values of the format are powers of two."""
-    if isinstance(format, Minifloat):
-        return format.precision if format.fraction_bits or format.subnormals else 0
-    return format.bits if isinstance(format, Integer) else format.precision
+    if isinstance(format, Minifloat) and not (format.fraction_bits or format.subnormals):
+        return 0
+    return int(operand_layout(format)["significand"].width)
 
 
 def parity(*flags: Value) -> Value:
@@ -96,8 +92,6 @@ def sum_of(exponents: Sequence[Value]) -> Value | None:
 def _take_factor(m: Module, format: Format, code: Value, name: str) -> _Factor:
     """Take a scale's code apart. The names of the signals made for it in ``m`` start with ``name``."""
     no = Const(0, 1)
-    if isinstance(format, Dyadic):
-        return _Factor(code[: format.multiplier_bits], None, ~code[format.multiplier_bits :], no, no)
     operand = decode(m, format, code, name)
     significand, sign = operand.significand, operand.sign
     if significand.shape().signed:
