@@ -1,26 +1,32 @@
 """What a number is: formats, their exact values, their names."""
 
 from .accumulator import Accumulator, product_range
+from .arithmetic import Arithmetic
 from .base import Fields, Format, Special, check_format
 from .blocks import Blocks
 from .catalog import catalog, parse, parse_list, study_formats
 from .dyadic import Dyadic
+from .element import EXACT, Element, parse_element, register_element
 from .engine import CONTROLS, DATAFLOWS, MAX_SIZE, Engine
-from .fixed_point import SPECIALS, FixedPoint, special_names
+from .fixed_point import FixedPoint
 from .integer import Integer, SignMagnitude
 from .minifloat import Minifloat, Specials
 from .policy import Overflow, Rounding, check_policies
 from .requantization import RANDOM_BITS, Requantization
+from .specials import SPECIALS, special_names
 
 __all__ = [
     "CONTROLS",
     "DATAFLOWS",
+    "EXACT",
     "MAX_SIZE",
     "RANDOM_BITS",
     "SPECIALS",
     "Accumulator",
+    "Arithmetic",
     "Blocks",
     "Dyadic",
+    "Element",
     "Engine",
     "Fields",
     "FixedPoint",
@@ -37,8 +43,10 @@ __all__ = [
     "check_format",
     "check_policies",
     "parse",
+    "parse_element",
     "parse_list",
     "product_range",
+    "register_element",
     "special_names",
     "study_formats",
 ]

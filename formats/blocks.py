@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from .accumulator import product_range
 from .base import Format, check_format
 from .catalog import parse
-from .fixed_point import FixedPoint, special_names
+from .fixed_point import FixedPoint
+from .specials import special_names
 
 __all__ = ["Blocks"]
 

@@ -4,18 +4,10 @@ from dataclasses import dataclass
 
 from .accumulator import Accumulator
 from .base import Format, check_flag
+from .element import EXACT, Element
+from .specials import SPECIALS
 
-__all__ = ["SPECIALS", "FixedPoint", "special_names"]
-
-SPECIALS = ("nan", "positive_infinity", "negative_infinity")
-"""The flags that a fixed-point value may have beside its integer, in the order of their bits."""
-
-
-def special_names(*factors: Format) -> tuple[str, ...]:
-    """The flags that a sum of products of these formats can raise."""
-    if any(factor.has_infinity for factor in factors):
-        return SPECIALS
-    return SPECIALS[:1] if any(factor.has_nan for factor in factors) else ()
+__all__ = ["FixedPoint"]
 
 
 @dataclass(frozen=True)
@@ -44,10 +36,10 @@ class FixedPoint:
         object.__setattr__(self, "specials", tuple(name for name in SPECIALS if name in self.specials))
 
     @classmethod
-    def of(cls, weight: Format, activation: Format, terms: int) -> "FixedPoint":
-        """The exact accumulator of up to ``terms`` products, as a MAC or dot product of the two formats has it."""
-        accumulator = Accumulator(weight, activation, terms)
-        return cls(accumulator.width, accumulator.signed, accumulator.lsb_exponent, special_names(weight, activation))
+    def of(cls, weight: Format, activation: Format, terms: int, element: Element = EXACT) -> "FixedPoint":
+        """The accumulator of up to ``terms`` products, as a MAC or dot product of the two formats has it."""
+        sums = Accumulator(weight, activation, terms, element)
+        return cls(sums.width, sums.signed, sums.lsb_exponent, element.specials(weight, activation))
 
     @property
     def max_integer(self) -> int:

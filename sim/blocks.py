@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..formats import Blocks, FixedPoint, Format, Integer, Overflow, Rounding, SignMagnitude, parse
-from .arithmetic import dot, matmul
 from .codes import check_codes, decode, largest_integer, unpack
+from .elements.exact import dot, matmul
 from .exact import Exact
 from .rounding import Split, normalize_large, round_to_codes
 

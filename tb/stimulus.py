@@ -97,6 +97,9 @@ def sums(
 ) -> Stimulus:
     """A stimulus of a ``mac`` or ``dot``: reset, then these cycles, then as many idle ones as the last result needs."""
     idle = unit.delay
+    if unit.interval > 1:
+        valid, first, weight, activation = _spaced(unit.interval, valid, first, weight, activation)
+        reset = None if reset is None else np.repeat(reset, unit.interval)
 
     def pad(values: Array, before: int) -> Array:
         edges = [(_RESET_CYCLES, idle)] + [(0, 0)] * (values.ndim - 1)
@@ -117,6 +120,16 @@ def sums(
         name: [*to_bits(values, unit.ports[name])] for name, values in expect_sums(unit, signals).items()
     }
     return Stimulus(inputs, expected, pairs)
+
+
+def _spaced(interval: int, valid: Array, *others: Array) -> tuple[Array, ...]:
+    """Every cycle, and behind it as many without ``valid`` as operands take more; what stands there must not count."""
+    between = np.arange(len(valid) * interval) % interval > 0
+    return np.repeat(valid, interval) & ~between, *(
+        np.where(between.reshape(-1, *(1,) * (each.ndim - 1)), np.roll(np.repeat(each, interval, axis=0), 3, 0), long)
+        for each in others
+        for long in [np.repeat(each, interval, axis=0)]
+    )
 
 
 def products(unit: Unit, weight: Array, activation: Array, pairs: int = 0) -> Stimulus:

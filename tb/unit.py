@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..formats import Format, parse
+from ..formats import EXACT, Element, Format, parse, parse_element
 
-__all__ = ["Port", "Unit"]
+__all__ = ["Port", "Unit", "read_element"]
 
 _OPERANDS = {
     "decode": ("code",),
@@ -16,6 +16,11 @@ _OPERANDS = {
     "dot": ("weight", "activation"),
 }
 _RESULTS = {"decode": "significand", "multiply": "product", "mac": "accumulator", "dot": "accumulator"}
+
+
+def read_element(description: Mapping[str, Any]) -> Element:
+    """What multiplies and adds in a unit that a UNIT.json describes. Raises ValueError, KeyError."""
+    return parse_element(description["arithmetic"]["element"]) if "arithmetic" in description else EXACT
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class Unit:
     terms: products that one sum may have
     latency: cycles; 0 for a unit without a clock
     ports: by name
+    element: what multiplies and adds
+    interval: cycles between operands
     """
 
     kind: str
@@ -49,6 +56,8 @@ class Unit:
     terms: int
     latency: int
     ports: Mapping[str, Port]
+    element: Element = EXACT
+    interval: int = 1
 
     @classmethod
     def from_description(cls, description: Mapping[str, Any]) -> "Unit":
@@ -71,6 +80,8 @@ class Unit:
                 terms=int(description.get("terms") or 1),
                 latency=int(description["latency"]),
                 ports=ports,
+                element=read_element(description),
+                interval=int(description["initiation_interval"]),
             )
         except (KeyError, IndexError, TypeError) as error:
             raise ValueError(f"description of {kind} must have every key of UNIT.json, {error} is missing") from None

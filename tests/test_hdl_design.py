@@ -111,12 +111,11 @@ def test_described_ports_are_the_verilog_ports(unit, pipeline):
         design = Design(unit, *formats, lanes=lanes, pipeline=pipeline, **PARAMETERS.get(unit, {}))
     ports = design.description()["ports"]
     assert all(port["meaning"] for port in ports)
-    described = {(port["direction"], port["name"], port["width"]) for port in ports}
+    described = [(port["direction"], port["name"], port["width"]) for port in ports]
     verilog = design.verilog()
-    assert re.search(rf"^module {design.module}\(", verilog, re.MULTILINE)
-    top = verilog[re.search(rf"^module {design.module}\(", verilog, re.MULTILINE).start() :].partition("endmodule")[0]
-    declared = re.findall(r"^  (input|output) (?:signed )?(?:\[(\d+):0\] )?(\w+);", top, re.MULTILINE)
-    assert described == {(direction, name, int(most or 0) + 1) for direction, most, name in declared}
+    head = re.search(rf"^module {design.module}\((.*?)^\);", verilog, re.MULTILINE | re.DOTALL)[1]
+    declared = re.findall(r"^  (input|output) (?:reg )?(?:signed )?(?:\[(\d+):0\] )?(\w+),?$", head, re.MULTILINE)
+    assert described == [(direction, name, int(most or 0) + 1) for direction, most, name in declared]
 
 
 @pytest.mark.parametrize("unit", PARAMETERS)
@@ -153,7 +152,8 @@ def test_streams_have_a_field_at_every_byte_that_begins_one(unit):
         (
             "requantize",
             {"requantization": Requantization(parse("int8"), parse("dyadic16s5"), bias_bits=8, zero_point=True)},
-            "code = (accumulator + bias) * scale, exact, then rounded once to int8, then zero_point added",
+            "code = (accumulator + bias) * scale, exact, then rounded once to an integer, then zero_point added, then "
+            "saturated to int8",
         ),
         (
             "requantize",
@@ -197,15 +197,15 @@ def test_verilog_has_no_start_value_in_a_declaration_and_no_wildcard_block():
     assert not re.search(r"^\s*reg .*=", verilog, re.MULTILINE) and "@*" not in verilog
 
 
-def test_escaped_names_end_with_their_space():
+def test_names_of_the_source_need_no_escape():
     verilog = Design("dot", parse("e2m1"), INT4, lanes=4, terms=64).verilog()
-    assert re.search(r"^  initial \\fine_align\$\d+  = ", verilog, re.MULTILINE)
-    assert not re.search(r"\\[^\s]+;", verilog)
+    assert re.search(r"^  initial fine_align_\d+ = ", verilog, re.MULTILINE)
+    assert "\\" not in verilog and "$" not in verilog.replace("$signed", "")
 
 
 def test_yosys_that_refuses_says_why():
     with pytest.raises(YosysError, match=r"^yosys failed: ERROR: "):
-        to_verilog([("mac", "module \\mac\n  cell nonsense\nend\n")])
+        to_verilog([("mac", "module \\mac\n  cell nonsense\nend\n", [])])
 
 
 @pytest.mark.parametrize("family", [None, *FAMILIES])

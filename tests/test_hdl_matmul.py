@@ -59,8 +59,8 @@ class Bench:
     def __init__(self, engine, pipeline=2):
         self.engine = engine
         build = choose_build(engine.weight, engine.activation, "auto", pipeline=pipeline, family=None, dsp=False)
-        self.dut = Matmul(engine, build, pipeline)
-        self.latency = matmul_latency(engine, build, pipeline)
+        self.dut = Matmul(engine, build)
+        self.latency = matmul_latency(engine, build)
 
     def run(self, testbench):
         simulator = Simulator(self.dut)

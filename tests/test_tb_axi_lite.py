@@ -52,7 +52,7 @@ class Peripheral(wiring.Component):
 
 
 def verilog(address_bits):
-    (text,) = to_verilog([("peripheral", to_rtlil(Peripheral(REGISTERS, address_bits), "peripheral"))])
+    (text,) = to_verilog([("peripheral", to_rtlil(Peripheral(REGISTERS, address_bits), "peripheral"), [])])
     return text
 
 

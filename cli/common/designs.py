@@ -128,7 +128,7 @@ def choose_designs(
     engine: "EngineOptions | None" = None,
 ) -> "list[Design]":
     """Every design that the options stand for, each once. Raises ValueError."""
-    from ...hdl import UNITS, Design
+    from ...hdl import UNITS, Design, make_design
 
     if unit not in UNITS:
         raise refusal("unit", unit, list(UNITS))
@@ -144,7 +144,7 @@ def choose_designs(
         ]
     parameters = (engine or EngineOptions()).parameters(unit)
     designs = {
-        Design(unit, w, a, terms, lanes, pipeline, policy == "auto", build, family, **parameters): None
+        make_design(unit, w, a, terms, lanes, pipeline, policy == "auto", build, family, **parameters): None
         for w, a in pairs
         for family in families
         for policy in policies
@@ -154,12 +154,7 @@ def choose_designs(
 
 def design_name(design: "Design") -> str:
     """A name for files: ``mac_e2m1_int4``."""
-    from ...hdl import UNITS
-
-    formats = [getattr(design, name).name for name in UNITS[design.unit].operands]
-    if design.requantization is not None:
-        formats.append(design.requantization.output.name)
-    return "_".join([design.unit, *formats])
+    return "_".join([design.unit, *(format.name for format in design.formats)])
 
 
 def parse_sizes(text: str) -> list[Size]:

@@ -55,10 +55,13 @@ def simulate(
     Operand pairs are all simulated where the two formats have 16 bits together at most. Exit status 1 where anything is
     wrong.
     """
+    from ...families import FAMILIES
     from ..common.files import check_folder, emit, folders
 
-    if netlist is not None and netlist.partition("-")[0] not in ("ice40", "ecp5"):
-        raise ValueError(f"netlist must be ice40 or ecp5, or a device of theirs, as ice40-up5k, not {netlist!r}")
+    simulated = [name for name, each in FAMILIES.items() if each.models]
+    if netlist is not None and netlist.partition("-")[0] not in simulated:
+        known = " or ".join(simulated)
+        raise ValueError(f"netlist must be {known}, or a device of theirs, as ice40-up5k, not {netlist!r}")
     if stalls and size is None:
         raise ValueError("--stalls must come with --size")
     if netlist is not None and options.family is not None:
@@ -105,17 +108,19 @@ def simulate(
     raise typer.Exit(0 if all(result.ok for result in results.values()) else 1)
 
 
-def _product(text: str | None, netlist: str | None, designs: "list[Design]") -> "Size | None":
+def _product(text: str | None, netlist: str | None, designs: "Sequence[Design]") -> "Size | None":
     """The size of ``--size``, which every engine must take. Raises ValueError."""
     if text is None:
         return None
     if netlist is not None:
         raise ValueError("--size must be left out for a netlist")
+    from ...hdl import MatmulDesign
+
     size = parse_size(text)
     for design in designs:
-        if size.k > design.terms:
+        if isinstance(design, MatmulDesign) and size.k > design.engine.max_k:
             raise ValueError(
-                f"size must have a k of at most {design.terms}, not {size}; --max-k {size.k} makes an engine for it"
+                f"size must have a k of at most {design.engine.max_k}, not {size}; --max-k {size.k} makes an engine for it"
             )
     return size
 

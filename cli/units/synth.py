@@ -12,7 +12,7 @@ from ..common.options import mhz as mhz_option
 from ..common.signature import takes_options
 
 if TYPE_CHECKING:
-    from ...hdl import Design
+    from ...hdl import Design, MatmulDesign
     from ...synth import Comparison, Row, Target
 
 __all__ = ["measure_rows", "synth"]
@@ -82,8 +82,9 @@ def synth(
         print_json({"rows": [row.to_dict() for row in rows]})
     else:
         _show(rows)
-        if unit == "matmul":
-            _show_elements(designs, rows, mhz, seed_numbers)
+        engines = [design for design in designs if isinstance(design, MatmulDesign)]
+        if engines:
+            _show_elements(engines, rows, mhz, seed_numbers)
     if not json:
         print(f"written: {out / unit}_cost.csv and .json")
 
@@ -159,7 +160,7 @@ def _show(rows: "list[Row]") -> None:
 
 
 def _show_elements(
-    designs: "list[Design]", rows: "list[Row]", target_mhz: float | None, seeds: tuple[int, ...]
+    designs: "list[MatmulDesign]", rows: "list[Row]", target_mhz: float | None, seeds: tuple[int, ...]
 ) -> None:
     """What a product costs in each engine, and an element of its array beside the MAC of the same formats."""
     from contextlib import closing

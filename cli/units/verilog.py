@@ -52,7 +52,7 @@ def verilog(
     written = []
     for design, text, place in zip(designs, emit(designs), places, strict=True):
         description = write_design(design, text, place, command)
-        kinds = {"verilog": "v", "json": "json"} | ({"header": "h"} if design.engine else {})
+        kinds = {"verilog": "v", "json": "json"} | ({"header": "h"} if design.header() else {})
         written.append({kind: str(place / f"{design.module}.{end}") for kind, end in kinds.items()} | description)
     if json:
         print_json({"designs": written})

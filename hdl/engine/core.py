@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ...formats import Engine
 from ..blocks.block import block_distance
 from ..blocks.block_sum import block_sum
+from ..elements.hardware import hardware_of
 from ..products.product_term import Build
 from ..scaling.requant import Scaling
 from . import output_stationary, weight_stationary
@@ -16,10 +17,10 @@ from .output_stationary import OutputStationary
 from .panel_loader import Loader, Loop, size_bits
 from .weight_stationary import WeightStationary
 
-__all__ = ["Matmul"]
+__all__ = ["Matmul", "matmul_latencies", "matmul_latency"]
 
 
-def matmul_latencies(engine: Engine, build: Build, pipeline: int) -> dict[str, int]:
+def matmul_latencies(engine: Engine, build: Build) -> dict[str, int]:
     """Cycles of the parts of an engine: what ``sim.engine_cycles`` starts from.
 
     array: from a word at the array to the sums with it
@@ -27,16 +28,16 @@ def matmul_latencies(engine: Engine, build: Build, pipeline: int) -> dict[str, i
     requantize: of the requantizer
     """
     array = output_stationary if engine.output_stationary else weight_stationary
-    found = {"array": array.latency(engine, build, pipeline)}
+    found = {"array": array.latency(engine, build)}
     if engine.blocks is not None:
         added = block_sum(engine.weight, engine.activation, engine.blocks, engine.max_k)
         found |= {"blocks": added.latency, "block_distance": block_distance(added, block_depth(engine))}
     return found | {"requantize": Scaling(engine.sum, engine.offset_requantization, build.dsp).latency}
 
 
-def matmul_latency(engine: Engine, build: Build, pipeline: int) -> int:
+def matmul_latency(engine: Engine, build: Build) -> int:
     """Cycles from the issue of the last word of a sum to the valid output made of it, where nothing stalls."""
-    found = matmul_latencies(engine, build, pipeline)
+    found = matmul_latencies(engine, build)
     return found["array"] + found.get("blocks", 0) + found["requantize"] + 4
 
 
@@ -50,8 +51,7 @@ class Matmul(wiring.Component):
     Parameters
     ----------
     engine: formats and shape
-    build: how products are built; changes the cost, never a bit
-    pipeline: register stages before the accumulators, 1 to 3
+    build: how products are built; changes the cost, never a bit. It has 1 to 3 register stages before the accumulators
     dsp_elements: of an output-stationary array, see there
 
     Members
@@ -67,10 +67,10 @@ class Matmul(wiring.Component):
     c: Out(stream.Signature(data, last))
     """
 
-    def __init__(self, engine: Engine, build: Build, pipeline: int = 2, dsp_elements: int = 0):
+    def __init__(self, engine: Engine, build: Build, dsp_elements: int = 0):
+        hardware_of(engine.arithmetic).check_dataflow(engine.arithmetic, engine.dataflow)
         self.engine = engine
         self.build = build
-        self.pipeline = pipeline
         self.dsp_elements = dsp_elements
         bits = engine.stream_bits
         self.inputs = {name: width for name, width in bits.items() if name != "c"}
@@ -92,10 +92,10 @@ class Matmul(wiring.Component):
         job = Job(self.engine)
         array: OutputStationary | WeightStationary
         if self.engine.output_stationary:
-            array = OutputStationary(self.engine, self.build, self.pipeline, self.dsp_elements)
+            array = OutputStationary(self.engine, self.build, self.dsp_elements)
             issue_output_stationary(m, array, config, begin, loaders, job)
         else:
-            array = WeightStationary(self.engine, self.build, self.pipeline)
+            array = WeightStationary(self.engine, self.build)
             issue_weight_stationary(m, array, config, begin, loaders, self.w, job)
         m.submodules.array = array
         drain(m, self.engine, self.build.dsp, config, loaders, job, self.c)

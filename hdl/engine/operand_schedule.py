@@ -3,6 +3,7 @@
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream
 
+from ...formats import Engine
 from .loops import Level, Nest, no_more
 from .output_drain import Job
 from .output_stationary import OutputStationary
@@ -41,7 +42,8 @@ def issue_output_stationary(
     issue = Signal()
     last = Signal()
     present = [loader.full.bit_select(job.half[name], 1) for name, loader in loaders.items() if name != "p"]
-    m.d.comb += [last.eq(nest.last["k"]), issue.eq(active & Cat(*present).all() & ~(last & job.pending))]
+    m.d.comb += last.eq(nest.last["k"])
+    m.d.comb += issue.eq(_spaced(m, issue, active & Cat(*present).all() & ~(last & job.pending), engine))
 
     follow = {name: Signal(name=f"{name}_read") for name in ("valid", "first", "last")}
     m.d.sync += [follow["valid"].eq(issue), follow["first"].eq(first), follow["last"].eq(last)]
@@ -97,6 +99,19 @@ def issue_output_stationary(
     with m.If(job.take):
         rows = Cat(*(Cat(*sums) for sums in array.sums))
         m.d.sync += job.word.eq(rows.word_select(job.row, len(job.word)))
+
+
+def _spaced(m: Module, issue: Signal, wanted: Value, engine: Engine) -> Value:
+    """``wanted``, where the element is done with the operands of the issue before."""
+    interval = engine.arithmetic.interval
+    if interval == 1:
+        return wanted
+    rest = Signal(range(interval), name="issue_rest")
+    with m.If(issue):
+        m.d.sync += rest.eq(interval - 1)
+    with m.Elif(rest != 0):
+        m.d.sync += rest.eq(rest - 1)
+    return wanted & (rest == 0)
 
 
 def issue_weight_stationary(

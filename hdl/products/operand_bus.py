@@ -1,6 +1,7 @@
 """The edge of an array: where a word of codes becomes decoded operands, once for all elements that share them."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from amaranth.hdl import Cat, Module, Shape, Value, unsigned
 from amaranth.lib import data
@@ -9,7 +10,18 @@ from ...formats import Format
 from .decode import Operand, decode, decoded, operand_layout
 from .product_term import Build
 
-__all__ = ["Edge"]
+__all__ = ["Edge", "OperandBus"]
+
+
+class OperandBus(Protocol):
+    """How operands of one format travel from an array's edge to its elements."""
+
+    @property
+    def shape(self) -> Shape:
+        """Of one operand on its way."""
+
+    def enter(self, m: Module, code: Value, name: str, keep: Value | None = None) -> Value:
+        """What travels of ``code``; where ``keep`` is given and low, that of code 0. Signals start with ``name``."""
 
 
 @dataclass(frozen=True)

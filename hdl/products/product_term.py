@@ -22,7 +22,10 @@ REGISTERS = {"aligned": ("align", "product"), "rows": ("partial", "align"), "sum
 
 @dataclass(frozen=True)
 class Build:
-    """One way to build the product of two formats; every way gives the same bits.
+    """One way to build the product of two formats in hardware; every way gives the same bits.
+
+    An ``Arithmetic`` says what is computed and in how many cycles a product; a build says how it is made: with which
+    logic, in how many register stages, by DSP blocks or not, and so for which FPGA family.
 
     Parameters
     ----------
@@ -33,6 +36,7 @@ class Build:
     tree: whether rows are summed as a balanced tree, faster, rather than one after the other
     apart: whether registers before an adder of several products stay out of DSP blocks. yosys 0.70's ``ice40_dsp``
         takes such a register into the block of either product, and then one of the two products is lost
+    pipeline: register stages, 0 to 3
     """
 
     product: str
@@ -40,6 +44,7 @@ class Build:
     registers: str = "aligned"
     tree: bool = False
     apart: bool = False
+    pipeline: int = 2
 
     def __post_init__(self) -> None:
         if self.product not in ("whole", *PRODUCTS):
@@ -50,6 +55,8 @@ class Build:
             raise ValueError(f"registers must be one of {', '.join(REGISTERS)}, not {self.registers!r}")
         if self.registers != "aligned" and self.product != "booth":
             raise ValueError(f"registers must be 'aligned' for {self.product!r}, not {self.registers!r}")
+        if self.pipeline not in range(MAX_PIPELINE + 1):
+            raise ValueError(f"pipeline must be 0 to {MAX_PIPELINE}, not {self.pipeline!r}")
 
     @property
     def dsp(self) -> bool:
@@ -60,11 +67,10 @@ class Build:
         """Whether that many products have registers that have to stay out of DSP blocks."""
         return self.dsp and self.apart and terms > 1
 
-    def cuts(self, pipeline: int) -> tuple[str, ...]:
-        """Which cuts hold registers when the pipeline has that many stages, 0 to 3."""
-        if pipeline not in range(MAX_PIPELINE + 1):
-            raise ValueError(f"pipeline must be 0 to {MAX_PIPELINE}, not {pipeline!r}")
-        return ("input", *REGISTERS[self.registers])[:pipeline]
+    @property
+    def cuts(self) -> tuple[str, ...]:
+        """The cuts that hold registers."""
+        return ("input", *REGISTERS[self.registers])[: self.pipeline]
 
 
 @dataclass(frozen=True)

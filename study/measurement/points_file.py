@@ -18,7 +18,7 @@ __all__ = ["add_points", "merge", "question_of", "read_commands", "read_points",
 
 _WHAT = (
     *("network", "weight", "activation", "edges", "scale_per", "scale_format", "block_size", "techniques", "layers"),
-    *("evaluation", "samples", "seed", "metric"),
+    *("evaluation", "samples", "seed", "metric", "element"),
 )
 """What makes a point another one rather than a newer one."""
 
@@ -40,7 +40,7 @@ def merge(old: Iterable[Point], new: Iterable[Point]) -> list[Point]:
 def question_of(point: Point) -> str:
     """What was asked: points alike in it are one measured anew."""
     values = point.to_dict()
-    return json.dumps([values[name] for name in _WHAT], sort_keys=True)
+    return json.dumps([values.get(name) for name in _WHAT], sort_keys=True)
 
 
 def add_points(points: Iterable[Point], folder: Path, command: str) -> None:
