@@ -13,7 +13,6 @@ import typer
 
 from .common.children import ENDING, interrupt
 from .common.command import refused_option
-from .common.extras import how_to_install
 from .program import COMPLETION, complete, program
 
 __all__ = ["main", "run"]
@@ -75,6 +74,8 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         return SIGNAL + signal.SIGPIPE
     except ModuleNotFoundError as error:
+        from .common.extras import how_to_install
+
         remedy = how_to_install(error.name or "")
         if remedy is None:
             raise

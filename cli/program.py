@@ -6,25 +6,11 @@ from typing import Annotated, Any
 
 import typer
 
-from .board.build import build
-from .board.flash import flash
-from .board.list import list_boards
-from .board.prove import prove
-from .board.run import run_product
-from .board.selftest import selftest
-from .board.survey import survey
 from .common.choices import close_match
 from .common.command import Command, Group, made
 from .demo import demo
 from .doctor import doctor
-from .engine.cycles import cycles
-from .engine.fit import fit
 from .formats import list_formats, show
-from .study.export import export
-from .study.layers import layers
-from .study.recommend import recommend
-from .study.report import report
-from .study.run import study
 from .units.price import price
 from .units.simulate import simulate
 from .units.synth import synth
@@ -39,27 +25,54 @@ COMPLETION = "_FEWBIT_COMPLETE"
 
 _HELP = "Arithmetic of few-bit number formats for FPGAs: Verilog, the proof that it is right, and its price."
 
-_GROUPS: dict[str, tuple[str, dict[str, Callable[..., None]]]] = {
-    "engine": ("Matmul engines: how long they take, and how large they can be.", {"cycles": cycles, "fit": fit}),
-    "study": (
-        "Networks: how accurate they are in few-bit formats, and which formats to take.",
-        {"run": study, "recommend": recommend, "layers": layers, "export": export, "report": report},
-    ),
-    "board": (
-        "Boards: an engine on an FPGA, and products on it.",
-        {
-            "list": list_boards,
-            "build": build,
-            "flash": flash,
-            "run": run_product,
-            "prove": prove,
-            "selftest": selftest,
-            "survey": survey,
-        },
-    ),
-}
+Functions = dict[str, Callable[..., None]]
 
-_FLAT: dict[str, Callable[..., None]] = {
+
+def _engine() -> Functions:
+    from .engine.cycles import cycles
+    from .engine.fit import fit
+
+    return {"cycles": cycles, "fit": fit}
+
+
+def _study() -> Functions:
+    from .study.export import export
+    from .study.layers import layers
+    from .study.recommend import recommend
+    from .study.report import report
+    from .study.run import study
+
+    return {"run": study, "recommend": recommend, "layers": layers, "export": export, "report": report}
+
+
+def _board() -> Functions:
+    from .board.build import build
+    from .board.flash import flash
+    from .board.list import list_boards
+    from .board.prove import prove
+    from .board.run import run_product
+    from .board.selftest import selftest
+    from .board.survey import survey
+
+    return {
+        "list": list_boards,
+        "build": build,
+        "flash": flash,
+        "run": run_product,
+        "prove": prove,
+        "selftest": selftest,
+        "survey": survey,
+    }
+
+
+_GROUPS: dict[str, tuple[str, Callable[[], Functions]]] = {
+    "engine": ("Matmul engines: how long they take, and how large they can be.", _engine),
+    "study": ("Networks: how accurate they are in few-bit formats, and which formats to take.", _study),
+    "board": ("Boards: an engine on an FPGA, and products on it.", _board),
+}
+"""What help says of each group, and what imports its commands: that takes a while, and most calls need one group."""
+
+_FLAT: Functions = {
     "list": list_formats,
     "show": show,
     "verilog": verilog,
@@ -99,7 +112,6 @@ class Program(Group):
     def intended(self, name: str) -> str | None:
         """The command that a wrong name looks most like, as it is to be typed; None where none does."""
         ways = {each: each for each in self.commands} | {old: f"{group} {old}" for old, group in _OLD.items()}
-        ways |= {f"{group} {each}": f"{group} {each}" for group, (_, members) in _GROUPS.items() for each in members}
         ways |= {old: " ".join(new) for old, new in _RENAMED.items()}
         found = close_match(name, [*ways])
         return ways[found] if found else None
@@ -143,7 +155,7 @@ def _flat(name: str) -> Any:
 
 def _group(name: str) -> Group:
     help, members = _GROUPS[name]
-    makers = {each: partial(made, function, each) for each, function in members.items()}
+    makers = {each: partial(made, function, each) for each, function in members().items()}
     return Group(name, help, makers, rich_help_panel="Groups of commands")
 
 

@@ -5,9 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from fewbit.boards import LinkError
 from fewbit.cli.app import run
 from fewbit.cli.common.verdicts import simulation_tools
-from fewbit.synth import tools
+from fewbit.hdl import YosysError
+from fewbit.synth import NothingFits, SweepError, tools
+from fewbit.tb import BuildError, ToolMissingError
 
 WRONG = [
     ("verilog mca", "matmul, not 'mca'; did you mean 'mac'?"),
@@ -163,3 +166,41 @@ def test_error_of_a_bug_is_not_hidden(monkeypatch):
     monkeypatch.setattr("fewbit.cli.common.designs.choose_pairs", broken)
     with pytest.raises(AttributeError):
         run(["verilog", "mac"])
+
+
+STATUSES = [
+    (ValueError("wrong"), 2),
+    (FileNotFoundError(2, "No such file", "file"), 2),
+    (NothingFits("no array fits"), 1),
+    (tools.ToolMissing("yosys is missing"), 3),
+    (tools.ToolError("yosys failed"), 3),
+    (tools.ToolTimeout("yosys was stopped"), 3),
+    (tools.ToolKilled("yosys was ended by SIGKILL"), 3),
+    (SweepError(["mac: yosys failed"]), 3),
+    (YosysError("yosys failed"), 3),
+    (ToolMissingError("verilator is missing"), 3),
+    (BuildError("verilator failed"), 3),
+    (LinkError("no board answers"), 3),
+    (ModuleNotFoundError("No module named 'cocotb'", name="cocotb"), 3),
+    (KeyboardInterrupt(), 130),
+]
+
+
+@pytest.mark.parametrize(("error", "status"), STATUSES, ids=[type(error).__name__ for error, _ in STATUSES])
+def test_exit_status_tells_a_typo_from_a_tool(error, status, capsys, monkeypatch):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr("fewbit.cli.formats.parse_list", fail)
+    assert run(["list", "int8"]) == status
+    captured = capsys.readouterr()
+    assert captured.err.startswith("fewbit: ") and captured.err.count("\n") == 1 and not captured.out
+
+
+def test_a_closed_pipe_is_no_error_to_tell(capsys, monkeypatch):
+    def closed(*_):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("fewbit.cli.formats.parse_list", closed)
+    assert run(["list", "int8"]) == 141
+    assert capsys.readouterr().err == ""

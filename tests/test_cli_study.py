@@ -173,3 +173,19 @@ def test_formats_that_qonnx_has_not_are_told_before_anything_is_written(files, t
     where = ["--model", "net.onnx", "--calibration", "calibration.npz"]
     assert run(["export", *where, "--weight", "int4,sm4"]) == 2
     assert "format must be int{N}" in capsys.readouterr().err and not list(tmp_path.glob("out/*"))
+
+
+def test_an_export_takes_the_options_of_a_study_and_tells_the_accuracy_that_it_measured(files, tmp_path, capsys):
+    formats = ["--weight", "int4", "--activation", "int8", "--scale-per", "tensor"]
+    options = [*files[:-2], "--metric", "sqnr", *formats, "--json"]
+    assert run(["study", "export", *options]) == 0
+    (exported,) = json.loads(capsys.readouterr().out)["files"]
+    assert Path(exported["file"]).stat().st_size == exported["bytes"]
+    assert run(["study", "run", *options]) == 0
+    (point,) = json.loads(capsys.readouterr().out)["points"]
+    assert (exported["metric"], exported["accuracy"]) == ("sqnr", point["metrics"]["sqnr"])
+    where = ["--model", "net.onnx", "--calibration", "calibration.npz", "--weight", "int4", "--json"]
+    assert run(["study", "export", *where]) == 0
+    assert "accuracy" not in json.loads(capsys.readouterr().out)["files"][0]
+    assert run(["study", "export", *where, "--test", "double.npz"]) == 2
+    assert "samples must be float32 for 'tokens', not float64" in capsys.readouterr().err

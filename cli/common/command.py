@@ -19,6 +19,8 @@ class Command(TyperCommand):
 
     def __init__(self, *args: Any, **others: Any):
         super().__init__(*args, **others)
+        # the lines of the source are none of the screen's
+        self.help = "\n\n".join(" ".join(each.split()) for each in (self.help or "").split("\n\n"))
         options = [each for each in self.params if each.param_type_name == "option"]
         long = [[name for name in each.opts if name.startswith("--")] for each in options]
         shown = {names[0] for names in long}

@@ -13,6 +13,7 @@ from ..common.signature import takes_options
 from ..common.study_options import NetworkOptions, SchemeOptions
 
 if TYPE_CHECKING:
+    from ...study.measurement.evaluate import Study
     from ...study.quantization.scheme import Scheme
     from ...study.sweep import Source
 
@@ -34,13 +35,13 @@ def export(
     """Quantize networks, as `study run` does, and write NETWORK_WEIGHT_ACTIVATION.onnx with QONNX's quantizers in it.
 
     Run by the qonnx package it gives the outputs of the float evaluation. `fewbit study run --model FILE` reads it
-    back.
+    back. With --test, --metric or --samples the table says how accurate it is, too.
     """
     from ...study.quantization.qonnx_write import check_format
     from ...synth import write_bytes
     from ..common.files import check_folder
 
-    # the test samples of an ONNX file are not needed, but where they are given they have to be right
+    judged = (networks.test, networks.metric, networks.samples) != (None, None, None)
     sources = replace(networks, test=networks.test or networks.calibration).sources()
     pairs = choose_pairs(weight, activation)
     if how.scale_per == "block":
@@ -55,14 +56,18 @@ def export(
     total = len(sources) * len(schemes)
     with progress("Exporting") as report:
         for source in sources:
-            study = _study(source, networks.seed)
+            study = _study(source, networks, judged)
             for scheme in schemes:
                 report(len(rows), total)
                 file = out / f"{source.name}_{scheme.weight.name}_{scheme.activation.name}.onnx"
                 content, quantizers = _written(study, scheme, batch)
                 write_bytes(file, content)
                 row = {"network": source.name, "weight": scheme.weight.name, "activation": scheme.activation.name}
-                rows.append({**row, "quantizers": quantizers, "bytes": len(content), "file": str(file)})
+                rows.append({**row, "quantizers": quantizers, "bytes": len(content)})
+                if judged:
+                    point = study.point(scheme, "float")
+                    rows[-1] |= {"metric": point.metric, "accuracy": point.accuracy}
+                rows[-1]["file"] = str(file)
         report(total, total)
     if json:
         print_json({"files": rows})
@@ -70,13 +75,17 @@ def export(
         print_table(_table(rows))
 
 
-def _study(source: "Source", seed: int) -> Any:
+def _study(source: "Source", networks: NetworkOptions, judged: bool) -> "Study":
     from ...study.measurement.evaluate import Study
+    from ...study.network.metrics import check_expected
 
-    return Study(source.network(), samples=1, seed=seed)
+    study = Study(source.network(), networks.samples if judged else 1, networks.seed)
+    if judged:
+        check_expected(study.network.metrics, study.test)
+    return study
 
 
-def _written(study: Any, scheme: "Scheme", batch: int) -> tuple[bytes, int]:
+def _written(study: "Study", scheme: "Scheme", batch: int) -> tuple[bytes, int]:
     """The file's content, and how many quantizers it has."""
     import onnx
 
@@ -92,7 +101,7 @@ def _table(rows: list[dict[str, Any]]) -> Any:
 
     table = Table()
     for name in rows[0]:
-        table.add_column(name, justify="right" if name in ("quantizers", "bytes") else "left")
+        table.add_column(name, justify="right" if name in ("quantizers", "bytes", "accuracy") else "left")
     for row in rows:
-        table.add_row(*map(str, row.values()))
+        table.add_row(*(f"{each:.4g}" if isinstance(each, float) else str(each) for each in row.values()))
     return table

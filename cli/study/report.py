@@ -30,7 +30,7 @@ def report(
     findings = read_findings(results)
     check_folder(out)
     written = []
-    with progress("report") as told:
+    with progress("Report") as told:
         for name, content in report_files(findings, command_line(context), told):
             write_bytes(out / name, content)
             written.append(str(out / name))

@@ -176,8 +176,9 @@ def _show_elements(
     for name in ("products a cycle", "LUTs a product", "Mproducts/s a LUT", "LUTs of an element", "of the MACs"):
         table.add_column(name, justify="right")
     by_pair = {(design.weight.name, design.activation.name): design for design in designs}
-    with closing(Cache()) as store:
-        for row in rows:
+    with closing(Cache()) as store, progress("Elements") as report:
+        for done, row in enumerate(rows):
+            report(done, len(rows))
             device = row.family if row.family == row.device else f"{row.family} {row.device}"
             target = parse_target(row.family if row.family == row.device else f"{row.family}-{row.device}")
             flow = Flow(target, row.dsp_policy, target_mhz, seeds)
