@@ -88,7 +88,7 @@ def describe_engine(engine: Engine) -> dict[str, Any]:
 
 
 def _engine_fields(engine: Engine, stream: str) -> list[dict[str, Any]]:
-    """What a word of the stream holds, lowest first: ``count`` values of ``width`` bits side by side from ``lsb`` on."""
+    """What a word of the stream holds, lowest first: ``count`` values of ``width`` bits each, from ``lsb`` on."""
     if stream == "p":
         held = [(name, bits, 1) for name, bits in engine.channel_fields.items()]
     else:
