@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import Engine, FixedPoint, Format, Integer, special_names
-from ..products.accumulate import Control, accumulate
+from ..products.accumulate import SumControl, accumulate
 from ..products.adder_tree import sum_terms, term_shape, tree_depth
 from ..products.operand_bus import Edge
 from ..products.pipeline import Pipeline
@@ -99,7 +99,7 @@ class ProcessingElement(_Products):
 
     Members
     -------
-    add, start, done: In(1), as in ``Control``, at the adder
+    add, start, done: In(1), as in ``SumControl``, at the adder
     sum: Out, the finished sum; holds until the next ``done``
     nan, positive_infinity, negative_infinity: Out(1), those that can occur
     """
@@ -131,7 +131,7 @@ class ProcessingElement(_Products):
         else:
             terms = self.terms(m, term_shape(self.weight_format, self.activation_format).width)
             addend, carry = sum_terms(m, terms, self.weight_format, self.activation_format)
-        control = Control(self.add, self.start, self.done, early=True)
+        control = SumControl(self.add, self.start, self.done, early=True)
         flags = {name: getattr(self, name) for name in self.accumulator.specials}
         accumulate(m, control, addend, carry, [term.specials for term in terms], self.sum, flags)
         return m

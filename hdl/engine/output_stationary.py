@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...formats import Engine, FixedPoint, Format
 from ..elements.exact import ONE, ProcessingElement, row_sum_build
-from ..products.accumulate import Control, sum_control
+from ..products.accumulate import SumControl, sum_control
 from ..products.operand_bus import Edge
 from ..products.pipeline import Pipeline
 from ..products.product_term import Build
@@ -106,7 +106,7 @@ class OutputStationary(wiring.Component):
         )
 
     def _connect(
-        self, m: Module, element: ProcessingElement, activation: Value, weight: Value, control: Control
+        self, m: Module, element: ProcessingElement, activation: Value, weight: Value, control: SumControl
     ) -> None:
         m.d.comb += [
             element.activation.eq(activation),
