@@ -1,4 +1,4 @@
-"""``fewbit export``: a quantized network as QONNX, for FINN and whoever else reads it."""
+"""``fewbit export``: a quantized network as QONNX."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,7 +7,17 @@ import typer
 
 from ..common.console import print_json, print_table, progress
 from ..common.options import Activation, Formats, Json, Out, choose_pairs
-from ..common.study_options import Calibration, Edges, Model, ScaleFormat, Seed, choose_scheme, choose_sources
+from ..common.study_options import (
+    Calibration,
+    Edges,
+    Model,
+    ScaleFormat,
+    Seed,
+    Test,
+    choose_scheme,
+    choose_sources,
+    tell_notes,
+)
 
 if TYPE_CHECKING:
     from ...study.quantization.scheme import Scheme
@@ -21,6 +31,7 @@ def export(
     weight: Formats = None,
     activation: Activation = None,
     calibration: Calibration = None,
+    test: Test = None,
     scale_per: Annotated[str, typer.Option("--scale-per", help="tensor or channel (of weights).")] = "channel",
     scale_format: ScaleFormat = "bfloat16",
     edges: Edges = None,
@@ -37,18 +48,21 @@ def export(
     """Quantize networks, as `study` does, and write NETWORK_WEIGHT_ACTIVATION.onnx with QONNX's quantizers in it.
 
     Run by the qonnx package it gives the outputs of the float evaluation. `fewbit study --model FILE` reads it back.
+    FINN, FINN+ and hls4ml read integers of up to 8 bits only: they know no FloatQuant, which minifloats become.
+    Other dimensions than the batch are those of the samples, as QONNX wants them.
     """
     from ...study.quantization.qonnx_write import check_format
     from ...synth import write_bytes
     from ..common.files import check_folder
 
-    sources = choose_sources(model, calibration, calibration, None)
+    sources = choose_sources(model, calibration, test or calibration, None)
     pairs = choose_pairs(weight, activation)
     schemes = [choose_scheme(w, a, edges, scale_per, scale_format, None, techniques) for w, a in pairs]
     for format in dict.fromkeys(format for pair in pairs for format in pair):
         check_format(format)
     check_folder(out)
     rows: list[dict[str, Any]] = []
+    notes: dict[str, Any] = {}
     total = len(sources) * len(schemes)
     with progress("Exporting") as report:
         for source in sources:
@@ -60,17 +74,20 @@ def export(
                 write_bytes(file, content)
                 row = {"network": source.name, "weight": scheme.weight.name, "activation": scheme.activation.name}
                 rows.append({**row, "quantizers": quantizers, "bytes": len(content), "file": str(file)})
+            notes[source.name] = (study.graph.skipped, study.notes)
         report(total, total)
     if json:
         print_json({"files": rows})
     else:
         print_table(_table(rows))
+        for name, (skipped, more) in notes.items():
+            tell_notes(name, skipped, more)
 
 
 def _study(source: "Source", seed: int) -> Any:
     from ...study.measurement.evaluate import Study
 
-    return Study(source.network(), samples=1, seed=seed)
+    return Study(source.network(), samples=1, seed=seed, static=True)
 
 
 def _written(study: Any, scheme: "Scheme", batch: int) -> tuple[bytes, int]:

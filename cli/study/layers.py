@@ -10,7 +10,7 @@ import typer
 
 from ..common.console import print_json, print_table, progress
 from ..common.options import FORMATS_HELP, Activation, Jobs, Json, Out, choose_pairs, choose_targets, command_line
-from ..common.study_options import Calibration, Metric, Samples, Test, choose_sources
+from ..common.study_options import Calibration, Metric, Output, Samples, Test, choose_sources, tell_notes
 
 if TYPE_CHECKING:
     from ...study.choice.mixed_precision import Choice
@@ -36,6 +36,7 @@ def layers(
     calibration: Calibration = None,
     test: Test = None,
     metric: Metric = None,
+    output: Output = "",
     cost: Annotated[str, typer.Option("--cost", help="luts or bits.")] = "luts",
     family: Annotated[str, typer.Option("--family", metavar="FAMILY", help="Of the LUTs.")] = "xc7",
     weight: Annotated[
@@ -58,9 +59,10 @@ def layers(
     from ...study.measurement.evaluate import Study
     from ...study.measurement.point import check_evaluation
     from ...study.measurement.points_file import write_points
-    from ...study.measurement.sensitivity import sensitivities
     from ...study.network.metrics import check_expected
     from ...study.quantization.scheme import Scheme
+    from ...study.sweep import Job, sensitivities
+    from ...study.sweep import study as sweep
     from ..common.files import check_folder
 
     if cost not in COSTS:
@@ -69,7 +71,7 @@ def layers(
         raise ValueError(f"budget must be a number above 0, not {budget!r}")
     check_evaluation(evaluation)
     pairs = choose_pairs(weight, activation)
-    sources = choose_sources(model, calibration, test, metric)
+    sources = choose_sources(model, calibration, test, metric, output)
     if len(sources) != 1 or sources[0].quantized:
         raise ValueError(f"model must be one network that did not come quantized, not {model!r}")
     study = Study(sources[0].network(), samples)
@@ -81,15 +83,15 @@ def layers(
     luts = dict.fromkeys(pairs, 0) if terms is None else _luts(pairs, terms, family, jobs)
     scheme = Scheme(weight=pairs[0][0], activation=pairs[0][1])
     with progress("Sensitivities") as report:
-        losses = sensitivities(study, pairs, scheme, report)
+        losses = sensitivities(sources[0], pairs, scheme, samples=samples, jobs=jobs, progress=report)
     choices = _choices(study, losses, luts)
     scale = 1 if cost == "luts" else sum(_weights(study).values())
     uniform = _best_uniform(choices, pairs, budget * scale, cost, scale)
     chosen = choose(choices, budget * scale, cost=cost)
-    points = []
-    for each in (_own_formats(scheme, chosen), replace(scheme, weight=uniform[0], activation=uniform[1])):
-        with progress("Testing") as report:
-            points.append(study.point(each, evaluation, report))
+    both = (_own_formats(scheme, chosen), replace(scheme, weight=uniform[0], activation=uniform[1]))
+    asked = [Job(sources[0], each, evaluation, samples) for each in both]
+    with progress("Testing") as report, closing(sweep(asked, jobs=jobs, progress=report)) as measured:  # type: ignore[type-var]
+        points = sorted(measured, key=lambda point: not point.layers)
     points[0] = replace(points[0], weight="mixed", activation="mixed")
     spent = [
         sum(getattr(choice, cost) for choice in chosen.values()) / scale,
@@ -109,6 +111,7 @@ def layers(
         )
         return
     _show(study, chosen, points, spent, "bits a weight" if terms is None else "LUTs a MAC")
+    tell_notes(study.network.name, points[0].skipped, points[0].notes)
     if terms is not None:
         print(f"LUTs: of MACs on {family} for sums of up to {terms} products")
     print(f"written: {out / name}.csv, .json and .parquet")
