@@ -194,6 +194,7 @@ class Registers(wiring.Component):
     counted: Out(signed(4), init=-3)
     shown: Out(3)
     chain: Out(4)
+    chosen: Out(2)
 
     def elaborate(self, platform):
         m = Module()
@@ -206,6 +207,10 @@ class Registers(wiring.Component):
         with m.If(~self.hold):
             m.d.sync += self.counted.eq(self.counted + 1)
         m.d.comb += self.shown.eq(held[2:5])
+        with m.If(self.load):
+            m.d.sync += self.chosen.eq(self.data[:2])
+            with m.If(Mux(self.clear, self.data[2], self.data[3])):
+                m.d.sync += self.chosen.eq(0)
         m.d.comb += self.chain[0].eq(self.data[0])
         m.d.comb += [self.chain[k].eq(self.chain[k - 1] ^ self.data[k]) for k in range(1, 4)]
         return m

@@ -150,13 +150,15 @@ class _Module:
         load = f"{name} <= {_bare(self._pin(cell, 'D'))};"
         enable = self._condition(cell, "EN") if "EN" in cell.pins else ""
         if "SRST" not in cell.pins:
-            return _clocked(self._clock(cell), f"if ({enable}) {load}" if enable else load)
+            return _clocked(self._clock(cell), f"if ({_bare(enable)}) {load}" if enable else load)
         reset = self._condition(cell, "SRST")
         value = constant(cell.parameters["SRST_VALUE"][::-1])
         if cell.type == "$sdffce":
-            return _clocked(self._clock(cell), f"if ({enable}) {name} <= {reset} ? {value} : {load[len(name) + 4 :]}")
-        load = f"if ({enable}) {load}" if enable else load
-        return _clocked(self._clock(cell), f"if ({reset}) {name} <= {value};", f"else {load}")
+            return _clocked(
+                self._clock(cell), f"if ({_bare(enable)}) {name} <= {reset} ? {value} : {load[len(name) + 4 :]}"
+            )
+        load = f"if ({_bare(enable)}) {load}" if enable else load
+        return _clocked(self._clock(cell), f"if ({_bare(reset)}) {name} <= {value};", f"else {load}")
 
     def _clock(self, cell: Cell) -> str:
         if not cell.number("CLK_POLARITY"):
@@ -166,7 +168,7 @@ class _Module:
     def _condition(self, cell: Cell, pin: str) -> str:
         text = self._pin(cell, pin)
         text = text if cell.number(f"{pin}_POLARITY") else f"~{text}"
-        return _bare(text)
+        return text
 
     def _memories(self) -> list[str]:
         lines = []
