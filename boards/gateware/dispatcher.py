@@ -86,8 +86,10 @@ class Dispatcher(wiring.Component):
         return m
 
     def _keep(self, m: Module, enable: Value) -> None:
-        """Shift the byte at ``i`` into the parameters. The payload of a PRODUCT is as long as all of them, so it replaces
-        whatever was there."""
+        """Shift the byte at ``i`` into the parameters.
+
+        The payload of a PRODUCT is as long as all of them, so it replaces whatever was there.
+        """
         sizes = product_bytes(self.engine)
         parameters = Signal(8 * sum(sizes.values()), reset_less=True)
         with m.If(enable):

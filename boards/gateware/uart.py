@@ -74,8 +74,8 @@ class UartReceiver(wiring.Component):
         m.d.sync += phase.eq(following)
         with m.FSM():
             with m.State("IDLE"):
-                # The phase begins as if the edge had been half a cycle ago and each sample came half a cycle late. The two
-                # assumptions cancel on average.
+                # The phase begins as if the edge had been half a cycle ago and each sample came half a cycle late.
+                # The two assumptions cancel on average.
                 m.d.sync += phase.eq((1 << self.phase_bits - 1) + self.step)
                 with m.If(~line):
                     m.next = "START"

@@ -93,7 +93,7 @@ def _plain(value: Any) -> Any:
 
 
 def _made(kind: Any, given: Any) -> Any:
-    """The dataclass with these fields, where names and dictionaries are turned into formats, policies and dataclasses."""
+    """The dataclass with these fields, in which names and dictionaries stand for formats, policies and dataclasses."""
     formats = {"weight", "activation", "output", "scale", "tensor_scale", "weight_scale", "activation_scale"}
     found = {}
     for name, value in given.items():
