@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import util
 from pathlib import Path
@@ -40,6 +40,7 @@ class Source:
     name: of the zoo; or how an ONNX file of the user's is to be called
     model, calibration, test: the ONNX file and .npz files of its inputs by name, with ``expected`` and ``clusters``
     metrics: names, the one to compare by first; None for the zoo's own. ``file.py:function`` is a judge of the user's
+    output: of the model's, the one that is judged; empty for the first
     """
 
     name: str
@@ -47,6 +48,7 @@ class Source:
     calibration: Path | None = None
     test: Path | None = None
     metrics: tuple[str, ...] | None = None
+    output: str = ""
 
     @property
     def quantized(self) -> bool:
@@ -61,18 +63,21 @@ class Source:
 
     def _named(self) -> Network:
         found = from_zoo(self.name)
-        return found if self.metrics is None else Network(**{**vars(found), "metrics": self.metrics})
+        metrics = found.metrics if self.metrics is None else self.metrics
+        return replace(found, metrics=metrics, output=self.output)
 
     def _own(self, model: Path) -> Network:
         if self.calibration is None or self.test is None:
             raise ValueError("calibration and test must be given with a model: .npz files of its inputs by name")
-        graph = Graph(read_model(model))
+        graph = Graph(read_model(model), output=self.output)
         calibration = _samples("calibration", self.calibration, graph)
         test = _samples("test", self.test, graph)
         metrics = self.metrics or ("top1",)
         judges = {name: _judge(name) for name in metrics if ":" in name}
         judged_by = b"".join(Path(name.rpartition(":")[0]).read_bytes() for name in judges)
-        return Network(self.name, model.name, model, lambda: calibration, lambda: test, metrics, judges, judged_by)
+        return Network(
+            self.name, model.name, model, lambda: calibration, lambda: test, metrics, judges, judged_by, self.output
+        )
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from .errors import BuildError, ToolMissingError
 from .job import JOB, REPORT
 from .product import make_product
 from .stream_unit import STREAM_UNITS, StreamUnit
-from .unit import Unit
+from .unit import DescribedUnit
 
 __all__ = ["SIMULATORS", "Failure", "Result", "run", "simulate", "simulate_matmul", "simulate_product"]
 
@@ -123,8 +123,8 @@ def simulate(
             cells=cells,
             defines=defines,
         )
-    reader = StreamUnit if description.get("unit") in STREAM_UNITS else Unit
-    unit: Unit | StreamUnit = reader.from_description(description)
+    reader = StreamUnit if description.get("unit") in STREAM_UNITS else DescribedUnit
+    unit: DescribedUnit | StreamUnit = reader.from_description(description)
     name = f"{unit.kind} {unit.weight}" + f" x {unit.activation}" * ("activation" in description)
     job = {"description": dict(description), "seed": seed, "random_cycles": random_cycles}
     result, _ = run(

@@ -14,7 +14,8 @@ from fewbit.formats import parse
 from fewbit.study.measurement.evaluate import Study
 from fewbit.study.network.execute import execute
 from fewbit.study.network.float_layer import FloatLayer
-from fewbit.study.network.graph import Graph, Layer
+from fewbit.study.network.graph import Graph
+from fewbit.study.network.layer import Layer
 from fewbit.study.network.network import Network, Samples
 from fewbit.study.network.quantizer import Quantizer
 from fewbit.study.quantization.as_it_came import as_it_came

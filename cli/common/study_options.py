@@ -1,5 +1,6 @@
 """What commands on networks have in common: which networks, and how they are quantized."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +17,16 @@ if TYPE_CHECKING:
     from ...study.quantization.scheme import Scheme
     from ...study.sweep import Source
 
-__all__ = ["RESULTS", "Model", "NetworkOptions", "Results", "SchemeOptions", "choose_sources", "evaluation"]
+__all__ = [
+    "RESULTS",
+    "Model",
+    "NetworkOptions",
+    "Results",
+    "SchemeOptions",
+    "choose_sources",
+    "evaluation",
+    "tell_notes",
+]
 
 RESULTS = Path(__file__).parents[2] / "results" / "study"
 
@@ -74,13 +84,19 @@ class NetworkOptions:
             help="top1, top5, agreement, sqnr or file.py:function, with commas; the first is compared by.",
         ),
     ] = None
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", metavar="NAME", show_default="the first of floats", help="Which of the model's is judged."
+        ),
+    ] = ""
     samples: Annotated[
         int | None, typer.Option("--samples", min=1, show_default="all", help="Of the test set, the first so many.")
     ] = None
     seed: Seed = 0
 
     def sources(self) -> "list[Source]":
-        return choose_sources(self.model, self.calibration, self.test, self.metric)
+        return choose_sources(self.model, self.calibration, self.test, self.metric, self.output)
 
 
 @dataclass(frozen=True)
@@ -134,16 +150,27 @@ class SchemeOptions:
         )
 
 
-def choose_sources(model: str, calibration: Path | None, test: Path | None, metric: str | None) -> "list[Source]":
+def choose_sources(
+    model: str, calibration: Path | None, test: Path | None, metric: str | None, output: str = ""
+) -> "list[Source]":
     from ...study.sweep import Source
 
     metrics = None if metric is None else tuple(name.strip() for name in metric.split(","))
     if model.endswith(".onnx"):
-        sources = [Source(Path(model).stem, Path(model), calibration, test, metrics)]
+        sources = [Source(Path(model).stem, Path(model), calibration, test, metrics, output)]
     else:
         if calibration is not None or test is not None:
             raise ValueError(f"calibration and test must be given with an ONNX file, not with {model!r} of the zoo")
-        sources = [Source(name.strip(), metrics=metrics) for name in model.split(",")]
+        sources = [Source(name.strip(), metrics=metrics, output=output) for name in model.split(",")]
     for source in sources:
         source.network()
     return sources
+
+
+def tell_notes(network: str, skipped: Mapping[str, int], notes: Iterable[str]) -> None:
+    """Tell what no figure shows: what stays in float32, and what else is to be known of the network."""
+    if skipped:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in skipped.items())
+        print(f"{network}: left in float32, and not counted: {kinds}")
+    for note in notes:
+        print(f"{network}: {note}")

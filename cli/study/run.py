@@ -11,7 +11,7 @@ from ..common.console import print_json, print_table, progress
 from ..common.designs import choose_pairs
 from ..common.options import Activation, Append, Formats, Jobs, Json, Out
 from ..common.signature import takes_options
-from ..common.study_options import Model, NetworkOptions, SchemeOptions
+from ..common.study_options import Model, NetworkOptions, SchemeOptions, tell_notes
 from ..common.study_options import evaluation as evaluation_option
 
 if TYPE_CHECKING:
@@ -103,17 +103,11 @@ def study(
         print_json({"points": [point.to_dict() for point in found]})
     elif found:
         print_table(_table(found))
-        _tell_skipped(found)
+        for point in {point.network: point for point in found}.values():
+            tell_notes(point.network, point.skipped, point.notes)
         print(f"written: {out / 'study_points'}.csv, .json and .parquet")
     if failed is not None:
         raise failed
-
-
-def _tell_skipped(points: "list[Point]") -> None:
-    for network, skipped in {point.network: point.skipped for point in points}.items():
-        if skipped:
-            kinds = ", ".join(f"{count} {kind}" for kind, count in skipped.items())
-            print(f"{network}: left in float32, and not counted: {kinds}")
 
 
 def _place(network: str, scheme: "Scheme | Point", evaluation: str) -> tuple[str, ...]:

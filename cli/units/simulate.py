@@ -118,9 +118,9 @@ def _product(text: str | None, netlist: str | None, designs: "Sequence[Design]")
 
     size = parse_size(text)
     for design in designs:
-        if isinstance(design, MatmulDesign) and size.k > design.engine.max_k:
+        if isinstance(design, MatmulDesign) and size.k > (most := design.engine.max_k):
             raise ValueError(
-                f"size must have a k of at most {design.engine.max_k}, not {size}; --max-k {size.k} makes an engine for it"
+                f"size must have a k of at most {most}, not {size}; --max-k {size.k} makes an engine for it"
             )
     return size
 

@@ -5,11 +5,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import Engine
-from ..blocks.block import block_distance
-from ..blocks.block_sum import block_sum
+from ..blocks.block_accumulate import block_distance, block_sum
 from ..elements.hardware import hardware_of
 from ..products.product_term import Build
-from ..scaling.requant import Scaling
+from ..scaling.scale_and_round import ScaleAndRound
 from . import output_stationary, weight_stationary
 from .operand_schedule import issue_output_stationary, issue_weight_stationary
 from .output_drain import Job, block_depth, drain
@@ -32,7 +31,7 @@ def matmul_latencies(engine: Engine, build: Build) -> dict[str, int]:
     if engine.blocks is not None:
         added = block_sum(engine.weight, engine.activation, engine.blocks, engine.max_k)
         found |= {"blocks": added.latency, "block_distance": block_distance(added, block_depth(engine))}
-    return found | {"requantize": Scaling(engine.sum, engine.offset_requantization, build.dsp).latency}
+    return found | {"requantize": ScaleAndRound(engine.sum, engine.offset_requantization, build.dsp).latency}
 
 
 def matmul_latency(engine: Engine, build: Build) -> int:

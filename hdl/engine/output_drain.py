@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value
 from amaranth.lib import data, stream
 
 from ...formats import Engine, Integer
-from ..blocks.block import BlockAccumulate
+from ..blocks.block_accumulate import BlockAccumulate
 from ..scaling.requant import Requantize
 from .loops import no_more
 from .output_stationary import sum_layout

@@ -1,8 +1,8 @@
 """Which way to build a product: what ``auto`` takes for a pair of formats and an FPGA family."""
 
 from ...families import FAMILIES
-from ...formats import Format, Integer
-from .decode import max_shift
+from ...formats import Format
+from .decode import is_twos_complement
 from .product_term import MAX_PIPELINE, Build
 
 __all__ = ["BUILDS", "FAMILIES", "check_table", "choose_build"]
@@ -31,8 +31,8 @@ def choose_build(
     """
     described = FAMILIES.get(family or "")
     lut = described.lut_inputs if described else PORTABLE_LUT_INPUTS
-    twos_complement = any(isinstance(format, Integer) and not format.unsigned for format in (weight, activation))
-    reach = max_shift(weight) + max_shift(activation)
+    twos_complement = any(map(is_twos_complement, (weight, activation)))
+    reach = weight.max_shift + activation.max_shift
     group = _group(lut, reach, twos_complement)
     apart = described.apart if described else True
     if dsp:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from amaranth.hdl import Cat, Module, Shape, Value, unsigned
+from amaranth.hdl import Cat, Module, Mux, Shape, Value, unsigned
 from amaranth.lib import data
 
 from ...formats import Format
@@ -47,12 +47,13 @@ class Edge:
         return self.build.product == "whole"
 
     def enter(self, m: Module, code: Value, name: str, keep: Value | None = None) -> Value:
-        """What travels of ``code``; where ``keep`` is given and low, that of code 0, which is finite in every format.
+        """What travels of ``code``; where ``keep`` is given and low, that of ``format.filler``: zero, if there is one,
+        and a finite value in any case.
 
         The signals made for it in ``m`` start with ``name``.
         """
         if keep is not None:
-            code = code & keep.replicate(len(code))
+            code = code & keep.replicate(len(code)) if self.format.filler == 0 else Mux(keep, code, self.format.filler)
         if self._as_code:
             return code
         operand = decode(m, self.format, code, name)

@@ -7,7 +7,8 @@ from amaranth.hdl import Module
 
 from ...formats import Arithmetic, FixedPoint, Format, Overflow, Requantization
 from ..describe import describe_requantization
-from ..scaling.requant import Requantize, Scaling
+from ..scaling.requant import Requantize
+from ..scaling.scale_and_round import ScaleAndRound
 from .axi_unit import AxiUnit, EdgeStream, StreamDesign, byte_layout
 from .design import check_terms
 
@@ -79,7 +80,7 @@ class RequantizeDesign(StreamDesign):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_terms(self.terms)
-        Scaling(self.sum, self.requantization, self.dsp)
+        ScaleAndRound(self.sum, self.requantization, self.dsp)
 
     @property
     def weight(self) -> Format:

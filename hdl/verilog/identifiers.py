@@ -31,4 +31,5 @@ _RESERVED = frozenset(_KEYWORDS.split())
 def plain(name: str) -> str:
     """The name as an identifier that needs no escape."""
     name = re.sub(r"\W", "_", name)
-    return f"{name}_" if name in _RESERVED or name[0].isdigit() else name
+    name = f"_{name}" if name[0].isdigit() else name
+    return f"{name}_" if name in _RESERVED else name

@@ -5,16 +5,21 @@ from typing import Any
 
 from .identifiers import plain
 
-__all__ = ["BITWISE", "MODULAR", "REGISTERS", "Bit", "Cell", "Netlist", "extend"]
+__all__ = ["REGISTERS", "RIGHT_SHIFTS", "SHIFTS", "Bit", "Cell", "Netlist", "extend"]
 
 Bit = int | str
 """The number of a net, or a constant: ``"0"``, ``"1"`` or ``"x"``."""
 
-BITWISE = {"$and", "$or", "$xor", "$xnor", "$not", "$mux", "$pos"}
+_BITWISE = {"$and", "$or", "$xor", "$xnor", "$not", "$mux", "$pos"}
 """Bit i of the result needs bit i of the operands alone."""
 
-MODULAR = {"$add", "$sub", "$mul", "$neg", "$shl"}
+_MODULAR = {"$add", "$sub", "$mul", "$neg", "$shl", "$sshl"}
 """Bit i of the result needs bits 0 to i of the operands."""
+
+SHIFTS = {"$shl", "$sshl", "$shr", "$sshr", "$shift"}
+"""The second operand is how far, whatever its width."""
+
+RIGHT_SHIFTS = {"$shr", "$sshr", "$shift"}
 
 REGISTERS = {"$dff", "$dffe", "$sdff", "$sdffe", "$sdffce"}
 
@@ -134,7 +139,7 @@ class Netlist:
                 continue
             marked = [k for k, bit in enumerate(cell.result) if bit in self._live]
             cell.low, cell.high = marked[0], marked[-1]
-            if cell.type not in BITWISE | REGISTERS:
+            if cell.type not in _BITWISE | REGISTERS:
                 cell.low = 0
             if cell.type == "$memrd_v2":
                 cell.high = len(cell.result) - 1
@@ -166,9 +171,9 @@ def _cell(name: str, said: dict[str, Any]) -> Cell:
 
 def _needed(cell: Cell, pin: str, bits: list[Bit]) -> list[Bit]:
     """The bits of that operand that bits ``low`` to ``high`` of the result depend on."""
-    if pin in _DATA and cell.type in BITWISE | REGISTERS:
+    if pin in _DATA and cell.type in _BITWISE | REGISTERS:
         return extend(bits, cell.high + 1, cell.is_signed)[cell.low :]
-    if pin in _DATA and cell.type in MODULAR and not (cell.type == "$shl" and pin == "B"):
+    if pin in _DATA and cell.type in _MODULAR and not (cell.type in SHIFTS and pin == "B"):
         return bits[: cell.high + 1]
     return bits
 
@@ -177,15 +182,15 @@ def _fit(cell: Cell) -> None:
     """Give operands and result the widths that they have in Verilog."""
     if cell.is_instance or cell.type == "$memwr_v2":
         return
-    signed = bool(cell.number("A_SIGNED")) if cell.type in ("$shl", "$shift", "$shr") else cell.is_signed
+    signed = bool(cell.number("A_SIGNED")) if cell.type in SHIFTS else cell.is_signed
     width = cell.high + 1
     for pin in _DATA & cell.pins.keys():
         bits = cell.pins[pin]
-        if cell.type in BITWISE | REGISTERS:
+        if cell.type in _BITWISE | REGISTERS:
             cell.pins[pin] = extend(bits, width, signed)[cell.low :]
-        elif cell.type in MODULAR and not (cell.type == "$shl" and pin == "B"):
+        elif cell.type in _MODULAR and not (cell.type in SHIFTS and pin == "B"):
             cell.pins[pin] = extend(bits, width, signed)
-        elif cell.type in ("$shift", "$shr") and pin == "A":
+        elif cell.type in RIGHT_SHIFTS and pin == "A":
             cell.pins[pin] = extend(bits, max(width, len(bits)), signed)
     if cell.type == "$pmux":
         words, selects = cell.pins.pop("B"), cell.pins.pop("S")

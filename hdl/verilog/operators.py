@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from .netlist import Cell
+from .netlist import SHIFTS, Cell
 
 __all__ = ["INLINED", "INLINING", "expression"]
 
@@ -21,8 +21,10 @@ _BINARY = {
     "$gt": ">",
     "$ge": ">=",
     "$shl": "<<",
+    "$sshl": "<<",
     "$shr": ">>",
     "$shift": ">>",
+    "$sshr": ">>>",
 }
 _UNARY = {
     "$not": "~",
@@ -36,11 +38,12 @@ _UNARY = {
     "$logic_not": "~|",
 }
 _ORDERS = {"$lt", "$le", "$gt", "$ge"}
+_SIGN_MATTERS = {*_ORDERS, "$mul", "$sshr"}
 
 INLINED = {"$and", "$or", "$xor", "$xnor", "$not", "$mux", "$eq", "$ne", *_ORDERS, *_UNARY} - {"$neg", "$pos"}
 """What may be written inside another expression: of these, nothing but the operands' own width says how wide it is."""
 
-INLINING = {"$mux", "$pmux", *_BINARY, *_UNARY} - {"$mul", *_ORDERS}
+INLINING = {"$mux", "$pmux", *_BINARY, *_UNARY} - _SIGN_MATTERS
 """What may have an expression as an operand: these look at no operand's sign."""
 
 
@@ -63,14 +66,16 @@ def expression(cell: Cell, operand: Callable[[Cell, str], str], as_unsigned: Cal
         return f"(|{operand(cell, 'A')}) {_BINARY['$' + cell.type[7:]]} (|{operand(cell, 'B')})"
     if cell.type in _UNARY:
         return _UNARY[cell.type] + operand(cell, "A")
-    if cell.type not in _BINARY or (cell.type in ("$shl", "$shr", "$shift") and cell.number("B_SIGNED")):
+    if cell.type not in _BINARY or (cell.type in SHIFTS and cell.number("B_SIGNED")):
         raise ValueError(f"cell must be one that has an expression in Verilog, not {cell.type}")
     if cell.type in _ORDERS:
         known = _always(cell)
         if known:
             return known
     a, b = operand(cell, "A"), operand(cell, "B")
-    if cell.type in _ORDERS or cell.type == "$mul":
+    if cell.type == "$sshr":
+        a = f"$signed({a})" if cell.number("A_SIGNED") else as_unsigned(a)
+    elif cell.type in _SIGN_MATTERS:
         a, b = (f"$signed({a})", f"$signed({b})") if cell.is_signed else (as_unsigned(a), as_unsigned(b))
     return f"{a} {_BINARY[cell.type]} {b}"
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from .identifiers import plain
 from .names import Names, Variable
-from .netlist import REGISTERS, Bit, Cell, Netlist, extend
+from .netlist import REGISTERS, RIGHT_SHIFTS, Bit, Cell, Netlist, extend
+from .operands import Operands, constant
 from .operators import INLINED, INLINING, expression
 
 __all__ = ["write_modules"]
@@ -34,7 +35,7 @@ class _Module:
         self.order = sorted(netlist.ports, key=lambda port: _rank(port, netlist.ports[port][0], order))
         self.names = Names(netlist)
         self._signed = {variable.name for variable in self.names.variables if variable.is_signed}
-        self._read: set[Bit] = set()
+        self._operands = Operands(self.names)
         self._inside: dict[tuple[int, str], str] = {}
         self._gone: set[str] = set()
         self._helpers: list[str] = []
@@ -67,58 +68,8 @@ class _Module:
             lines = [f"{keep}  {kind} {'signed ' if variable.is_signed else ''}{variable.range}{variable.name};"]
         start = [self.netlist.start.get(bit, "x") for bit in variable.bits]
         if variable.is_register and set(start) != {"x"}:
-            lines.append(f"  initial {variable.name} = {_constant(start)};")
+            lines.append(f"  initial {variable.name} = {constant(start)};")
         return lines
-
-    # Operands
-
-    def _operand(self, bits: Sequence[Bit]) -> str:
-        """The bits as an expression of exactly their width."""
-        self._read.update(bits)
-        parts: list[str] = []
-        end = len(bits)
-        while end:
-            bit = bits[end - 1]
-            if isinstance(bit, str):
-                begin = end - 1
-                while begin and isinstance(bits[begin - 1], str):
-                    begin -= 1
-                parts.append(_constant(bits[begin:end]))
-                end = begin
-                continue
-            same = end - 1
-            while same and bits[same - 1] == bit:
-                same -= 1
-            begin = self._run(bits, same + 1)
-            repeats = end - same
-            if begin < same:  # the last of the repeated bits is the first of a run
-                repeats -= 1
-            if repeats > 1 or begin == same:
-                part = self._slice(bits[same : same + 1])
-                parts.append(part if repeats == 1 else f"{{{repeats}{{{part}}}}}")
-            elif repeats:
-                parts.append(self._slice(bits[same : same + 1]))
-            if begin < same:
-                parts.append(self._slice(bits[begin : same + 1]))
-            end = begin
-        if len(parts) == 1 and not parts[0].startswith("{"):
-            return parts[0]
-        return f"{{ {', '.join(parts)} }}"
-
-    def _run(self, bits: Sequence[Bit], end: int) -> int:
-        """Where a run of neighbours of one variable begins that ends before ``end``."""
-        variable, place = self.names.place[bits[end - 1]]
-        begin = end - 1
-        while begin and self.names.place.get(bits[begin - 1]) == (variable, place - (end - begin)):
-            begin -= 1
-        return begin
-
-    def _slice(self, bits: Sequence[Bit]) -> str:
-        variable, place = self.names.place[bits[0]]
-        low = variable.low + place
-        if len(bits) == len(variable.bits):
-            return variable.name
-        return f"{variable.name}[{low}]" if len(bits) == 1 else f"{variable.name}[{low + len(bits) - 1}:{low}]"
 
     # Logic
 
@@ -147,13 +98,13 @@ class _Module:
 
     def _assignment(self, cell: Cell, text: str) -> str:
         name = self.names.place[cell.result[0]][0].name
-        rest = len(cell.pins["A"]) - len(cell.result) if cell.type in ("$shr", "$shift") else 0
+        rest = len(cell.pins["A"]) - len(cell.result) if cell.type in RIGHT_SHIFTS else 0
         if not rest:
             return f"  assign {name} = {text};"
-        if cell.low == cell.high:
+        if len(cell.result) == 1 and cell.type != "$sshr":
             words = self.names.unique(f"{name}_words")
             size = 1 << len(cell.pins["B"])
-            table = self._operand(extend(cell.pins["A"], size, False))
+            table = self._operands.text(extend(cell.pins["A"], size, False))
             self._helpers.append(f"  wire [{size - 1}:0] {words} = {table};")
             return f"  assign {name} = {words}[{self._pin(cell, 'B')}];"
         unused = self.names.unique(f"unused_{name}")
@@ -184,7 +135,7 @@ class _Module:
         return found
 
     def _pin(self, cell: Cell, pin: str) -> str:
-        return self._inside.get((id(cell), pin)) or self._operand(cell.pins[pin])
+        return self._inside.get((id(cell), pin)) or self._operands.text(cell.pins[pin])
 
     def _as_unsigned(self, operand: str) -> str:
         return f"$unsigned({operand})" if operand in self._signed else operand
@@ -201,7 +152,7 @@ class _Module:
         if "SRST" not in cell.pins:
             return _clocked(self._clock(cell), f"if ({enable}) {load}" if enable else load)
         reset = self._condition(cell, "SRST")
-        value = _constant(cell.parameters["SRST_VALUE"][::-1])
+        value = constant(cell.parameters["SRST_VALUE"][::-1])
         if cell.type == "$sdffce":
             return _clocked(self._clock(cell), f"if ({enable}) {name} <= {reset} ? {value} : {load[len(name) + 4 :]}")
         load = f"if ({enable}) {load}" if enable else load
@@ -210,7 +161,7 @@ class _Module:
     def _clock(self, cell: Cell) -> str:
         if not cell.number("CLK_POLARITY"):
             raise ValueError(f"clock must be active at its rising edge, not falling as in {cell.name}")
-        return self._operand(cell.pins["CLK"])
+        return self._operands.text(cell.pins["CLK"])
 
     def _condition(self, cell: Cell, pin: str) -> str:
         text = self._pin(cell, pin)
@@ -221,7 +172,7 @@ class _Module:
         lines = []
         for memory, data in self.netlist.contents.items():
             width, size = self.netlist.memories[memory]
-            words = [f"    {plain(memory)}[{k}] = {_constant(data[k * width : (k + 1) * width])};" for k in range(size)]
+            words = [f"    {plain(memory)}[{k}] = {constant(data[k * width : (k + 1) * width])};" for k in range(size)]
             lines += ["  initial begin", *words, "  end"]
         for cell in self.netlist.cells:
             if cell.type == "$memwr_v2":
@@ -232,7 +183,7 @@ class _Module:
 
     def _writes(self, cell: Cell) -> list[str]:
         """A statement for every part of the word that has an enable of its own."""
-        word = f"{plain(cell.parameters['MEMID'][1:])}[{self._operand(cell.pins['ADDR'])}]"
+        word = f"{plain(cell.parameters['MEMID'][1:])}[{self._operands.text(cell.pins['ADDR'])}]"
         enables, data = cell.pins["EN"], cell.pins["DATA"]
         starts = [k for k in range(len(enables)) if not k or enables[k] != enables[k - 1]]
         lines = []
@@ -240,8 +191,8 @@ class _Module:
             if enables[begin] == "0":
                 continue
             part = "" if end - begin == len(data) else f"[{end - 1}:{begin}]" if end - begin > 1 else f"[{begin}]"
-            guard = "" if enables[begin] == "1" else f"if ({self._operand(enables[begin : begin + 1])}) "
-            lines.append(f"{guard}{word}{part} <= {self._operand(data[begin:end])};")
+            guard = "" if enables[begin] == "1" else f"if ({self._operands.text(enables[begin : begin + 1])}) "
+            lines.append(f"{guard}{word}{part} <= {self._operands.text(data[begin:end])};")
         return lines
 
     def _read_port(self, cell: Cell) -> str:
@@ -250,11 +201,11 @@ class _Module:
             if {*cell.parameters.get(what, ""), *cell.pins.get(what, [])} - {none}:
                 raise ValueError(f"memory must have read ports without {what}, not {cell.name}")
         name = self.names.place[cell.result[0]][0].name
-        word = f"{plain(cell.parameters['MEMID'][1:])}[{self._operand(cell.pins['ADDR'])}]"
+        word = f"{plain(cell.parameters['MEMID'][1:])}[{self._operands.text(cell.pins['ADDR'])}]"
         if not cell.number("CLK_ENABLE"):
             raise ValueError(f"memory must be read at a clock, not as {cell.name}")
         enable = cell.pins["EN"][0]
-        guard = "" if enable == "1" else f"if ({self._operand([enable])}) "
+        guard = "" if enable == "1" else f"if ({self._operands.text([enable])}) "
         return _clocked(self._clock(cell), f"{guard}{name} <= {word};")
 
     # Edges
@@ -272,11 +223,11 @@ class _Module:
 
     def _connection(self, cell: Cell, pin: str) -> str:
         bits = cell.pins[pin]
-        return self.names.place[bits[0]][0].name if pin in cell.outputs else self._operand(bits)
+        return self.names.place[bits[0]][0].name if pin in cell.outputs else self._operands.text(bits)
 
     def _outputs(self) -> list[str]:
         return [
-            f"  assign {name} = {self._operand(bits)};"
+            f"  assign {name} = {self._operands.text(bits)};"
             for name, (direction, bits) in self.netlist.ports.items()
             if direction == "output" and name not in self.names.ports
         ]
@@ -287,14 +238,14 @@ class _Module:
         for variable in self.names.variables:
             if variable.name in self.names.ports or variable.name in self._gone or variable.name.startswith("unused_"):
                 continue
-            idle = [bit not in self._read for bit in variable.bits]
+            idle = [bit not in self._operands.read for bit in variable.bits]
             end = len(idle)
             while end:
                 begin = end
                 while begin and idle[begin - 1]:
                     begin -= 1
                 if begin < end:
-                    rest.append(self._slice(variable.bits[begin:end]))
+                    rest.append(self._operands.slice(variable.bits[begin:end]))
                 end = begin - 1 if begin else 0
         return [f"  wire {self.names.unique('unused')} = &{{ 1'h0, {', '.join(rest)} }};"] if rest else []
 
@@ -314,11 +265,3 @@ def _clocked(clock: str, *statements: str) -> str:
     if len(statements) == 1 or statements[1].startswith("else "):
         return "\n    ".join([f"  always @(posedge {clock})", *statements])
     return "\n    ".join([f"  always @(posedge {clock}) begin", *statements]) + "\n  end"
-
-
-def _constant(bits: Sequence[Bit]) -> str:
-    """Constant bits, lowest first."""
-    digits = "".join(map(str, reversed(bits)))
-    if "x" in digits:
-        return f"{len(digits)}'bx" if set(digits) == {"x"} else f"{len(digits)}'b{digits}"
-    return f"{len(digits)}'h{int(digits, 2):0{-(-len(digits) // 4)}x}"

@@ -18,7 +18,7 @@ __all__ = ["add_points", "merge", "question_of", "read_commands", "read_points",
 
 _WHAT = (
     *("network", "weight", "activation", "edges", "scale_per", "scale_format", "block_size", "techniques", "layers"),
-    *("evaluation", "samples", "seed", "metric", "element"),
+    *("evaluation", "samples", "seed", "metric", "element", "output"),
 )
 """What makes a point another one rather than a newer one."""
 
@@ -96,5 +96,6 @@ def _flat(point: Point) -> dict[str, Any]:
     values["techniques"] = " ".join(point.techniques)
     values["layers"] = "; ".join(f"{layer} {w} {a}" for layer, (w, a) in point.layers.items())
     values["skipped"] = "; ".join(f"{count} {kind}" for kind, count in point.skipped.items())
+    values["notes"] = "; ".join(point.notes)
     values["versions"] = "; ".join(f"{tool} {version}" for tool, version in sorted(point.versions.items()))
     return values

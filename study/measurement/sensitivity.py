@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ...formats import Format
 from ..network.execute import batches, execute
 from ..network.float_layer import FloatLayer
-from ..network.graph import Layer
+from ..network.layer import Layer
 from ..quantization.engines import float_engine
 from ..quantization.scheme import Scheme
 from .evaluate import Study

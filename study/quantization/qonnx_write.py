@@ -17,7 +17,8 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from ...formats import Format, Integer, Minifloat
 from ..network.float_layer import layer_nodes
-from ..network.graph import Graph, Layer, Segment
+from ..network.graph import Graph, Segment
+from ..network.layer import Layer
 from ..network.quantizer import DOMAINS
 from .block_layer import BlockLayer
 from .engines import bias_before
