@@ -1,6 +1,6 @@
 """What a number is: formats, their exact values, their names."""
 
-from .accumulator import Accumulator, product_range
+from .accumulator import Accumulator
 from .arithmetic import Arithmetic
 from .base import Fields, Format, Special, check_format, check_operand
 from .blocks import Blocks
@@ -12,8 +12,8 @@ from .fixed_point import FixedPoint
 from .integer import Integer, SignMagnitude
 from .minifloat import Minifloat, Specials
 from .policy import Overflow, Rounding, check_policies
+from .products import SPECIALS, product_range, special_names
 from .requantization import RANDOM_BITS, Requantization
-from .specials import SPECIALS, special_names
 from .table import Table, read_format
 
 __all__ = [

@@ -3,14 +3,9 @@
 from dataclasses import dataclass
 
 from .base import Format
-from .element import EXACT, Element
+from .products import product_range
 
-__all__ = ["Accumulator", "product_range"]
-
-
-def product_range(weight: Format, activation: Format) -> tuple[int, int]:
-    """The least and the greatest integer of any exact product, its lsb_exponent being the sum of the operands'."""
-    return EXACT.product_range(weight, activation)
+__all__ = ["Accumulator"]
 
 
 @dataclass(frozen=True)
@@ -24,30 +19,23 @@ class Accumulator:
     ----------
     weight, activation: formats of the operands
     terms: most products in one sum, 1 or more
-    element: the kind of element that multiplies
     """
 
     weight: Format
     activation: Format
     terms: int
-    element: Element = EXACT
 
     def __post_init__(self) -> None:
         if self.terms < 1:
             raise ValueError(f"terms must be 1 or more, not {self.terms}")
 
     @property
-    def product_range(self) -> tuple[int, int]:
-        """The least and the greatest integer of any product."""
-        return self.element.product_range(self.weight, self.activation)
-
-    @property
     def min_sum(self) -> int:
-        return min(0, self.product_range[0] * self.terms)
+        return min(0, product_range(self.weight, self.activation)[0] * self.terms)
 
     @property
     def max_sum(self) -> int:
-        return max(0, self.product_range[1] * self.terms)
+        return max(0, product_range(self.weight, self.activation)[1] * self.terms)
 
     @property
     def signed(self) -> bool:
@@ -60,4 +48,4 @@ class Accumulator:
 
     @property
     def lsb_exponent(self) -> int:
-        return self.element.lsb_exponent(self.weight, self.activation)
+        return self.weight.lsb_exponent + self.activation.lsb_exponent

@@ -68,8 +68,8 @@ class Arithmetic:
         return self.element.specials(self.weight, self.activation)
 
     def accumulator(self, terms: int) -> FixedPoint:
-        """The form of a sum of up to ``terms`` products, as narrow as no such sum overflows."""
-        return FixedPoint.of(self.weight, self.activation, terms, self.element)
+        """The form of a sum of up to ``terms`` products, as narrow as no such sum overflows unless the rule says so."""
+        return self.element.accumulator(self.weight, self.activation, terms)
 
     def __str__(self) -> str:
         pair = f"{self.weight} x {self.activation}"

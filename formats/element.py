@@ -6,7 +6,8 @@ from importlib import import_module
 from typing import Any, ClassVar, TypeVar
 
 from .base import Format
-from .specials import special_names
+from .fixed_point import FixedPoint
+from .products import product_range, special_names
 
 __all__ = ["EXACT", "Element", "parse_element", "register_element"]
 
@@ -50,12 +51,7 @@ class Element:
 
     def product_range(self, weight: Format, activation: Format) -> tuple[int, int]:
         """The least and the greatest integer of any product, in units of ``2**lsb_exponent``."""
-        corners = [
-            w * a
-            for w in (weight.min_integer, weight.max_integer)
-            for a in (activation.min_integer, activation.max_integer)
-        ]
-        return min(corners), max(corners)
+        return product_range(weight, activation)
 
     def lsb_exponent(self, weight: Format, activation: Format) -> int:
         """Exponent of the power of two that every product is an integer multiple of."""
@@ -64,6 +60,14 @@ class Element:
     def specials(self, weight: Format, activation: Format) -> tuple[str, ...]:
         """The flags, of ``SPECIALS``, that a sum of products can raise."""
         return special_names(weight, activation)
+
+    def accumulator(self, weight: Format, activation: Format, terms: int) -> FixedPoint:
+        """The form of a sum of up to ``terms`` products: as narrow as no such sum overflows."""
+        if terms < 1:
+            raise ValueError(f"terms must be 1 or more, not {terms}")
+        least, most = self.product_range(weight, activation)
+        lsb_exponent, specials = self.lsb_exponent(weight, activation), self.specials(weight, activation)
+        return FixedPoint.between(least * terms, most * terms, lsb_exponent, specials)
 
     @property
     def text(self) -> str:

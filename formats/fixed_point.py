@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 from .accumulator import Accumulator
 from .base import Format, check_flag
-from .element import EXACT, Element
-from .specials import SPECIALS
+from .products import SPECIALS, special_names
 
 __all__ = ["FixedPoint"]
 
@@ -36,10 +35,18 @@ class FixedPoint:
         object.__setattr__(self, "specials", tuple(name for name in SPECIALS if name in self.specials))
 
     @classmethod
-    def of(cls, weight: Format, activation: Format, terms: int, element: Element = EXACT) -> "FixedPoint":
-        """The accumulator of up to ``terms`` products, as a MAC or dot product of the two formats has it."""
-        sums = Accumulator(weight, activation, terms, element)
-        return cls(sums.width, sums.signed, sums.lsb_exponent, element.specials(weight, activation))
+    def of(cls, weight: Format, activation: Format, terms: int) -> "FixedPoint":
+        """The exact accumulator of up to ``terms`` products, as a MAC or dot product of the two formats has it."""
+        accumulator = Accumulator(weight, activation, terms)
+        return cls(accumulator.width, accumulator.signed, accumulator.lsb_exponent, special_names(weight, activation))
+
+    @classmethod
+    def between(cls, least: int, most: int, lsb_exponent: int, specials: tuple[str, ...] = ()) -> "FixedPoint":
+        """The narrowest form that has zero and all integers from ``least`` to ``most``; unsigned where none is
+        negative."""
+        least, most = min(0, least), max(0, most)
+        signed = least < 0
+        return cls(max(1, max(most, -least - 1).bit_length() + signed), signed, lsb_exponent, specials)
 
     @property
     def max_integer(self) -> int:

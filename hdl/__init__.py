@@ -14,11 +14,12 @@ from .products.product_term import Build
 from .units.axi_block_dot import BlockDotDesign
 from .units.decode import DecodeDesign
 from .units.dequantize import DequantizeDesign
-from .units.design import Design, ProductDesign, make_design, register_unit, verilog_of
+from .units.design import Design, make_design, register_unit, verilog_of
 from .units.dot import Dot, DotDesign
 from .units.mac import Mac, MacDesign
 from .units.matmul import MatmulDesign
 from .units.multiply import Multiply, MultiplyDesign
+from .units.product_design import ProductDesign
 from .units.requantize import RequantizeDesign
 
 __all__ = [

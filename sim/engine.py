@@ -58,7 +58,7 @@ def engine_matmul(
         each = [lfsr_words(engine.seed(place), earlier + count)[earlier:] for place in range(engine.outputs)]
         words = arrange(engine, np.stack(each, axis=1), *shape)
     if engine.blocks is None:
-        sums: Any = model_of(engine.arithmetic).matmul(activation, weight, engine.arithmetic)
+        sums: Any = model_of(engine.arithmetic).matmul(activation, weight, engine.arithmetic, engine.k_step)
     else:
         assert activation_scale is not None and weight_scale is not None
         sums = block_matmul(

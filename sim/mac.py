@@ -1,5 +1,6 @@
 """The MAC unit, cycle by cycle."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -52,29 +53,11 @@ def mac(
     model = model_of(arithmetic)
     product = (model.multiply if w.ndim == 1 else model.dot)(w, a, arithmetic)
 
-    def running(terms: Array) -> Array:
-        """The sum of what was added since the last start or reset, for every cycle."""
-        total = np.add.accumulate(np.where(adds, terms, 0))
-        origin = np.maximum.accumulate(np.where(starts | reset, np.arange(cycles), 0))
-        return np.asarray(total - (total - np.where(adds, terms, 0))[origin])
-
+    # A sum as long as all cycles must fit the integers that it is made of.
     largest = largest_integer(weight_format) * largest_integer(activation_format)
     most = w.size * max(largest, *map(abs, arithmetic.product_range))
-    integers = running(product.integers.astype(np.int64 if most < 1 << 63 else object))
-    nan, positive, negative = (
-        None if mask is None else running(mask.astype(np.int64)) > 0
-        for mask in (product.nan, product.positive_infinity, product.negative_infinity)
-    )
-    if positive is not None and negative is not None:
-        # Infinities of both signs make a NaN of the sum, whether or not a single product can.
-        nan = positive & negative if nan is None else nan | (positive & negative)
-    if nan is not None:
-        positive = None if positive is None else positive & ~nan
-        negative = None if negative is None else negative & ~nan
-    for mask in (nan, positive, negative):
-        if mask is not None:
-            integers[mask] = 0
-    return Exact(integers, product.lsb_exponent, nan, positive, negative)
+    words = replace(product, integers=product.integers.astype(np.int64 if most < 1 << 63 else object))
+    return model.running(words, adds, starts | reset)
 
 
 def _flags(name: str, values: ArrayLike | None, default: bool, cycles: int) -> NDArray[np.bool_]:

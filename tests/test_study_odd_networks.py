@@ -1,6 +1,5 @@
 """Networks as people bring them: masked attention, dead channels, weights behind DequantizeLinear, shared tensors."""
 
-import networks
 import numpy as np
 import onnx
 import pytest
@@ -15,21 +14,10 @@ from fewbit.study.quantization.engines import float_engine, integer_engine
 from fewbit.study.quantization.qonnx_write import write_qonnx
 from fewbit.study.quantization.quantize import quantize
 from fewbit.study.quantization.scheme import Scheme
-from onnx import helper, numpy_helper
+from networks import constant, made, normal
+from onnx import numpy_helper
 
 BLOCKS = {"scale_per": "block", "block_size": 16, "scale_format": parse("float8_e8m0fnu")}
-
-
-def constant(name, values):
-    return numpy_helper.from_array(np.asarray(values), name)
-
-
-def made(nodes, constants, inputs, outputs=("y",)):
-    return networks.as_bytes([helper.make_node(*node, **more) for node, more in nodes], outputs, constants, inputs)
-
-
-def normal(seed, *shape):
-    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
 def studied(content, inputs, format, **options):

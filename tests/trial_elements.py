@@ -8,7 +8,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from fewbit.formats import Element, register_element
 from fewbit.hdl import ElementHardware, ExactHardware, register_hardware
-from fewbit.hdl.products.accumulate import Control, accumulate
+from fewbit.hdl.products.accumulate import SumControl, accumulate
+from fewbit.hdl.products.operand_bus import OperandBus
 from fewbit.hdl.products.product_term import Term
 from fewbit.hdl.products.significand_product import truth_table
 from fewbit.sim import RuledModel, register_model
@@ -31,18 +32,22 @@ class Halves(Element):
                 raise ValueError(f"formats must be finite and of at most 8 bits for halves, not {format}")
 
 
-class IntegerBus:
+class IntegerBus(OperandBus):
     """Operands as the integers that they are, in two's complement."""
 
     def __init__(self, format):
         self.format = format
         most = max(integer if integer >= 0 else -integer - 1 for integer in format.integers)
-        self.shape = signed(max(2, most.bit_length() + 1))
+        self.bits = max(2, most.bit_length() + 1)
+
+    @property
+    def shape(self):
+        return signed(self.bits)
 
     def enter(self, m, code, name, keep=None):
         if keep is not None:
             code = code & keep.replicate(len(code))
-        return truth_table(code, self.format.integer, self.shape.width)
+        return truth_table(code, self.format.integer, self.bits)
 
 
 class HalvesElement(wiring.Component):
@@ -70,7 +75,7 @@ class HalvesElement(wiring.Component):
             products.append(digits * activation)
         total = sum(products[1:], products[0])
         addend = Mux(self.high, total << half, total)
-        accumulate(m, Control(self.add, self.start, self.done, early=True), addend, None, [], self.sum, {})
+        accumulate(m, SumControl(self.add, self.start, self.done, early=True), addend, None, [], self.sum, {})
         return m
 
 

@@ -1,4 +1,4 @@
-"""``fewbit study export``: a quantized network as QONNX, for FINN and whoever else reads it."""
+"""``fewbit study export``: a quantized network as QONNX."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from ..common.console import print_json, print_table, progress
 from ..common.designs import choose_pairs
 from ..common.options import Activation, Formats, Json, Out
 from ..common.signature import takes_options
-from ..common.study_options import NetworkOptions, SchemeOptions
+from ..common.study_options import NetworkOptions, SchemeOptions, tell_notes
 
 if TYPE_CHECKING:
     from ...study.measurement.evaluate import Study
@@ -35,7 +35,9 @@ def export(
     """Quantize networks, as `study run` does, and write NETWORK_WEIGHT_ACTIVATION.onnx with QONNX's quantizers in it.
 
     Run by the qonnx package it gives the outputs of the float evaluation. `fewbit study run --model FILE` reads it
-    back. With --test, --metric or --samples the table says how accurate it is, too.
+    back. With --test, --metric or --samples the table says how accurate it is, too. FINN, FINN+ and hls4ml read
+    integers of up to 8 bits only: they know no FloatQuant, which minifloats become. Other dimensions than the batch
+    are those of the samples, as QONNX wants them.
     """
     from ...study.quantization.qonnx_write import check_format
     from ...synth import write_bytes
@@ -53,6 +55,7 @@ def export(
         check_format(format)
     check_folder(out)
     rows: list[dict[str, Any]] = []
+    notes: dict[str, Any] = {}
     total = len(sources) * len(schemes)
     with progress("Exporting") as report:
         for source in sources:
@@ -68,18 +71,21 @@ def export(
                     point = study.point(scheme, "float")
                     rows[-1] |= {"metric": point.metric, "accuracy": point.accuracy}
                 rows[-1]["file"] = str(file)
+            notes[source.name] = (study.graph.skipped, study.notes)
         report(total, total)
     if json:
         print_json({"files": rows})
     else:
         print_table(_table(rows))
+        for name, (skipped, more) in notes.items():
+            tell_notes(name, skipped, more)
 
 
 def _study(source: "Source", networks: NetworkOptions, judged: bool) -> "Study":
     from ...study.measurement.evaluate import Study
     from ...study.network.metrics import check_expected
 
-    study = Study(source.network(), networks.samples if judged else 1, networks.seed)
+    study = Study(source.network(), networks.samples if judged else 1, networks.seed, static=True)
     if judged:
         check_expected(study.network.metrics, study.test)
     return study

@@ -17,7 +17,7 @@ from ..common.options import Activation, Jobs, Json, Out, weights
 from ..common.options import family as family_option
 from ..common.options import name as name_option
 from ..common.signature import takes_options
-from ..common.study_options import NetworkOptions
+from ..common.study_options import NetworkOptions, tell_notes
 from ..common.study_options import evaluation as evaluation_option
 
 if TYPE_CHECKING:
@@ -58,9 +58,10 @@ def layers(
     from ...study.choice.mixed_precision import choose
     from ...study.measurement.evaluate import Study
     from ...study.measurement.points_file import write_points
-    from ...study.measurement.sensitivity import sensitivities
     from ...study.network.metrics import check_expected
     from ...study.quantization.scheme import Scheme
+    from ...study.sweep import Job, sensitivities
+    from ...study.sweep import study as sweep
     from ..common.files import check_folder
 
     if not 0 < budget < inf:
@@ -78,15 +79,15 @@ def layers(
     luts = dict.fromkeys(pairs, 0) if terms is None else _luts(pairs, terms, family, jobs)
     scheme = Scheme(weight=pairs[0][0], activation=pairs[0][1])
     with progress("Sensitivities") as report:
-        losses = sensitivities(study, pairs, scheme, report)
+        losses = sensitivities(sources[0], pairs, scheme, samples=networks.samples, jobs=jobs, progress=report)
     choices = _choices(study, losses, luts)
     scale = 1 if cost == "luts" else sum(_weights(study).values())
     uniform = _best_uniform(choices, pairs, budget * scale, cost, scale)
     chosen = choose(choices, budget * scale, cost=cost)
-    points = []
-    for each in (_own_formats(scheme, chosen), replace(scheme, weight=uniform[0], activation=uniform[1])):
-        with progress("Testing") as report:
-            points.append(study.point(each, evaluation, report))
+    both = (_own_formats(scheme, chosen), replace(scheme, weight=uniform[0], activation=uniform[1]))
+    asked = [Job(sources[0], each, evaluation, networks.samples, networks.seed) for each in both]
+    with progress("Testing") as report, closing(sweep(asked, jobs=jobs, progress=report)) as measured:  # type: ignore[type-var]
+        points = sorted(measured, key=lambda point: not point.layers)
     points[0] = replace(points[0], weight="mixed", activation="mixed")
     spent = [
         sum(getattr(choice, cost) for choice in chosen.values()) / scale,
@@ -106,6 +107,7 @@ def layers(
         )
         return
     _show(study, chosen, points, spent, "bits a weight" if terms is None else "LUTs a MAC")
+    tell_notes(study.network.name, points[0].skipped, points[0].notes)
     if terms is not None:
         print(f"LUTs: of MACs on {family} for sums of up to {terms} products")
     print(f"written: {out / name}.csv, .json and .parquet")

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import ClassVar, Protocol
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 
 from ...formats import Arithmetic, Element, FixedPoint
@@ -144,8 +144,13 @@ class ElementHardware(ABC):
             ("weight", "activation"), formats, self.buses(arithmetic, unit.build), strict=True
         ):
             codes = getattr(unit, name)
-            operands = [bus.enter(m, codes.word_select(k, format.width), f"{name}{k}") for k in range(lanes)]
-            m.d.comb += getattr(element, name).eq(hold_word(m, arithmetic, unit.valid, Cat(*operands), name))
+            word = bus.enter_word(
+                m,
+                [codes.word_select(k, format.width) for k in range(lanes)],
+                [f"{name}{k}" for k in range(lanes)],
+                [None] * lanes,
+            )
+            m.d.comb += getattr(element, name).eq(hold_word(m, arithmetic, unit.valid, word, name))
         control = self.control(m, arithmetic, unit.build, unit.valid, unit.first, None)
         m.d.comb += [getattr(element, name).eq(signal) for name, signal in control.items()]
         m.d.comb += unit.accumulator.eq(element.sum)

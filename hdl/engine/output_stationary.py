@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value
+from amaranth.hdl import Const, Module, Shape, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -122,10 +122,11 @@ class OutputStationary(wiring.Component):
         entered = []
         for index in range(count):
             codes = word.word_select(index, engine.lanes * format.width)
-            operands = []
-            for lane in range(engine.lanes):
-                code = codes.word_select(lane, format.width)
-                keep = self.keep[lane] if engine.lanes > 1 and lane else None
-                operands.append(buses[name].enter(m, code, f"{name}{index}_{lane}", keep))
-            entered.append(hold_word(m, engine.arithmetic, self.valid, Cat(*operands), f"{name}{index}"))
+            operands = buses[name].enter_word(
+                m,
+                [codes.word_select(lane, format.width) for lane in range(engine.lanes)],
+                [f"{name}{index}_{lane}" for lane in range(engine.lanes)],
+                [self.keep[lane] if lane else None for lane in range(engine.lanes)],
+            )
+            entered.append(hold_word(m, engine.arithmetic, self.valid, operands, f"{name}{index}"))
         return entered

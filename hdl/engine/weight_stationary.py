@@ -98,30 +98,35 @@ class WeightStationary(wiring.Component):
     def _activation(self, m: Module) -> Signal:
         engine = self.engine
         _, edge = self._hardware.buses(engine.arithmetic, self.build)
-        operands = []
-        for k in range(engine.rows * engine.lanes):
-            code = self.activation.word_select(k, engine.activation.width)
-            operands.append(edge.enter(m, code, f"activation{k}", self.keep[k] if k else None))
-        held = Signal(len(operands) * edge.shape.width, name="activation_held", reset_less=True)
-        m.d.sync += held.eq(Cat(*operands))
+        count = engine.rows * engine.lanes
+        operands = edge.enter_word(
+            m,
+            [self.activation.word_select(k, engine.activation.width) for k in range(count)],
+            [f"activation{k}" for k in range(count)],
+            [self.keep[k] if k else None for k in range(count)],
+        )
+        held = Signal(edge.word_bits(count), name="activation_held", reset_less=True)
+        m.d.sync += held.eq(operands)
         return held
 
     def _weights(self, m: Module) -> list[Signal]:
         """The weights in use of every column, and behind them the next ones."""
         engine = self.engine
         edge, _ = self._hardware.buses(engine.arithmetic, self.build)
-        lanes = engine.lanes * edge.shape.width
+        lanes = edge.word_bits(engine.lanes)
         in_use = []
         for c in range(engine.columns):
             codes = self.weight.word_select(c, engine.lanes * engine.weight.width)
-            operands = [
-                edge.enter(m, codes.word_select(lane, engine.weight.width), f"weight{c}_{lane}", self.load_keep[lane])
-                for lane in range(engine.lanes)
-            ]
+            operands = edge.enter_word(
+                m,
+                [codes.word_select(lane, engine.weight.width) for lane in range(engine.lanes)],
+                [f"weight{c}_{lane}" for lane in range(engine.lanes)],
+                list(self.load_keep),
+            )
             following = Signal(engine.rows * lanes, name=f"next_weight{c}", reset_less=True)
             present = Signal(engine.rows * lanes, name=f"weight{c}_held", reset_less=True)
             with m.If(self.load):
-                m.d.sync += following.eq(Cat(following[lanes:], *operands))
+                m.d.sync += following.eq(Cat(following[lanes:], operands))
             with m.If(self.valid & self.swap):
                 m.d.sync += present.eq(following)
             in_use.append(present)

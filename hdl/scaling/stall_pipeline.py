@@ -6,7 +6,7 @@ from typing import Any, TypeVar, cast
 
 from amaranth.hdl import Const, Module, Signal, Value
 
-__all__ = ["Record", "Stages", "parts"]
+__all__ = ["Record", "Stages", "parts", "with_parts"]
 
 Record = TypeVar("Record")
 """What a stage holds."""
@@ -61,7 +61,7 @@ class Stages:
                 self.m.d.sync += register.eq(values[name])
                 registers[name] = register
         self.valid = valid
-        return cast(Record, _replaced(record, registers))
+        return with_parts(record, registers)
 
 
 def parts(record: object, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -76,11 +76,15 @@ def parts(record: object, name: str = "") -> Iterator[tuple[str, Any]]:
         yield name, record
 
 
-def _replaced(record: Any, values: Mapping[str, Value], name: str = "") -> Any:
-    """The same record with the given values in the place of its own."""
+def with_parts(record: Record, values: Mapping[str, Value]) -> Record:
+    """The same record with some other values, which are given by name."""
+    return cast(Record, _with_parts(record, values, ""))
+
+
+def _with_parts(record: Any, values: Mapping[str, Value], name: str) -> Any:
     if is_dataclass(record) and not isinstance(record, type):
-        changed = {field.name: _replaced(getattr(record, field.name), values, field.name) for field in fields(record)}
+        changed = {field.name: _with_parts(getattr(record, field.name), values, field.name) for field in fields(record)}
         return type(record)(**changed)
     if isinstance(record, Mapping):
-        return {key: _replaced(value, values, key) for key, value in record.items()}
+        return {key: _with_parts(value, values, key) for key, value in record.items()}
     return values.get(name, record)

@@ -11,7 +11,8 @@ from ..describe import describe_blocks
 from ..products.product_term import MAX_PIPELINE, Build
 from .axi_unit import AxiUnit, EdgeStream, StreamDesign, byte_layout
 from .block_dot import BlockDot, check_element
-from .design import ProductDesign, check_lanes, check_terms
+from .design import check_lanes, check_terms
+from .product_design import ProductDesign
 
 __all__ = ["AxiBlockDot", "BlockDotDesign"]
 

@@ -1,6 +1,6 @@
 """The dot product of block-scaled operands, as OCP's microscaling formats and NVFP4 have them."""
 
-from amaranth.hdl import Cat, EnableInserter, Module, Signal, Value
+from amaranth.hdl import EnableInserter, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -143,10 +143,13 @@ class BlockDot(wiring.Component):
             strict=True,
         ):
             codes = getattr(self.i.payload, name)
-            operands = [
-                bus.enter(m, codes.word_select(lane, format.width), f"{name}{lane}") for lane in range(self.lanes)
-            ]
-            m.d.comb += getattr(element, name).eq(pipeline.cross("input", name, Cat(*operands)))
+            word = bus.enter_word(
+                m,
+                [codes.word_select(lane, format.width) for lane in range(self.lanes)],
+                [f"{name}{lane}" for lane in range(self.lanes)],
+                [None] * self.lanes,
+            )
+            m.d.comb += getattr(element, name).eq(pipeline.cross("input", name, word))
         m.d.comb += [getattr(element, name).eq(signal) for name, signal in control.items()]
         m.d.comb += block.accumulator.eq(element.sum)
         m.d.comb += [getattr(block, name).eq(getattr(element, name)) for name in self.block_sum.specials]

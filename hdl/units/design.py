@@ -1,4 +1,4 @@
-"""Parameter sets of units: what all of them have in common, and what those with products have besides."""
+"""Parameter sets of units: what all of them have in common, and how the one of a unit is made by the unit's name."""
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping
@@ -9,20 +9,19 @@ from amaranth.hdl import Fragment, Shape
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from ...formats import EXACT, Arithmetic, Blocks, Element, Engine, FixedPoint, Format, Requantization, check_format
+from ...formats import EXACT, Arithmetic, Blocks, Element, Engine, Format, Requantization, check_format
 from ..describe import describe_format
-from ..elements.hardware import hardware_of
 from ..emit import port_order, to_rtlil, to_verilog
 from ..keywords import check_module
-from ..products.choose_build import BUILDS, FAMILIES, check_table, choose_build
-from ..products.product_term import MAX_PIPELINE, Build
+from ..products.choose_build import BUILDS, FAMILIES
+from ..products.product_term import MAX_PIPELINE
 
 __all__ = [
     "UNITS",
     "Design",
-    "ProductDesign",
-    "SumDesign",
+    "check_known",
     "check_lanes",
+    "check_range",
     "check_terms",
     "make_design",
     "register_unit",
@@ -103,7 +102,7 @@ class Design(metaclass=_Named):
             object.__setattr__(self, "module", self.unit)
         check_module(self.module)
         if self.family is not None:
-            _check("family", self.family, FAMILIES)
+            check_known("family", self.family, FAMILIES)
 
     @classmethod
     def of(cls, given: dict[str, Any]) -> Self:
@@ -227,129 +226,26 @@ class Design(metaclass=_Named):
         ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProductDesign(Design):
-    """A unit that multiplies.
-
-    Parameters
-    ----------
-    pipeline: register stages, 0 to 3
-    build: how products are built, one of ``BUILDS``
-    """
-
-    pipeline: int = 2
-    build: str = "auto"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check("build", self.build, BUILDS)
-        _check_range("pipeline", self.pipeline, 0, MAX_PIPELINE)
-        if self.dsp and self.build != "auto" and not self.is_mixed:
-            raise ValueError(f"build must be 'auto' where a DSP block makes the product, not {self.build!r}")
-        check_table(self.weight, self.activation, self.build)
-        hardware_of(self.computes)
-
-    @property
-    @abstractmethod
-    def computes(self) -> Arithmetic:
-        """What it computes with."""
-
-    @property
-    def by_rule(self) -> str:
-        """What contracts say of the rule of multiplication."""
-        return "exact" if self.computes.is_exact else f"by the rule {self.computes.rule!r},"
-
-    @property
-    def is_mixed(self) -> bool:
-        """Whether some products are made by the device's multipliers, and others are not."""
-        return False
-
-    @property
-    def weight(self) -> Format:
-        return self.computes.weight
-
-    @property
-    def activation(self) -> Format:
-        return self.computes.activation
-
-    @property
-    def initiation_interval(self) -> int:
-        return self.computes.interval
-
-    @property
-    def chosen_build(self) -> Build:
-        """What ``build`` comes down to for these formats and this family."""
-        dsp = self.dsp and not self.is_mixed
-        return choose_build(
-            self.weight, self.activation, self.build, pipeline=self.pipeline, family=self.family, dsp=dsp
-        )
-
-    @property
-    def stages(self) -> int | None:
-        return self.latency and self.pipeline
-
-    @property
-    def product_build(self) -> str | None:
-        return self.chosen_build.product
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        element = self.computes.element
-        found = super().parameters
-        return found if element == EXACT else found | {"element": element.text, "interval": element.interval}
-
-    def describe(self) -> dict[str, Any]:
-        element = self.computes.element
-        return {"arithmetic": {"element": element.text, "rule": element.rule}}
-
-
-@dataclass(frozen=True)
-class SumDesign(ProductDesign):
-    """A unit whose result is an integer: a product, or a sum of products."""
-
-    arithmetic: Arithmetic
-
-    @property
-    def computes(self) -> Arithmetic:
-        return self.arithmetic
-
-    @property
-    @abstractmethod
-    def sum(self) -> FixedPoint:
-        """The form of the result."""
-
-    @property
-    def accumulator_bits(self) -> int | None:
-        return self.sum.width
-
-    def describe(self) -> dict[str, Any]:
-        form = self.sum
-        result = {"width": form.width, "signed": form.signed, "lsb_exponent": form.lsb_exponent}
-        return {**super().describe(), str(self.result): result}
-
-    def meaning(self, port: str) -> str:
-        flagged = port == self.result and self.sum.specials
-        return self.meanings[port] + ("; 0 while a flag is up" if flagged else "")
-
-
 def check_terms(terms: object) -> None:
     """Raise ValueError where that is no number of products in a sum."""
-    _check_range("terms", terms, 1, MAX_TERMS)
+    check_range("terms", terms, 1, MAX_TERMS)
 
 
 def check_lanes(lanes: object, terms: int | None = None) -> None:
     """Raise ValueError where that is no number of lanes, or more than a sum has terms."""
-    _check_range("lanes", lanes, 1, MAX_LANES)
+    check_range("lanes", lanes, 1, MAX_LANES)
     if terms is not None and isinstance(lanes, int) and lanes > terms:
         raise ValueError(f"terms must be at least the {lanes} lanes, not {terms}")
 
 
-def _check_range(name: str, value: object, least: int, most: int) -> None:
+def check_range(name: str, value: object, least: int, most: int) -> None:
+    """Raise ValueError where ``value``, a parameter of that name, is no integer within these limits."""
     if not (isinstance(value, int) and least <= value <= most):
         raise ValueError(f"{name} must be {least} to {most}, not {value!r}")
 
 
-def _check(what: str, value: str, known: Any) -> None:
+def check_known(what: str, value: str, known: Any) -> None:
+    """Raise ValueError where ``value``, a parameter of that name, is not among those that are known."""
     if value not in known:
         raise ValueError(f"{what} must be one of {', '.join(known)}, not {value!r}")
 
@@ -388,17 +284,17 @@ def make_design(
     All of them are checked, those that the unit has no use for as well.
     """
     given = dict(locals())
-    _check("unit", unit, UNITS)
+    check_known("unit", unit, UNITS)
     kind = UNITS[unit]
-    _check("build", build, BUILDS)
+    check_known("build", build, BUILDS)
     if family is not None:
-        _check("family", family, FAMILIES)
+        check_known("family", family, FAMILIES)
     given["activation"] = weight if activation is None else activation
     for name in ("weight", "activation"):
         check_format(name, given[name])
     check_terms(terms)
     check_lanes(lanes)
-    _check_range("pipeline", pipeline, 0, MAX_PIPELINE)
+    check_range("pipeline", pipeline, 0, MAX_PIPELINE)
     for name, wanted in _SPECIAL_PARAMETERS.items():
         value = given[name]
         if (value is not None) != (name in kind.needs):

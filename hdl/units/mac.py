@@ -11,7 +11,8 @@ from amaranth.lib.wiring import In, Out
 from ...formats import Arithmetic, FixedPoint
 from ..elements.hardware import hardware_of
 from ..products.product_term import Build
-from .design import SumDesign, check_terms
+from .design import check_terms
+from .product_design import SumDesign
 
 __all__ = ["Mac", "MacDesign"]
 

@@ -14,7 +14,7 @@ from ..engine.core import Matmul, matmul_latencies, matmul_latency
 from ..engine.matmul_engine import MatmulEngine, engine_members, engine_registers
 from ..products.product_term import MAX_PIPELINE
 from .axi_unit import STREAM_SIGNALS
-from .design import ProductDesign
+from .product_design import ProductDesign
 from .requantize import scaled
 
 __all__ = ["MatmulDesign"]

@@ -74,10 +74,10 @@ class ExactModel(ElementModel):
     def multiply(self, weight: ArrayLike, activation: ArrayLike, arithmetic: Arithmetic) -> Exact:
         return multiply(weight, activation, arithmetic.weight, arithmetic.activation)
 
-    def dot(self, weight: ArrayLike, activation: ArrayLike, arithmetic: Arithmetic) -> Exact:
+    def dot(self, weight: ArrayLike, activation: ArrayLike, arithmetic: Arithmetic, lanes: int = 1) -> Exact:
         return dot(weight, activation, arithmetic.weight, arithmetic.activation)
 
-    def matmul(self, activation: ArrayLike, weight: ArrayLike, arithmetic: Arithmetic) -> Exact:
+    def matmul(self, activation: ArrayLike, weight: ArrayLike, arithmetic: Arithmetic, lanes: int = 1) -> Exact:
         return matmul(activation, weight, arithmetic.activation, arithmetic.weight)
 
 

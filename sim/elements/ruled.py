@@ -32,12 +32,12 @@ class RuledModel(ElementModel):
         exact = multiply(weight, activation, arithmetic.weight, arithmetic.activation)
         return _instead(exact, self.rule(exact.integers, arithmetic), arithmetic)
 
-    def dot(self, weight: ArrayLike, activation: ArrayLike, arithmetic: Arithmetic) -> Exact:
+    def dot(self, weight: ArrayLike, activation: ArrayLike, arithmetic: Arithmetic, lanes: int = 1) -> Exact:
         exact = dot(weight, activation, arithmetic.weight, arithmetic.activation)
         products = self.multiply(weight, activation, arithmetic).integers
         return _instead(exact, np.asarray(products.astype(_kind(exact, products)).sum(axis=-1)), arithmetic)
 
-    def matmul(self, activation: ArrayLike, weight: ArrayLike, arithmetic: Arithmetic) -> Exact:
+    def matmul(self, activation: ArrayLike, weight: ArrayLike, arithmetic: Arithmetic, lanes: int = 1) -> Exact:
         exact = matmul(activation, weight, arithmetic.activation, arithmetic.weight)
         a, w = np.asarray(activation), np.asarray(weight)
         total: Array = np.zeros(exact.shape, object if exact.integers.dtype == object else np.int64)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
-from ...formats import EXACT, Arithmetic, Element, Format, Requantization, parse
+from ...formats import EXACT, Arithmetic, Element, Format, Requantization, parse, parse_element
 from ...hdl import Design, RequantizeDesign, priced_unit
 from ...synth import FAMILIES, Row, SweepError, Target, sweep
 from ...synth.sweep import Progress
@@ -74,6 +74,11 @@ class Price:
     @property
     def luts_with_requantizer(self) -> int | None:
         return None if self.requantizer_luts is None else self.luts + self.requantizer_luts
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """What was priced. Raises ValueError for an element that this process does not know."""
+        return Arithmetic(parse(self.weight), parse(self.activation), parse_element(self.element))
 
     @property
     def lut_cycles(self) -> int:

@@ -105,9 +105,19 @@ def _rounded(graph: Graph) -> dict[str, Quantizer]:
         elif isinstance(step, Segment):
             for node in step.nodes:
                 quantizer = found.get(node.input[0]) if node.input else None
-                if quantizer is not None and node.op_type in KEEPS and (node.op_type != "Relu" or _has_zero(quantizer)):
+                if (
+                    quantizer is not None
+                    and node.op_type in KEEPS
+                    and (node.op_type != "Relu" or not _is_below_zero(quantizer))
+                ):
                     found.update(dict.fromkeys(node.output, quantizer))
     return found
+
+
+def _is_below_zero(quantizer: Quantizer) -> bool:
+    """Whether all its values are, so that a Relu's zeros have no code."""
+    assert quantizer.format is not None
+    return quantizer.zero_point > quantizer.format.max_integer
 
 
 def _has_zero(quantizer: Quantizer) -> bool:

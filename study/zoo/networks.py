@@ -104,7 +104,12 @@ def _retrieval(report: Report) -> tuple[Arrays, Arrays]:
 def _normalized(arrays: Arrays, mean: Any, deviation: Any) -> Arrays:
     """Images from bytes to what a network was trained with: of each channel, mean and deviation on a scale to 1."""
     scale, shift = (np.array(value, np.float32).reshape(-1, 1, 1) for value in (deviation, mean))
-    return {name: (values.astype(np.float32) / np.float32(255) - shift) / scale for name, values in arrays.items()}
+    found = {name: values.astype(np.float32) for name, values in arrays.items()}
+    for values in found.values():  # in place: a thousand pictures are 650 MB
+        values /= np.float32(255)
+        values -= shift
+        values /= scale
+    return found
 
 
 def _installed(package: str, *path: str) -> Path:
