@@ -35,8 +35,9 @@ def leaf(words: list[str]):
     """The context of the command that the words name, with its options read and checked, and the command not run."""
     command, context = program(), program().make_context("fewbit", [*words])
     while hasattr(command, "commands"):
+        first = getattr(context, "_protected_args", None) or context.protected_args  # as of click 8.2, and before
         with context:
-            name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+            name, command, rest = command.resolve_command(context, [*first, *context.args])
             context = command.make_context(name, rest, parent=context)
     return context
 
