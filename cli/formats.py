@@ -106,4 +106,4 @@ def _value(format: Format, code: int) -> float | str:
         assert special in (Special.NAN, Special.POSITIVE_INFINITY, Special.NEGATIVE_INFINITY)
         return special
     value = float(format.value(code))  # exact: no format has more bits or a wider range than a double
-    return -0.0 if value == 0 and format.fields(code).sign else value
+    return -0.0 if value == 0 and format.negative(code) else value
