@@ -8,7 +8,7 @@ from amaranth.hdl import Fragment, Shape
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from ..formats import Accumulator, Blocks, Engine, Format, Requantization, check_format, special_names
+from ..formats import Accumulator, Blocks, Engine, Format, Requantization, check_operand, special_names
 from .catalog import UNITS, Unit, edge_of
 from .describe import describe_format, meaning_at_edge, meaning_in_stream
 from .emit import to_rtlil, to_verilog
@@ -126,7 +126,7 @@ class Design:
         if self.activation is None:
             object.__setattr__(self, "activation", self.weight)
         for name in ("weight", "activation"):
-            check_format(name, getattr(self, name))
+            check_operand(name, getattr(self, name))
         for name, value, least, most in (
             ("terms", self.terms, 1, MAX_TERMS),
             ("lanes", self.lanes, 1, MAX_LANES),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..formats import Format, parse
+from ..formats import Format, read_format
 
 __all__ = ["Port", "Unit"]
 
@@ -61,12 +61,12 @@ class Unit:
                 port["name"]: Port(port["name"], port["direction"], int(port["width"]), bool(port["signed"]))
                 for port in description["ports"]
             }
-            formats = [description[key]["name"] for key in ("weight", "activation", "format") if key in description]
+            formats = [read_format(description[key]) for key in ("weight", "activation", "format") if key in description]
             unit = cls(
                 kind=kind,
                 module=description["module"],
-                weight=parse(formats[0]),
-                activation=parse(formats[-1]),
+                weight=formats[0],
+                activation=formats[-1],
                 lanes=int(description.get("lanes") or 1),
                 terms=int(description.get("terms") or 1),
                 latency=int(description["latency"]),

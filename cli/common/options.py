@@ -193,9 +193,9 @@ def design_name(design: "Design") -> str:
     """A name for files: ``mac_e2m1_int4``."""
     from ...hdl import UNITS
 
-    formats = [getattr(design, name).name for name in UNITS[design.unit].operands]
+    formats = [getattr(design, name).label for name in UNITS[design.unit].operands]
     if design.requantization is not None:
-        formats.append(design.requantization.output.name)
+        formats.append(design.requantization.output.label)
     return "_".join([design.unit, *formats])
 
 
