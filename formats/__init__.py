@@ -3,7 +3,7 @@
 from .accumulator import Accumulator, product_range
 from .base import Fields, Format, Special, check_format, check_operand
 from .blocks import Blocks
-from .catalog import catalog, parse, parse_list, study_formats
+from .catalog import catalog, label_of, parse, parse_list, study_formats
 from .dyadic import Dyadic
 from .engine import CONTROLS, DATAFLOWS, MAX_SIZE, Engine
 from .fixed_point import SPECIALS, FixedPoint, special_names
@@ -39,6 +39,7 @@ __all__ = [
     "check_format",
     "check_operand",
     "check_policies",
+    "label_of",
     "parse",
     "parse_list",
     "product_range",

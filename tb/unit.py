@@ -61,7 +61,9 @@ class Unit:
                 port["name"]: Port(port["name"], port["direction"], int(port["width"]), bool(port["signed"]))
                 for port in description["ports"]
             }
-            formats = [read_format(description[key]) for key in ("weight", "activation", "format") if key in description]
+            formats = [
+                read_format(description[key]) for key in ("weight", "activation", "format") if key in description
+            ]
             unit = cls(
                 kind=kind,
                 module=description["module"],

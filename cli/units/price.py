@@ -240,6 +240,8 @@ def _show(tables: "dict[str, list[Price]]") -> None:
     """All of each table, or the cheapest and the dearest."""
     from rich.table import Table
 
+    from ...formats import label_of
+
     for title, prices in tables.items():
         rows = sorted(prices, key=lambda row: row.luts)
         cut = len(rows) > 3 * SHOWN
@@ -260,5 +262,5 @@ def _show(tables: "dict[str, list[Price]]") -> None:
             figures = (column[place] for column in measured.values())
             shown = ("" if figure is None else str(figure) for figure in figures)
             last = cut and place == SHOWN - 1
-            table.add_row(rows[place].weight, rows[place].activation, *shown, end_section=last)
+            table.add_row(label_of(rows[place].weight), label_of(rows[place].activation), *shown, end_section=last)
         print_table(table)
