@@ -57,8 +57,8 @@ def unpack(codes: ArrayLike, format: Format) -> Unpacked:
 @singledispatch
 def _unpack(format: Format, code: NDArray[np.int64]) -> Unpacked:
     """Any format, by its table; the kinds registered below know a way without one."""
-    table = _unpacked_table(format)
-    return Unpacked(*(np.asarray(column.take(code)) for column in table))
+    columns: Any = (column.take(code) for column in _unpacked_table(format))
+    return Unpacked(*map(np.asarray, columns))
 
 
 @lru_cache(maxsize=256)

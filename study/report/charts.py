@@ -14,11 +14,11 @@ DATA = "candidates"
 
 INK, QUIET, GRID = "#1a1a1a", "#666666", "#e6e6e6"
 
-COLORS = {"integer": "#0072b2", "minifloat": "#d55e00", "mixed": "#009e73"}
+COLORS = {"integer": "#0072b2", "minifloat": "#d55e00", "mixed": "#009e73", "table": "#cc79a7"}
 """Okabe and Ito's, which the colour-blind tell apart; each kind has a shape of its own, too."""
 
-SHAPES = {"integer": "circle", "minifloat": "diamond", "mixed": "triangle-up"}
-DASHES = {"integer": [1, 0], "minifloat": [7, 3], "mixed": [2, 2]}
+SHAPES = {"integer": "circle", "minifloat": "diamond", "mixed": "triangle-up", "table": "square"}
+DASHES = {"integer": [1, 0], "minifloat": [7, 3], "mixed": [2, 2], "table": [1, 3]}
 
 ON_A_FRONT = "datum.on_front || datum.on_front_of_kind"
 

@@ -117,7 +117,12 @@ def _duels(points: Iterable[Point], without: str | None = None) -> list[_Duel]:
         kind = kind_of(point.weight, point.activation)
         if without and without in (point.weight[: len(without)], point.activation[: len(without)]):
             continue
-        if point.layers or kind == "mixed" or width != parse(point.activation).width or width < LEAST_WIDTH:
+        if (
+            point.layers
+            or kind not in ("integer", "minifloat")
+            or width != parse(point.activation).width
+            or width < LEAST_WIDTH
+        ):
             continue
         how = (point.scale_per, point.scale_format, point.block_size, point.techniques)
         best = grounds.setdefault((point.network, width, point.evaluation, Ground.of(point), *how), {})
