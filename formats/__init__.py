@@ -2,7 +2,7 @@
 
 from .accumulator import Accumulator
 from .arithmetic import Arithmetic
-from .base import Fields, Format, Special, check_format
+from .base import Fields, Format, Special, check_format, check_operand
 from .blocks import Blocks
 from .catalog import catalog, parse, parse_list, study_formats
 from .dyadic import Dyadic
@@ -14,6 +14,7 @@ from .minifloat import Minifloat, Specials
 from .policy import Overflow, Rounding, check_policies
 from .products import SPECIALS, product_range, special_names
 from .requantization import RANDOM_BITS, Requantization
+from .table import Table, read_format
 
 __all__ = [
     "CONTROLS",
@@ -39,13 +40,16 @@ __all__ = [
     "SignMagnitude",
     "Special",
     "Specials",
+    "Table",
     "catalog",
     "check_format",
+    "check_operand",
     "check_policies",
     "parse",
     "parse_element",
     "parse_list",
     "product_range",
+    "read_format",
     "register_element",
     "special_names",
     "study_formats",

@@ -3,9 +3,8 @@
 from dataclasses import dataclass, replace
 
 from .arithmetic import Arithmetic
-from .base import Format, check_flag, check_format, check_integer
+from .base import Format, check_flag, check_integer, check_operand
 from .blocks import Blocks
-from .dyadic import Dyadic
 from .element import EXACT, Element
 from .fixed_point import FixedPoint
 from .integer import Integer
@@ -77,10 +76,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         for name in ("weight", "activation"):
-            format = getattr(self, name)
-            check_format(name, format)
-            if isinstance(format, Dyadic):
-                raise ValueError(f"{name} must be a format of numbers, not of scales as {format.name}")
+            check_operand(name, getattr(self, name))
         if not isinstance(self.requantization, Requantization):
             raise ValueError(f"requantization must be a Requantization, not {self.requantization!r}")
         if self.blocks is not None and not isinstance(self.blocks, Blocks):
@@ -143,7 +139,7 @@ class Engine:
         if not self.weight_zero_point:
             return
         for name in ("weight", "activation"):
-            if not isinstance(getattr(self, name), Integer):
+            if not getattr(self, name).takes_zero_point:
                 raise ValueError(
                     f"{name} must be int{{N}} or uint{{N}} with a weight_zero_point, not {getattr(self, name)}"
                 )

@@ -3,30 +3,13 @@
 from dataclasses import asdict
 from typing import Any
 
-from ..formats import Blocks, FixedPoint, Format, Integer, Minifloat, Requantization
+from ..formats import Blocks, FixedPoint, Format, Requantization
 
 __all__ = ["describe_blocks", "describe_format", "describe_requantization"]
 
 
 def describe_format(format: Format) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "name": format.name,
-        "width": format.width,
-        "signed": format.signed,
-        "lsb_exponent": format.lsb_exponent,
-    }
-    if isinstance(format, Minifloat):
-        return described | {
-            "encoding": "minifloat",
-            "exponent_bits": format.exponent_bits,
-            "fraction_bits": format.fraction_bits,
-            "bias": format.bias,
-            "subnormals": format.subnormals,
-            "specials": format.specials.value,
-        }
-    if isinstance(format, Integer):
-        return described | {"encoding": "unsigned" if format.unsigned else "twos_complement"}
-    return described | {"encoding": "sign_magnitude"}
+    return format.describe()
 
 
 def describe_blocks(blocks: Blocks, form: FixedPoint | Format) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from .blocks import block_dot, block_matmul
 from .codes import decode
 from .cycles import Cycles, cycle_limits, engine_cycles
-from .dyadic import dyadic_codes
+from .dyadic import dyadic_codes, scale_codes
 from .elements.exact import ExactModel
 from .elements.model import ElementModel, model_of, register_model
 from .elements.ruled import RuledModel
@@ -40,6 +40,7 @@ __all__ = [
     "pack",
     "register_model",
     "requantize",
+    "scale_codes",
     "unpack",
     "zero_point_bias",
 ]

@@ -113,7 +113,7 @@ def zero_point_bias(
     ----------
     weight: integer codes of W, (k, n)
     """
-    if not isinstance(weight_format, Integer):
+    if not weight_format.takes_zero_point:
         raise ValueError(f"weight_format must be int{{N}} or uint{{N}}, not {weight_format}")
     points = []
     for name, value in (("activation", activation_zero_point), ("weight", weight_zero_point)):

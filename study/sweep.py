@@ -5,13 +5,14 @@ import json
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import util
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from ..synth import Cache, SweepError
 from ..synth.pool import work_through
 from .measurement.evaluate import Study, network_hash, point_key
 from .measurement.point import Point
+from .measurement.sensitivity import Pair, sensitivity
 from .network.graph import Graph
 from .network.metrics import check_expected, check_metrics
 from .network.network import Judge, Network, Samples, as_samples, read_model
@@ -26,9 +28,10 @@ from .network.qonnx_read import is_qonnx
 from .quantization.scheme import Scheme
 from .zoo.networks import network as from_zoo
 
-__all__ = ["Job", "Source", "study"]
+__all__ = ["Job", "Source", "sensitivities", "study"]
 
 Progress = Callable[[int, int], None]
+Asked = TypeVar("Asked", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Source:
     name: of the zoo; or how an ONNX file of the user's is to be called
     model, calibration, test: the ONNX file and .npz files of its inputs by name, with ``expected`` and ``clusters``
     metrics: names, the one to compare by first; None for the zoo's own. ``file.py:function`` is a judge of the user's
+    output: of the model's, the one that is judged; empty for the first
     """
 
     name: str
@@ -47,6 +51,7 @@ class Source:
     calibration: Path | None = None
     test: Path | None = None
     metrics: tuple[str, ...] | None = None
+    output: str = ""
 
     @property
     def quantized(self) -> bool:
@@ -61,18 +66,21 @@ class Source:
 
     def _named(self) -> Network:
         found = from_zoo(self.name)
-        return found if self.metrics is None else Network(**{**vars(found), "metrics": self.metrics})
+        metrics = found.metrics if self.metrics is None else self.metrics
+        return replace(found, metrics=metrics, output=self.output)
 
     def _own(self, model: Path) -> Network:
         if self.calibration is None or self.test is None:
             raise ValueError("calibration and test must be given with a model: .npz files of its inputs by name")
-        graph = Graph(read_model(model))
+        graph = Graph(read_model(model), output=self.output)
         calibration = _samples("calibration", self.calibration, graph)
         test = _samples("test", self.test, graph)
         metrics = self.metrics or ("top1",)
         judges = {name: _judge(name) for name in metrics if ":" in name}
         judged_by = b"".join(Path(name.rpartition(":")[0]).read_bytes() for name in judges)
-        return Network(self.name, model.name, model, lambda: calibration, lambda: test, metrics, judges, judged_by)
+        return Network(
+            self.name, model.name, model, lambda: calibration, lambda: test, metrics, judges, judged_by, self.output
+        )
 
 
 @dataclass(frozen=True)
@@ -121,39 +129,119 @@ def study(
         (source, samples): network_hash(networks[source], samples)
         for source, samples in dict.fromkeys((job.source, job.samples) for job in asked)
     }
-    keys = {job: point_key(contents[job.source, job.samples], job.scheme, job.evaluation, job.seed) for job in asked}
-    report = progress or (lambda done, total: None)
-    done = 0
-    report(done, len(asked))
-    todo, failures = [], []
-    with closing(Cache(cache_folder)) as store:
-        for job in asked:
-            known = store.get(keys[job])
-            try:
-                found = Point.from_dict(known) if isinstance(known, dict) else None
-            except ValueError:
-                found = None
-            if found is None:
-                todo.append(job)
-                continue
-            done += 1
-            report(done, len(asked))
-            yield found
-        todo.sort(key=lambda job: (job.source.name, job.samples or 0, job.seed))
-        work = [(job, contents[job.source, job.samples]) for job in todo]
-        for (job, _), result in work_through(_work, work, executor=executor, jobs=jobs):
-            done += 1
-            report(done, len(asked))
-            if isinstance(result, Point) and result.fingerprint != keys[job]:
-                result = RuntimeError("the worker has another fewbit, other tools or another network than this process")
-            if isinstance(result, Point):
-                store.put(keys[job], json.loads(json.dumps(result.to_dict())))
-                yield result
-            else:
-                formats = f"{job.scheme.weight} x {job.scheme.activation}" if job.scheme else "as it came"
-                failures.append(f"{job.source.name}, {formats}: {str(result) or type(result).__name__}")
+    todo = {
+        (job, contents[job.source, job.samples]): point_key(
+            contents[job.source, job.samples], job.scheme, job.evaluation, job.seed
+        )
+        for job in sorted(asked, key=lambda job: (job.source.name, job.samples or 0, job.seed))
+    }
+
+    def told(work: tuple[Job, str], result: Any) -> dict[str, Any]:
+        if result.fingerprint != todo[work]:
+            raise RuntimeError("the worker has another fewbit, other tools or another network than this process")
+        return dict(json.loads(json.dumps(result.to_dict())))
+
+    failures = []
+    for (job, _), result in _kept(_work, todo, Point.from_dict, told, executor, jobs, cache_folder, progress):
+        if isinstance(result, Point):
+            yield result
+        else:
+            failures.append(_failure(job.source, job.scheme, result))
     if failures:
         raise SweepError(failures)
+
+
+def sensitivities(
+    source: Source,
+    pairs: Sequence[Pair],
+    scheme: Scheme,
+    *,
+    samples: int | None = None,
+    executor: Executor | None = None,
+    jobs: int | None = None,
+    cache_folder: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, dict[Pair, float]]:
+    """By layer and pair of formats, see ``sensitivity``; kept as points are, so what was stopped goes on where it was.
+
+    ``samples``: of the test, as points have them, which a process reads once for both. Other parameters and what is
+    raised are those of ``study``.
+    """
+    content = network_hash(source.network(), samples)
+    schemes = {pair: replace(scheme, weight=pair[0], activation=pair[1]) for pair in pairs}
+    todo = {
+        (source, samples, pair, each, content): point_key(content, each, "sensitivity", 0)
+        for pair, each in schemes.items()
+    }
+    found: dict[Pair, dict[str, float]] = {}
+    failures = []
+    for work, result in _kept(
+        _sensitivity, todo, _numbers, lambda work, result: result, executor, jobs, cache_folder, progress
+    ):
+        if isinstance(result, Exception):
+            failures.append(_failure(source, work[3], result))
+        else:
+            found[work[2]] = result
+    if failures:
+        raise SweepError(failures)
+    return {layer: {pair: found[pair][layer] for pair in pairs} for layer in found[pairs[0]]}
+
+
+def _kept(
+    work: Callable[[Asked], Any],
+    todo: Mapping[Asked, str],
+    read: Callable[[dict[str, Any]], Any],
+    told: Callable[[Asked, Any], dict[str, Any]],
+    executor: Executor | None,
+    jobs: int | None,
+    cache_folder: Path | None,
+    progress: Progress | None,
+) -> Iterator[tuple[Asked, Any]]:
+    """Yield everything with its result, or with the exception that came of it: first what the cache has, then what
+    ``work`` makes, which is put there.
+
+    ``todo``: the cache's key of each. ``read``: a result out of the cache's value, ValueError where it is none;
+    ``told``: that value out of a result.
+    """
+    report = progress or (lambda done, total: None)
+    done, left = 0, []
+    report(done, len(todo))
+    with closing(Cache(cache_folder)) as store:
+        for asked, key in todo.items():
+            known = store.get(key)
+            try:
+                result = read(known) if isinstance(known, dict) else None
+            except ValueError:
+                result = None
+            if result is None:
+                left.append(asked)
+                continue
+            done += 1
+            report(done, len(todo))
+            yield asked, result
+        for asked, result in work_through(work, left, executor=executor, jobs=jobs):
+            done += 1
+            report(done, len(todo))
+            if not isinstance(result, Exception):
+                try:
+                    store.put(todo[asked], told(asked, result))
+                except RuntimeError as error:
+                    result = error
+            yield asked, result
+
+
+def _failure(source: Source, scheme: Scheme | None, error: Exception) -> str:
+    formats = f"{scheme.weight} x {scheme.activation}" if scheme else "as it came"
+    return f"{source.name}, {formats}: {str(error) or type(error).__name__}"
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, float]:
+    return {str(name): float(value) for name, value in values.items()}
+
+
+def _sensitivity(asked: tuple[Source, int | None, Pair, Scheme, str]) -> dict[str, float]:
+    source, samples, pair, scheme, content = asked
+    return sensitivity(_study(source, samples, 0, content), pair, scheme)
 
 
 def _work(asked: tuple[Job, str]) -> Point:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..hdl import MatmulDesign, array_element, priced_unit
 from ..hdl.emit import to_rtlil
 from .cache import Cache
-from .flow import Flow, rtl_hash, synthesize
+from .flow import Flow, rtl_hash, smallest
 
 __all__ = ["ElementCost", "element_cost"]
 
@@ -42,8 +42,6 @@ def _luts(rtlil: str, top: str, flow: Flow, store: Cache) -> int:
     if isinstance(known, int):
         return known
     with tempfile.TemporaryDirectory(prefix="fewbit-") as folder:
-        Path(folder, "unit.il").write_text(rtlil)
-        candidates = synthesize(rtlil, top, flow, Path(folder))
-    luts = min(candidates, key=lambda candidate: flow.target.family.area(candidate.counts)).counts.luts
+        luts = smallest(rtlil, top, flow, Path(folder)).counts.luts
     store.put(key, luts)
     return luts

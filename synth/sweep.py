@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import replace
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from ..families import Target
 from ..hdl import Design, ProductDesign, hardware_of
+from ..places import sources_hash
 from .cache import Cache
-from .families import Target
 from .flow import SEEDS, Flow, measure, rtl_hash
 from .pool import work_through
 from .row import Cost, Row
@@ -95,7 +95,7 @@ def sweep(
 
 def _unrouted(target: Target) -> Target:
     """The same without a router, which makes a flow of its own in the cache."""
-    return replace(target, family=replace(target.family, router=None))
+    return replace(target, family=replace(target.family, harness=None))
 
 
 def _for_flow(design: Design, flow: Flow) -> Design:
@@ -147,15 +147,8 @@ def design_key(design: Design) -> str | None:
     package = __name__.partition(".")[0]
     if any(type(part).__module__.partition(".")[0] != package for part in parts):
         return None
-    return hashlib.sha256(repr((_generator_hash(), design)).encode()).hexdigest()
-
-
-@cache
-def _generator_hash() -> str:
-    root = Path(__file__).parent.parent
-    sources = sorted([*root.glob("hdl/**/*.py"), *root.glob("formats/**/*.py")])
-    content = [version("amaranth").encode(), *(file.read_bytes() for file in sources)]
-    return hashlib.sha256(b"\0".join(content)).hexdigest()
+    everything = (version("amaranth"), sources_hash("formats", "families", "hdl"), design)
+    return hashlib.sha256(repr(everything).encode()).hexdigest()
 
 
 def _row(design: Design, cost: Cost) -> Row:

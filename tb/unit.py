@@ -7,7 +7,7 @@ from typing import Any
 
 from ..formats import EXACT, Element, Format, parse, parse_element
 
-__all__ = ["Port", "Unit", "read_element"]
+__all__ = ["DescribedPort", "DescribedUnit", "read_element"]
 
 _OPERANDS = {
     "decode": ("code",),
@@ -24,7 +24,7 @@ def read_element(description: Mapping[str, Any]) -> Element:
 
 
 @dataclass(frozen=True)
-class Port:
+class DescribedPort:
     name: str
     direction: str
     width: int
@@ -32,7 +32,7 @@ class Port:
 
 
 @dataclass(frozen=True)
-class Unit:
+class DescribedUnit:
     """The contract of one generated unit.
 
     Members
@@ -55,19 +55,19 @@ class Unit:
     lanes: int
     terms: int
     latency: int
-    ports: Mapping[str, Port]
+    ports: Mapping[str, DescribedPort]
     element: Element = EXACT
     interval: int = 1
 
     @classmethod
-    def from_description(cls, description: Mapping[str, Any]) -> "Unit":
+    def from_description(cls, description: Mapping[str, Any]) -> "DescribedUnit":
         """Read a UNIT.json. Raises ValueError where it does not describe a unit that there is a testbench for."""
         kind = description.get("unit")
         if kind not in _OPERANDS:
             raise ValueError(f"unit must be one of {', '.join(_OPERANDS)}, not {kind!r}")
         try:
             ports = {
-                port["name"]: Port(port["name"], port["direction"], int(port["width"]), bool(port["signed"]))
+                port["name"]: DescribedPort(port["name"], port["direction"], int(port["width"]), bool(port["signed"]))
                 for port in description["ports"]
             }
             formats = [description[key]["name"] for key in ("weight", "activation", "format") if key in description]

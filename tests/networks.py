@@ -81,3 +81,15 @@ def attention(seed=2):
         tensor(random, "b", 10),
     ]
     return as_bytes(nodes, ["logits"], constants, {"tokens": ["batch", 6, 16]})
+
+
+def constant(name, values):
+    return numpy_helper.from_array(np.asarray(values), name)
+
+
+def made(nodes, constants, inputs, outputs=("y",)):
+    return as_bytes([helper.make_node(*node, **more) for node, more in nodes], outputs, constants, inputs)
+
+
+def normal(seed, *shape):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)

@@ -5,7 +5,7 @@ import pytest
 from amaranth.sim import Simulator
 from fewbit import sim
 from fewbit.formats import Arithmetic, Blocks, parse
-from fewbit.hdl.blocks.block import BlockAccumulate
+from fewbit.hdl.blocks.block_accumulate import BlockAccumulate
 from fewbit.hdl.products.choose_build import choose_build
 from fewbit.hdl.units.block_dot import BlockDot
 

@@ -9,7 +9,7 @@ import pytest
 from fewbit.formats import Accumulator, Blocks, parse
 from fewbit.study.measurement.evaluate import Study, _needed_bits
 from fewbit.study.measurement.point import Point
-from fewbit.study.network.graph import Layer
+from fewbit.study.network.layer import Layer
 from fewbit.study.network.network import Network, Samples
 from fewbit.study.quantization.block_layer import BlockLayer
 from fewbit.study.quantization.quantize import QuantizedLayer

@@ -1,6 +1,5 @@
 """Networks as people bring them: masked attention, dead channels, weights behind DequantizeLinear, shared tensors."""
 
-import networks
 import numpy as np
 import onnx
 import pytest
@@ -15,21 +14,10 @@ from fewbit.study.quantization.engines import float_engine, integer_engine
 from fewbit.study.quantization.qonnx_write import write_qonnx
 from fewbit.study.quantization.quantize import quantize
 from fewbit.study.quantization.scheme import Scheme
-from onnx import helper, numpy_helper
+from networks import constant, made, normal
+from onnx import numpy_helper
 
 BLOCKS = {"scale_per": "block", "block_size": 16, "scale_format": parse("float8_e8m0fnu")}
-
-
-def constant(name, values):
-    return numpy_helper.from_array(np.asarray(values), name)
-
-
-def made(nodes, constants, inputs, outputs=("y",)):
-    return networks.as_bytes([helper.make_node(*node, **more) for node, more in nodes], outputs, constants, inputs)
-
-
-def normal(seed, *shape):
-    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
 
 
 def studied(content, inputs, format, **options):
@@ -163,11 +151,15 @@ def test_channels_on_two_axes_are_not_balanced(length, techniques):
 @pytest.mark.parametrize("shapes", [((4, 3, 16), (1, 16, 5)), ((4, 2, 3, 16), (4, 1, 16, 5)), ((4, 3, 16), (16, 5))])
 def test_products_in_blocks_broadcast(shapes):
     left, right = shapes
-    names = {"a": ["batch", *left[1:]], "b": ["other", *right[1:]] if len(right) > 2 else ["other", right[1]]}
-    content = made([(("MatMul", ["a", "b"], ["y"]), {"name": "product"})], [], names)
+    many = (4, *right[right[0] == 1 :])
+    nodes = [(("MatMul", ["a", "b"], ["y"]), {"name": "product"})]
+    if right[0] != 4:
+        nodes.insert(0, (("ReduceMax", ["many"], ["b"]), {"axes": [0], "keepdims": int(right[0] == 1)}))
+    names = {"a": ["batch", *left[1:]], "many" if right[0] != 4 else "b": ["batch", *many[1:]]}
+    content = made(nodes, [], names)
     graph = Graph(content, threads=1)
     operands = [normal(seed, *shape) for seed, shape in enumerate(shapes)]
-    statistics = calibrate(graph, Samples({"a": operands[0], "b": operands[1]}))
+    statistics = calibrate(graph, Samples(dict(zip(names, (operands[0], normal(2, *many)), strict=True))))
     e4m3 = parse("e4m3")
     (layer,) = quantize(graph, Scheme(weight=e4m3, activation=e4m3, **BLOCKS), statistics).values()
     found, expected = layer.exact(operands), operands[0] @ operands[1]

@@ -14,7 +14,8 @@ from fewbit.formats import parse
 from fewbit.study.measurement.evaluate import Study
 from fewbit.study.network.execute import execute
 from fewbit.study.network.float_layer import FloatLayer
-from fewbit.study.network.graph import Graph, Layer
+from fewbit.study.network.graph import Graph
+from fewbit.study.network.layer import Layer
 from fewbit.study.network.network import Network, Samples
 from fewbit.study.network.quantizer import Quantizer
 from fewbit.study.quantization.as_it_came import as_it_came
@@ -369,3 +370,25 @@ def test_export_by_command(tmp_path):
         layers = as_it_came(Graph(Path(row["file"]).read_bytes()))
         kinds = [(str(layer.weight_format), str(layer.activation_format)) for layer in layers.values()]
         assert kinds == [("int8", "int8"), *[(format, format)] * 3, ("int8", "int8")] and row["quantizers"] == 9
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_what_the_model_leaves_open_is_as_wide_as_the_samples(by_qonnx, tmp_path, batch):
+    """The qonnx package runs no model with a dimension that is no number."""
+    shape = networks.constant("shape", np.array([0, -1]))
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], name="conv", pads=[1, 1]),
+        helper.make_node("Reshape", ["c", "shape"], ["y"]),
+    ]
+    weight = networks.constant("w", networks.normal(1, 2, 3, 3))
+    file = tmp_path / "net.onnx"
+    file.write_bytes(networks.as_bytes(nodes, ["y"], [shape, weight], {"x": ["batch", 3, "width"]}))
+    samples = Samples({"x": networks.normal(2, 4, 3, 7)})
+    network = Network("net", "", file, lambda: samples, lambda: samples, ("sqnr",))
+    study = Study(network, static=True)
+    layers = study.quantized(Scheme(weight=parse("int4"), activation=parse("int8")))
+    content = write_qonnx(study.graph, layers, batch)
+    dims = onnx.load_model_from_string(content).graph.input[0].type.tensor_type.shape.dim
+    assert [dim.dim_value for dim in dims] == [batch, 3, 7]
+    found = by_qonnx(content, {"x": samples.inputs["x"][:batch]})["y"]
+    np.testing.assert_array_equal(found, study.outputs(layers, "float")[:batch])

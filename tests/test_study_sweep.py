@@ -9,7 +9,7 @@ from fewbit.formats import parse
 from fewbit.study.measurement.evaluate import Study
 from fewbit.study.measurement.points_file import add_points, merge, read_commands, read_points, write_points
 from fewbit.study.quantization.scheme import Scheme
-from fewbit.study.sweep import Job, Source, study
+from fewbit.study.sweep import Job, Source, sensitivities, study
 from fewbit.synth import SweepError
 
 FORMATS = ("int3", "int4", "e2m1", "int6", "e3m2", "e4m3")
@@ -128,7 +128,7 @@ def test_points_come_back_from_their_file_and_newer_ones_replace(source, tmp_pat
     table = parquet.read_table(tmp_path / "study_points.parquet")
     assert table.column("agreement").to_pylist() == [point.accuracy for point in points]
     (tmp_path / "study_points.json").write_text("{}")
-    with pytest.raises(ValueError, match="points must be a file that `fewbit study` wrote"):
+    with pytest.raises(ValueError, match="points must be a file that `fewbit study run` wrote"):
         read_points(tmp_path / "study_points.json")
 
 
@@ -177,3 +177,30 @@ def test_a_point_of_another_fewbit_is_not_taken(source, tmp_path, monkeypatch):
     monkeypatch.setattr(sweep_module, "point_key", lambda *arguments: "another")
     with ThreadPoolExecutor(1) as executor, pytest.raises(SweepError, match="the worker has another fewbit"):
         list(study(jobs_of(source, ("int4",)), executor=executor, cache_folder=tmp_path))
+
+
+def test_sensitivities_are_of_one_layer_alone_and_are_kept(source, tmp_path):
+    """Against the whole network run anew for each layer; and a second time without a process."""
+    pairs = [(parse("int4"), parse("int4")), (parse("e2m1"), parse("int8"))]
+    scheme = Scheme(weight=parse("int4"), activation=parse("int4"))
+    seen = []
+    found = sensitivities(source, pairs, scheme, jobs=1, cache_folder=tmp_path, progress=lambda *at: seen.append(at))
+    assert seen == [(0, 2), (1, 2), (2, 2)]
+    plain = Study(source.network())
+    samples = plain.network.calibration()
+    plain.test = samples
+    reference = plain.outputs({}, "float").astype(float)
+    assert plain.batch >= len(samples)  # so that all of them count
+    for pair in pairs:
+        layers = plain.quantized(replace(scheme, weight=pair[0], activation=pair[1]))
+        for name, layer in layers.items():
+            noise = np.sum((plain.outputs({name: layer}, "float") - reference) ** 2) / np.sum(reference**2)
+            assert found[name][pair] == pytest.approx(noise, rel=1e-5)
+
+    def refused(work, items, **options):
+        assert not items
+        return iter(())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fewbit.study.sweep.work_through", refused)
+        assert sensitivities(source, pairs, scheme, cache_folder=tmp_path) == found

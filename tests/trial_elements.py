@@ -8,7 +8,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from fewbit.formats import Element, register_element
 from fewbit.hdl import ElementHardware, ExactHardware, register_hardware
-from fewbit.hdl.products.accumulate import Control, accumulate
+from fewbit.hdl.products.accumulate import SumControl, accumulate
 from fewbit.hdl.products.operand_bus import OperandBus
 from fewbit.hdl.products.product_term import Term
 from fewbit.hdl.products.significand_product import truth_table
@@ -75,7 +75,7 @@ class HalvesElement(wiring.Component):
             products.append(digits * activation)
         total = sum(products[1:], products[0])
         addend = Mux(self.high, total << half, total)
-        accumulate(m, Control(self.add, self.start, self.done, early=True), addend, None, [], self.sum, {})
+        accumulate(m, SumControl(self.add, self.start, self.done, early=True), addend, None, [], self.sum, {})
         return m
 
 

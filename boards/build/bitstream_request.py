@@ -9,8 +9,9 @@ from ...hdl import MatmulDesign
 from ...hdl.emit import to_rtlil
 from ...synth.flow import DSP_POLICIES, Flow
 from ...synth.recipes import RECIPES
-from ..gateware.constraints import Pinned
-from ..gateware.pll import Settings, fastest
+from ..families import fastest
+from ..gateware.pinned import Pinned
+from ..gateware.pll import Settings
 from ..gateware.top import BoardTop, relax_memories
 from ..link.description import Description
 from ..targets.board import BAUDS, Board

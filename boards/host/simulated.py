@@ -25,7 +25,7 @@ def default_description(engine: Engine | None = None, board: str = "sim") -> Des
 
     Parameters
     ----------
-    engine: None is int8 by int8 to float32, as ``fewbit bitstream`` without options has them
+    engine: None is int8 by int8 to float32, as ``fewbit board build`` without options has them
     board: what it calls itself
     """
     from ... import __version__

@@ -47,7 +47,7 @@ def tell_lost(count: int, file: Path) -> None:
 
 def folders(designs: "Sequence[Design]", out: Path) -> list[Path]:
     """The folder of each design: ``out`` where it is the only one, else a subfolder like ``mac_e2m1_int4``."""
-    from .options import design_name
+    from .designs import design_name
 
     if len(designs) == 1:
         return [out]

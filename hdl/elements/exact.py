@@ -8,7 +8,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import DATAFLOWS, Arithmetic, Element, FixedPoint, Integer
-from ..products.accumulate import Control, accumulate, sum_control
+from ..products.accumulate import SumControl, accumulate, sum_control
 from ..products.adder_tree import sum_terms, term_shape, tree_depth
 from ..products.decode import Operand, decode
 from ..products.operand_bus import Edge
@@ -120,7 +120,7 @@ class ExactHardware(ElementHardware):
 
 def _sum_words(
     m: Module,
-    control: Control,
+    control: SumControl,
     arithmetic: Arithmetic,
     terms: list[Term],
     accumulator: Signal,
@@ -200,7 +200,7 @@ class ProcessingElement(_Products):
 
     Members
     -------
-    add, start, done: In(1), as in ``Control``, at the adder
+    add, start, done: In(1), as in ``SumControl``, at the adder
     sum: Out, the finished sum; holds until the next ``done``
     nan, positive_infinity, negative_infinity: Out(1), those that can occur
     """
@@ -226,7 +226,7 @@ class ProcessingElement(_Products):
     def elaborate(self, platform) -> Module:
         m = Module()
         terms = self.terms(m, self.accumulator.width if self.count == 1 else term_shape(self.arithmetic).width)
-        control = Control(self.add, self.start, self.done, early=True)
+        control = SumControl(self.add, self.start, self.done, early=True)
         flags = {name: getattr(self, name) for name in self.accumulator.specials}
         _sum_words(m, control, self.arithmetic, terms, self.sum, flags)
         return m

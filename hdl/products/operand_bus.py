@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Shape, Value, unsigned
+from amaranth.hdl import Cat, Module, Mux, Shape, Value, unsigned
 from amaranth.lib import data
 
 from ...formats import Format
@@ -28,7 +28,8 @@ class OperandBus(ABC):
 
     @abstractmethod
     def enter(self, m: Module, code: Value, name: str, keep: Value | None = None) -> Value:
-        """What travels of ``code``; where ``keep`` is given and low, that of code 0, which is finite in every format.
+        """What travels of ``code``; where ``keep`` is given and low, that of ``format.filler``: zero, if there is one,
+        and a finite value in any case.
 
         The signals made for it in ``m`` start with ``name``.
         """
@@ -69,7 +70,7 @@ class Edge(OperandBus):
 
     def enter(self, m: Module, code: Value, name: str, keep: Value | None = None) -> Value:
         if keep is not None:
-            code = code & keep.replicate(len(code))
+            code = code & keep.replicate(len(code)) if self.format.filler == 0 else Mux(keep, code, self.format.filler)
         if self._as_code:
             return code
         operand = decode(m, self.format, code, name)

@@ -6,9 +6,10 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
 from ...formats import Format
 from .align import Shift, align, is_shifted
-from .decode import Operand, as_signed, max_shift
+from .decode import Operand, as_signed
 from .pipeline import CUTS, Pipeline
-from .significand_product import PRODUCTS, significand_product, truth_table
+from .significand_product import PRODUCTS, significand_product
+from .truth_table import truth_table
 
 __all__ = ["MAX_PIPELINE", "Build", "Term", "make_term"]
 
@@ -103,7 +104,7 @@ def make_term(
     else:
         (w, a), negate = _common_signedness(m, operands)
         long, short = (w, a) if len(w) >= len(a) else (a, w)
-        shift = _total_shift(m, operands, max_shift(weight_format) + max_shift(activation_format))
+        shift = _total_shift(m, operands, weight_format.max_shift + activation_format.max_shift)
         apart = apart and not is_shifted(shift)
         # A carry that is not shifted goes in at the accumulator's own adder.
         late_carry = build.registers != "aligned" and shift is None and long.shape().signed

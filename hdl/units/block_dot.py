@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import Arithmetic, Blocks
-from ..blocks.block import BlockAccumulate
+from ..blocks.block_accumulate import BlockAccumulate
 from ..blocks.scaled_sum import sum_fields
 from ..elements.hardware import hardware_of
 from ..products.pipeline import CUTS, Pipeline

@@ -1,6 +1,5 @@
 """Parameter sets of units: what all of them have in common, and how the one of a unit is made by the unit's name."""
 
-import re
 from abc import ABCMeta, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -12,7 +11,8 @@ from amaranth.lib.wiring import In
 
 from ...formats import EXACT, Arithmetic, Blocks, Element, Engine, Format, Requantization, check_format
 from ..describe import describe_format
-from ..emit import to_rtlil, to_verilog
+from ..emit import port_order, to_rtlil, to_verilog
+from ..keywords import check_module
 from ..products.choose_build import BUILDS, FAMILIES
 from ..products.product_term import MAX_PIPELINE
 
@@ -34,7 +34,6 @@ MAX_TERMS = 1 << 32
 UNITS: dict[str, type["Design"]] = {}
 """The parameter set of every unit, by the unit's name. ``hdl/catalog.py`` fills it."""
 
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CLOCK = {"clk": "clock, rising edge", "rst": "synchronous reset, active high"}
 _SPECIAL_PARAMETERS = {"engine": Engine, "requantization": Requantization, "blocks": Blocks, "block_size": int}
 """What some units need and others have no use for, and what it must be."""
@@ -101,10 +100,7 @@ class Design(metaclass=_Named):
     def __post_init__(self) -> None:
         if not self.module:
             object.__setattr__(self, "module", self.unit)
-        if not _IDENTIFIER.fullmatch(self.module):
-            raise ValueError(
-                f"module must be letters, digits and underscores, and begin with no digit, not {self.module!r}"
-            )
+        check_module(self.module)
         if self.family is not None:
             check_known("family", self.family, FAMILIES)
 
@@ -261,7 +257,8 @@ def register_unit(kind: type[Design]) -> None:
 
 def verilog_of(designs: list[Design]) -> list[str]:
     """The Verilog of each design, all of them in one run of yosys."""
-    return to_verilog([(design.module, design.rtlil()) for design in designs])
+    made = [(design.module, design.component()) for design in designs]
+    return to_verilog([(name, to_rtlil(component, name), port_order(component)) for name, component in made])
 
 
 def make_design(

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from amaranth.lib import wiring
 
-from ...formats import Arithmetic, Engine
+from ...formats import Arithmetic, Engine, Format
 from ..bus.registers import c_header, register_map
 from ..describe import describe_blocks, describe_requantization
 from ..elements.hardware import hardware_of
@@ -15,6 +15,7 @@ from ..engine.matmul_engine import MatmulEngine, engine_members, engine_register
 from ..products.product_term import MAX_PIPELINE
 from .axi_unit import STREAM_SIGNALS
 from .product_design import ProductDesign
+from .requantize import scaled
 
 __all__ = ["MatmulDesign"]
 
@@ -107,10 +108,15 @@ class MatmulDesign(ProductDesign):
 
     @property
     def contract(self) -> str:
-        return (
-            f"C[m, n] = the sum over k of A[m, k] * W[k, n], {self.by_rule} for k up to {self.terms}, "
-            f"then scaled and rounded once to {self.engine.requantization.output}"
-        )
+        engine = self.engine
+        product = "A[m, k] * (W[k, n] - weight_zero_point)" if engine.weight_zero_point else "A[m, k] * W[k, n]"
+        total, kept = f"the sum over k of {product}", f"{self.by_rule} for k up to {engine.max_k}"
+        if engine.blocks is not None:
+            total = f"the sum over blocks of {engine.blocks.size} k of (sum of {product}) * a_scale[m] * w_scale[n]"
+            if isinstance(engine.sum, Format):
+                kept = "kept in float32, rounded once for every block"
+        scale = "scale[n]" if engine.scale_per == "channel" else "scale"
+        return f"C[m, n] = {scaled(engine.requantization, 'sum', 'bias[n]', scale)}; sum = {total}, {kept}"
 
     @property
     def latency(self) -> int:
@@ -160,13 +166,34 @@ class MatmulDesign(ProductDesign):
                 {
                     "name": f"{'m' if name == 'c' else 's'}_axis_{name}",
                     "meaning": _STREAMS[name],
+                    "tlast": STREAM_SIGNALS["tlast"] if name == "c" else "not looked at",
                     "word_bits": bits,
                     "beat_bits": engine.bus(name),
                     "beats_a_word": engine.beats(name),
-                    **({"fields": engine.channel_fields} if name == "p" else {}),
+                    "fields": _stream_fields(engine, name),
                 }
                 for name, bits in engine.stream_bits.items()
             ],
             "registers": register_map(engine_registers(engine)),
             "latencies": self.latencies,
         }
+
+
+def _stream_fields(engine: Engine, stream: str) -> list[dict[str, Any]]:
+    """What a word of the stream holds, lowest first: ``count`` values of ``width`` bits each, from bit ``lsb`` on."""
+    if stream == "p":
+        held = [(name, bits, 1) for name, bits in engine.channel_fields.items()]
+    else:
+        name, count = {
+            "a": ("activation", engine.rows * engine.lanes),
+            "w": ("weight", engine.columns * engine.lanes),
+            "a_scales": ("activation_scale", engine.rows),
+            "w_scales": ("weight_scale", engine.columns),
+            "c": ("code", engine.outputs),
+        }[stream]
+        held = [(name, engine.stream_bits[stream] // count, count)]
+    fields, lsb = [], 0
+    for name, bits, count in held:
+        fields.append({"name": name, "lsb": lsb, "width": bits, "count": count, "signed": name == "bias"})
+        lsb += bits * count
+    return fields

@@ -5,9 +5,10 @@ from typing import Any
 
 from amaranth.hdl import Module
 
-from ...formats import Arithmetic, FixedPoint, Format, Requantization
+from ...formats import Arithmetic, FixedPoint, Format, Overflow, Requantization
 from ..describe import describe_requantization
-from ..scaling.requant import Requantize, Scaling
+from ..scaling.requant import Requantize
+from ..scaling.scale_and_round import ScaleAndRound
 from .axi_unit import AxiUnit, EdgeStream, StreamDesign, byte_layout
 from .design import check_terms
 
@@ -79,7 +80,7 @@ class RequantizeDesign(StreamDesign):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_terms(self.terms)
-        Scaling(self.sum, self.requantization, self.dsp)
+        ScaleAndRound(self.sum, self.requantization, self.dsp)
 
     @property
     def weight(self) -> Format:
@@ -113,10 +114,14 @@ class RequantizeDesign(StreamDesign):
         }
 
 
-def scaled(how: Requantization, value: str) -> str:
-    """The contract of a requantization of that value."""
-    factors = [f"({value} + bias)" if how.bias_bits else value]
-    factors += [name for name in ("scale", "tensor_scale") if getattr(how, name) is not None]
+def scaled(how: Requantization, value: str, bias: str = "bias", scale: str = "scale") -> str:
+    """The contract of a requantization of that value, with these names for the bias and the scale."""
+    factors = [f"({value} + {bias})" if how.bias_bits else value]
+    factors += [scale] if how.scale is not None else []
+    factors += ["tensor_scale"] if how.tensor_scale is not None else []
     relu = ", made 0 where negative" if how.relu else ""
-    zero_point = ", then zero_point added" if how.zero_point else ""
-    return f"{' * '.join(factors)}, exact{relu}, then rounded once to {how.output}{zero_point}"
+    rounded = f"then rounded once to {how.output}"
+    if how.zero_point:
+        end = "wrapped" if how.overflow is Overflow.WRAP else "saturated"
+        rounded = f"then rounded once to an integer, then zero_point added, then {end} to {how.output}"
+    return f"{' * '.join(factors)}, exact{relu}, {rounded}"

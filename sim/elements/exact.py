@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...formats import EXACT, Arithmetic, Format, Minifloat
+from ...formats import EXACT, Arithmetic, Format
 from ..codes import all_finite, check_codes, decode, digit, largest_integer
 from ..exact import Exact
 from .model import ElementModel, register_model
@@ -167,12 +167,11 @@ def _plan(x_largest: int, y_largest: int, terms: int) -> _Plan:
 
 def _signs(format: Format) -> tuple[bool, bool, bool, bool]:
     """Whether the format has positive and negative values, and positive and negative infinities."""
-    negative_infinity = format.has_infinity and isinstance(format, Minifloat) and format.has_sign
     return (
         format.max_integer > 0 or format.has_infinity,
-        format.min_integer < 0 or negative_infinity,
+        format.min_integer < 0 or format.has_negative_infinity,
         format.has_infinity,
-        negative_infinity,
+        format.has_negative_infinity,
     )
 
 

@@ -7,7 +7,7 @@ from functools import cache
 from typing import TypeVar
 
 from ...formats import Minifloat, parse
-from ...synth.families import FAMILIES
+from ...synth import FAMILIES
 from ..measurement.point import Point
 from ..prices.price import Price
 

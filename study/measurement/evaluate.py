@@ -4,22 +4,24 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache, cached_property
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ... import __version__
+from ...places import sources_hash
+from ..network.batching import by_sample, joined
 from ..network.execute import Multiply, batches, execute
-from ..network.float_layer import FloatLayer
-from ..network.graph import Graph, Layer
+from ..network.float_layer import plain_engine
+from ..network.graph import Graph
+from ..network.layer import Layer
 from ..network.metrics import JUDGES, agreement, check_expected, check_metrics, mean_and_error, signal_to_noise
 from ..network.network import Judge, Network, Samples
-from ..network.runtime import session
+from ..network.runtime import run_session, session, sized
 from ..quantization.as_it_came import as_it_came
 from ..quantization.block_layer import BlockLayer
 from ..quantization.calibrate import Statistics, calibrate
@@ -32,10 +34,6 @@ __all__ = ["Study", "network_hash", "point_key", "versions"]
 
 Array = NDArray[Any]
 
-MOST_SAMPLES, MOST_VALUES = 100, 1 << 20
-"""In a batch, and in the largest tensor of one: more does not fit the processor's caches and takes up to three times as
-long."""
-
 MOMENTS = {"gptq", "rounding", "bias"}
 """Techniques that need second moments."""
 
@@ -46,13 +44,19 @@ def versions() -> dict[str, str]:
 
 
 def network_hash(network: Network, samples: int | None) -> str:
-    """Of name, model, data (the first ``samples`` of the test) and metrics, a user's own code included."""
+    """Of name, model, data (the first ``samples`` of the test), metrics, a user's own code included, and the output
+    that is judged where that was chosen."""
+    return _hash_of(network, network.test().first(samples))
+
+
+def _hash_of(network: Network, test: Samples) -> str:
+    names = [network.name, network.metrics, *([network.output] if network.output else [])]
     parts = [
         network.content(),
-        json.dumps([network.name, network.metrics]).encode(),
+        json.dumps(names).encode(),
         network.judged_by,
         _content(network.calibration()),
-        _content(network.test().first(samples)),
+        _content(test),
     ]
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
@@ -60,24 +64,17 @@ def network_hash(network: Network, samples: int | None) -> str:
 def point_key(network: str, scheme: Scheme | None, evaluation: str, seed: int) -> str:
     """Of all that a point's figures follow from, the code included: equal ones give equal figures on one machine."""
     words = json.dumps([network, scheme and scheme.to_dict(), evaluation, seed, versions()], sort_keys=True)
-    return hashlib.sha256(words.encode() + _code()).hexdigest()
+    return hashlib.sha256(f"{sources_hash('formats', 'sim', 'study')} {words}".encode()).hexdigest()
 
 
 def _content(samples: Samples) -> bytes:
     arrays = {**samples.inputs, "expected": samples.expected, "clusters": samples.clusters}
     sums = [(name, np.ascontiguousarray(values)) for name, values in arrays.items() if values is not None]
     return b"".join(
-        f"{name} {values.dtype.str} {values.shape}".encode() + hashlib.sha256(values.tobytes()).digest()
+        f"{name} {values.dtype.str} {values.shape}".encode()
+        + hashlib.sha256(values.reshape(-1).view(np.uint8).data).digest()
         for name, values in sums
     )
-
-
-@cache
-def _code() -> bytes:
-    """Of all sources that figures may depend on."""
-    root = Path(__file__).parent.parent
-    files = sorted(file for room in ("formats", "sim", "study") for file in (root / room).rglob("*.py"))
-    return b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)
 
 
 class Study:
@@ -89,14 +86,18 @@ class Study:
     samples: of the test set, the first so many; all unless given
     seed: of random choices
     threads: of onnxruntime; 0 for one a core
+    static: whether all dimensions but the first are those of the samples, though the model leaves some open
 
     Raises ValueError for a model or samples that cannot be studied.
     """
 
-    def __init__(self, network: Network, samples: int | None = None, seed: int = 0, threads: int = 0):
+    def __init__(
+        self, network: Network, samples: int | None = None, seed: int = 0, threads: int = 1, static: bool = False
+    ):
         self.network, self.seed, self.threads = network, seed, threads
-        self.graph = Graph(network.content(), threads)
         self.test = network.test().first(samples)
+        content = network.content()
+        self.graph = Graph(sized(content, self.test.inputs) if static else content, threads, network.output)
         if not len(self.test):
             raise ValueError("samples must be 1 or more, not 0")
         self._statistics: dict[bool, Statistics] = {}
@@ -105,24 +106,28 @@ class Study:
 
     @cached_property
     def _hash(self) -> str:
-        return network_hash(self.network, len(self.test))
+        return _hash_of(self.network, self.test)
 
     @cached_property
     def batch(self) -> int:
         """Samples that are computed at a time."""
-        largest = max(self.statistics(False).sizes.values())
-        return max(1, min(MOST_SAMPLES, MOST_VALUES // largest))
+        return self.statistics(False).batching.size()
 
     @cached_property
     def reference(self) -> Array:
-        """The first output of the float32 network, as it came.
+        """The judged output of the float32 network, as it came.
 
-        For one that came quantized, by its definition: quantizers round, and all between is float32.
+        For one that came quantized, by its definition: quantizers round, and all between is float32. Raises ValueError
+        where it is NaN.
         """
         if self.graph.quantized:
-            return self.outputs({}, "float")
-        run = session(self.network.content(), self.threads)
-        return np.concatenate([run.run(None, batch)[0] for batch in batches(self.test, self.batch)])
+            found = self.outputs({}, "float")
+        else:
+            whole, name = session(self.network.content(), self.threads), self.graph.output
+            found = self._joined(run_session(whole, [name], batch)[0] for batch in batches(self.test, self.batch))
+        if found.dtype.kind == "f" and np.isnan(found).any():
+            raise ValueError(f"model must give numbers in float32, not NaN as {self.graph.output!r}")
+        return found
 
     def statistics(self, gram: bool) -> Statistics:
         """Of the calibration samples; with second moments if asked for."""
@@ -150,7 +155,7 @@ class Study:
         evaluation: str,
         report: Callable[[int, int], None] = lambda done, total: None,
     ) -> Array:
-        """The first output for all test samples: (samples, ...). ``evaluation``: ``float`` or ``integer``.
+        """The judged output for all test samples: (samples, ...). ``evaluation``: ``float`` or ``integer``.
 
         Layers of the graph that are not among ``layers`` stay float32.
         """
@@ -160,21 +165,27 @@ class Study:
             raise ValueError(f"evaluation must be integer where products follow the rule {rules.pop()!r}, not 'float'")
         engine = float_engine(layers, self.threads) if evaluation == "float" else integer_engine(layers)
         multiply = self._with_the_rest(engine, layers)
-        found = []
-        for number, batch in enumerate(batches(self.test, self.batch)):
-            found.append(execute(self.graph, batch, multiply)[0])
-            report(min((number + 1) * self.batch, len(self.test)), len(self.test))
-        return np.concatenate(found)
+        place = self.graph.outputs.index(self.graph.output)
+
+        def each() -> Iterator[Array]:
+            for number, batch in enumerate(batches(self.test, self.batch)):
+                yield execute(self.graph, batch, multiply)[place]
+                report(min((number + 1) * self.batch, len(self.test)), len(self.test))
+
+        return self._joined(each())
+
+    def _joined(self, outputs: Iterable[Array]) -> Array:
+        """The outputs of batches, as (samples, ...)."""
+        alone = self.statistics(False).batching.alone
+        return joined([by_sample(np.asarray(output), alone) for output in outputs], self.graph.output)
 
     def _with_the_rest(self, engine: Multiply, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> Multiply:
-        plain = {
-            layer.name: FloatLayer.plain(layer, self.threads) for layer in self.graph.layers if layer.name not in layers
-        }
+        plain = plain_engine(self.threads)
 
         def multiply(layer: Layer, operands: list[Array]) -> Array:
-            return plain[layer.name](operands) if layer.name in plain else engine(layer, operands)
+            return engine(layer, operands) if layer.name in layers else plain(layer, operands)
 
-        return multiply if plain else engine
+        return multiply
 
     def judge(self, outputs: Array) -> tuple[dict[str, float], dict[str, float]]:
         """Every metric of the network, and its standard error."""
@@ -236,7 +247,16 @@ class Study:
             seconds=round(time.monotonic() - began, 2),
             network_hash=self._hash,
             skipped=self._skipped(layers),
+            output=self.network.output or "",
+            notes=self.notes,
         )
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever reads a figure of this network must know, in words."""
+        others = [name for name in self.graph.outputs if name != self.graph.output]
+        judged = f"judged by its output {self.graph.output}, and not by {', '.join(others)}" if others else ""
+        return tuple(filter(None, (judged, self.statistics(False).batching.note)))
 
     def _skipped(self, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> dict[str, int]:
         """By kind, how many nodes multiply in float32."""

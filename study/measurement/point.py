@@ -47,8 +47,10 @@ class Point:
     seed, versions, fingerprint: of random choices; of fewbit, numpy and onnxruntime; of model, data and scheme
     seconds: that it took
     network_hash: of name, model, data and metrics: points of equal ones can be compared; empty in older files
-    skipped: kinds of nodes that multiply and were left in float32, and how many of them; not counted in any figure
+    skipped: kinds of nodes that were left in float32 and multiply, or may, and how many; not counted in any figure
     element: what multiplied and added, as ``Element.text`` has it
+    output: the output that is judged, where it was chosen; empty for the network's first
+    notes: what else is to be known of the network, in words: outputs that are not judged, samples one after the other
     """
 
     network: str
@@ -80,6 +82,8 @@ class Point:
     network_hash: str = ""
     skipped: dict[str, int] = field(default_factory=dict)
     element: str = EXACT.text
+    output: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def accuracy(self) -> float:
@@ -123,11 +127,11 @@ class Point:
             figures = {name: {key: float(value) for key, value in values[name].items()} for name in _FIGURES}
             whole = [values[name] for name in _WHOLE]
             known = all(values["metric"] in figures[name] for name in _FIGURES)
-            techniques = tuple(map(str, values["techniques"]))
+            techniques, notes = (tuple(map(str, values.get(name, ()))) for name in ("techniques", "notes"))
         except (AttributeError, TypeError, ValueError):
             raise ValueError("a point must have figures and layers by name, and a list of techniques") from None
         if not known or not all(isinstance(count, int) for count in whole) or values["scale_per"] not in SCALE_PER:
             raise ValueError(
                 f"a point must have figures of its metric, whole {', '.join(_WHOLE)}, and a known scale_per"
             )
-        return cls(**{**values, **figures, "techniques": techniques, "layers": layers})
+        return cls(**{**values, **figures, "techniques": techniques, "notes": notes, "layers": layers})

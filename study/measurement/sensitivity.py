@@ -1,6 +1,5 @@
-"""How much each layer minds being quantized, and what becomes of a network whose layers have formats of their own."""
+"""How much each layer minds being quantized: what becomes of the output when it alone is."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -8,50 +7,63 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...formats import Format
+from ..network.batching import by_sample
 from ..network.execute import batches, execute
-from ..network.float_layer import FloatLayer
-from ..network.graph import Layer
+from ..network.float_layer import plain_engine
+from ..network.layer import Layer
+from ..network.network import Samples
 from ..quantization.engines import float_engine
 from ..quantization.scheme import Scheme
 from .evaluate import Study
 
-__all__ = ["Pair", "sensitivities"]
+__all__ = ["Pair", "sensitivity"]
 
 Array = NDArray[Any]
 Pair = tuple[Format, Format]
 """Of the weights and of the activations."""
 
+LEAST_SAMPLES = 4
+"""Of the calibration, where a batch has fewer: noise is a mean over all values of the outputs already, and the same
+samples serve all formats."""
 
-def sensitivities(
-    study: Study,
-    pairs: Sequence[Pair],
-    scheme: Scheme,
-    report: Callable[[int, int], None] = lambda done, total: None,
-) -> dict[str, dict[Pair, float]]:
-    """By layer and pair of formats, the noise at the network's first output when this layer alone computes in them.
 
-    Noise is the sum of squared differences to the float32 outputs over the sum of their squares, on the calibration
-    samples: small ones add up over layers. ``scheme`` tells scales and techniques; its formats don't matter. The layers
-    that are not quantized compute in float32.
+def sensitivity(study: Study, pair: Pair, scheme: Scheme) -> dict[str, float]:
+    """By layer, the noise at the judged output when this layer alone computes in these formats.
+
+    Noise is the sum of squared differences to the float32 outputs over the sum of their squares, on some of the
+    calibration samples: small ones add up over layers. ``scheme`` tells scales and techniques; its formats don't
+    matter. All other layers compute in float32; of those before the layer the results are kept, so that only what is
+    behind it runs anew. The samples are as many as a batch has, and no fewer than ``LEAST_SAMPLES``.
     """
-    samples = study.network.calibration()
-    plain = {layer.name: FloatLayer.plain(layer, study.threads) for layer in study.graph.layers}
+    graph = study.graph
+    place_of_output = graph.outputs.index(graph.output)
+    weight, activation = pair
+    engine = float_engine(study.quantized(replace(scheme, weight=weight, activation=activation)), study.threads)
+    plain = plain_engine(study.threads)
+    alone = study.statistics(False).batching.alone
+    noise, signal = dict.fromkeys((layer.name for layer in graph.layers), 0.0), 0.0
+    for batch in batches(_some(study.network.calibration(), max(LEAST_SAMPLES, study.batch)), study.batch):
+        before: dict[int, dict[str, Array]] = {}
 
-    def run(multiply: Callable[[Layer, list[Array]], Array]) -> Array:
-        found = [execute(study.graph, batch, multiply)[0] for batch in batches(samples, study.batch)]
-        return np.concatenate(found).astype(np.float64)
+        def keep(place: int, tensors: dict[str, Array], before: dict[int, dict[str, Array]] = before) -> None:
+            before[place] = dict(tensors)
 
-    reference = run(lambda layer, operands: plain[layer.name](operands))
-    found: dict[str, dict[Pair, float]] = {layer.name: {} for layer in study.graph.layers}
-    done, total = 0, len(pairs) * len(found)
-    for weight, activation in pairs:
-        engine = float_engine(study.quantized(replace(scheme, weight=weight, activation=activation)), study.threads)
-        for name, losses in found.items():
+        reference = execute(graph, batch, plain, before=keep)[place_of_output]
+        reference = by_sample(reference, alone).astype(np.float64)
+        signal += float(np.sum(reference**2))
+        for place, tensors in before.items():
+            quantized = graph.steps[place]
 
-            def only(layer: Layer, operands: list[Array], name: str = name, engine: float_engine = engine) -> Array:
-                return engine(layer, operands) if layer.name == name else plain[layer.name](operands)
+            def only(layer: Layer, operands: list[Array], quantized: object = quantized) -> Array:
+                return engine(layer, operands) if layer is quantized else plain(layer, operands)
 
-            losses[weight, activation] = float(np.sum((run(only) - reference) ** 2) / np.sum(reference**2))
-            done += 1
-            report(done, total)
-    return found
+            output = execute(graph, tensors, only, start=place)[place_of_output]
+            assert isinstance(quantized, Layer)
+            noise[quantized.name] += float(np.sum((by_sample(output, alone) - reference) ** 2))
+    return {name: each / signal for name, each in noise.items()}
+
+
+def _some(samples: Samples, count: int) -> Samples:
+    """So many of them, from all over."""
+    chosen = np.unique(np.linspace(0, len(samples) - 1, count).astype(int))
+    return Samples({name: values[chosen] for name, values in samples.inputs.items()})

@@ -5,7 +5,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from .graph import Graph, Layer
+from .graph import Graph
+from .layer import Layer
 from .network import Samples
 
 __all__ = ["Multiply", "batches", "execute"]
@@ -20,12 +21,27 @@ def batches(samples: Samples, size: int) -> Iterator[dict[str, Array]]:
         yield {name: values[start : start + size] for name, values in samples.inputs.items()}
 
 
-def execute(graph: Graph, inputs: dict[str, Array], multiply: Multiply) -> list[Array]:
-    """The network's outputs for one batch."""
+def execute(
+    graph: Graph,
+    inputs: dict[str, Array],
+    multiply: Multiply,
+    start: int = 0,
+    before: Callable[[int, dict[str, Array]], None] = lambda place, tensors: None,
+) -> list[Array]:
+    """The network's outputs for one batch.
+
+    Parameters
+    ----------
+    inputs: tensors by name: the network's inputs, or all that steps from ``start`` on read and earlier ones make
+    before: called ahead of every layer with its place among the steps and with all tensors that are still needed
+    """
     tensors = dict(inputs)
     last = _last_uses(graph)
     for place, step in enumerate(graph.steps):
+        if place < start:
+            continue
         if isinstance(step, Layer):
+            before(place, tensors)
             tensors[step.output] = multiply(step, [_tensor(graph, tensors, name) for name in step.inputs])
         else:
             tensors.update(zip(step.outputs, step.run(tensors), strict=True))

@@ -7,10 +7,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from .graph import Layer
-from .runtime import session
+from .layer import Layer
+from .runtime import run_session, session
 
-__all__ = ["FloatLayer", "layer_nodes"]
+__all__ = ["FloatLayer", "layer_nodes", "plain_engine"]
 
 Array = NDArray[Any]
 
@@ -35,7 +35,7 @@ class FloatLayer:
         before: Array | None = None,
         scale: Array | None = None,
         after: Array | None = None,
-        threads: int = 0,
+        threads: int = 1,
     ):
         nodes, constants = layer_nodes(layer, weight, before, scale, after)
         inputs = ["x", "w"] if weight is None else ["x"]
@@ -49,17 +49,33 @@ class FloatLayer:
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         # it would multiply the weights by the scale, and sums of those are not exact
         self._session = session(model.SerializeToString(), threads, without=("ConvMulFusion", "MatMulScaleFusion"))
-        self._inputs = inputs
+        self._inputs, self._name = inputs, layer.name
 
     @classmethod
-    def plain(cls, layer: Layer, threads: int = 0) -> "FloatLayer":
+    def plain(cls, layer: Layer, threads: int = 1) -> "FloatLayer":
         """The layer as it came."""
         if layer.factor is not None:
             return cls(layer, layer.weight, before=layer.bias, scale=layer.factor, threads=threads)
         return cls(layer, layer.weight, after=layer.bias, threads=threads)
 
     def __call__(self, operands: list[Array]) -> Array:
-        return np.asarray(self._session.run(None, dict(zip(self._inputs, operands, strict=True)))[0])
+        """The layer's result."""
+        return np.asarray(
+            run_session(self._session, None, dict(zip(self._inputs, operands, strict=True)), self._name)[0]
+        )
+
+
+class plain_engine:
+    """All layers as they came, each made when it is first asked for."""
+
+    def __init__(self, threads: int = 1):
+        self._threads = threads
+        self._layers: dict[str, FloatLayer] = {}
+
+    def __call__(self, layer: Layer, operands: list[Array]) -> Array:
+        if layer.name not in self._layers:
+            self._layers[layer.name] = FloatLayer.plain(layer, self._threads)
+        return self._layers[layer.name](operands)
 
 
 def layer_nodes(

@@ -1,7 +1,7 @@
 """An ONNX network as what multiplies, which is quantized, and what lies between, which stays float32."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,87 +9,17 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from ...formats import Format
+from .layer import Layer
+from .layer_read import LayerReader
 from .network import Samples
+from .products import may_multiply, quantized_already
 from .qonnx_read import GivenWeight, cut, is_qonnx, ordinary
 from .quantizer import Quantizer, is_quantizer
-from .runtime import attributes_of, folded, graphs_within, reads, session, tensors
+from .runtime import folded, graphs_within, opened, reads, run_session, session, tensors
 
-__all__ = ["Convolution", "Graph", "Layer", "Segment"]
+__all__ = ["Graph", "Segment"]
 
 Array = NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """Over the last axes of (batch, channels, ...): ``kernel``, ``strides``, ``dilations`` and ``pads`` (before, after)
-    for each of them; ``same``: ``upper`` or ``lower`` where the pads follow from the input's size instead (ONNX
-    ``auto_pad``)."""
-
-    kernel: tuple[int, ...]
-    strides: tuple[int, ...]
-    dilations: tuple[int, ...]
-    pads: tuple[tuple[int, int], ...]
-    groups: int
-    same: str = ""
-
-    def pads_of(self, sizes: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
-        """Zeros before and after, for an input of these sizes."""
-        if not self.same:
-            return self.pads
-        found = []
-        for size, kernel, stride, dilation in zip(sizes, self.kernel, self.strides, self.dilations, strict=True):
-            reach = (kernel - 1) * dilation + 1
-            total = max(0, (-(-size // stride) - 1) * stride + reach - size)
-            less, more = total // 2, total - total // 2
-            found.append((less, more) if self.same == "upper" else (more, less))
-        return tuple(found)
-
-
-@dataclass(frozen=True, eq=False)
-class Layer:
-    """A node that multiplies: a convolution, a linear layer, or the product of two activations.
-
-    Members
-    -------
-    name: the node's, or that of its output
-    activation: tensor of the left operand; (..., k), or (batch, channels, ...) of a convolution
-    weight: (groups, k, n); None where the right operand is an activation
-    other: tensor of the right operand where that is an activation, (..., k, n)
-    bias: (groups * n,) or None
-    output: tensor of the result; (..., n), or (batch, channels, ...) of a convolution
-    convolution: None where it is none
-    edge: whether it has weights, and no other with weights is before it, or none is behind it
-    factor: (groups * n,) or of shape (), what the sum and its bias are multiplied by; None for nothing
-    weight_format, weight_scale: where the weights came quantized: what they are rounded to, and (groups * n,) or ()
-    """
-
-    name: str
-    activation: str
-    weight: Array | None
-    other: str | None
-    bias: Array | None
-    output: str
-    convolution: Convolution | None = None
-    edge: bool = False
-    factor: Array | None = None
-    weight_format: Format | None = None
-    weight_scale: Array | None = None
-
-    @property
-    def kind(self) -> str:
-        """In ONNX's words; what is no convolution is a MatMul, whatever it came as."""
-        return "MatMul" if self.convolution is None else "Conv"
-
-    @property
-    def inputs(self) -> list[str]:
-        return [self.activation] if self.other is None else [self.activation, self.other]
-
-    def by_channel(self, values: Array) -> Array:
-        """A number, or one for each channel, so that it broadcasts to the left operand or to the result."""
-        if values.ndim == 0 or self.convolution is None:
-            return values
-        return values.reshape(1, -1, *[1] * len(self.convolution.kernel))
 
 
 class Segment:
@@ -103,9 +33,11 @@ class Segment:
         model = graph.model_of(nodes, self.inputs, outputs)
         self._session = session(model.SerializeToString(), graph.threads)
 
-    def run(self, tensors: dict[str, Array]) -> list[Array]:
+    def run(self, tensors: dict[str, Any]) -> list[Any]:
+        """What it makes; sequences and maps, which no layer reads, as onnxruntime has them."""
         feed = {name: tensors[name] for name in self.inputs}
-        return [np.asarray(value) for value in self._session.run(self.outputs, feed)]
+        found = run_session(self._session, self.outputs, feed)
+        return [value if value is None or isinstance(value, list | dict) else np.asarray(value) for value in found]
 
 
 class Graph:
@@ -115,22 +47,28 @@ class Graph:
     ----------
     content: of the ONNX file. onnxruntime folds what is constant in it first
     threads: of onnxruntime; 0 for one a core
+    output: which output is judged; where empty, the first that is a tensor of floats, or a tensor at all
 
-    Raises ValueError where it is no ONNX network that onnxruntime runs, where nothing in it multiplies, where what does
-    is in float16 or double, or where an input's first dimension is a fixed number of samples.
+    Raises ValueError where it is no ONNX network that onnxruntime runs, where it computes with integers already, where
+    nothing in it multiplies, where what does is in float16 or double or has weights that are not finite, where some
+    inputs' first dimension is a fixed number of samples other than one, or where no output can be judged.
 
     Members
     -------
     inputs, outputs: names of tensors
+    output: the name of the output that is judged
+    alone: whether the model takes one sample at a time, by what it says of its inputs
     layers: all that multiply
     quantized: whether it came quantized, as QONNX
     steps: layers and segments, and the quantizers of activations that it came with
-    skipped: kinds of nodes that multiply and are left in float32, with how many there are: recurrent ones, products
-        with a constant on the left, what is within branches and loops, and the like
+    skipped: kinds of nodes that are left in float32 and multiply, or of which that is not known, with how many there
+        are: recurrent ones, attention in one node, products with a constant on the left, what is within branches and
+        loops, and the like
     """
 
-    def __init__(self, content: bytes, threads: int = 0):
+    def __init__(self, content: bytes, threads: int = 1, output: str = ""):
         self.threads = threads
+        content = opened(content)
         self.quantized = is_qonnx(content)
         self._given: dict[str, GivenWeight] = {}
         if self.quantized:
@@ -140,16 +78,18 @@ class Graph:
             self.model = folded(content)
         graph = self.model.graph
         self.constants = {tensor.name: tensor for tensor in graph.initializer}
-        self.inputs = [entry.name for entry in graph.input if entry.name not in self.constants]
+        # onnxruntime leaves inputs behind whose initializers it has folded into others
+        given = {entry.name for entry in onnx.load_model_from_string(content).graph.input}
+        self.inputs = [entry.name for entry in graph.input if entry.name in given]
         self.outputs = [entry.name for entry in graph.output]
         self._tensors = tensors(ordinary(self.model) if self.quantized else self.model)
-        for name in self.inputs:
-            shape = self._tensors[name][1]
-            if shape and isinstance(shape[0], int):
-                raise ValueError(
-                    f"model must take any number of samples, a first dimension by name, not {shape[0]} for {name!r}"
-                )
-        layers = {index: layer for index, node in enumerate(graph.node) if (layer := self._layer(node)) is not None}
+        self._check_sums()
+        self.alone = self._takes_one()
+        self.output = self._judged(output)
+        if integers := quantized_already(_with_inner(graph.node)):
+            raise ValueError(f"model must be float32, not quantized already to integers: it has {_counted(integers)}")
+        reader = LayerReader(self.constant, self._element, self._given)
+        layers = {index: layer for index, node in enumerate(graph.node) if (layer := reader.layer(node)) is not None}
         names = [layer.name for layer in layers.values()]
         layers = {
             index: layer if names.count(layer.name) == 1 else replace(layer, name=f"{layer.name}:{layer.output}")
@@ -157,14 +97,14 @@ class Graph:
         }
         for index in _edges(graph.node, {index for index, layer in layers.items() if layer.weight is not None}):
             layers[index] = replace(layers[index], edge=True)
-        if not layers:
-            raise ValueError("model must have a Conv, Gemm or MatMul in float32 to quantize, not none")
-        absorbed = self._absorb(layers) if self.quantized else set()
-        self.layers = [*layers.values()]
-        rest = [node for index, node in enumerate(graph.node) if index not in layers]
-        rest += [inner for node in rest for within in graphs_within(node) for inner in within.node]
-        kinds = [node.op_type for node in rest if node.op_type in _MULTIPLY]
+        rest = _with_inner([node for index, node in enumerate(graph.node) if index not in layers])
+        kinds = [node.op_type for node in rest if may_multiply(node) and not is_quantizer(node)]
         self.skipped = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+        if not layers:
+            other = f" but {_counted(self.skipped)}" if self.skipped else ""
+            raise ValueError(f"model must have a Conv, Gemm or MatMul in float32 to quantize, not none{other}")
+        absorbed = self._absorb(layers)
+        self.layers = [*layers.values()]
         self.steps = [*self._steps(layers, absorbed)]
 
     def model_of(self, nodes: list[NodeProto], inputs: list[str], outputs: list[str]) -> ModelProto:
@@ -173,7 +113,7 @@ class Graph:
         made = helper.make_graph(
             nodes,
             "segment",
-            [helper.make_tensor_value_info(name, *self._tensors[name]) for name in inputs],
+            [onnx.ValueInfoProto(name=name, type=self._tensors[name].type) for name in inputs],
             [onnx.ValueInfoProto(name=name) for name in outputs],
             [tensor for name, tensor in self.constants.items() if name in used],
         )
@@ -183,7 +123,9 @@ class Graph:
     def check(self, samples: Samples) -> None:
         """Raise ValueError where the model cannot take them."""
         for name in self.inputs:
-            kind, shape = self._tensors[name]
+            kind, shape, _ = self._tensors[name]
+            if kind is None:
+                raise ValueError(f"model must take tensors, not another kind of value for {name!r}")
             wanted, values = helper.tensor_dtype_to_np_dtype(kind), samples.inputs[name]
             if values.dtype != wanted:
                 raise ValueError(f"samples must be {wanted} for {name!r}, not {values.dtype}")
@@ -198,13 +140,52 @@ class Graph:
         tensor = self.constants.get(name)
         return None if tensor is None else numpy_helper.to_array(tensor)
 
-    def _kind(self, name: str) -> int:
+    def _element(self, name: str) -> int | None:
         """The element type of a tensor."""
         constant = self.constants.get(name)
-        return self._tensors[name][0] if constant is None else constant.data_type
+        return self._tensors[name].element if constant is None else constant.data_type
+
+    def _check_sums(self) -> None:
+        """Raise ValueError where a Gemm adds numbers of their own to so many rows, though samples may be any number."""
+        products = {node.output[0]: node for node in self.model.graph.node if node.op_type == "Gemm"}
+        for node in self.model.graph.node:
+            added = [self.constants[name].dims for name in node.input if name in self.constants]
+            product = next((products[name] for name in node.input if name in products), None)
+            if node.op_type != "Add" or product is None or not added or len(added[0]) != 2 or added[0][0] == 1:
+                continue
+            shape = self._tensors[product.output[0]].shape
+            if shape and not isinstance(shape[0], int):
+                raise ValueError(
+                    f"bias of a Gemm must be a number for each column, not of shape {tuple(added[0])} in "
+                    f"{product.name or node.output[0]!r}"
+                )
+
+    def _takes_one(self) -> bool:
+        """Whether every input has one sample for its first dimension."""
+        shapes = {name: shape for name in self.inputs if (shape := self._tensors[name].shape)}
+        fixed = {name: shape[0] for name, shape in shapes.items() if isinstance(shape[0], int)}
+        if not fixed or (len(fixed) == len(shapes) and {*fixed.values()} == {1}):
+            return bool(fixed)
+        name = next((name for name, count in fixed.items() if count != 1), next(iter(fixed)))
+        raise ValueError(
+            f"model must take any number of samples, a first dimension by name, or one for all inputs, not "
+            f"{fixed[name]} for {name!r}"
+        )
+
+    def _judged(self, output: str) -> str:
+        """The output of that name, or the first that there is something to judge of."""
+        if output and output not in self.outputs:
+            raise ValueError(f"output must be {', '.join(self.outputs)}, not {output!r}")
+        kinds = {name: self._tensors[name].element for name in ([output] if output else self.outputs)}
+        numbers = [name for name, kind in kinds.items() if kind not in (None, TensorProto.STRING)]
+        floats = [name for name in numbers if kinds[name] == TensorProto.FLOAT]
+        if not numbers:
+            raise ValueError(f"model must have an output that is a tensor of numbers, not only {', '.join(kinds)}")
+        return (floats or numbers)[0]
 
     def _absorb(self, layers: dict[int, Layer]) -> set[int]:
-        """A bias and a factor that follow a layer which came quantized become its own; returns what they came from."""
+        """A bias that follows a layer becomes its own, and a factor that follows one which came quantized; returns the
+        nodes that they came from."""
         nodes = self.model.graph.node
         readers: dict[str, list[int]] = {}
         for index, node in enumerate(nodes):
@@ -212,13 +193,15 @@ class Graph:
                 readers.setdefault(name, []).append(index)
         absorbed = set()
         for place, layer in layers.items():
-            if layer.weight is not None and layer.weight_format is None:
+            if self.quantized and layer.weight is not None and layer.weight_format is None:
                 continue
             while layer.factor is None and layer.output not in self.outputs:
                 follow = readers.get(layer.output, [])
                 node = nodes[follow[0]] if len(follow) == 1 else None
                 values = None if node is None else self._by_column(layer, node)
                 if node is None or values is None or (node.op_type == "Add" and layer.bias is not None):
+                    break
+                if node.op_type == "Mul" and not self.quantized:
                     break
                 if node.op_type == "Mul":
                     layer = replace(layer, output=node.output[0], factor=values)
@@ -236,8 +219,11 @@ class Graph:
         if node.op_type not in ("Add", "Mul"):
             return None
         values = next((found for name in node.input if (found := self.constant(name)) is not None), None)
-        if values is None or values.dtype != np.float32:
+        if values is None or values.dtype != np.float32 or not np.isfinite(values).all():
             return None
+        shape = self._tensors[layer.output].shape
+        if shape is not None and values.ndim > len(shape):
+            return None  # the sum has more dimensions than the layer's result
         if values.size == 1:
             return np.asarray(values.reshape(()))
         if layer.weight is None:
@@ -245,7 +231,9 @@ class Graph:
         axes = 0 if layer.convolution is None else len(layer.convolution.kernel)
         columns = layer.weight.shape[0] * layer.weight.shape[2]
         whole = (columns, *[1] * axes)
-        return values.reshape(-1) if values.shape in (whole, (1, *whole)) else None
+        ahead = values.ndim - len(whole)
+        alike = ahead >= 0 and values.shape == (*[1] * ahead, *whole)
+        return values.reshape(-1) if alike and (not axes or ahead <= 1) else None
 
     def _steps(self, layers: dict[int, Layer], absorbed: set[int]) -> Iterator[Layer | Segment | Quantizer]:
         nodes = self.model.graph.node
@@ -269,94 +257,6 @@ class Graph:
             made = [name for index in run for name in nodes[index].output if name in later]
             yield Segment([nodes[index] for index in run], self, made)
 
-    def _layer(self, node: NodeProto) -> Layer | None:
-        name = node.name or node.output[0]
-        if node.op_type in ("Conv", "Gemm", "MatMul"):
-            kind = self._kind(node.input[0])
-            if kind not in _FLOATS:
-                return None
-            if kind != TensorProto.FLOAT:
-                raise ValueError(f"model must be float32 where it multiplies, not {_FLOATS[kind]} in {name!r}")
-        if node.op_type == "Conv":
-            return self._convolution(node, name)
-        if node.op_type == "Gemm":
-            return self._gemm(node, name)
-        if node.op_type == "MatMul":
-            right = self.constant(node.input[1])
-            if node.input[0] in self.constants or (right is not None and right.ndim != 2):
-                return None
-            if right is None:
-                return Layer(name, node.input[0], None, node.input[1], None, node.output[0])
-            weight = right[None].astype(np.float32)
-            given = self._given_weight(node, lambda tensor: tensor[None])
-            return Layer(name, node.input[0], weight, None, None, node.output[0], **given)
-        return None
-
-    def _given_weight(self, node: NodeProto, arranged: Callable[[Array], Array]) -> dict[str, Any]:
-        """Of weights that came quantized, format and scale; ``arranged``: as (groups, k, n)."""
-        given = self._given.get(node.input[1])
-        if given is None or given.quantizer.format is None:
-            return {}
-        if given.quantizer.zero_point:
-            raise ValueError(
-                f"zero point of weights must be 0, not {given.quantizer.zero_point} in {given.quantizer.name!r}"
-            )
-        scales = arranged(given.scales)
-        if np.any(scales != scales[:, :1]):
-            return {}
-        scale = scales[:, 0].reshape(-1).astype(np.float32)
-        uniform = np.all(scale == scale[0])
-        return {
-            "weight_format": given.quantizer.format,
-            "weight_scale": scale[0].reshape(()) if uniform else scale,
-        }
-
-    def _gemm(self, node: NodeProto, name: str) -> Layer | None:
-        attributes = attributes_of(node)
-        weight = self.constant(node.input[1])
-        bias = self.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
-        alpha, beta = attributes.get("alpha", 1.0), attributes.get("beta", 1.0)
-        constant = len(node.input) < 3 or bias is not None or not node.input[2]
-        if weight is None or attributes.get("transA") or not constant:
-            return None
-
-        def arranged(tensor: Array) -> Array:
-            return np.ascontiguousarray((tensor.T if attributes.get("transB") else tensor)[None], np.float32)
-
-        given = self._given_weight(node, arranged)
-        if given and not alpha == beta == 1:
-            return None  # a factor that its formats do not have
-        weight = arranged(weight) * np.float32(alpha)
-        if bias is not None:
-            bias = np.broadcast_to(bias.reshape(-1), weight.shape[2]).astype(np.float32) * np.float32(beta)
-        return Layer(name, node.input[0], weight, None, bias, node.output[0], **given)
-
-    def _convolution(self, node: NodeProto, name: str) -> Layer | None:
-        attributes = attributes_of(node)
-        weight = self.constant(node.input[1])
-        bias = self.constant(node.input[2]) if len(node.input) > 2 and node.input[2] else None
-        if weight is None or (bias is None and len(node.input) > 2 and node.input[2]):
-            return None
-        same = {b"SAME_UPPER": "upper", b"SAME_LOWER": "lower"}.get(attributes.get("auto_pad", b""), "")
-        axes = weight.ndim - 2
-        groups = int(attributes.get("group", 1))
-        pads = attributes.get("pads", [0] * (2 * axes))
-        shape = Convolution(
-            weight.shape[2:],
-            tuple(attributes.get("strides", [1] * axes)),
-            tuple(attributes.get("dilations", [1] * axes)),
-            tuple(zip(pads[:axes], pads[axes:], strict=True)),
-            groups,
-            same,
-        )
-
-        def arranged(tensor: Array) -> Array:
-            by_group = tensor.reshape(groups, len(tensor) // groups, -1).transpose(0, 2, 1)
-            return np.ascontiguousarray(by_group, np.float32)
-
-        given = self._given_weight(node, arranged)
-        return Layer(name, node.input[0], arranged(weight), None, bias, node.output[0], shape, **given)
-
 
 def _edges(nodes: Sequence[NodeProto], weighted: set[int]) -> set[int]:
     """Of the nodes with weights, those that no other is before, and those that no other is behind."""
@@ -379,14 +279,10 @@ def _edges(nodes: Sequence[NodeProto], weighted: set[int]) -> set[int]:
     return first | last
 
 
-_FLOATS: dict[int, str] = {
-    TensorProto.FLOAT: "float32",
-    TensorProto.FLOAT16: "float16",
-    TensorProto.BFLOAT16: "bfloat16",
-    TensorProto.DOUBLE: "double",
-}
+def _with_inner(nodes: Sequence[NodeProto]) -> list[NodeProto]:
+    """These, and those of their branches and loops."""
+    return [*nodes, *(inner for node in nodes for graph in graphs_within(node) for inner in graph.node)]
 
-_MULTIPLY = (
-    *("Conv", "Gemm", "MatMul", "ConvTranspose", "Einsum", "RNN", "LSTM", "GRU"),
-    *("ConvInteger", "MatMulInteger", "QLinearConv", "QLinearMatMul"),
-)
+
+def _counted(kinds: dict[str, int]) -> str:
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.items())

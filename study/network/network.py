@@ -1,6 +1,6 @@
 """A network to study: its model, what it is calibrated and tested with, and how its outputs are judged."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,10 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_model, uses_external_data
+from onnx import ModelProto, TensorProto
+from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_tensor, uses_external_data
+
+from .runtime import graphs_within
 
 __all__ = ["Judge", "Network", "Samples", "as_samples", "read_model"]
 
@@ -51,11 +54,12 @@ class Network:
     -------
     name: by which the command line and results know it
     title: what it is, in a few words
-    model: an ONNX file with a batch as first dimension of all inputs and of the first output
+    model: an ONNX file with a batch as first dimension of all inputs and of the output that is judged
     calibration, test: samples; those of the calibration are not among the test's
     metrics: names (of ``metrics.METRICS`` or of ``judges``), the first being the one to compare by
     judges: metrics of the network's own, by name
     judged_by: the source of judges that are not fewbit's
+    output: the output that is judged; empty for the first
     """
 
     name: str
@@ -66,6 +70,7 @@ class Network:
     metrics: tuple[str, ...] = ("top1",)
     judges: dict[str, Judge] | None = None
     judged_by: bytes = b""
+    output: str = ""
 
     def content(self) -> bytes:
         """See ``read_model``."""
@@ -75,22 +80,46 @@ class Network:
 def read_model(path: Path) -> bytes:
     """An ONNX file, with the weights inside that it may have in files beside it.
 
-    Raises OSError for the file, ValueError where one of these others is missing.
+    Raises OSError for the file, ValueError where one of these others is missing or all are too large for one file.
     """
     content = path.read_bytes()
     try:
         model = onnx.load_model_from_string(content)
     except Exception:
         return content  # what is wrong with it is told by whoever is to run it
-    beside = [tensor for tensor in model.graph.initializer if uses_external_data(tensor)]
+    beside = [tensor for tensor in _tensors(model) if uses_external_data(tensor)]
     if not beside:
         return content
     names = {ExternalDataInfo(tensor).location for tensor in beside}
     try:
-        load_external_data_for_model(model, str(path.parent))
+        for tensor in beside:
+            load_external_data_for_tensor(tensor, str(path.parent))
+            tensor.data_location = TensorProto.DEFAULT
+            del tensor.external_data[:]
     except Exception:
         raise ValueError(f"model must have its weights in {', '.join(sorted(names))} beside {str(path)!r}") from None
-    return model.SerializeToString()
+    try:
+        return model.SerializeToString()
+    except Exception:
+        raise ValueError(f"model must have at most 2 GB of weights, as ONNX has, not more as {str(path)!r}") from None
+
+
+def _tensors(model: ModelProto) -> Iterator[TensorProto]:
+    """All constants: initializers and what nodes have in their attributes, within branches and functions too."""
+    within = [model.graph, *(graph for node in model.graph.node for graph in graphs_within(node))]
+    functions = [node for function in model.functions for node in function.node]
+    within += [graph for node in functions for graph in graphs_within(node)]
+    for graph in within:
+        yield from graph.initializer
+        for sparse in graph.sparse_initializer:
+            yield from (sparse.values, sparse.indices)
+    for node in (*functions, *(node for graph in within for node in graph.node)):
+        for attribute in node.attribute:
+            yield from attribute.tensors
+            if attribute.HasField("t"):
+                yield attribute.t
+            if attribute.HasField("sparse_tensor"):
+                yield from (attribute.sparse_tensor.values, attribute.sparse_tensor.indices)
 
 
 def as_samples(values: dict[str, Any], inputs: list[str]) -> Samples:

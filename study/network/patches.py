@@ -6,7 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from .graph import Convolution
+from .layer import Convolution
 
 __all__ = ["image", "patches"]
 

@@ -18,7 +18,13 @@ Array = NDArray[Any]
 DOMAINS = ("qonnx.custom_op.general", "onnx.brevitas", "finn.custom_op.general")
 """Of QONNX's nodes; the first is what is written, the others are its older names."""
 
-READ = ("Quant", "IntQuant", "FloatQuant", "BipolarQuant")
+INPUTS = {
+    "Quant": ("a scale", "a zero point", "a width"),
+    "IntQuant": ("a scale", "a zero point", "a width"),
+    "FloatQuant": ("a scale", "an exponent width", "a mantissa width", "an exponent bias", "a largest value"),
+    "BipolarQuant": ("a scale",),
+}
+"""Of each kind of node that is read, what it has behind the tensor."""
 
 ROUNDINGS: dict[str, Callable[[Array], Array]] = {
     "ROUND": np.rint,
@@ -61,6 +67,11 @@ class Quantizer:
         """
         title = node.name or node.output[0]
         values = [constant(name) for name in node.input[1:]]
+        if len(values) != len(INPUTS[node.op_type]):
+            raise ValueError(
+                f"a {node.op_type} must have {', '.join(INPUTS[node.op_type])}, not {len(values)} inputs behind the "
+                f"tensor as {title!r}"
+            )
         if any(value is None for value in values):
             raise ValueError(f"scale and widths of a {node.op_type} must be constant, not computed as in {title!r}")
         known = [np.asarray(value, np.float32) for value in values]
@@ -92,8 +103,8 @@ def is_quantizer(node: NodeProto) -> bool:
     """Raises ValueError for a node of QONNX that is no quantizer, or one that is not read."""
     if node.domain not in DOMAINS:
         return False
-    if node.op_type not in READ:
-        raise ValueError(f"nodes of QONNX must be {', '.join(READ)}, not {node.op_type!r} as {node.output[0]!r}")
+    if node.op_type not in INPUTS:
+        raise ValueError(f"nodes of QONNX must be {', '.join(INPUTS)}, not {node.op_type!r} as {node.output[0]!r}")
     return True
 
 
@@ -126,7 +137,7 @@ def _minifloat(title: str, values: list[Array], options: dict[str, Any]) -> tupl
     exponent_bits, fraction_bits, bias = (
         _whole(title, name, value) for name, value in zip(names, values, strict=False)
     )
-    top = float(values[3])
+    top = _one(title, "largest value", values[3])
     _rounding(title, options, ["ROUND", "HALF_EVEN"])
     if not options.get("saturation", 1) or not options.get("has_subnormal", 0):
         raise ValueError(f"a FloatQuant must saturate and have subnormals, not as {title!r}")
@@ -157,6 +168,13 @@ def _rounding(title: str, options: dict[str, Any], allowed: list[str]) -> Callab
 
 
 def _whole(title: str, name: str, value: Array) -> int:
-    if value.size != 1 or value != np.rint(value):
+    if value.size != 1 or not np.isfinite(value).all() or np.any(value != np.rint(value)):
         raise ValueError(f"{name} must be one whole number, not {value.tolist()} in {title!r}")
     return int(value.reshape(()))
+
+
+def _one(title: str, name: str, value: Array) -> float:
+    """A number that may come in any number of dimensions."""
+    if value.size != 1:
+        raise ValueError(f"{name} must be one number, not {value.tolist()} in {title!r}")
+    return float(value.reshape(()))

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..network import grid
-from ..network.graph import Graph, Layer, Segment
+from ..network.graph import Graph, Segment
+from ..network.layer import Layer
 from ..network.quantizer import Quantizer
 from .quantize import QuantizedLayer, as_integers
 
@@ -29,7 +30,8 @@ def as_it_came(graph: Graph) -> dict[str, QuantizedLayer]:
     """By name, every layer whose operands are both rounded by quantizers that integers can follow; all others stay
     float32.
 
-    That takes formats of at most 16 bits, one scale for an activation, and for weights one or one for each column.
+    That takes formats of at most 16 bits, one scale for an activation, and for weights one or one for each column. A
+    zero point that is no code of its format has none for 0 either: a convolution with a border stays float32 then.
 
     Raises ValueError where the network did not come quantized, or no layer is left.
     """
@@ -43,7 +45,10 @@ def as_it_came(graph: Graph) -> dict[str, QuantizedLayer]:
         if quantized is not None:
             found[layer.name] = quantized
     if not found:
-        raise ValueError("model must have a layer both of whose operands are quantized, with one scale each, not none")
+        raise ValueError(
+            "model must have a layer both of whose operands are quantized, with one scale each and a code for the "
+            "zeros of a border, not none"
+        )
     return found
 
 
@@ -62,6 +67,8 @@ def _quantized(layer: Layer, quantizers: list[Quantizer]) -> QuantizedLayer | No
     if layer.weight_format is None:
         return None
     assert layer.weight_scale is not None and formats[0] is not None
+    if layer.convolution is not None and layer.convolution.padded and not _has_zero(quantizers[0]):
+        return None
     groups, _, n = layer.weight.shape
     step = layer.weight_scale if layer.weight_scale.ndim == 0 else layer.weight_scale.reshape(groups, 1, n)
     codes = grid.codes(layer.weight / step, layer.weight_format)
@@ -97,6 +104,23 @@ def _rounded(graph: Graph) -> dict[str, Quantizer]:
                 found[step.output] = step
         elif isinstance(step, Segment):
             for node in step.nodes:
-                if node.op_type in KEEPS and node.input[0] in found:
-                    found.update(dict.fromkeys(node.output, found[node.input[0]]))
+                quantizer = found.get(node.input[0]) if node.input else None
+                if (
+                    quantizer is not None
+                    and node.op_type in KEEPS
+                    and (node.op_type != "Relu" or not _is_below_zero(quantizer))
+                ):
+                    found.update(dict.fromkeys(node.output, quantizer))
     return found
+
+
+def _is_below_zero(quantizer: Quantizer) -> bool:
+    """Whether all its values are, so that a Relu's zeros have no code."""
+    assert quantizer.format is not None
+    return quantizer.zero_point > quantizer.format.max_integer
+
+
+def _has_zero(quantizer: Quantizer) -> bool:
+    """Whether 0 is among the values of a quantizer's format, less its zero point."""
+    assert quantizer.format is not None
+    return quantizer.format.min_integer <= quantizer.zero_point <= quantizer.format.max_integer

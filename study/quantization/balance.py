@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..network.graph import Graph, Layer, Segment
+from ..network.graph import Graph, Segment
+from ..network.layer import Layer
 from .calibrate import Statistics
 from .scheme import Scheme
 

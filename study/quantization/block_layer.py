@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...formats import Arithmetic, Blocks, Format, Minifloat
 from ...sim import block_matmul, decode, encode
 from ..network import grid
-from ..network.graph import Layer
+from ..network.layer import Layer
 from ..network.patches import image
 from .calibrate import rows_of
 from .scales import best_scales

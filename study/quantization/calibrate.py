@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..network.batching import Batching, batching
 from ..network.execute import batches, execute
-from ..network.float_layer import FloatLayer
-from ..network.graph import Graph, Layer
+from ..network.float_layer import plain_engine
+from ..network.graph import Graph
+from ..network.layer import Layer
 from ..network.network import Samples
 from ..network.patches import patches
 
@@ -19,6 +21,8 @@ Array = NDArray[Any]
 
 KEPT = 1 << 17
 """Values of a tensor that are kept to search a scale on."""
+GROUP = 32
+"""Samples of which values are drawn together, however few are computed at a time."""
 
 
 @dataclass
@@ -36,6 +40,7 @@ class Statistics:
         rows are those of all groups, and of all products of one sample, together
     gram: by layer, the mean of outer products of rows of operands: (groups, k, k); only where asked for
     mean: by layer, the mean row: (groups, k)
+    batching: how many samples the network takes at a time
     """
 
     values: dict[str, Array] = field(default_factory=dict)
@@ -47,6 +52,7 @@ class Statistics:
     columns: dict[str, int] = field(default_factory=dict)
     gram: dict[str, Array] = field(default_factory=dict)
     mean: dict[str, Array] = field(default_factory=dict)
+    batching: Batching = field(default_factory=lambda: Batching(True, 1))
 
 
 def rows_of(layer: Layer, operand: Array) -> Array:
@@ -79,43 +85,102 @@ def calibrate(
 
     Raises ValueError where a tensor has no finite value at all.
     """
-    found = Statistics()
     random = np.random.default_rng(seed)
-    plain = {layer.name: FloatLayer.plain(layer, graph.threads) for layer in graph.layers}
-    share = max(1, KEPT // -(-len(samples) // min(len(samples), 32)))
-    drawn: dict[str, list[tuple[Array, Array]]] = {}
+    plain = plain_engine(graph.threads)
+    found = Statistics(batching=batching(graph, samples, plain))
+    share = max(1, KEPT // -(-len(samples) // min(len(samples), GROUP)))
+    drawn: dict[str, list[_Draw]] = {}
     done = 0
-    for batch in batches(samples, 32):
-        count = len(next(iter(batch.values())))
-        seen: set[str] = set()
 
-        def watch(layer: Layer, operands: list[Array], count: int = count, seen: set[str] = seen) -> Array:
-            for name, operand in zip(layer.inputs, operands, strict=True):
-                if name not in seen:
-                    seen.add(name)
-                    own = len(operand) % count == 0  # what depends on no input has one for all samples
-                    found.sizes[name] = operand.size // (count if own else 1)
-                    drawn.setdefault(name, []).append(_draw(layer, operand, share, random))
-                    others = tuple({*range(operand.ndim)} - {channel_axis(layer, operand)})
-                    largest = np.abs(operand).max(axis=others, where=np.isfinite(operand), initial=0)
-                    found.largest[name] = np.maximum(found.largest.get(name, np.float32(0)), largest)
-            if layer.weight is not None and gram:
-                _add_moments(found, layer, operands[0], count / len(samples))
-            result = plain[layer.name](operands)
-            found.terms[layer.name], columns = _terms_and_columns(layer, operands)
-            found.columns[layer.name] = columns
-            found.positions[layer.name] = result.size // count // columns
-            return result
+    def watch(layer: Layer, operands: list[Array]) -> Array:
+        for name, operand in zip(layer.inputs, operands, strict=True):
+            if name not in seen:
+                seen.add(name)
+                axis = channel_axis(layer, operand)
+                if name not in group:
+                    group[name] = _Draw(operand, count, together, share, random)
+                group[name].add(operand, axis)
+                found.sizes[name] = group[name].size
+                others = tuple({*range(operand.ndim)} - {axis})
+                largest = np.abs(operand).max(axis=others, where=np.isfinite(operand), initial=0)
+                found.largest[name] = np.maximum(found.largest.get(name, np.float32(0)), largest)
+        if layer.weight is not None and gram:
+            _add_moments(found, layer, operands[0], count / len(samples))
+        result = plain(layer, operands)
+        found.terms[layer.name], columns = _terms_and_columns(layer, operands)
+        found.columns[layer.name] = columns
+        found.positions[layer.name] = result.size // count // columns
+        return result
 
-        execute(graph, batch, watch)
-        done += count
-        report(done, len(samples))
-    found.values = {name: np.concatenate([values for values, _ in parts]) for name, parts in drawn.items()}
+    for many in batches(samples, GROUP):
+        part = Samples(many)
+        together, group = len(part), dict[str, _Draw]()
+        for batch in batches(part, found.batching.size(GROUP)):
+            count, seen = len(next(iter(batch.values()))), set[str]()
+            execute(graph, batch, watch)
+            done += count
+            report(done, len(samples))
+        for name, draw in group.items():
+            drawn.setdefault(name, []).append(draw)
+    found.values = {name: np.concatenate([draw.values for draw in draws]) for name, draws in drawn.items()}
     empty = [name for name, values in found.values.items() if not values.size]
     if empty:
         raise ValueError(f"calibration must give finite values of every tensor, not none of {empty[0]!r}")
-    found.channels = {name: np.concatenate([channels for _, channels in parts]) for name, parts in drawn.items()}
+    found.channels = {name: np.concatenate([draw.channels for draw in draws]) for name, draws in drawn.items()}
     return found
+
+
+class _Draw:
+    """Values of one tensor, drawn from a group of samples that may be computed in several batches.
+
+    Parameters
+    ----------
+    operand: the tensor in the first of the batches, of ``count`` samples
+    together: samples of the group
+    share: values to draw; all where there are no more, and else the smallest and the largest besides
+    """
+
+    def __init__(self, operand: Array, count: int, together: int, share: int, random: np.random.Generator):
+        self._own = len(operand) % count == 0  # what depends on no input has one for all samples
+        self.size = operand.size // (count if self._own else 1)
+        total = self.size * together if self._own else operand.size
+        self._whole = total <= share
+        self._places = np.arange(total) if self._whole else random.integers(0, total, share)
+        self._values = np.full(len(self._places), np.nan, np.float32)
+        self._channels = np.zeros(len(self._places), np.int64)
+        self._ends: list[tuple[np.float32, int]] = []
+        self._begin = 0
+
+    def add(self, operand: Array, axis: int) -> None:
+        """The tensor in the next batch; ``axis``: of its channels."""
+        if self._begin and not self._own:
+            return
+        flat = operand.reshape(-1)
+        inside = np.flatnonzero((self._places >= self._begin) & (self._places < self._begin + flat.size))
+        chosen = self._places[inside] - self._begin
+        self._values[inside] = flat[chosen]
+        self._channels[inside] = np.unravel_index(chosen, operand.shape)[axis]
+        self._begin += flat.size
+        finite = np.flatnonzero(np.isfinite(flat))
+        if self._whole or not finite.size:
+            return
+        found = [finite[flat[finite].argmin()], finite[flat[finite].argmax()]]
+        ends = [(flat[place], int(np.unravel_index(place, operand.shape)[axis])) for place in found]
+        (low, high), (least, most) = self._ends or ends, ends
+        self._ends = [least if least[0] < low[0] else low, most if most[0] > high[0] else high]
+
+    @property
+    def values(self) -> Array:
+        """What is finite of them, float32."""
+        whole = np.append(self._values, [value for value, _ in self._ends]).astype(np.float32)
+        return whole[np.isfinite(whole)]
+
+    @property
+    def channels(self) -> Array:
+        """The channel of each of ``values``."""
+        whole = np.append(self._values, [value for value, _ in self._ends])
+        channels = np.append(self._channels, np.array([channel for _, channel in self._ends], np.int64))
+        return channels[np.isfinite(whole)]
 
 
 def _terms_and_columns(layer: Layer, operands: list[Array]) -> tuple[int, int]:
@@ -123,17 +188,6 @@ def _terms_and_columns(layer: Layer, operands: list[Array]) -> tuple[int, int]:
     if layer.weight is None:
         return int(operands[0].shape[-1]), int(operands[1].shape[-1])
     return int(layer.weight.shape[1]), int(layer.weight.shape[2])
-
-
-def _draw(layer: Layer, tensor: Array, count: int, random: np.random.Generator) -> tuple[Array, Array]:
-    """Finite values and their channels."""
-    flat = tensor.reshape(-1)
-    chosen = np.flatnonzero(np.isfinite(flat))
-    if chosen.size > count:
-        finite = flat[chosen]
-        chosen = chosen[np.append(random.integers(0, chosen.size, count), [finite.argmin(), finite.argmax()])]
-    axis = channel_axis(layer, tensor)
-    return flat[chosen].astype(np.float32), np.unravel_index(chosen, tensor.shape)[axis]
 
 
 def _add_moments(found: Statistics, layer: Layer, operand: Array, weight: float) -> None:

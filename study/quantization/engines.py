@@ -10,7 +10,7 @@ from ...formats import Requantization, parse
 from ...sim import model_of, requantize
 from ..network import grid
 from ..network.float_layer import FloatLayer
-from ..network.graph import Layer
+from ..network.layer import Layer
 from ..network.patches import image, patches
 from .block_layer import BlockLayer
 from .quantize import QuantizedLayer
@@ -28,7 +28,7 @@ class float_engine:
     It differs from ``integer_engine`` only where a sum, in units of its lowest bit, is longer than float32's 24 bits.
     """
 
-    def __init__(self, layers: Mapping[str, QuantizedLayer | BlockLayer], threads: int = 0):
+    def __init__(self, layers: Mapping[str, QuantizedLayer | BlockLayer], threads: int = 1):
         self._layers = layers
         self._floats = {
             name: _float_layer(layer, threads) for name, layer in layers.items() if isinstance(layer, QuantizedLayer)

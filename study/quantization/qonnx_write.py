@@ -1,4 +1,4 @@
-"""Quantized networks as QONNX, for FINN and whoever else reads it.
+"""Quantized networks as QONNX, for the qonnx package; FINN and hls4ml read it where formats are integers.
 
 Every layer becomes what hardware does: its operand divided by its scale, rounded by a quantizer of scale 1, multiplied
 with weights that are the values of their codes, also behind a quantizer of scale 1, the bias added in the same units,
@@ -17,7 +17,8 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from ...formats import Format, Integer, Minifloat
 from ..network.float_layer import layer_nodes
-from ..network.graph import Graph, Layer, Segment
+from ..network.graph import Graph, Segment
+from ..network.layer import Layer
 from ..network.quantizer import DOMAINS
 from .block_layer import BlockLayer
 from .engines import bias_before

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from ...formats import EXACT, Arithmetic, Blocks, Element, Format
 from ..network import grid
-from ..network.graph import Graph, Layer
+from ..network.graph import Graph
+from ..network.layer import Layer
 from .balance import balance, levels
 from .block_layer import BlockLayer, unit, weight_blocks
 from .calibrate import Statistics

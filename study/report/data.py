@@ -133,6 +133,7 @@ def record(view: View, target: str, candidate: Candidate) -> dict[str, Any]:
         "techniques": " ".join(point.techniques),
         "layers": "; ".join(f"{layer} {w} {a}" for layer, (w, a) in sorted(point.layers.items())),
         "skipped": "; ".join(f"{count} {kind}" for kind, count in point.skipped.items()),
+        "notes": "; ".join(point.notes),
         "accuracy": point.accuracy,
         "standard_error": point.standard_error,
         "float32": point.float32.get(point.metric),
@@ -158,4 +159,4 @@ def record(view: View, target: str, candidate: Candidate) -> dict[str, Any]:
     }
 
 
-_NESTED = ("techniques", "layers", "skipped", "metrics", "standard_errors", "float32", "versions")
+_NESTED = ("techniques", "layers", "skipped", "notes", "metrics", "standard_errors", "float32", "versions")

@@ -1,0 +1,89 @@
+"""What of a network is quantized: a node that multiplies, in words of its own."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ...formats import Format
+
+__all__ = ["Convolution", "Layer"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """Over the last axes of (batch, channels, ...): ``kernel``, ``strides``, ``dilations`` and ``pads`` (before, after)
+    for each of them; ``same``: ``upper`` or ``lower`` where the pads follow from the input's size instead (ONNX
+    ``auto_pad``)."""
+
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    pads: tuple[tuple[int, int], ...]
+    groups: int
+    same: str = ""
+
+    @property
+    def padded(self) -> bool:
+        """Whether there may be zeros around the input."""
+        return bool(self.same) or any(map(any, self.pads))
+
+    def pads_of(self, sizes: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+        """Zeros before and after, for an input of these sizes."""
+        if not self.same:
+            return self.pads
+        found = []
+        for size, kernel, stride, dilation in zip(sizes, self.kernel, self.strides, self.dilations, strict=True):
+            reach = (kernel - 1) * dilation + 1
+            total = max(0, (-(-size // stride) - 1) * stride + reach - size)
+            less, more = total // 2, total - total // 2
+            found.append((less, more) if self.same == "upper" else (more, less))
+        return tuple(found)
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A node that multiplies: a convolution, a linear layer, or the product of two activations.
+
+    Members
+    -------
+    name: the node's, or that of its output
+    activation: tensor of the left operand; (..., k), or (batch, channels, ...) of a convolution
+    weight: (groups, k, n); None where the right operand is an activation
+    other: tensor of the right operand where that is an activation, (..., k, n)
+    bias: (groups * n,) or None
+    output: tensor of the result; (..., n), or (batch, channels, ...) of a convolution
+    convolution: None where it is none
+    edge: whether it has weights, and no other with weights is before it, or none is behind it
+    factor: (groups * n,) or of shape (), what the sum and its bias are multiplied by; None for nothing
+    weight_format, weight_scale: where the weights came quantized: what they are rounded to, and (groups * n,) or ()
+    """
+
+    name: str
+    activation: str
+    weight: Array | None
+    other: str | None
+    bias: Array | None
+    output: str
+    convolution: Convolution | None = None
+    edge: bool = False
+    factor: Array | None = None
+    weight_format: Format | None = None
+    weight_scale: Array | None = None
+
+    @property
+    def kind(self) -> str:
+        """In ONNX's words; what is no convolution is a MatMul, whatever it came as."""
+        return "MatMul" if self.convolution is None else "Conv"
+
+    @property
+    def inputs(self) -> list[str]:
+        return [self.activation] if self.other is None else [self.activation, self.other]
+
+    def by_channel(self, values: Array) -> Array:
+        """A number, or one for each channel, so that it broadcasts to the left operand or to the result."""
+        if values.ndim == 0 or self.convolution is None:
+            return values
+        return values.reshape(1, -1, *[1] * len(self.convolution.kernel))
