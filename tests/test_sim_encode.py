@@ -275,7 +275,7 @@ def test_nan_in_formats_with_nan() -> None:
         (([[1, 2], [3]], parse("int8")), "values must be an array of numbers, with as many in each row"),
         ((["1"], parse("int8")), "values must be real numbers of at most 64 bits, not <U1"),
         (([1j], parse("int8")), "values must be real numbers of at most 64 bits, not complex128"),
-        (([1 << 70], parse("int8")), "values must be real numbers of at most 64 bits, not object"),
+        (([None], parse("int8")), "values must be real numbers of at most 64 bits, not object"),
         ((np.ones(1, np.longdouble), parse("int8")), "values must be real numbers of at most 64 bits, not float128"),
     ],
 )
