@@ -20,6 +20,7 @@ from fewbit.study.choice.findings import Findings
 from fewbit.study.choice.pareto import AXES, KINDS, join, knee, of_kind, pareto, with_cost
 from fewbit.study.report.charts import figure
 from fewbit.study.report.data import rows, views
+from fewbit.study.report.labels import framed, named
 from fewbit.study.report.write import report_files
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -162,11 +163,34 @@ def test_charts_find_the_fronts_and_knees_that_python_finds(made_up):
         marks = scene_marks({"items": [vl_convert.vegalite_to_scenegraph(picture)["scenegraph"]]}, {})
         for number, axis in enumerate(AXES):
             wanted = expected(made_up, view.name, axis)
-            layer = {n: marks[f"concat_{number}_layer_{n}_marks"] for n in (0, 1, 4, 6)}
+            layer = {n: marks[f"concat_{number}_layer_0_layer_{n}_marks"] for n in (0, 1, 4, 6)}
             assert len(layer[0][0]) == wanted["front"]
             assert sorted(len(line) for line in layer[1]) == sorted(wanted["kinds"].values())
             assert len(layer[4][0]) == wanted["points"]
             assert layer[6][0][0]["text"] == wanted["knee"]
+
+
+@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("network", ["resnet8", "vit"])
+def test_pictures_name_the_points_of_fronts_and_no_name_is_over_another(made_up, network, axis):
+    view = next(view for view in views(made_up) if view.name == network)
+    drawn = rows(join(view.points, made_up.prices, "xc7"))
+    seen = [row for row in drawn if row[axis] is not None]
+    frame = framed(seen, axis, 430, 400)
+    names = named(drawn, seen, axis, frame)
+    wanted = expected(made_up, network, axis)
+    assert len(names) >= wanted["front"] - 1 and len({(name["text"], name["to_cost"]) for name in names}) == len(names)
+    boxes = []
+    for name in names:
+        left, middle = frame.place(name["at"], name["value"])
+        boxes.append((left, middle - 6, left + 5.9 * len(name["text"]), middle + 6))
+    for place, (left, top, right, bottom) in enumerate(boxes):
+        assert left >= 0 and top >= 0 and right <= 430.001 and bottom <= 400.001
+        for other in boxes[:place]:
+            assert right <= other[0] or other[2] <= left or bottom <= other[1] + 1e-6 or other[3] <= top + 1e-6
+        for row in seen:
+            x, y = frame.place(row[axis], row["accuracy"])
+            assert not (left < x < right and top < y < bottom)
 
 
 def test_the_report_is_the_same_bytes_again(files):
