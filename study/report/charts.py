@@ -1,6 +1,7 @@
 """The charts of the report: one description for the page, for SVG and for PNG."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import altair as alt
@@ -27,6 +28,8 @@ LEAST_PICTURED = 0.5
 """Share of float32's accuracy from which on a picture shows points; the page lets one choose."""
 
 PICTURE = {"width": 430, "height": 400}
+LETTERS = 70
+"""Of the subtitle, as wide as a panel: a longer line would leave what is right of the panels blank."""
 TOOLTIPS = {
     "pair": "formats",
     "kind": "kind",
@@ -60,10 +63,11 @@ def figure(rows: Sequence[Mapping[str, Any]], title: str, subtitle: str) -> alt.
     """
     data = alt.InlineData(values=list(rows), name=DATA)
     panels = [_panel(rows, axis) for axis in AXES.values() if any(row[axis.name] is not None for row in rows)]
+    lines = wrap(subtitle, LETTERS * len(panels))
     return (
         alt.hconcat(*panels, data=data, spacing=28)
         .add_params(*_parameters(LEAST_PICTURED))
-        .properties(title=alt.TitleParams(title, subtitle=subtitle, fontSize=16, subtitleColor=QUIET, anchor="start"))
+        .properties(title=alt.TitleParams(title, subtitle=lines, fontSize=16, subtitleColor=QUIET, anchor="start"))
         .configure(**_configuration(legend=True), background="white", padding=12)
     )
 
@@ -86,13 +90,17 @@ def _names(names: Sequence[Mapping[str, Any]], frame: Frame) -> list[alt.Chart]:
     """Texts, and a hair from each to its point."""
     of = alt.Chart(alt.InlineData(values=list(names)))
     x, y = _scales(frame)
-    hair = of.mark_rule(color=QUIET, strokeWidth=0.6, opacity=0.6).encode(
-        x=alt.X("from_cost:Q", scale=x), x2="to_cost:Q", y=alt.Y("from_value:Q", scale=y), y2="to_value:Q"
+    hair = (
+        of.transform_filter("isValid(datum.to_cost)")
+        .mark_rule(color=QUIET, strokeWidth=0.6, opacity=0.6)
+        .encode(x=alt.X("from_cost:Q", scale=x), x2="to_cost:Q", y=alt.Y("from_value:Q", scale=y), y2="to_value:Q")
     )
     place: dict[str, Any] = {"align": "left", "baseline": "middle", "fontSize": SIZE}
     at: dict[str, Any] = {"x": alt.X("at:Q", scale=x), "y": alt.Y("value:Q", scale=y), "text": "text:N"}
     halo = of.mark_text(**place, stroke="white", strokeWidth=2.5, strokeJoin="round", aria=False).encode(**at)
-    return [hair, halo, of.mark_text(**place).encode(**at, color=_color())]
+    of_points = of.transform_filter("isValid(datum.kind)").mark_text(**place).encode(**at, color=_color())
+    others = of.transform_filter("!isValid(datum.kind)").mark_text(**place, fontWeight=600)
+    return [hair, halo, of_points, others.encode(**at, color=alt.value(INK))]
 
 
 def _scales(frame: Frame | None) -> tuple[alt.Scale, alt.Scale]:
@@ -147,7 +155,9 @@ def _layers(axis: Axis, frame: Frame | None = None) -> list[alt.Chart]:
     x = alt.X("cost:Q", title=_capital(axis.title), scale=scale, axis=ticks)
     seen = alt.Chart().transform_filter("datum.accuracy >= datum.least_accuracy")
     ring, *label = _knee(seen, x, y)
-    return [*_lines(seen, x, y), _errors(seen, x), ring, _points(seen, axis, x, y), *label, *_float32()]
+    line, *reference = _float32()
+    names = [*label, *reference] if frame is None else []  # in a frame they have their places among the others
+    return [*_lines(seen, x, y), _errors(seen, x), ring, _points(seen, axis, x, y), line, *names]
 
 
 def _by_kind(values: Mapping[str, Any]) -> alt.Scale:
