@@ -16,8 +16,10 @@ from itertools import count, islice
 from pathlib import Path
 
 import pytest
-from fewbit.study.choice.findings import Findings
+from fewbit.study.choice.findings import Findings, read_findings
 from fewbit.study.choice.pareto import AXES, KINDS, join, knee, of_kind, pareto, with_cost
+from fewbit.study.measurement.points_file import write_points
+from fewbit.study.prices.price_table import write_prices
 from fewbit.study.report.charts import figure
 from fewbit.study.report.data import rows, views
 from fewbit.study.report.labels import framed, named
@@ -246,6 +248,26 @@ def test_the_page_loads_nothing_and_says_what_it_rests_on(files):
     for text in (COMMAND, "fewbit study --all", "yosys 0.70", "seeds 1", "Written by hand: a &lt; b &amp; c."):
         assert text in page
     assert page.count("<article") == 5
+
+
+def test_a_network_of_ones_own_is_not_held_against_the_paper(made_up, files):
+    own = [replace(point, network="mine") for point in made_up.points if point.network == "vit"]
+    _, content = next(report_files(replace(made_up, points=own), COMMAND))
+    page = files[1]["report.html"]
+    assert b"What the paper claims" in page and b'href="#claims"' in page
+    assert b"What the paper claims" not in content and b'href="#claims"' not in content
+
+
+def test_evaluations_on_few_samples_are_compared_and_in_no_front(made_up, tmp_path):
+    exact = replace(made_up.points[0], network="few", evaluation="integer", metrics={"top1": 0.75}, samples=4)
+    fast = replace(exact, evaluation="float", metrics={"top1": 0.5})
+    _, content = next(report_files(replace(made_up, evaluations=[exact, fast]), COMMAND))
+    assert b"<td>few</td><td>1</td>" in content and b'"few' not in content
+    for folder, points in ((tmp_path, made_up.points), (tmp_path / "evaluations", [exact, fast])):
+        folder.mkdir(exist_ok=True)
+        write_points(points, folder)
+    write_prices(made_up.prices, tmp_path / "study_prices", [])
+    assert read_findings(tmp_path).evaluations == [exact, fast]
 
 
 def test_views_of_one_network_are_told_apart(made_up):

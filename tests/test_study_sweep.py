@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from fewbit.formats import parse
 from fewbit.study.measurement.evaluate import Study
+from fewbit.study.measurement.fingerprint import sources
 from fewbit.study.measurement.points_file import add_points, merge, read_commands, read_points, write_points
 from fewbit.study.quantization.scheme import Scheme
 from fewbit.study.sweep import Job, Source, sensitivities, study
@@ -177,6 +178,11 @@ def test_a_point_of_another_fewbit_is_not_taken(source, tmp_path, monkeypatch):
     monkeypatch.setattr(sweep_module, "point_key", lambda *arguments: "another")
     with ThreadPoolExecutor(1) as executor, pytest.raises(SweepError, match="the worker has another fewbit"):
         list(study(jobs_of(source, ("int4",)), executor=executor, cache_folder=tmp_path))
+
+
+def test_a_key_is_of_all_code_that_figures_follow_from():
+    names = {"/".join(file.parts[-2:]) for file in sources()}
+    assert names >= {"sim/engine.py", "formats/minifloat.py", "network/graph.py", "measurement/evaluate.py"}
 
 
 def test_sensitivities_are_of_one_layer_alone_and_are_kept(source, tmp_path):
