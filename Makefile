@@ -1,4 +1,4 @@
-# From a checkout to a result: `make demo`, `make test`. Needs python3 3.11 or newer, g++, make, perl.
+# From a checkout to a result: `make demo`, `make test`. Needs python3 3.11 or newer, g++, make.
 
 PYTHON ?= python3
 VENV := .venv
@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: help install demo test test-quick lint clean
 
 help:
-	@echo "make install     fewbit alone, into .venv"
+	@echo "make install     fewbit with all of its parts, into .venv"
 	@echo "make demo        formats to Verilog, simulation, price, table and chart, in out/demo"
 	@echo "make test        lint and every test"
 	@echo "make test-quick  the tests of under five seconds each"
@@ -35,15 +35,15 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
-	@for tool in g++ perl $(PYTHON); do \
-	  command -v $$tool > /dev/null || { echo "make: $$tool is needed and was not found; on Debian: apt-get install g++ make perl python3-venv" >&2; exit 1; }; \
+	@for tool in g++ $(PYTHON); do \
+	  command -v $$tool > /dev/null || { echo "make: $$tool is needed and was not found; on Debian: apt-get install g++ make python3-venv" >&2; exit 1; }; \
 	done
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: python 3.11 or newer is needed, not $$($(PYTHON) -V); name another by make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "make: $(PYTHON) cannot make a virtual environment; on Debian: apt-get install python3-venv" >&2; exit 1; }
 
 $(VENV)/installed: pyproject.toml | $(VENV)/bin/python
 	@echo "Installing into $(VENV), a minute or two ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[all]'
 	@touch $@
 
 # mypy cannot follow an editable install of a package whose folder has another name, hence the link.

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import platformdirs
@@ -16,7 +17,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["alone", "cache_folder", "cached", "not_writable"]
+__all__ = ["alone", "cache_folder", "cached", "not_writable", "sources_hash"]
 
 
 def cache_folder() -> Path:
@@ -41,6 +42,22 @@ def _content_hash(parts: Iterable[str]) -> str:
         data = part.encode()
         digest.update(b"%d:" % len(data) + data)
     return digest.hexdigest()
+
+
+@cache
+def sources_hash(*rooms: str) -> str:
+    """SHA-256 of all Python sources of these rooms, and of the rooms inside them: a change of any of them changes it.
+
+    What is kept on disk has it in its key, so that nothing outlives the code that made it. Raises ValueError where a
+    room has no sources, so that a room that moved is noticed.
+    """
+    contents = []
+    for room in rooms:
+        files = sorted((Path(__file__).parent / room).rglob("*.py"))
+        if not files:
+            raise ValueError(f"room must be one that has sources, not {room!r}")
+        contents += [file.read_text() for file in files]
+    return _content_hash(contents)
 
 
 def cached(kind: str, parts: Iterable[str], make: Callable[[Path], None]) -> Path:

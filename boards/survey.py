@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import __version__
 from ..formats import Engine, Format, Requantization, parse
-from ..hdl import Design
+from ..hdl import priced_unit
 from ..synth.fit_search import Shape
 from ..synth.sweep import sweep
 from .build.bitstream import Bitstream, build
@@ -223,7 +223,7 @@ def _measure(made: Bitstream, request: Request, size: Size) -> tuple[float, dict
     seconds = passed["cycles"] / described.clock_hz
     byte = BITS_A_BYTE / described.baud
     return m * k * n / seconds, {
-        "array": m * k * n / engine.products / passed["cycles"],
+        "array": m * k * n * engine.arithmetic.interval / engine.products / passed["cycles"],
         "sent": passed["to_board"] * byte / seconds,
         "received": passed["from_board"] * byte / seconds,
     }
@@ -232,6 +232,6 @@ def _measure(made: Bitstream, request: Request, size: Size) -> tuple[float, dict
 def _single_mac_mhz(request: Request, cache_folder: Path | None) -> float | None:
     """Of a naive accelerator: one MAC of the same formats, for sums as long, on the same device without DSPs."""
     engine = request.engine
-    design = Design("mac", engine.weight, engine.activation, terms=engine.max_k)
+    design = priced_unit(engine.arithmetic, engine.max_k)
     (row,) = sweep([design], [request.board.part.target], cache_folder=cache_folder, jobs=1)
     return row.fmax_mhz

@@ -1,6 +1,5 @@
 """The program itself: its commands, and how any of them ends."""
 
-import difflib
 import os
 import re
 import signal
@@ -12,80 +11,18 @@ from typing import Any
 
 import typer
 
-from .board.build import bitstream
-from .board.flash import flash
-from .board.list import boards
-from .board.prove import prove
-from .board.run import run_product
-from .board.selftest import selftest
-from .board.survey import survey
 from .common.children import ENDING, interrupt
-from .demo import demo
-from .doctor import doctor
-from .engine.cycles import cycles
-from .engine.fit import fit
-from .formats import list_formats, show
-from .study.export import export
-from .study.layers import layers
-from .study.recommend import recommend
-from .study.report import report
-from .study.run import study
-from .units.price import price
-from .units.simulate import simulate
-from .units.synth import synth
-from .units.verify import verify
-from .units.verilog import verilog
+from .common.command import refused_option
+from .program import COMPLETION, complete, program
 
 __all__ = ["main", "run"]
 
-FAILED, WRONG, INTERRUPTED = 1, 2, 128
-"""Exit statuses: something does not verify or cannot be measured; a wrong argument or a missing tool; this and the
-signal's number, as shells have it: 130 for Ctrl-C."""
+WRONG_RESULT, USAGE, TOOL, SIGNAL = 1, 2, 3, 128
+"""Exit statuses: a wrong result, or nothing found; a wrong argument, or a file that cannot be read or written; a tool
+or a board that is missing or failed; this and a signal's number, as shells have it: 130 for Ctrl-C."""
 
 # Typer has carried its own copy of click since 0.20 and used the package before: the one that counts is its base class.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
-
-app = typer.Typer(
-    name="fewbit",
-    help="Arithmetic of few-bit number formats for FPGAs: Verilog, the proof that it is right, and its price.",
-    add_completion=False,
-)
-app.command("list")(list_formats)
-for _command in (
-    show,
-    verilog,
-    simulate,
-    synth,
-    fit,
-    price,
-    study,
-    layers,
-    recommend,
-    export,
-    report,
-    verify,
-    cycles,
-    boards,
-    bitstream,
-    flash,
-    prove,
-    selftest,
-    survey,
-    doctor,
-    demo,
-):
-    app.command()(_command)
-app.command("run")(run_product)
-
-
-@app.callback(invoke_without_command=True)
-def fewbit(context: typer.Context, version: bool = typer.Option(False, "--version", help="Show the version.")) -> None:
-    if version:
-        from .. import __version__
-
-        print(f"fewbit {__version__}")
-    elif context.invoked_subcommand is None:
-        print(context.get_help())
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -118,27 +55,42 @@ def _as_interrupt(number: int, frame: FrameType | None) -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command and return its exit status; what goes wrong is one line on stderr."""
-    group: Any = typer.main.get_command(app)
+    if os.environ.get(COMPLETION):
+        return complete(os.environ[COMPLETION])
+    group: Any = program()
     try:
         # not group.main(): that prints an empty line at Ctrl-C
-        with group.make_context("fewbit", [*arguments], obj=[*arguments]) as context:
+        with group.make_context("fewbit", [*arguments]) as context:
             group.invoke(context)
         return 0
     except typer.Exit as end:
         return end.exit_code
+    except SystemExit as end:  # of typer's own options
+        return int(end.code or 0)
     except _UsageError as error:
-        return _end(_usage(error, group), WRONG)
+        return _end(_usage(error), USAGE)
     except KeyboardInterrupt as ending:
-        return _end(f"stopped{f'; {ending}' if str(ending) else ''}", INTERRUPTED + _ended_by)
+        return _end(f"stopped{f'; {ending}' if str(ending) else ''}", SIGNAL + _ended_by)
     except BrokenPipeError:
-        return FAILED
-    except OSError as error:
-        return _end(f"{error.filename}: {error.strerror}" if error.filename else str(error), WRONG)
+        return SIGNAL + signal.SIGPIPE
+    except ModuleNotFoundError as error:
+        from .common.extras import how_to_install
+
+        remedy = how_to_install(error.name or "")
+        if remedy is None:
+            raise
+        return _end(f"package {error.name} must be installed for this command: {remedy}", TOOL)
     except Exception as error:
         status = _expected(error)
         if status is None:
             raise
-        return _end(str(error), status)
+        return _end(_told(error), status)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def _end(message: str, status: int) -> int:
@@ -148,16 +100,24 @@ def _end(message: str, status: int) -> int:
 
 def _expected(error: Exception) -> int | None:
     """The exit status of an error that says what was wrong, so that a traceback would not help; None for any other."""
-    if isinstance(error, ValueError):
-        return WRONG
+    if type(error) is ValueError:
+        return USAGE  # before anything is imported that takes long
+    if isinstance(error, ConnectionError):  # of a board, that is
+        return TOOL
+    if isinstance(error, OSError):
+        return USAGE
     from ..hdl import YosysError
-    from ..synth import SweepError, ToolError, ToolKilled, ToolMissing
+    from ..synth import NothingFits, SweepError, ToolError, ToolKilled, ToolMissing
     from ..tb import BuildError, ToolMissingError
 
-    if isinstance(error, YosysError | SweepError | ToolError | ToolMissing | BuildError | ToolMissingError):
-        return WRONG
-    failed = isinstance(error, ToolKilled) or (type(error) is RuntimeError and _own(error))
-    return FAILED if failed else None
+    if isinstance(error, NothingFits):
+        return WRONG_RESULT
+    tools = (YosysError, SweepError, ToolError, ToolKilled, ToolMissing, BuildError, ToolMissingError)
+    if isinstance(error, tools):
+        return TOOL
+    if isinstance(error, ValueError):
+        return USAGE
+    return WRONG_RESULT if type(error) is RuntimeError and _own(error) else None
 
 
 def _own(error: Exception) -> bool:
@@ -166,16 +126,22 @@ def _own(error: Exception) -> bool:
     return str(frame.f_globals.get("__name__")).partition(".")[0] == __name__.partition(".")[0]
 
 
-def _usage(error: Any, group: Any) -> str:
+def _usage(error: Any) -> str:
+    """What is wrong with a command, in our words where typer's own are not as all others are."""
     message: str = error.format_message()
-    command = message.partition("No such command '")[2].partition("'")[0]
-    if command:
-        nearest = difflib.get_close_matches(command, group.commands, n=1, cutoff=0.0)[0]
-        return f"command must be one of {', '.join(group.commands)}, not {command!r}; did you mean {nearest!r}?"
+    command: Any = error.ctx.command if error.ctx else None
+    name = message.partition("No such command '")[2].partition("'")[0]
+    if name:
+        meant = command.intended(name)
+        suggestion = f"; did you mean {meant!r}?" if meant else ""
+        return f"{command.kind} must be one of {', '.join(command.commands)}, not {name!r}{suggestion}"
+    option = getattr(error, "option_name", None)
+    if message.startswith("No such option") and option:
+        return refused_option(error.ctx, option)
     wrong = re.match(r"Invalid value for '([^']*)'.*: Input should be ([^,]*)", message)  # of its parser
     if wrong:
         return f"{wrong[1]} must be {wrong[2]}"
     more = re.match(r"Got unexpected extra argument\S* \((.*)\)", message)
     if more:
-        return f"arguments must be those of `fewbit {error.ctx.info_name} --help`, without {more[1]}"
+        return f"arguments must be those of `{error.ctx.command_path} --help`, without {more[1]}"
     return message.rstrip(".")

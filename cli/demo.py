@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from ..formats import Engine, Requantization, parse
+from .common.command import command_line
 from .common.console import percent, print_json, print_table
-from .common.options import Jobs, Json, Out, choose_designs, command_line, design_name
+from .common.designs import choose_designs, design_name
+from .common.options import Jobs, Json, Out
 from .demo_study import NETWORKS, SAMPLES, measure_points, write_fronts
 
 if TYPE_CHECKING:

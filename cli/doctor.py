@@ -31,4 +31,4 @@ def doctor(json: Json = False) -> None:
         print_table(table)
         count = f"{len(missing)} needed tool{'s are' if len(missing) > 1 else ' is'} missing"
         print(count if missing else "Every needed tool is there.")
-    raise typer.Exit(1 if missing else 0)
+    raise typer.Exit(3 if missing else 0)

@@ -6,15 +6,19 @@ from typing import Annotated, Any
 import typer
 
 from ..formats import Format, Special, catalog, parse, parse_list
+from .common.choices import completed
 from .common.console import print_json, print_table
-from .common.options import Json
+from .common.options import Json, formats
 
 __all__ = ["list_formats", "show"]
 
 
 def list_formats(
     pattern: Annotated[
-        str | None, typer.Argument(help="Names, patterns and widths with commas between, as 'e4*' or 4bit.")
+        str | None,
+        typer.Argument(
+            help="Names, patterns and widths with commas between, as 'e4*' or 4bit.", autocompletion=completed(formats)
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
@@ -63,7 +67,9 @@ def _short(value: Fraction) -> str:
 
 
 def show(
-    format_name: Annotated[str, typer.Argument(metavar="FORMAT", help="A format's name, as e4m3.")],
+    format_name: Annotated[
+        str, typer.Argument(metavar="FORMAT", help="A format's name, as e4m3.", autocompletion=completed(formats))
+    ],
     json: Json = False,
 ) -> None:
     """Every code of a format, its fields and its exact value."""
@@ -82,7 +88,7 @@ def show(
         sign, exponent, fraction = ("-" if field is None else str(field) for field in format.fields(code))
         integer = integers[code]
         name = (f"0x{code:0{digits}x}", f"{code:0{format.width}b}")
-        value = str(_value(format, code)) if integer is None else repr(float(format.value(code)))
+        value = str(_value(format, code))
         lines.append((*name, sign, exponent, fraction, "-" if integer is None else str(integer), value))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     print(f"{format.name}: value = integer * 2**{format.lsb_exponent}, exactly")
@@ -99,4 +105,5 @@ def _value(format: Format, code: int) -> float | str:
     if special is not None:
         assert special in (Special.NAN, Special.POSITIVE_INFINITY, Special.NEGATIVE_INFINITY)
         return special
-    return float(format.value(code))  # exact: no format has more bits or a wider range than a double
+    value = float(format.value(code))  # exact: no format has more bits or a wider range than a double
+    return -0.0 if value == 0 and format.fields(code).sign else value

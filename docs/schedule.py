@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from amaranth.sim import Simulator
 from fewbit.formats import DATAFLOWS, Engine, Requantization, parse
-from fewbit.hdl import Design, Matmul
+from fewbit.hdl import MatmulDesign
 from fewbit.sim import pack
 
 M, K, N = 16, 48, 12
@@ -35,7 +35,7 @@ def engine(dataflow: str) -> Engine:
 def trace(dataflow: str) -> dict[str, np.ndarray]:
     """Every signal of the simulated product, cycle by cycle, by its name in the hierarchy."""
     shape = engine(dataflow)
-    core = Matmul(shape, Design.matmul(shape).chosen_build)
+    core = MatmulDesign(shape).core()
     streams = pack(shape, np.zeros((M, K), np.uint8), np.zeros((K, N), np.uint8))
 
     async def start(ctx):

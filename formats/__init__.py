@@ -1,26 +1,33 @@
 """What a number is: formats, their exact values, their names."""
 
-from .accumulator import Accumulator, product_range
-from .base import Fields, Format, Special, check_format
+from .accumulator import Accumulator
+from .arithmetic import Arithmetic
+from .base import Fields, Format, Special, check_format, check_operand
 from .blocks import Blocks
 from .catalog import catalog, parse, parse_list, study_formats
 from .dyadic import Dyadic
+from .element import EXACT, Element, parse_element, register_element
 from .engine import CONTROLS, DATAFLOWS, MAX_SIZE, Engine
-from .fixed_point import SPECIALS, FixedPoint, special_names
+from .fixed_point import FixedPoint
 from .integer import Integer, SignMagnitude
 from .minifloat import Minifloat, Specials
 from .policy import Overflow, Rounding, check_policies
+from .products import SPECIALS, product_range, special_names
 from .requantization import RANDOM_BITS, Requantization
+from .table import Table, read_format
 
 __all__ = [
     "CONTROLS",
     "DATAFLOWS",
+    "EXACT",
     "MAX_SIZE",
     "RANDOM_BITS",
     "SPECIALS",
     "Accumulator",
+    "Arithmetic",
     "Blocks",
     "Dyadic",
+    "Element",
     "Engine",
     "Fields",
     "FixedPoint",
@@ -33,12 +40,17 @@ __all__ = [
     "SignMagnitude",
     "Special",
     "Specials",
+    "Table",
     "catalog",
     "check_format",
+    "check_operand",
     "check_policies",
     "parse",
+    "parse_element",
     "parse_list",
     "product_range",
+    "read_format",
+    "register_element",
     "special_names",
     "study_formats",
 ]

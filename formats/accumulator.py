@@ -3,18 +3,9 @@
 from dataclasses import dataclass
 
 from .base import Format
+from .products import product_range
 
-__all__ = ["Accumulator", "product_range"]
-
-
-def product_range(weight: Format, activation: Format) -> tuple[int, int]:
-    """The least and the greatest integer of any product, its lsb_exponent being the sum of the operands'."""
-    corners = [
-        w * a
-        for w in (weight.min_integer, weight.max_integer)
-        for a in (activation.min_integer, activation.max_integer)
-    ]
-    return min(corners), max(corners)
+__all__ = ["Accumulator"]
 
 
 @dataclass(frozen=True)

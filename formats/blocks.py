@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from .accumulator import product_range
 from .base import Format, check_format
 from .catalog import parse
-from .fixed_point import FixedPoint, special_names
+from .fixed_point import FixedPoint
+from .products import product_range, special_names
 
 __all__ = ["Blocks"]
 
@@ -53,14 +53,8 @@ class Blocks:
         factors = (weight, activation, self.weight_scale, self.activation_scale)
         scales = product_range(self.weight_scale, self.activation_scale)
         corners = [product * scale for product in product_range(weight, activation) for scale in scales]
-        least, most = min(0, min(corners) * terms), max(0, max(corners) * terms)
-        signed = least < 0
-        return FixedPoint(
-            max(1, max(most, -least - 1).bit_length() + signed),
-            signed,
-            sum(factor.lsb_exponent for factor in factors),
-            special_names(*factors),
-        )
+        lsb_exponent = sum(factor.lsb_exponent for factor in factors)
+        return FixedPoint.between(min(corners) * terms, max(corners) * terms, lsb_exponent, special_names(*factors))
 
     def sum_format(self, weight: Format, activation: Format, terms: int) -> FixedPoint | Format:
         """The form that a sum of up to ``terms`` products is kept in: a fixed-point one, or float32."""

@@ -8,6 +8,7 @@ from functools import cache
 from .base import Format
 from .dyadic import Dyadic
 from .integer import Integer, SignMagnitude
+from .kinds import kinds
 from .minifloat import Minifloat, Specials, default_bias
 
 __all__ = ["catalog", "parse", "parse_list", "study_formats"]
@@ -75,8 +76,13 @@ def parse(name: str) -> Format:
                 return _build(kind, match.groups())
             except ValueError as error:
                 raise ValueError(f"format {name!r}: {error}") from None
+    for names in kinds():
+        match = names.pattern.fullmatch(name)
+        if match:
+            return names.make(match)
+    examples = ", ".join(names.example for names in kinds())
     raise ValueError(
-        "format must be e{E}m{M} (as e4m3, e4m3b11), int{N}, int{N}s, uint{N}, sm{N} "
+        f"format must be e{{E}}m{{M}} (as e4m3, e4m3b11), int{{N}}, int{{N}}s, uint{{N}}, sm{{N}}, {examples} "
         f"or a name of ml_dtypes (as float8_e4m3fn), not {name!r}; did you mean {_nearest(name.lower())}?"
     )
 
@@ -120,9 +126,10 @@ def study_formats(*widths: int) -> list[Format]:
 
 @cache
 def catalog() -> tuple[Format, ...]:
-    """The formats that patterns choose from: all integers, all minifloats up to 8 bits, and ml_dtypes' names.
+    """The formats that patterns choose from: all integers, all minifloats up to 8 bits, ml_dtypes' names, and what
+    other kinds list.
 
-    Any other e{E}m{M} up to 16 bits is a format all the same; only its name has to be given in full.
+    Any other e{E}m{M} up to 16 bits, and any codebook, is a format all the same; only its name has to be given in full.
     """
     integers: list[Format] = []
     for bits in range(1, MAX_NAMED_WIDTH + 1):
@@ -130,7 +137,7 @@ def catalog() -> tuple[Format, ...]:
         if bits > 1:
             integers += [Integer(bits, symmetric=True), SignMagnitude(bits)]
     minifloats = [format for format in study_formats(2, *range(3, 9)) if isinstance(format, Minifloat)]
-    return (*integers, *minifloats, *_ML_DTYPES.values())
+    return (*integers, *minifloats, *_ML_DTYPES.values(), *(format for names in kinds() for format in names.listed))
 
 
 def parse_list(text: str) -> list[Format]:
@@ -146,13 +153,13 @@ def parse_list(text: str) -> list[Format]:
             matches = study_formats(int(bits[1])) if 3 <= int(bits[1]) <= 8 else []
             if not matches:
                 raise ValueError(f"a width as format must be 3bit to 8bit, not {item!r}")
-        elif re.search(r"[*?\[]", item):
+        elif ":" not in item and re.search(r"[*?\[]", item):
             matches = [format for format in catalog() if fnmatchcase(format.name, item)]
             if not matches:
                 raise ValueError(f"pattern must match a format that `fewbit list` shows, not {item!r}")
         else:
             matches = [parse(item)]
-            if isinstance(matches[0], Dyadic):
+            if matches[0].scales_only:
                 raise ValueError(f"format must be one of operands, not {item!r}, which is one of scales")
         found.update(dict.fromkeys(matches))
     return list(found)

@@ -1,6 +1,8 @@
 """Dyadic scales: a multiplier and a shift to the right, what integer-only inference scales its sums by."""
 
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
 
 from .base import Fields, Format, check_integer
 
@@ -22,6 +24,9 @@ class Dyadic(Format):
     shift_bits: 1 to 6
     """
 
+    kind = "dyadic"
+    scales_only = True
+
     multiplier_bits: int
     shift_bits: int
 
@@ -37,8 +42,39 @@ class Dyadic(Format):
     def width(self) -> int:
         return self.multiplier_bits + self.shift_bits
 
+    def encoding(self) -> dict[str, Any]:
+        return {"encoding": "dyadic", "multiplier_bits": self.multiplier_bits, "shift_bits": self.shift_bits}
+
     @property
-    def max_shift(self) -> int:
+    def has_nan(self) -> bool:
+        return False
+
+    @property
+    def has_infinity(self) -> bool:
+        return False
+
+    @property
+    def has_negative_infinity(self) -> bool:
+        return False
+
+    @property
+    def has_negative_zero(self) -> bool:
+        return False
+
+    @property
+    def zero_code(self) -> int:
+        return 0
+
+    @property
+    def has_sign_bit(self) -> bool:
+        return False
+
+    @property
+    def min_subnormal(self) -> Fraction:
+        return self.lsb
+
+    @property
+    def max_shift(self) -> int:  # type: ignore[override]  # it follows from the fields
         """The largest shift to the right."""
         return (1 << self.shift_bits) - 1
 
@@ -54,10 +90,6 @@ class Dyadic(Format):
         """The multiplier as fraction and the shift as exponent: one that divides."""
         self.check_code(code)
         return Fields(None, code >> self.multiplier_bits, code & ((1 << self.multiplier_bits) - 1))
-
-    def special(self, code: int) -> str | None:
-        self.check_code(code)
-        return None
 
     def integer(self, code: int) -> int:
         _, shift, multiplier = self.fields(code)

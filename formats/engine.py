@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass, replace
 
-from .base import Format, check_flag, check_format, check_integer
+from .arithmetic import Arithmetic
+from .base import Format, check_flag, check_integer, check_operand
 from .blocks import Blocks
-from .dyadic import Dyadic
+from .element import EXACT, Element
 from .fixed_point import FixedPoint
 from .integer import Integer
 from .requantization import Requantization
@@ -52,6 +53,8 @@ class Engine:
     bus_bits: width of every AXI4-Stream, a multiple of 8; a word takes as many beats as it needs. None makes each as
         wide as its word, rounded up to bytes
     control: bus of the registers, one of ``CONTROLS``
+    element: what the array is made of. Scales of blocks and zero points of weights need exact products, and a
+        weight-stationary array takes a word in every cycle
     """
 
     weight: Format
@@ -69,13 +72,11 @@ class Engine:
     weight_zero_point: bool = False
     bus_bits: int | None = None
     control: str = "axi_lite"
+    element: Element = EXACT
 
     def __post_init__(self) -> None:
         for name in ("weight", "activation"):
-            format = getattr(self, name)
-            check_format(name, format)
-            if isinstance(format, Dyadic):
-                raise ValueError(f"{name} must be a format of numbers, not of scales as {format.name}")
+            check_operand(name, getattr(self, name))
         if not isinstance(self.requantization, Requantization):
             raise ValueError(f"requantization must be a Requantization, not {self.requantization!r}")
         if self.blocks is not None and not isinstance(self.blocks, Blocks):
@@ -108,8 +109,21 @@ class Engine:
             raise ValueError(f"bus_bits must be a multiple of 8 up to {MAX_BUS_BITS}, not {self.bus_bits!r}")
         if self.control not in CONTROLS:
             raise ValueError(f"control must be {' or '.join(CONTROLS)}, not {self.control!r}")
+        self._check_element()
         self._check_blocks()
         self._check_zero_point()
+
+    def _check_element(self) -> None:
+        arithmetic = self.arithmetic
+        if arithmetic.interval > 1 and not self.output_stationary:
+            raise ValueError(
+                f"dataflow must be output_stationary where a product takes {arithmetic.interval} cycles, "
+                f"not {self.dataflow!r}"
+            )
+        if not arithmetic.is_exact and self.blocks is not None:
+            raise ValueError(f"element must multiply exactly with block scales, not by the rule {arithmetic.rule!r}")
+        if self.element != EXACT and self.weight_zero_point:
+            raise ValueError(f"element must be {EXACT} with a weight_zero_point, not {str(self.element)!r}")
 
     def _check_blocks(self) -> None:
         if self.blocks is None:
@@ -125,7 +139,7 @@ class Engine:
         if not self.weight_zero_point:
             return
         for name in ("weight", "activation"):
-            if not isinstance(getattr(self, name), Integer):
+            if not getattr(self, name).takes_zero_point:
                 raise ValueError(
                     f"{name} must be int{{N}} or uint{{N}} with a weight_zero_point, not {getattr(self, name)}"
                 )
@@ -145,8 +159,13 @@ class Engine:
         return self.dataflow == DATAFLOWS[0]
 
     @property
+    def arithmetic(self) -> Arithmetic:
+        """What the array computes with."""
+        return Arithmetic(self.weight, self.activation, self.element)
+
+    @property
     def products(self) -> int:
-        """Products a cycle, at most."""
+        """Products that a word of every operand makes; the array takes one every ``arithmetic.interval`` cycles."""
         return self.rows * self.columns * self.lanes
 
     @property
@@ -167,7 +186,7 @@ class Engine:
     @property
     def accumulator(self) -> FixedPoint:
         """Of a processing element's sum."""
-        return FixedPoint.of(self.weight, self.activation, self.block_terms)
+        return self.arithmetic.accumulator(self.block_terms)
 
     @property
     def sum(self) -> FixedPoint | Format:

@@ -4,18 +4,9 @@ from dataclasses import dataclass
 
 from .accumulator import Accumulator
 from .base import Format, check_flag
+from .products import SPECIALS, special_names
 
-__all__ = ["SPECIALS", "FixedPoint", "special_names"]
-
-SPECIALS = ("nan", "positive_infinity", "negative_infinity")
-"""The flags that a fixed-point value may have beside its integer, in the order of their bits."""
-
-
-def special_names(*factors: Format) -> tuple[str, ...]:
-    """The flags that a sum of products of these formats can raise."""
-    if any(factor.has_infinity for factor in factors):
-        return SPECIALS
-    return SPECIALS[:1] if any(factor.has_nan for factor in factors) else ()
+__all__ = ["FixedPoint"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +39,14 @@ class FixedPoint:
         """The exact accumulator of up to ``terms`` products, as a MAC or dot product of the two formats has it."""
         accumulator = Accumulator(weight, activation, terms)
         return cls(accumulator.width, accumulator.signed, accumulator.lsb_exponent, special_names(weight, activation))
+
+    @classmethod
+    def between(cls, least: int, most: int, lsb_exponent: int, specials: tuple[str, ...] = ()) -> "FixedPoint":
+        """The narrowest form that has zero and all integers from ``least`` to ``most``; unsigned where none is
+        negative."""
+        least, most = min(0, least), max(0, most)
+        signed = least < 0
+        return cls(max(1, max(most, -least - 1).bit_length() + signed), signed, lsb_exponent, specials)
 
     @property
     def max_integer(self) -> int:

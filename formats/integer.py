@@ -1,6 +1,8 @@
 """Integers: two's complement, its symmetric range, unsigned, and sign-magnitude."""
 
 from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
 
 from .base import Fields, Format
 
@@ -17,6 +19,8 @@ def _check_width(name: str, width: int, least: int) -> None:
 class _Whole(Format):
     """What integers of every encoding share: the unit is 1, and no code is special."""
 
+    kind = "integer"
+    stochastic = True
     bits: int
 
     @property
@@ -27,9 +31,32 @@ class _Whole(Format):
     def lsb_exponent(self) -> int:
         return 0
 
-    def special(self, code: int) -> str | None:
-        self.check_code(code)
-        return None
+    @property
+    def has_nan(self) -> bool:
+        return False
+
+    @property
+    def has_infinity(self) -> bool:
+        return False
+
+    @property
+    def has_negative_infinity(self) -> bool:
+        return False
+
+    @property
+    def zero_code(self) -> int:
+        return 0
+
+    @property
+    def min_subnormal(self) -> Fraction:
+        return self.lsb
+
+    @property
+    def reach(self) -> Fraction:
+        return self.max_finite
+
+    def holds(self, least: int, most: int, unit: int = 1) -> bool:
+        return self.min_integer <= least * unit and most * unit <= self.max_integer
 
 
 @dataclass(frozen=True)
@@ -46,6 +73,8 @@ class Integer(_Whole):
     symmetric: -(2**(bits-1) - 1) to 2**(bits-1) - 1; 2 bits or more
     """
 
+    takes_zero_point = True
+
     bits: int
     unsigned: bool = False
     symmetric: bool = False
@@ -54,6 +83,21 @@ class Integer(_Whole):
         if self.unsigned and self.symmetric:
             raise ValueError("an integer must be unsigned or symmetric, not both")
         _check_width(self.name, self.bits, 2 if self.symmetric else 1)
+
+    def encoding(self) -> dict[str, Any]:
+        return {"encoding": "unsigned" if self.unsigned else "twos_complement"}
+
+    @property
+    def wraps(self) -> bool:  # type: ignore[override]  # which of them can is known by their fields
+        return not self.symmetric
+
+    @property
+    def has_sign_bit(self) -> bool:
+        return False
+
+    @property
+    def has_negative_zero(self) -> bool:
+        return False
 
     @property
     def name(self) -> str:
@@ -101,6 +145,20 @@ class SignMagnitude(_Whole):
 
     def __post_init__(self) -> None:
         _check_width(self.name, self.bits, 2)
+
+    def encoding(self) -> dict[str, Any]:
+        return {"encoding": "sign_magnitude"}
+
+    @property
+    def has_sign_bit(self) -> bool:
+        return True
+
+    @property
+    def has_negative_zero(self) -> bool:
+        return True
+
+    def negative(self, code: int) -> bool:
+        return bool(self.fields(code).sign)
 
     @property
     def name(self) -> str:

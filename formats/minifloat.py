@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
+from typing import Any
 
 from .base import Fields, Format, Special
 
@@ -50,6 +51,10 @@ class Minifloat(Format):
     alias: the name to go by instead of the ``e{E}m{M}`` that follows from the fields; needed with specials or without
         subnormals, which that name cannot tell
     """
+
+    kind = "minifloat"
+    stochastic = True
+    normalized = True
 
     exponent_bits: int
     fraction_bits: int
@@ -103,8 +108,53 @@ class Minifloat(Format):
         return self.specials is Specials.IEEE
 
     @property
+    def has_negative_infinity(self) -> bool:
+        return self.has_infinity and self.has_sign
+
+    @property
     def has_zero(self) -> bool:
         return self.subnormals
+
+    @property
+    def zero_code(self) -> int | None:  # type: ignore[override]  # it needs no table
+        return 0 if self.subnormals else None
+
+    @property
+    def filler(self) -> int:
+        return 0
+
+    @property
+    def has_negative_zero(self) -> bool:
+        return self.has_sign and self.has_zero and self.specials is not Specials.FNUZ
+
+    @property
+    def has_sign_bit(self) -> bool:  # type: ignore[override]  # it needs no table
+        return self.has_sign
+
+    def negative(self, code: int) -> bool:
+        return bool(self.fields(code).sign)
+
+    @property
+    def max_shift(self) -> int:  # type: ignore[override]  # it follows from the fields
+        return max(0, self.max_integer.bit_length() - self.precision)
+
+    @property
+    def exponent_offset(self) -> int:  # type: ignore[override]  # it follows from the fields
+        return int(self.subnormals and self.max_shift > 0)
+
+    def encoding(self) -> dict[str, Any]:
+        return {
+            "encoding": "minifloat",
+            "exponent_bits": self.exponent_bits,
+            "fraction_bits": self.fraction_bits,
+            "bias": self.bias,
+            "subnormals": self.subnormals,
+            "specials": self.specials.value,
+        }
+
+    def holds(self, least: int, most: int, unit: int = 1) -> bool:
+        within = self.min_integer <= least * unit and most * unit <= self.max_integer
+        return within and max(-least, most) <= 1 << self.precision
 
     def fields(self, code: int) -> Fields:
         self.check_code(code)
@@ -154,6 +204,10 @@ class Minifloat(Format):
     @property
     def min_subnormal(self) -> Fraction:
         return self.lsb * (1 if self.subnormals else 1 << self.fraction_bits)
+
+    @property
+    def reach(self) -> Fraction:
+        return self.max_finite
 
     def __repr__(self) -> str:
         return f"Minifloat({self.name!r})"

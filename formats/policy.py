@@ -3,7 +3,6 @@
 from enum import Enum
 
 from .base import Format
-from .integer import Integer
 
 __all__ = ["Overflow", "Rounding", "check_policies"]
 
@@ -14,6 +13,12 @@ class Rounding(Enum):
     ``TIES_TO_EVEN``: the nearer one; of two equally near ones that with an even significand, and where both are odd
     (in formats without a fraction) the larger magnitude. ``TOWARD_ZERO``: the smaller magnitude. ``STOCHASTIC``:
     either, with a probability proportional to how near it is.
+
+    A format that is its table has no significands to be even. There the smaller magnitude counts as even where it is an
+    even multiple of the step between both, which says the same of integers and minifloats; where it is not, a tie goes
+    to the larger magnitude, and of opposite values to the positive one. Toward zero, what lies between a negative and a
+    positive neighbour goes to that of its own sign, and an exact zero to the positive one. Stochastic rounding to a
+    table is refused.
     """
 
     TIES_TO_EVEN = "ties_to_even"
@@ -46,5 +51,10 @@ def check_policies(format: Format, rounding: Rounding, overflow: Overflow) -> No
         )
     if overflow is Overflow.NAN and not format.has_nan:
         raise ValueError(f"overflow must be one that {format.name} can show, not {overflow.value!r}: it has no NaN")
-    if overflow is Overflow.WRAP and not (isinstance(format, Integer) and not format.symmetric):
+    if rounding is Rounding.STOCHASTIC and not format.stochastic:
+        raise ValueError(
+            f"rounding must be 'ties_to_even' or 'toward_zero' for {format.name}, whose steps need not be powers of "
+            f"two, not {rounding.value!r}"
+        )
+    if overflow is Overflow.WRAP and not format.wraps:
         raise ValueError(f"overflow must be 'wrap' for int{{N}} and uint{{N}} only, not for {format.name}")

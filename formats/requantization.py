@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 
 from .base import Format, check_flag, check_format, check_integer
-from .dyadic import Dyadic
-from .integer import Integer
 from .policy import Overflow, Rounding, check_policies
 
 __all__ = ["RANDOM_BITS", "Requantization"]
@@ -51,7 +49,7 @@ class Requantization:
 
     def __post_init__(self) -> None:
         check_format("output", self.output)
-        if isinstance(self.output, Dyadic):
+        if self.output.scales_only:
             raise ValueError(f"output must be a format other than a dyadic one, not {self.output.name}")
         for name, scale in (("scale", self.scale), ("tensor_scale", self.tensor_scale)):
             if scale is not None:
@@ -59,7 +57,7 @@ class Requantization:
         check_integer("bias_bits", self.bias_bits, 0, MAX_BIAS_BITS)
         check_flag("zero_point", self.zero_point)
         check_flag("relu", self.relu)
-        if self.zero_point and not isinstance(self.output, Integer):
+        if self.zero_point and not self.output.takes_zero_point:
             raise ValueError(f"zero_point must be False except for int{{N}} and uint{{N}}, not for {self.output.name}")
         check_policies(self.output, self.rounding, self.overflow)
         if not isinstance(self.seed, int) or not 1 <= self.seed < 1 << 32:

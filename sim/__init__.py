@@ -1,21 +1,27 @@
 """The golden model in NumPy: encoding, decoding and exact arithmetic, by the same names as the hardware."""
 
-from .arithmetic import dot, matmul, multiply
 from .blocks import block_dot, block_matmul
 from .codes import decode
 from .cycles import Cycles, cycle_limits, engine_cycles
-from .dyadic import dyadic_codes
+from .dyadic import dyadic_codes, scale_codes
+from .elements.exact import ExactModel
+from .elements.model import ElementModel, model_of, register_model
+from .elements.ruled import RuledModel
 from .encode import encode
 from .engine import engine_matmul, zero_point_bias
 from .exact import Exact
 from .lfsr import lfsr_words
 from .mac import mac
+from .products import dot, matmul, multiply
 from .requantize import dequantize, requantize
 from .streams import pack, unpack
 
 __all__ = [
     "Cycles",
+    "ElementModel",
     "Exact",
+    "ExactModel",
+    "RuledModel",
     "block_dot",
     "block_matmul",
     "cycle_limits",
@@ -29,9 +35,12 @@ __all__ = [
     "lfsr_words",
     "mac",
     "matmul",
+    "model_of",
     "multiply",
     "pack",
+    "register_model",
     "requantize",
+    "scale_codes",
     "unpack",
     "zero_point_bias",
 ]

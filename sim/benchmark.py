@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..formats import parse
-from .arithmetic import matmul
+from .elements.exact import matmul
 from .encode import encode
 
-__all__ = ["Row", "main", "measure_encode", "measure_matmul"]
+__all__ = ["SpeedComparison", "main", "measure_encode", "measure_matmul"]
 
 ENCODE_LIMIT, MATMUL_LIMIT = 3.0, 4.0
 ML_DTYPES = [
@@ -35,7 +35,7 @@ MATMUL_PAIRS = (
 )
 
 
-class Row(NamedTuple):
+class SpeedComparison(NamedTuple):
     """One comparison: times in seconds, and the median ratio with the most that it may be (None: no limit)."""
 
     what: str
@@ -48,7 +48,7 @@ class Row(NamedTuple):
 
 def _compare(
     what: str, against: str, ours: Callable[[], Any], theirs: Callable[[], Any], limit: float | None, runs: int
-) -> Row:
+) -> SpeedComparison:
     ours()
     theirs()
     times = []
@@ -59,10 +59,10 @@ def _compare(
         theirs()
         times.append((middle - start, time.perf_counter() - middle))
     mine, other = (statistics.median(column) for column in zip(*times, strict=True))
-    return Row(what, against, mine, other, statistics.median(a / b for a, b in times), limit)
+    return SpeedComparison(what, against, mine, other, statistics.median(a / b for a, b in times), limit)
 
 
-def measure_encode(size: int = 1 << 22, runs: int = 7) -> list[Row]:
+def measure_encode(size: int = 1 << 22, runs: int = 7) -> list[SpeedComparison]:
     """Rounding ``size`` float32 values, beside ml_dtypes' ``astype``. Raises ImportError where ml_dtypes is missing."""
     import ml_dtypes
 
@@ -82,7 +82,7 @@ def measure_encode(size: int = 1 << 22, runs: int = 7) -> list[Row]:
     return rows
 
 
-def measure_matmul(size: int = 1024, runs: int = 5) -> list[Row]:
+def measure_matmul(size: int = 1024, runs: int = 5) -> list[SpeedComparison]:
     """The exact product of two ``size`` by ``size`` matrices, beside NumPy's ``@`` of float64 ones."""
     random = np.random.default_rng(0)
     left, right = random.standard_normal((2, size, size))

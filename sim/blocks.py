@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..formats import Blocks, FixedPoint, Format, Integer, Overflow, Rounding, SignMagnitude, parse
-from .arithmetic import dot, matmul
+from ..formats import Blocks, FixedPoint, Format, Overflow, Rounding, parse
 from .codes import check_codes, decode, largest_integer, unpack
+from .elements.exact import dot, matmul
 from .exact import Exact
 from .rounding import Split, normalize_large, round_to_codes
 
@@ -131,9 +131,8 @@ def _accumulate(
 
 
 def _significand_bits(format: Format) -> int:
-    if isinstance(format, (Integer, SignMagnitude)):
-        return largest_integer(format).bit_length()
-    return format.precision
+    # Without a shift a significand is the integer, and that of two's complement may be a bit longer than its precision.
+    return format.precision if format.max_shift else max(format.precision, largest_integer(format).bit_length())
 
 
 def _exact(block: Block, count: int, shape: tuple[int, ...], blocks: Blocks, form: FixedPoint, kind: type) -> Exact:

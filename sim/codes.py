@@ -1,16 +1,18 @@
 """What a code holds, for whole arrays: its sign, significand and shift, and the tables made of these."""
 
-from functools import lru_cache
+from functools import lru_cache, singledispatch
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..formats import Dyadic, Format, Minifloat, SignMagnitude, Specials, check_format
+from ..formats import Dyadic, Format, Integer, Minifloat, SignMagnitude, Special, Specials, check_format
 
 __all__ = ["Unpacked", "all_finite", "check_codes", "code_dtype", "decode", "digit", "largest_integer", "unpack"]
 
 TABLE_WIDTH = 16
+SIGNIFICAND_BITS = 53
+"""Of a format that is read from its table: what float64 holds."""
 
 
 class Unpacked(NamedTuple):
@@ -48,19 +50,60 @@ def check_codes(codes: ArrayLike, format: Format) -> NDArray[Any]:
 
 
 def unpack(codes: ArrayLike, format: Format) -> Unpacked:
-    """Take every code apart."""
-    code = check_codes(codes, format).astype(np.int64)
+    """Take every code apart. Raises ValueError for a table whose significands have more than 53 bits."""
+    return _unpack(format, check_codes(codes, format).astype(np.int64))
+
+
+@singledispatch
+def _unpack(format: Format, code: NDArray[np.int64]) -> Unpacked:
+    """Any format, by its table; the kinds registered below know a way without one."""
+    table = _unpacked_table(format)
+    return Unpacked(*(np.asarray(column.take(code)) for column in table))
+
+
+@lru_cache(maxsize=256)
+def _unpacked_table(format: Format) -> Unpacked:
+    codes = range(1 << format.width)
+    magnitudes = [abs(integer or 0) for integer in format.integers]
+    shifts = [(magnitude & -magnitude).bit_length() - 1 if magnitude else 0 for magnitude in magnitudes]
+    significands = [magnitude >> shift for magnitude, shift in zip(magnitudes, shifts, strict=True)]
+    if max(significands).bit_length() > SIGNIFICAND_BITS:
+        raise ValueError(f"significands of a table must have at most {SIGNIFICAND_BITS} bits, not as in {format.name}")
+    specials = [format.special(code) for code in codes]
+    return Unpacked(
+        np.array([format.negative(code) for code in codes], dtype=bool),
+        np.array(significands, dtype=np.int64),
+        np.array(shifts, dtype=np.int64),
+        np.array([special == Special.NAN for special in specials], dtype=bool),
+        np.array([special not in (None, Special.NAN) for special in specials], dtype=bool),
+    )
+
+
+@_unpack.register
+def _unpack_dyadic(format: Dyadic, code: NDArray[np.int64]) -> Unpacked:
+    none = np.zeros(code.shape, dtype=bool)
+    shift = format.max_shift - (code >> format.multiplier_bits)
+    return Unpacked(none, code & ((1 << format.multiplier_bits) - 1), shift, none, none)
+
+
+@_unpack.register
+def _unpack_integer(format: Integer, code: NDArray[np.int64]) -> Unpacked:
+    none = np.zeros(code.shape, dtype=bool)
+    negative = none if format.unsigned else (code >> format.bits - 1).astype(bool)
+    return Unpacked(negative, np.where(negative, (1 << format.bits) - code, code), np.zeros_like(code), none, none)
+
+
+@_unpack.register
+def _unpack_sign_magnitude(format: SignMagnitude, code: NDArray[np.int64]) -> Unpacked:
+    none = np.zeros(code.shape, dtype=bool)
+    negative = (code >> format.bits - 1).astype(bool)
+    return Unpacked(negative, code & format.max_integer, np.zeros_like(code), none, none)
+
+
+@_unpack.register
+def _unpack_minifloat(format: Minifloat, code: NDArray[np.int64]) -> Unpacked:
     none = np.zeros(code.shape, dtype=bool)
     sign = (code >> format.width - 1).astype(bool)
-    if isinstance(format, Dyadic):
-        shift = format.max_shift - (code >> format.multiplier_bits)
-        return Unpacked(none, code & ((1 << format.multiplier_bits) - 1), shift, none, none)
-    if not isinstance(format, Minifloat):
-        if isinstance(format, SignMagnitude):
-            return Unpacked(sign, code & format.max_integer, np.zeros_like(code), none, none)
-        negative = sign if format.signed else none
-        return Unpacked(negative, np.where(negative, (1 << format.width) - code, code), np.zeros_like(code), none, none)
-
     fraction_bits, top_exponent = format.fraction_bits, (1 << format.exponent_bits) - 1
     fraction = code & ((1 << fraction_bits) - 1)
     exponent = (code >> fraction_bits) & top_exponent
@@ -96,8 +139,7 @@ def _decode(codes: NDArray[Any], format: Format) -> NDArray[np.float64]:
     magnitude = np.asarray(np.ldexp(significand.astype(np.float64), shift + format.lsb_exponent))
     magnitude[nan] = np.nan
     magnitude[infinite] = np.inf
-    has_negative_zero = isinstance(format, (Minifloat, SignMagnitude))
-    return np.copysign(magnitude, np.where(negative & (has_negative_zero | (significand > 0)), -1.0, 1.0))
+    return np.copysign(magnitude, np.where(negative, -1.0, 1.0))
 
 
 @lru_cache(maxsize=256)

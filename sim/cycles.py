@@ -32,7 +32,8 @@ class Cycles:
     steady: from the first word that is multiplied to the last one
     drain: after that, to the last output
     products: ``m * k * n``
-    peak: products a cycle, at most
+    peak: products that the words of a cycle make, at most
+    interval: cycles from one word to the next, at least
     """
 
     fill: int
@@ -40,6 +41,7 @@ class Cycles:
     drain: int
     products: int
     peak: int
+    interval: int = 1
 
     @property
     def total(self) -> int:
@@ -50,7 +52,7 @@ class Cycles:
     @property
     def utilization(self) -> float:
         """Products, of those that could be made in all of the cycles."""
-        return self.products / (self.peak * self.total)
+        return self.products * self.interval / (self.peak * self.total)
 
 
 def engine_cycles(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str, int]) -> Cycles:
@@ -66,11 +68,13 @@ def engine_cycles(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str
                = m * ceil(n / columns) * ceil(k / (rows * lanes))            weight-stationary
         drain  = array + blocks + requantize + 3 + output words of the last sums
 
-    and where they are not, steady is about the greatest of ``cycle_limits``. To the cycle it is a recurrence over sums:
-    their words are issued one a cycle, once their panels are loaded, the last one only when the sums before have been
-    taken. The panel after next is loaded as soon as one is released, a word every so many beats. Sums are taken from
-    ``array + 2`` cycles after their last word on, an output word a cycle or every so many beats. All these times are
-    maxima of sums of earlier ones: equal sums, columns and panels soon repeat with a fixed period, and are skipped.
+    and where they are not, steady is about the greatest of ``cycle_limits``. An element that takes several cycles a
+    product makes steady so many times as long, less the cycles after the last word. To the cycle it is a recurrence
+    over sums: their words are issued one a cycle, or every so many cycles as the element takes, once their panels are
+    loaded, the last one only when the sums before have been taken. The panel after next is loaded as soon as one is
+    released, a word every so many beats. Sums are taken from ``array + 2`` cycles after their last word on, an output
+    word a cycle or every so many beats. All these times are maxima of sums of earlier ones: equal sums, columns and
+    panels soon repeat with a fixed period, and are skipped.
 
     Parameters
     ----------
@@ -91,7 +95,8 @@ def engine_cycles(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str
     timeline = _Timeline(engine, k, latencies)
     timeline.product(m, n)
     first, last, end = timeline.array.first, timeline.array.issued, timeline.outputs.sent
-    return Cycles(first - 1, last + 1 - first, end - last, m * k * n, engine.products)
+    interval = engine.arithmetic.interval
+    return Cycles(first - 1, last + 1 - first, end - last, m * k * n, engine.products, interval)
 
 
 def cycle_limits(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str, int]) -> dict[str, int]:
@@ -110,7 +115,7 @@ def cycle_limits(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str,
     else:
         issues, loads, drains = m * words, panels * columns * words * engine.rows, panels * columns
     limits = {
-        "array": issues * columns,
+        "array": issues * columns * engine.arithmetic.interval,
         "drain": outputs * sums + drains * (latencies["array"] + TAKE),
         "a": issues * engine.beats("a"),
         "w": loads * engine.beats("w"),
@@ -345,6 +350,7 @@ class _Timeline:
 
     def __init__(self, engine: Engine, k: int, latencies: Mapping[str, int]):
         self.engine = engine
+        self.interval = engine.arithmetic.interval
         self.sums = _sums(engine, k)
         self.words = sum(words * count for words, count in self.sums)
         self.blocks = 0 if engine.blocks is None else sum(count for _, count in self.sums)
@@ -399,8 +405,8 @@ class _Timeline:
     def _issue(self, words: int, outputs: int, ends: bool = True) -> int:
         """Words for the array, which complete sums where there are outputs; gives back when the first was read."""
         array = self.array
-        begin = max(array.issued + 1, array.present)
-        array.issued = begin + words - 1
+        begin = max(array.issued + (self.interval if array.first else 1), array.present)
+        array.issued = begin + (words - 1) * self.interval
         if outputs:
             array.issued = max(array.issued, self.outputs.taken + 1)
             self.outputs.take(max(array.issued + self.take, array.columns_present), outputs, ends)

@@ -1,15 +1,20 @@
-"""From real scales to dyadic ones."""
+"""From real scales to codes: to dyadic ones, or to those of any other format."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..formats import Dyadic
+from ..formats import Dyadic, Format
 from .codes import code_dtype
-from .encode import as_numbers
+from .encode import as_numbers, encode
 
-__all__ = ["dyadic_codes"]
+__all__ = ["dyadic_codes", "scale_codes"]
+
+
+def scale_codes(values: ArrayLike, format: Format) -> NDArray[Any]:
+    """The codes nearest to these scales, by ``dyadic_codes`` where the format is dyadic and by ``encode`` elsewhere."""
+    return dyadic_codes(values, format) if isinstance(format, Dyadic) else encode(values, format)
 
 
 def dyadic_codes(values: ArrayLike, format: Dyadic) -> NDArray[Any]:

@@ -1,13 +1,13 @@
 """From real values to codes: the policies checked, and a table for what comes in bulk."""
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, singledispatch
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..formats import Dyadic, Format, Minifloat, Overflow, Rounding, check_format, check_policies
+from ..formats import Format, Integer, Minifloat, Overflow, Rounding, SignMagnitude, check_format, check_policies
 from .codes import code_dtype, largest_integer
 from .rounding import round_to_codes, split
 
@@ -31,8 +31,8 @@ def encode(
     448 in ``float8_e4m3fn`` and does not overflow, 465.0 does. What lies outside on any side overflows by policy: an
     infinity, what rounds to a negative value in an unsigned format, a zero in a format without one. ``INFINITY`` gives
     the infinity of the value's sign; a negative value in an unsigned format, which has no such infinity, becomes its
-    least value. A positive value below the least one of a format without zero becomes that one. -0.0, and what rounds
-    to it, becomes the negative zero of a format that has one.
+    least value. A positive value below the least one of a format without zero becomes that one, unless a negative value
+    of it is nearer. -0.0, and what rounds to it, becomes the negative zero of a format that has one.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def encode(
     Raises ValueError where a policy does not suit the format, NaN meets a format without NaN, or infinity is to wrap.
     """
     check_format("format", format)
-    if isinstance(format, Dyadic):
+    if format.scales_only:
         raise ValueError(f"format must be other than the dyadic {format.name}, whose codes dyadic_codes gives")
     _check_policies(format, rounding, overflow, seed)
     array = as_numbers(values)
@@ -123,9 +123,25 @@ def _dropped_bits(format: Format) -> int | None:
     The rest holds the sign, the exponent, and of the fraction what ``format`` keeps, the bit that decides rounding, and
     one more. Subnormals have no leading bit to count from; there the format's least step has to be four of the rest's.
     """
-    fraction_bits = format.fraction_bits if isinstance(format, Minifloat) else largest_integer(format).bit_length() - 1
-    drop = min(23 - fraction_bits - 2, format.lsb_exponent + 149 - 2)
+    drop = min(23 - _fraction_bits(format) - 2, format.lsb_exponent + 149 - 2)
     return drop if drop >= 32 - TABLE_BITS else None
+
+
+@singledispatch
+def _fraction_bits(format: Format) -> int:
+    """Bits below the leading one that a value of the format may have, or a place of a table next to its ends."""
+    return max(map(abs, format.beyond)).bit_length()
+
+
+@_fraction_bits.register
+def _fraction_bits_of_minifloat(format: Minifloat) -> int:
+    return format.fraction_bits
+
+
+@_fraction_bits.register(Integer)
+@_fraction_bits.register(SignMagnitude)
+def _fraction_bits_of_integer(format: Format) -> int:
+    return largest_integer(format).bit_length() - 1
 
 
 @lru_cache(maxsize=64)

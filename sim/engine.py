@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..formats import Engine, Format, Integer, Rounding, parse
-from .arithmetic import matmul
 from .blocks import block_matmul
+from .elements.exact import matmul
+from .elements.model import model_of
 from .exact import Exact
 from .lfsr import lfsr_words
 from .requantize import dequantize, requantize
@@ -57,7 +58,7 @@ def engine_matmul(
         each = [lfsr_words(engine.seed(place), earlier + count)[earlier:] for place in range(engine.outputs)]
         words = arrange(engine, np.stack(each, axis=1), *shape)
     if engine.blocks is None:
-        sums: Any = matmul(activation, weight, engine.activation, engine.weight)
+        sums: Any = model_of(engine.arithmetic).matmul(activation, weight, engine.arithmetic, engine.k_step)
     else:
         assert activation_scale is not None and weight_scale is not None
         sums = block_matmul(
@@ -112,7 +113,7 @@ def zero_point_bias(
     ----------
     weight: integer codes of W, (k, n)
     """
-    if not isinstance(weight_format, Integer):
+    if not weight_format.takes_zero_point:
         raise ValueError(f"weight_format must be int{{N}} or uint{{N}}, not {weight_format}")
     points = []
     for name, value in (("activation", activation_zero_point), ("weight", weight_zero_point)):

@@ -1,13 +1,14 @@
 """The MAC unit, cycle by cycle."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..formats import Format
-from .arithmetic import dot, multiply
+from ..formats import EXACT, Arithmetic, Element, Format
 from .codes import check_codes, largest_integer
+from .elements.model import model_of
 from .exact import Exact
 
 __all__ = ["mac"]
@@ -23,6 +24,7 @@ def mac(
     valid: ArrayLike | None = None,
     first: ArrayLike | None = None,
     rst: ArrayLike | None = None,
+    element: Element = EXACT,
 ) -> Exact:
     """The accumulator right after every rising edge, at latency 1: entry ``i`` has the operands of cycle ``i`` in it.
 
@@ -36,6 +38,7 @@ def mac(
     ----------
     weight, activation: codes of shape (cycles,), or (cycles, lanes) for a unit that adds several products a cycle
     valid, first, rst: shape (cycles,), true or false; None is always valid, never first, never reset
+    element: what multiplies
     """
     w, a = check_codes(weight, weight_format), check_codes(activation, activation_format)
     if w.shape != a.shape or w.ndim not in (1, 2):
@@ -46,30 +49,15 @@ def mac(
     reset = _flags("rst", rst, False, cycles)
     adds = _flags("valid", valid, True, cycles) & ~reset
     starts = _flags("first", first, False, cycles) & adds
-    product = (multiply if w.ndim == 1 else dot)(w, a, weight_format, activation_format)
+    arithmetic = Arithmetic(weight_format, activation_format, element)
+    model = model_of(arithmetic)
+    product = (model.multiply if w.ndim == 1 else model.dot)(w, a, arithmetic)
 
-    def running(terms: Array) -> Array:
-        """The sum of what was added since the last start or reset, for every cycle."""
-        total = np.add.accumulate(np.where(adds, terms, 0))
-        origin = np.maximum.accumulate(np.where(starts | reset, np.arange(cycles), 0))
-        return np.asarray(total - (total - np.where(adds, terms, 0))[origin])
-
-    most = w.size * largest_integer(weight_format) * largest_integer(activation_format)
-    integers = running(product.integers.astype(np.int64 if most < 1 << 63 else object))
-    nan, positive, negative = (
-        None if mask is None else running(mask.astype(np.int64)) > 0
-        for mask in (product.nan, product.positive_infinity, product.negative_infinity)
-    )
-    if positive is not None and negative is not None:
-        # Infinities of both signs make a NaN of the sum, whether or not a single product can.
-        nan = positive & negative if nan is None else nan | (positive & negative)
-    if nan is not None:
-        positive = None if positive is None else positive & ~nan
-        negative = None if negative is None else negative & ~nan
-    for mask in (nan, positive, negative):
-        if mask is not None:
-            integers[mask] = 0
-    return Exact(integers, product.lsb_exponent, nan, positive, negative)
+    # A sum as long as all cycles must fit the integers that it is made of.
+    largest = largest_integer(weight_format) * largest_integer(activation_format)
+    most = w.size * max(largest, *map(abs, arithmetic.product_range))
+    words = replace(product, integers=product.integers.astype(np.int64 if most < 1 << 63 else object))
+    return model.running(words, adds, starts | reset)
 
 
 def _flags(name: str, values: ArrayLike | None, default: bool, cycles: int) -> NDArray[np.bool_]:

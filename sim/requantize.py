@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..formats import RANDOM_BITS, Format, Integer, Minifloat, Overflow, Requantization, Rounding, parse
+from ..formats import RANDOM_BITS, Format, Integer, Overflow, Requantization, Rounding, parse
 from .codes import code_dtype, decode, unpack
 from .encode import CHUNK, encode
 from .exact import Exact
@@ -91,7 +91,7 @@ def _by_float64(
         _check_given(name, codes, format is not None)
         if format is None or codes is None:
             continue
-        if not isinstance(format, Minifloat):
+        if format.scales_only:
             return None
         factors.append(decode(codes, format))
         _check_shape(name, factors[-1], accumulator.shape)
@@ -189,7 +189,7 @@ def _requantize(
             None if zeros is None else _cut(zeros, part),
         )
         if not how.output.has_nan and not how.zero_point:
-            codes[part][np.broadcast_to(values.nan, codes[part].shape)] = 0
+            codes[part][np.broadcast_to(values.nan, codes[part].shape)] = how.output.nothing
     return codes.reshape(shape)
 
 

@@ -7,12 +7,17 @@ from numpy.typing import NDArray
 
 from ..formats import RANDOM_BITS, Format, Integer, Minifloat, Overflow, Rounding, SignMagnitude, Specials
 from .codes import code_dtype
+from .table_rounding import round_by_table
 
 __all__ = ["Split", "Words", "normalize", "normalize_large", "normalize_pair", "round_to_codes", "split"]
 
 Words = NDArray[np.uint64]
 HALF = np.uint64(1 << 63)
 ZERO_EXPONENT = -(1 << 20)  # a zero lies below every format's lsb
+
+
+_POSITIONAL = (Integer, SignMagnitude, Minifloat)
+"""Kinds whose magnitudes in ascending order have consecutive codes; any other is rounded by its table."""
 
 
 class Split(NamedTuple):
@@ -102,6 +107,8 @@ def round_to_codes(
     are consecutive across binades and go on beyond the largest finite one, as if exponents had no end: rounding decides
     between two positions, and only then are they compared with the format's limits.
     """
+    if not isinstance(format, _POSITIONAL):
+        return round_by_table(*values, format, rounding, overflow)
     hidden = 0
     if isinstance(format, Minifloat):
         hidden = not format.subnormals

@@ -1,9 +1,8 @@
 """What a design costs on an FPGA: tools, families, recipes, measurement, cache, sweeps, tables."""
 
+from ..families import FAMILIES, Family, Target, parse_target, targets
 from .cache import Cache, cache_folder
-from .families import FAMILIES, Target, parse_target, targets
-from .family import Family
-from .fit_bench import FitQuestion
+from .fit_runner import FitQuestion
 from .fit_search import NothingFits
 from .fit_table import Fit
 from .flow import DSP_POLICIES, SEEDS, Flow, measure

@@ -4,10 +4,10 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..hdl import Design, array_element
+from ..hdl import MatmulDesign, array_element, priced_unit
 from ..hdl.emit import to_rtlil
 from .cache import Cache
-from .flow import Flow, rtl_hash, synthesize
+from .flow import Flow, rtl_hash, smallest
 
 __all__ = ["ElementCost", "element_cost"]
 
@@ -20,26 +20,18 @@ class ElementCost:
     macs: int
 
 
-def element_cost(design: Design, flow: Flow, store: Cache) -> ElementCost:
+def element_cost(design: MatmulDesign, flow: Flow, store: Cache) -> ElementCost:
     """Synthesized alone, by the smallest of the flow's recipes; of a weight-stationary array the share of a column.
 
     Raises ToolMissing and ToolError.
     """
     engine = design.engine
-    assert engine is not None
-    design = replace(design, family=flow.target.family.name, dsp=flow.dsp == "auto")
-    alone = Design(
-        "mac",
-        engine.weight,
-        engine.activation,
-        terms=engine.block_terms,
-        pipeline=design.pipeline,
-        dsp=design.dsp,
-        build=design.build,
-        family=design.family,
-    )
+    family, dsp = flow.target.family.name, flow.dsp == "auto"
+    design = replace(design, family=family, dsp=dsp)
+    alone = priced_unit(engine.arithmetic, engine.block_terms)
+    alone = replace(alone, family=family, dsp=dsp, pipeline=design.pipeline, build=design.build)
     share = 1 if engine.output_stationary else engine.rows
-    element = to_rtlil(array_element(engine, design.chosen_build, design.pipeline), "element")
+    element = to_rtlil(array_element(engine, design.chosen_build), "element")
     luts = _luts(element, "element", flow, store) / share
     return ElementCost(luts, engine.lanes * _luts(alone.rtlil(), alone.module, flow, store))
 
@@ -50,8 +42,6 @@ def _luts(rtlil: str, top: str, flow: Flow, store: Cache) -> int:
     if isinstance(known, int):
         return known
     with tempfile.TemporaryDirectory(prefix="fewbit-") as folder:
-        Path(folder, "unit.il").write_text(rtlil)
-        candidates = synthesize(rtlil, top, flow, Path(folder))
-    luts = min(candidates, key=lambda candidate: flow.target.family.area(candidate.counts)).counts.luts
+        luts = smallest(rtlil, top, flow, Path(folder)).counts.luts
     store.put(key, luts)
     return luts

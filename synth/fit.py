@@ -9,9 +9,9 @@ from pathlib import Path
 from statistics import median
 
 from .. import __version__
-from ..hdl import Design
+from ..hdl import MatmulDesign
 from .cache import Cache
-from .fit_bench import HEADROOM, Bench, FitQuestion
+from .fit_runner import HEADROOM, FitQuestion, FitRunner
 from .fit_search import PROBES, Model, NothingFits, Shape, search
 from .fit_table import Fit
 from .recipes import RECIPES
@@ -48,64 +48,64 @@ def fit(
         closing(Cache(cache_folder)) as store,
         tempfile.TemporaryDirectory(prefix="fewbit-") as name,
     ):
-        bench = Bench(question, store, Path(name), say)
+        runner = FitRunner(question, store, Path(name), say)
         if question.recipe == "auto":
-            bench.choose_recipe(question.design(Shape(*PROBES[0], question.lanes[0]), 0))
+            runner.choose_recipe(question.design(Shape(*PROBES[0], question.lanes[0]), 0))
         else:
-            bench.recipe = next(recipe for recipe in RECIPES if recipe.name == question.recipe)
-        models, savings = _models(bench)
-        candidates, start = _candidates(question, bench, models, savings)
-        if question.recipe == "auto" and _is_surprise(bench, candidates[start]):
+            runner.recipe = next(recipe for recipe in RECIPES if recipe.name == question.recipe)
+        models, savings = _models(runner)
+        candidates, start = _candidates(question, runner, models, savings)
+        if question.recipe == "auto" and _is_surprise(runner, candidates[start]):
             # a recipe that wins on small arrays may lose on large ones, most of all by their multiplexers
-            bench.choose_recipe(bench.design(candidates[start]))
-            models, savings = _models(bench)
-            candidates, start = _candidates(question, bench, models, savings)
-        best, attempts = search(candidates, start, bench.attempt, climb=question.climb)
-        design = bench.design(best.shape)
+            runner.choose_recipe(runner.design(candidates[start]))
+            models, savings = _models(runner)
+            candidates, start = _candidates(question, runner, models, savings)
+        best, attempts = search(candidates, start, runner.attempt, climb=question.climb)
+        design = runner.design(best.shape)
         if jobs > 1:
-            bench.netlist(design)
+            runner.netlist(design)
         with ThreadPoolExecutor(jobs) as pool:
-            found = [*pool.map(lambda seed: bench.route(design, seed), question.seeds)]
+            found = [*pool.map(lambda seed: runner.route(design, seed), question.seeds)]
         routed = {seed: fmax for seed, fmax in zip(question.seeds, found, strict=True) if isinstance(fmax, float)}
         failed = [f"{best.shape}, seed {s}: {f}" for s, f in zip(question.seeds, found, strict=True) if s not in routed]
-        return _row(bench, design, best.shape, routed, (*map(str, attempts), *failed), command)
+        return _row(runner, design, best.shape, routed, (*map(str, attempts), *failed), command)
 
 
-def _is_surprise(bench: Bench, shape: Shape) -> bool:
+def _is_surprise(runner: FitRunner, shape: Shape) -> bool:
     """Whether an array takes much more of the device than it was to take."""
-    question = bench.question
-    return bench.cells(bench.build(bench.design(shape))) > SURPRISE * question.fill * question.capacity.luts
+    question = runner.question
+    return runner.cells(runner.build(runner.design(shape))) > SURPRISE * question.fill * question.capacity.luts
 
 
-def _models(bench: Bench) -> tuple[dict[int, Model], dict[int, float]]:
+def _models(runner: FitRunner) -> tuple[dict[int, Model], dict[int, float]]:
     """By lanes, what arrays in logic take, and what an element less takes whose products are in multipliers."""
-    question, models, savings = bench.question, {}, {}
+    question, models, savings = runner.question, {}, {}
     for lanes in question.lanes:
-        probes = [bench.build(question.design(Shape(*sides, lanes), 0)) for sides in PROBES]
-        models[lanes] = Model.of([bench.cells(built) for built in probes])
-        savings[lanes], bench.dsp_elements[lanes] = 0.0, 0
+        probes = [runner.build(question.design(Shape(*sides, lanes), 0)) for sides in PROBES]
+        models[lanes] = Model.of([runner.cells(built) for built in probes])
+        savings[lanes], runner.dsp_elements[lanes] = 0.0, 0
         if question.dsp == "auto" and question.engine.output_stationary:
             elements = PROBES[0][0] * PROBES[0][1]
-            mixed = bench.build(question.design(Shape(*PROBES[0], lanes), elements))
+            mixed = runner.build(question.design(Shape(*PROBES[0], lanes), elements))
             name = question.router.dsp
             fixed = probes[0].used.get(name, 0)
             each = (mixed.used.get(name, 0) - fixed) / elements
-            saved = (bench.cells(probes[0]) - bench.cells(mixed)) / elements
+            saved = (runner.cells(probes[0]) - runner.cells(mixed)) / elements
             if each and saved > 0:
                 savings[lanes] = saved
-                bench.dsp_elements[lanes] = max(0, int((question.capacity.dsps - fixed) / each))
-            bench.say(f"lanes {lanes}: an element has {each:g} DSPs and saves {saved:.0f} logic cells by them")
-        bench.say(f"lanes {lanes}: {models[lanes].told(lambda cells: f'{cells:.0f} logic cells')}")
+                runner.dsp_elements[lanes] = max(0, int((question.capacity.dsps - fixed) / each))
+            runner.say(f"lanes {lanes}: an element has {each:g} DSPs and saves {saved:.0f} logic cells by them")
+        runner.say(f"lanes {lanes}: {models[lanes].told(lambda cells: f'{cells:.0f} logic cells')}")
     return models, savings
 
 
 def _candidates(
-    question: FitQuestion, bench: Bench, models: dict[int, Model], savings: dict[int, float]
+    question: FitQuestion, runner: FitRunner, models: dict[int, Model], savings: dict[int, float]
 ) -> tuple[list[Shape], int]:
     """Shapes of more and more products, the cheapest for each number of them; and the one to begin with."""
     cheapest: dict[int, tuple[float, Shape]] = {}
     for shape in question.shapes():
-        mixed = min(bench.dsp_elements[shape.lanes], shape.rows * shape.columns)
+        mixed = min(runner.dsp_elements[shape.lanes], shape.rows * shape.columns)
         predicted = (models[shape.lanes].cells(shape) - savings[shape.lanes] * mixed) / question.capacity.luts
         if predicted <= HEADROOM:
             cheapest[shape.products] = min(cheapest.get(shape.products, (predicted, shape)), (predicted, shape))
@@ -124,14 +124,18 @@ def _candidates(
 
 
 def _row(
-    bench: Bench, design: Design, shape: Shape, routed: dict[int, float], attempts: tuple[str, ...], command: str
+    runner: FitRunner,
+    design: MatmulDesign,
+    shape: Shape,
+    routed: dict[int, float],
+    attempts: tuple[str, ...],
+    command: str,
 ) -> Fit:
-    question, engine = bench.question, design.engine
-    assert engine is not None
-    built = bench.build(design)
-    cells, counts, capacity = bench.cells(built), built.counts, question.capacity
+    question, engine = runner.question, design.engine
+    built = runner.build(design)
+    cells, counts, capacity = runner.cells(built), built.counts, question.capacity
     fmax = median(routed.values())
-    per_second = shape.products * fmax * 1e6
+    per_second = shape.products * fmax * 1e6 / engine.arithmetic.interval
     how = engine.requantization
 
     def percent(used: int, there: int) -> float:

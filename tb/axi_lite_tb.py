@@ -25,7 +25,7 @@ fields: dict[str, dict[str, Any]] = {
 size = 1 << job["address_bits"]
 
 
-class Bench:
+class RegistersBench:
     """The design, its client, and what its registers hold."""
 
     def __init__(self, dut: Any, test: str):
@@ -125,7 +125,7 @@ class Bench:
 @cocotb.test()
 async def one_after_another(dut: Any) -> None:
     """Every kind of access to every address, with the answers as they come."""
-    bench = Bench(dut, "one_after_another")
+    bench = RegistersBench(dut, "one_after_another")
     await bench.start()
     for address in range(0, size, 4):
         answer = await with_timeout(bench.master.read(address, 4), 10, "us")
@@ -167,7 +167,7 @@ async def one_after_another(dut: Any) -> None:
 @cocotb.test()
 async def many_at_once(dut: Any) -> None:
     """Reads and writes side by side, with requests waiting in both: each keeps its own order, none is lost."""
-    bench = Bench(dut, "many_at_once")
+    bench = RegistersBench(dut, "many_at_once")
     await bench.start()
     plain = [
         offset for offset, register in registers.items() if {field["access"] for field in register["fields"]} <= {"rw"}
@@ -198,7 +198,7 @@ async def many_at_once(dut: Any) -> None:
 @cocotb.test()
 async def reset_forgets(dut: Any) -> None:
     """A reset in the middle of accesses leaves reset values, and a bus that works."""
-    bench = Bench(dut, "reset_forgets")
+    bench = RegistersBench(dut, "reset_forgets")
     await bench.start()
     for _ in range(20):
         bench.stall(0.5)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from .stimulus import Stimulus, extreme_pairs
-from .unit import Unit
+from .unit import DescribedUnit
 
 __all__ = ["LOWEST", "MODULE", "OUTPUTS", "SHARED", "combine", "output_width", "rename_modules", "wrapper"]
 
@@ -32,11 +32,11 @@ def rename_modules(verilog: str, prefix: str) -> str:
     return re.sub(pattern, rename, verilog, flags=re.MULTILINE)
 
 
-def output_width(unit: Unit) -> int:
+def output_width(unit: DescribedUnit) -> int:
     return sum(unit.ports[name].width for name in unit.outputs)
 
 
-def wrapper(designs: Sequence[tuple[str, Unit]]) -> str:
+def wrapper(designs: Sequence[tuple[str, DescribedUnit]]) -> str:
     """Verilog of a module with the inputs of one ``mac`` and the outputs of all; the first design's are lowest.
 
     Parameters
@@ -68,7 +68,7 @@ def wrapper(designs: Sequence[tuple[str, Unit]]) -> str:
     )
 
 
-def combine(units: Sequence[Unit], stimuli: Sequence[Stimulus], mode: Sequence[int]) -> Stimulus:
+def combine(units: Sequence[DescribedUnit], stimuli: Sequence[Stimulus], mode: Sequence[int]) -> Stimulus:
     """One stimulus for the wrapper from those of its designs, which differ in their operands and outputs only."""
     widest_weight = max(range(len(units)), key=lambda k: units[k].weight.width)
     widest_activation = max(range(len(units)), key=lambda k: units[k].activation.width)

@@ -11,8 +11,8 @@ from ..sim import Exact, block_dot
 from .golden import Array
 from .job import load_job, random_generator, record
 from .stream_unit import StreamUnit
-from .streaming import NEVER, Beat, Bench
-from .values import codes_of, every_code, finite_codes, scale_codes, zero_code
+from .streaming import NEVER, Beat, StreamBench
+from .values import codes_of, every_code, finite_codes, random_scales, zero_code
 
 job = load_job()
 unit = StreamUnit.from_description(job["description"])
@@ -57,7 +57,7 @@ def scales(name: str, generator: np.random.Generator, count: int, wild: float) -
     """Scales about one, alike over several blocks or not, and in this share of places any."""
     spread = generator.choice([0.5, 3.0, 12.0])
     wanted = 2.0 ** (np.zeros(count) + generator.uniform(-spread, spread, count))
-    return scale_codes(FORMATS[name], generator, wanted, wild)
+    return random_scales(FORMATS[name], generator, wanted, wild)
 
 
 def random_sum(generator: np.random.Generator, most: int, special: float = 0.0, wild: float = 0.0) -> Sum:
@@ -176,13 +176,13 @@ def grouped(sums: Sequence[Sum]) -> list[Sum]:
     return [{name: np.stack([one[name] for one in group]) for name in NAMES} for group in groups]
 
 
-async def begin(dut: Any, test: str) -> Bench:
-    bench = Bench(dut, ["s_axis"], random_generator(job["seed"], test))
+async def begin(dut: Any, test: str) -> StreamBench:
+    bench = StreamBench(dut, ["s_axis"], random_generator(job["seed"], test))
     await bench.start()
     return bench
 
 
-async def run(bench: Bench, sums: Sequence[Sum], **options: Any) -> Any:
+async def run(bench: StreamBench, sums: Sequence[Sum], **options: Any) -> Any:
     offered = {"s_axis": beats_of(sums, bench.generator)}
     pairs = {pair for one in sums for pair in zip(one["weight"], one["activation"], strict=True)}
     times = await bench.run(offered, expect(sums), **options)

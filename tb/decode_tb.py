@@ -7,9 +7,9 @@ from cocotb.triggers import Timer
 
 from ..sim.codes import unpack
 from . import stimulus
-from .job import Job, record
+from .job import UnitJob, record
 
-job = Job()
+job = UnitJob()
 unit = job.unit
 
 

@@ -10,8 +10,8 @@ from ..sim import dequantize, lfsr_words
 from .golden import Array
 from .job import load_job, random_generator, record
 from .stream_unit import StreamUnit
-from .streaming import NEVER, Beat, Bench
-from .values import codes_of, every_code, scale_codes, values_of
+from .streaming import NEVER, Beat, StreamBench
+from .values import codes_of, every_code, random_scales, values_of
 
 job = load_job()
 unit = StreamUnit.from_description(job["description"])
@@ -57,9 +57,9 @@ def random_codes(generator: np.random.Generator, beats: int) -> Codes:
     usual = float(np.median(values_of(codes, unit.weight)))
     tensor_scale = None
     if how.tensor_scale is not None:
-        (tensor_scale,) = scale_codes(how.tensor_scale, generator, 2.0 ** generator.uniform(-4, 4, 1), 0.2).tolist()
+        (tensor_scale,) = random_scales(how.tensor_scale, generator, 2.0 ** generator.uniform(-4, 4, 1), 0.2).tolist()
         usual *= float(values_of(np.array([tensor_scale]), how.tensor_scale)[0])
-    return Codes(codes, last, scale_codes(scale_format, generator, wanted / usual), tensor_scale)
+    return Codes(codes, last, random_scales(scale_format, generator, wanted / usual), tensor_scale)
 
 
 def every_pair(generator: np.random.Generator) -> Codes:
@@ -73,7 +73,7 @@ def every_pair(generator: np.random.Generator) -> Codes:
     blocks = int(blocks_of(last)[-1]) + 1
     tensor_scale = None
     if how.tensor_scale is not None:
-        (tensor_scale,) = scale_codes(how.tensor_scale, generator, np.ones(1), 0.0).tolist()
+        (tensor_scale,) = random_scales(how.tensor_scale, generator, np.ones(1), 0.0).tolist()
     return Codes(
         np.tile(of_one_scale, (len(scales), 1)), np.tile(last, len(scales)), np.repeat(scales, blocks), tensor_scale
     )
@@ -106,8 +106,8 @@ def packed(codes: Array, width: int) -> Array:
     return whole
 
 
-async def begin(dut: Any, test: str) -> Bench:
-    bench = Bench(dut, INPUTS, random_generator(job["seed"], test))
+async def begin(dut: Any, test: str) -> StreamBench:
+    bench = StreamBench(dut, INPUTS, random_generator(job["seed"], test))
     await bench.start()
     return bench
 
@@ -117,7 +117,7 @@ def set_tensor_scale(dut: Any, given: Codes) -> None:
         dut.tensor_scale.value = given.tensor_scale
 
 
-async def run(bench: Bench, given: Codes, **options: Any) -> Any:
+async def run(bench: StreamBench, given: Codes, **options: Any) -> Any:
     set_tensor_scale(bench.dut, given)
     return await bench.run(*traffic(bench.generator, given), **options)
 

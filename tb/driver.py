@@ -8,7 +8,7 @@ from cocotb.triggers import FallingEdge, Timer
 
 from .job import record
 from .stimulus import Stimulus
-from .unit import Unit
+from .unit import DescribedUnit
 
 __all__ = ["apply", "drive", "number"]
 
@@ -47,7 +47,7 @@ async def apply(dut: Any, widths: Mapping[str, int], stimulus: Stimulus, clocked
                 mismatch(cycle, name, str(handle.value), expected)
 
 
-async def drive(dut: Any, unit: Unit, stimulus: Stimulus) -> None:
+async def drive(dut: Any, unit: DescribedUnit, stimulus: Stimulus) -> None:
     """Apply the stimulus to one unit; raise AssertionError at the first output that differs."""
 
     def fail(cycle: int, name: str, found: str, expected: str) -> None:

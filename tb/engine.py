@@ -5,6 +5,7 @@ from typing import Any
 
 from ..formats import Engine, parse
 from .stream_unit import read_blocks, read_requantization
+from .unit import read_element
 
 __all__ = ["read_engine"]
 
@@ -20,6 +21,7 @@ def read_engine(description: Mapping[str, Any]) -> Engine:
             activation=parse(description["activation"]["name"]),
             requantization=read_requantization(description["requantization"]),
             blocks=blocks and read_blocks(blocks),
+            element=read_element(description),
             **description["engine"],
         )
         streams = {stream["name"].partition("_axis_")[2]: stream["beat_bits"] for stream in description["streams"]}

@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from ..formats import SPECIALS
 from ..sim import Exact, mac, multiply
-from .unit import Port, Unit
+from .unit import DescribedPort, DescribedUnit
 
 __all__ = ["Array", "expect_products", "expect_sums", "to_bits"]
 
 Array = NDArray[Any]
 
 
-def expect_sums(unit: Unit, inputs: Mapping[str, Array]) -> dict[str, Array]:
+def expect_sums(unit: DescribedUnit, inputs: Mapping[str, Array]) -> dict[str, Array]:
     """Outputs of a ``mac`` or ``dot`` right after every rising edge, from reset on.
 
     A reset clears at its own edge and drops whatever is in the pipeline.
@@ -40,16 +40,17 @@ def expect_sums(unit: Unit, inputs: Mapping[str, Array]) -> dict[str, Array]:
             valid=live,
             first=inputs["first"][taken],
             rst=reset,
+            element=unit.element,
         ),
     )
 
 
-def expect_products(unit: Unit, weight: Array, activation: Array) -> dict[str, Array]:
+def expect_products(unit: DescribedUnit, weight: Array, activation: Array) -> dict[str, Array]:
     """Outputs of a ``multiply`` for every pair of codes, latency aside."""
-    return _outputs(unit, multiply(weight, activation, unit.weight, unit.activation))
+    return _outputs(unit, multiply(weight, activation, unit.weight, unit.activation, unit.element))
 
 
-def _outputs(unit: Unit, exact: Exact) -> dict[str, Array]:
+def _outputs(unit: DescribedUnit, exact: Exact) -> dict[str, Array]:
     expected = {unit.result: exact.integers}
     for name in SPECIALS:
         mask = getattr(exact, name)
@@ -60,7 +61,7 @@ def _outputs(unit: Unit, exact: Exact) -> dict[str, Array]:
     return expected
 
 
-def to_bits(integers: Array, port: Port) -> list[str]:
+def to_bits(integers: Array, port: DescribedPort) -> list[str]:
     """Every integer in binary digits as cocotb prints the port, two's complement where it is signed.
 
     Raises ValueError where one does not fit: then the port is too narrow for what the unit is said to do.

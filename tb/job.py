@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .unit import Unit
+from .unit import DescribedUnit
 
-__all__ = ["JOB", "REPORT", "Job", "load_job", "random_generator", "record"]
+__all__ = ["JOB", "REPORT", "UnitJob", "load_job", "random_generator", "record"]
 
 JOB = "job.json"
 REPORT = "report.jsonl"
@@ -31,12 +31,12 @@ def random_generator(seed: int, test: str) -> np.random.Generator:
     return np.random.default_rng([seed, *test.encode()])
 
 
-class Job:
+class UnitJob:
     """What the testbench of one unit is asked to do."""
 
     def __init__(self) -> None:
         job = load_job()
-        self.unit = Unit.from_description(job["description"])
+        self.unit = DescribedUnit.from_description(job["description"])
         self.seed: int = job["seed"]
         self.random_cycles: int = job["random_cycles"]
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from . import stimulus
 from .driver import drive
-from .job import Job
+from .job import UnitJob
 
-job = Job()
+job = UnitJob()
 unit = job.unit
 
 

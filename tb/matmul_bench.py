@@ -16,9 +16,9 @@ from .axi_stream import StreamRules, beat_bytes, from_beats
 from .control import AxiLiteAccess, Registers, connect
 from .engine import read_engine
 from .job import load_job, random_generator, record
-from .product import Product, random_product
+from .product import EngineProduct, random_product
 
-__all__ = ["SIZES", "Bench", "budget", "engine", "patience", "random_sizes", "steps"]
+__all__ = ["SIZES", "MatmulBench", "budget", "engine", "patience", "random_sizes", "steps"]
 
 job = load_job()
 description = job["description"]
@@ -58,7 +58,7 @@ def random_sizes(generator: np.random.Generator, most: int) -> Sizes:
     return m, k, n
 
 
-class Bench:
+class MatmulBench:
     """The design, its clients, and what it must give next."""
 
     def __init__(self, dut: Any, test: str):
@@ -137,13 +137,13 @@ class Bench:
             client.set_pause_generator(pauses(self.generator, rate) if rate else None)
             client.pause = False
 
-    def product(self, sizes: Sizes, kind: str = "finite") -> Product:
+    def product(self, sizes: Sizes, kind: str = "finite") -> EngineProduct:
         """The next product for the engine to make, one after the other."""
         product = random_product(engine, self.generator, sizes, kind, earlier=self.words_given)
         self.words_given += output_words(engine, sizes[0], sizes[2])
         return product
 
-    def offer(self, product: Product) -> None:
+    def offer(self, product: EngineProduct) -> None:
         """Queue the product's words on all streams, in frames of any length: ``tlast`` means nothing there."""
         for name, words in product.words.items():
             beats = beat_bytes(words, engine.bus(name), self.generator)
@@ -153,7 +153,7 @@ class Bench:
                 if len(part):
                     self.sources[name].send_nowait(part.tobytes())
 
-    async def configure(self, product: Product) -> None:
+    async def configure(self, product: EngineProduct) -> None:
         values = {**dict(zip(SIZES, product.sizes, strict=True)), **product.parameters}
         for place in self.generator.permutation(len(values)):
             name = [*values][place]
@@ -164,7 +164,7 @@ class Bench:
         await self.registers.write("control", self.registers.bits("control", "start"))
         return self.answered_at
 
-    async def begin(self, product: Product) -> int:
+    async def begin(self, product: EngineProduct) -> int:
         """Start a product that is configured; give back the cycle."""
         m, _, n = product.sizes
         self.rules["c"].expect(output_words(engine, m, n) * engine.beats("c"))
@@ -188,7 +188,7 @@ class Bench:
         await self.check_cycles(began)
         await self.settle("done")
 
-    async def receive(self, product: Product) -> None:
+    async def receive(self, product: EngineProduct) -> None:
         """Compare every bit of C."""
         m, _, n = product.sizes
         try:

@@ -13,7 +13,7 @@ import cocotb
 from cocotb.triggers import RisingEdge, with_timeout
 
 from ..formats import MAX_SIZE
-from .matmul_bench import SIZES, Bench, budget, engine, patience, random_sizes, steps
+from .matmul_bench import SIZES, MatmulBench, budget, engine, patience, random_sizes, steps
 
 IDENTITY = 0x46425431
 
@@ -21,7 +21,7 @@ IDENTITY = 0x46425431
 @cocotb.test()
 async def registers(dut: Any) -> None:
     """What the engine says of itself, and what it keeps of what is written."""
-    bench = Bench(dut, "registers")
+    bench = MatmulBench(dut, "registers")
     await bench.start()
     bank = bench.registers
     fixed = {
@@ -63,7 +63,7 @@ async def random_shapes(dut: Any) -> None:
 async def stalls(dut: Any) -> None:
     """Everything stalls at random, or a single stream nearly always."""
 
-    def stall(bench: Bench) -> None:
+    def stall(bench: MatmulBench) -> None:
         bench.stall(0)
         if bench.generator.random() < 0.5:
             bench.stall(float(bench.generator.choice([0.1, 0.4, 0.7])))
@@ -73,9 +73,9 @@ async def stalls(dut: Any) -> None:
     await several(dut, "stalls", stall)
 
 
-async def several(dut: Any, test: str, prepare: Callable[[Bench], None]) -> None:
+async def several(dut: Any, test: str, prepare: Callable[[MatmulBench], None]) -> None:
     """Random products until about as many cycles have passed as the job has."""
-    bench = Bench(dut, test)
+    bench = MatmulBench(dut, test)
     await bench.start()
     for count in itertools.count():
         if bench.cycle > budget and count > 2:
@@ -88,7 +88,7 @@ async def several(dut: Any, test: str, prepare: Callable[[Bench], None]) -> None
 @cocotb.test()
 async def edges(dut: Any) -> None:
     """The smallest product, and sizes about every one that the engine was made for."""
-    bench = Bench(dut, "edges")
+    bench = MatmulBench(dut, "edges")
     await bench.start()
     near = {
         "m": (engine.rows, engine.tile_m, 2 * engine.tile_m),
@@ -111,7 +111,7 @@ async def edges(dut: Any) -> None:
 @cocotb.test()
 async def refused(dut: Any) -> None:
     """Starts that cannot be obeyed set their bit and touch nothing; so does one while a product is at hand."""
-    bench = Bench(dut, "refused")
+    bench = MatmulBench(dut, "refused")
     await bench.start()
     m, k, n = sizes = (engine.rows + 1, min(engine.max_k, engine.k_step + 1), engine.columns + 1)
     over = MAX_SIZE + 1
@@ -165,7 +165,7 @@ async def refused(dut: Any) -> None:
 @cocotb.test()
 async def resets(dut: Any) -> None:
     """A reset at any time drops the product and all its data; the next product is right."""
-    bench = Bench(dut, "resets")
+    bench = MatmulBench(dut, "resets")
     await bench.start()
     for count in itertools.count():
         if bench.cycle > budget and count > 5:
@@ -186,7 +186,7 @@ async def resets(dut: Any) -> None:
 @cocotb.test()
 async def extreme_values(dut: Any) -> None:
     """The largest and the least codes everywhere, for as long a sum as there may be."""
-    bench = Bench(dut, "extreme_values")
+    bench = MatmulBench(dut, "extreme_values")
     await bench.start()
     m, n = engine.rows + 1, engine.columns + 1
     sizes = (m, engine.max_k, n) if steps((m, engine.max_k, n)) < budget else (1, engine.max_k, 1)
@@ -198,7 +198,7 @@ async def extreme_values(dut: Any) -> None:
 @cocotb.test(skip=engine.weight.finite and engine.activation.finite and engine.requantization.scale is None)
 async def special_values(dut: Any) -> None:
     """NaN and infinities in the operands, and scales whatever their bits say."""
-    bench = Bench(dut, "special_values")
+    bench = MatmulBench(dut, "special_values")
     await bench.start()
     for count in itertools.count():
         if bench.cycle > budget and count > 2:
@@ -211,7 +211,7 @@ async def special_values(dut: Any) -> None:
 async def back_to_back(dut: Any) -> None:
     """The data of many products in a row on the streams; each is configured while the one before is at hand, and
     started as soon as that is complete."""
-    bench = Bench(dut, "back_to_back")
+    bench = MatmulBench(dut, "back_to_back")
     await bench.start()
     for rate in (0.0, 0.3):
         bench.stall(rate)

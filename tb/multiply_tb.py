@@ -6,9 +6,9 @@ import cocotb
 
 from . import stimulus
 from .driver import drive
-from .job import Job
+from .job import UnitJob
 
-job = Job()
+job = UnitJob()
 unit = job.unit
 
 

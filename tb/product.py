@@ -8,11 +8,10 @@ import numpy as np
 
 from ..formats import Engine, Format
 from ..formats.base import TABLE_WIDTH
-from ..sim import decode, encode, engine_matmul, pack
+from ..sim import decode, encode, engine_matmul, pack, scale_codes
 from .golden import Array
-from .values import nearest_codes
 
-__all__ = ["KINDS", "Product", "make_product", "random_product"]
+__all__ = ["KINDS", "EngineProduct", "make_product", "random_product"]
 
 KINDS = ("finite", "special", "largest", "least", "opposite")
 """Kinds of operands: at random, finite, or with NaN and infinities among them; the largest value of both formats
@@ -20,7 +19,7 @@ everywhere, the least of both, or the largest of A's and the least of W's."""
 
 
 @dataclass(frozen=True)
-class Product:
+class EngineProduct:
     """``C[m, n]`` of ``A[m, k]`` and ``W[k, n]``.
 
     Members
@@ -45,7 +44,7 @@ def make_product(
     *,
     earlier: int = 0,
     **options: Any,
-) -> Product:
+) -> EngineProduct:
     """The product of these codes.
 
     Parameters
@@ -61,7 +60,7 @@ def make_product(
     # Where every code is all ones, so is every bit that counts.
     everything = {"activation": activation, "weight": weight, **streamed}
     counts = pack(engine, **{name: np.full(np.shape(codes), _ones(engine, name)) for name, codes in everything.items()})
-    return Product(
+    return EngineProduct(
         sizes=(*activation.shape, weight.shape[1]),
         words={
             name: bits | (generator.integers(0, 256, bits.shape, np.uint8) & ~counts[name])
@@ -78,7 +77,7 @@ def random_product(
     sizes: tuple[int, int, int],
     kind: str = "finite",
     earlier: int = 0,
-) -> Product:
+) -> EngineProduct:
     """A product of that kind with scales by which most of C falls within the output's range, some of them wild."""
     m, k, n = sizes
     ends = {"largest": (True, True), "least": (False, False), "opposite": (True, False)}.get(kind)
@@ -151,7 +150,7 @@ def _codes(format: Format, generator: np.random.Generator, shape: tuple[int, int
 def _near(format: Format, generator: np.random.Generator, value: float, shape: tuple[int, ...], kind: str) -> Array:
     """Scales about ``value``, and one in eight whatever the bits say: NaN, an infinity and zero among them."""
     values = value * 2.0 ** generator.uniform(-3, 1, shape)
-    near = nearest_codes(values, format)
+    near = scale_codes(values, format).astype(np.int64)
     wild = generator.integers(0, 1 << format.width, shape)
     return np.where(generator.random(shape) < (0.3 if kind == "special" else 0.1), wild, near)
 

@@ -18,7 +18,7 @@ from .control import Registers, connect
 from .engine import read_engine
 from .golden import Array
 from .job import load_job, random_generator, record
-from .product import Product, make_product, random_product
+from .product import EngineProduct, make_product, random_product
 
 job = load_job()
 engine = read_engine(job["description"])
@@ -32,7 +32,7 @@ def pauses(generator: np.random.Generator, count: int) -> list[int] | None:
     return stalls.tolist()
 
 
-def make(generator: np.random.Generator) -> Product:
+def make(generator: np.random.Generator) -> EngineProduct:
     if "size" in job:
         m, k, n = job["size"]
         return random_product(engine, generator, (m, k, n))

@@ -10,8 +10,8 @@ from ..sim import Exact, lfsr_words, requantize
 from .golden import Array
 from .job import load_job, random_generator, record
 from .stream_unit import StreamUnit
-from .streaming import NEVER, Beat, Bench
-from .values import codes_of, integers, scale_codes, values_of
+from .streaming import NEVER, Beat, StreamBench
+from .values import codes_of, integers, random_scales, values_of
 
 job = load_job()
 unit = StreamUnit.from_description(job["description"])
@@ -38,10 +38,10 @@ def random_columns(generator: np.random.Generator, count: int, special_rate: flo
     wanted = goal / np.where(sums > 0, sums, 1.0)
     if how.tensor_scale is not None:
         apart = 2.0 ** generator.uniform(-6, 6, count) if how.scale is not None else wanted
-        columns["tensor_scale"] = scale_codes(how.tensor_scale, generator, apart)
+        columns["tensor_scale"] = random_scales(how.tensor_scale, generator, apart)
         wanted = wanted / values_of(columns["tensor_scale"], how.tensor_scale)
     if how.scale is not None:
-        columns["scale"] = scale_codes(how.scale, generator, wanted)
+        columns["scale"] = random_scales(how.scale, generator, wanted)
     if how.bias_bits:
         columns["bias"] = integers(generator, how.bias_bits, True, count)
     if how.zero_point:
@@ -99,8 +99,8 @@ def traffic(generator: np.random.Generator, columns: Columns) -> tuple[dict[str,
     return {"s_axis": [*zip(beats, last, strict=True)]}, [*zip(codes, last, strict=True)]
 
 
-async def begin(dut: Any, test: str) -> Bench:
-    bench = Bench(dut, ["s_axis"], random_generator(job["seed"], test))
+async def begin(dut: Any, test: str) -> StreamBench:
+    bench = StreamBench(dut, ["s_axis"], random_generator(job["seed"], test))
     await bench.start()
     return bench
 

@@ -29,7 +29,7 @@ from .errors import BuildError, ToolMissingError
 from .job import JOB, REPORT
 from .product import make_product
 from .stream_unit import STREAM_UNITS, StreamUnit
-from .unit import Unit
+from .unit import DescribedUnit
 
 __all__ = ["SIMULATORS", "Failure", "Result", "run", "simulate", "simulate_matmul", "simulate_product"]
 
@@ -123,8 +123,8 @@ def simulate(
             cells=cells,
             defines=defines,
         )
-    reader = StreamUnit if description.get("unit") in STREAM_UNITS else Unit
-    unit: Unit | StreamUnit = reader.from_description(description)
+    reader = StreamUnit if description.get("unit") in STREAM_UNITS else DescribedUnit
+    unit: DescribedUnit | StreamUnit = reader.from_description(description)
     name = f"{unit.kind} {unit.weight}" + f" x {unit.activation}" * ("activation" in description)
     job = {"description": dict(description), "seed": seed, "random_cycles": random_cycles}
     result, _ = run(
@@ -162,7 +162,8 @@ def simulate_matmul(
     job: dict[str, Any] = {"description": dict(description), "seed": seed}
     if size is not None:
         if len(size) != 3 or not all(1 <= length <= MAX_SIZE for length in size) or size[1] > engine.max_k:
-            raise ValueError(f"size must be m, k and n of 1 to {MAX_SIZE}, and k at most {engine.max_k}, not {size!r}")
+            limits = f"1 to {MAX_SIZE}, and k at most {engine.max_k}"
+            raise ValueError(f"size must be m, k and n of {limits}, not {tuple(size)!r}")
         return _one_product(verilog, engine, job | {"size": [*size], "stalls": stalls}, size, options)[0]
     result, _ = run(
         *(_name(engine), verilog, description["module"], f"{__package__}.matmul_tb"),

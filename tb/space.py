@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from .batch import MODULE, rename_modules, wrapper
 from .errors import BuildError
 from .runner import run
-from .unit import Unit
+from .unit import DescribedUnit
 
 __all__ = ["Verified", "verify_space"]
 
@@ -41,11 +41,11 @@ class Verified:
     message: str = ""
 
 
-class Design(NamedTuple):
+class DesignToVerify(NamedTuple):
     name: str
     verilog: str
     description: Mapping[str, Any]
-    unit: Unit
+    unit: DescribedUnit
 
 
 def verify_space(
@@ -71,17 +71,20 @@ def verify_space(
     Raises ValueError where a design cannot be verified so, ToolMissingError and BuildError; a wrong design does not.
     """
     jobs = jobs or os.cpu_count() or 1
-    checked = (_check(Design(name, verilog, about, Unit.from_description(about))) for name, verilog, about in designs)
+    checked = (
+        _check(DesignToVerify(name, verilog, about, DescribedUnit.from_description(about)))
+        for name, verilog, about in designs
+    )
     batches = _batches(checked, largest_batch)
 
-    def verify(batch: list[Design]) -> list[Verified]:
+    def verify(batch: list[DesignToVerify]) -> list[Verified]:
         return _verify(batch, simulator, random_cycles, seed)
 
     yield from _in_parallel(verify, batches, jobs)
 
 
 def _in_parallel(
-    work: Callable[[list[Design]], list[Verified]], batches: Iterable[list[Design]], jobs: int
+    work: Callable[[list[DesignToVerify]], list[Verified]], batches: Iterable[list[DesignToVerify]], jobs: int
 ) -> Iterator[Verified]:
     """Results as they come; no more batches are drawn than are being worked on."""
     with ThreadPoolExecutor(jobs) as pool:
@@ -101,7 +104,7 @@ def _in_parallel(
             pool.shutdown(cancel_futures=True)
 
 
-def _check(design: Design) -> Design:
+def _check(design: DesignToVerify) -> DesignToVerify:
     unit = design.unit
     if unit.kind != "mac" or not unit.exhaustive:
         raise ValueError(
@@ -113,12 +116,12 @@ def _check(design: Design) -> Design:
     return design
 
 
-def _batches(designs: Iterable[Design], largest: int) -> Iterator[list[Design]]:
-    def alike(design: Design) -> tuple[object, ...]:
+def _batches(designs: Iterable[DesignToVerify], largest: int) -> Iterator[list[DesignToVerify]]:
+    def alike(design: DesignToVerify) -> tuple[object, ...]:
         return design.unit.weight, design.unit.latency, design.unit.terms
 
     for _, group in groupby(designs, key=alike):
-        batch: list[Design] = []
+        batch: list[DesignToVerify] = []
         for design in group:
             batch.append(design)
             if len(batch) == largest:
@@ -128,7 +131,7 @@ def _batches(designs: Iterable[Design], largest: int) -> Iterator[list[Design]]:
             yield batch
 
 
-def _verify(batch: list[Design], simulator: str, random_cycles: int, seed: int) -> list[Verified]:
+def _verify(batch: list[DesignToVerify], simulator: str, random_cycles: int, seed: int) -> list[Verified]:
     texts = [rename_modules(design.verilog, f"d{k}_") for k, design in enumerate(batch)]
     tops = [(f"d{k}_{design.unit.module}", design.unit) for k, design in enumerate(batch)]
     job = {"descriptions": [dict(design.description) for design in batch], "random_cycles": random_cycles, "seed": seed}

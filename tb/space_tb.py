@@ -12,10 +12,10 @@ from .driver import apply, number
 from .golden import Array
 from .job import load_job, random_generator, record
 from .stimulus import Stimulus
-from .unit import Unit
+from .unit import DescribedUnit
 
 job = load_job()
-units = [Unit.from_description(description) for description in job["descriptions"]]
+units = [DescribedUnit.from_description(description) for description in job["descriptions"]]
 weight_bits = max(unit.weight.width for unit in units)
 activation_bits = max(unit.activation.width for unit in units)
 CHUNK = 1 << 12

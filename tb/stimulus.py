@@ -8,11 +8,11 @@ import numpy as np
 
 from ..formats import Format, Special
 from .golden import Array, expect_products, expect_sums, to_bits
-from .unit import Unit
+from .unit import DescribedUnit
 
 __all__ = [
-    "Control",
     "Stimulus",
+    "SumControl",
     "codes_of_interest",
     "every_code",
     "extreme_pairs",
@@ -67,7 +67,7 @@ def _finite(format: Format) -> Array:
     return np.array([code for code in format.codes if format.special(code) is None], dtype=np.int64)
 
 
-def operand_pairs(unit: Unit, generator: np.random.Generator) -> tuple[Array, Array]:
+def operand_pairs(unit: DescribedUnit, generator: np.random.Generator) -> tuple[Array, Array]:
     """Codes of weight and activation, each of shape (n, lanes): all pairs in each lane, a sample beyond 2**16."""
     if unit.exhaustive:
         weights, activations = np.meshgrid(unit.weight.codes, unit.activation.codes, indexing="ij")
@@ -86,7 +86,7 @@ def _codes(format: Format) -> Array:
 
 
 def sums(
-    unit: Unit,
+    unit: DescribedUnit,
     valid: Array,
     first: Array,
     weight: Array,
@@ -97,6 +97,9 @@ def sums(
 ) -> Stimulus:
     """A stimulus of a ``mac`` or ``dot``: reset, then these cycles, then as many idle ones as the last result needs."""
     idle = unit.delay
+    if unit.interval > 1:
+        valid, first, weight, activation = _spaced(unit.interval, valid, first, weight, activation)
+        reset = None if reset is None else np.repeat(reset, unit.interval)
 
     def pad(values: Array, before: int) -> Array:
         edges = [(_RESET_CYCLES, idle)] + [(0, 0)] * (values.ndim - 1)
@@ -119,7 +122,17 @@ def sums(
     return Stimulus(inputs, expected, pairs)
 
 
-def products(unit: Unit, weight: Array, activation: Array, pairs: int = 0) -> Stimulus:
+def _spaced(interval: int, valid: Array, *others: Array) -> tuple[Array, ...]:
+    """Every cycle, and behind it as many without ``valid`` as operands take more; what stands there must not count."""
+    between = np.arange(len(valid) * interval) % interval > 0
+    return np.repeat(valid, interval) & ~between, *(
+        np.where(between.reshape(-1, *(1,) * (each.ndim - 1)), np.roll(np.repeat(each, interval, axis=0), 3, 0), long)
+        for each in others
+        for long in [np.repeat(each, interval, axis=0)]
+    )
+
+
+def products(unit: DescribedUnit, weight: Array, activation: Array, pairs: int = 0) -> Stimulus:
     """A stimulus of a ``multiply``: these codes, each of shape (n, 1)."""
     weight, activation = (np.pad(codes[:, 0], (0, unit.delay), mode="edge") for codes in (weight, activation))
     expected: dict[str, list[str | None]] = {}
@@ -140,7 +153,7 @@ def pack(codes: Array, width: int) -> list[int]:
     return packed.tolist()
 
 
-class Control(NamedTuple):
+class SumControl(NamedTuple):
     """Every cycle's ``rst``, ``valid`` and ``first``, bool arrays."""
 
     reset: Array
@@ -148,7 +161,9 @@ class Control(NamedTuple):
     first: Array
 
 
-def random_control(unit: Unit, generator: np.random.Generator, cycles: int, reset_rate: float = 0.0) -> Control:
+def random_control(
+    unit: DescribedUnit, generator: np.random.Generator, cycles: int, reset_rate: float = 0.0
+) -> SumControl:
     """Sums of random length: gaps in ``valid``, ``first`` while ``valid`` is low, firsts back to back.
 
     The first sum after a reset may begin without ``first``. No sum has more products than the unit's ``terms``.
@@ -171,11 +186,16 @@ def random_control(unit: Unit, generator: np.random.Generator, cycles: int, rese
         elif valid[cycle]:
             first[cycle] = room == 0 or start[cycle]
             room = (longest if first[cycle] else room) - 1
-    return Control(reset, valid, first)
+    return SumControl(reset, valid, first)
 
 
 def random_sums(
-    unit: Unit, generator: np.random.Generator, cycles: int, *, reset_rate: float = 0.0, special_rate: float = 0.02
+    unit: DescribedUnit,
+    generator: np.random.Generator,
+    cycles: int,
+    *,
+    reset_rate: float = 0.0,
+    special_rate: float = 0.02,
 ) -> Stimulus:
     """Sums of random length and operands; see ``random_control``.
 
@@ -208,7 +228,7 @@ def _random_codes(
     return codes
 
 
-def extreme_sums(unit: Unit) -> Stimulus:
+def extreme_sums(unit: DescribedUnit) -> Stimulus:
     """The sums that touch both ends of the accumulator, and one that goes to one end and half the way back."""
     high, first = extreme_runs(unit)
     cycles = len(high) // 3
@@ -219,7 +239,7 @@ def extreme_sums(unit: Unit) -> Stimulus:
     return sums(unit, np.ones(len(high), bool), first, codes[0], codes[1])
 
 
-def extreme_runs(unit: Unit) -> tuple[Array, Array]:
+def extreme_runs(unit: DescribedUnit) -> tuple[Array, Array]:
     """Three sums of as many terms as the unit is for: whether a cycle has the greatest product, and ``first``."""
     cycles = min(-(-unit.terms // unit.lanes), LONGEST_SUM)
     place = np.arange(3 * cycles)
@@ -227,7 +247,7 @@ def extreme_runs(unit: Unit) -> tuple[Array, Array]:
     return high, place % cycles == 0
 
 
-def extreme_pairs(unit: Unit) -> tuple[tuple[int, int], tuple[int, int]]:
+def extreme_pairs(unit: DescribedUnit) -> tuple[tuple[int, int], tuple[int, int]]:
     """The codes (weight, activation) of the least and of the greatest product."""
     ends = [_ends(format) for format in (unit.weight, unit.activation)]
     pairs = [(w, a) for w in ends[0] for a in ends[1]]
@@ -247,7 +267,7 @@ def _zero(format: Format) -> int:
     return int(min(_finite(format).tolist(), key=lambda code: abs(format.integer(code))))
 
 
-def every_code(unit: Unit) -> Array:
+def every_code(unit: DescribedUnit) -> Array:
     """All bit patterns of a decoder's format, or a sample with the corner cases where it has more than 16 bits."""
     width = unit.weight.width
     return np.arange(1 << width) if width <= 16 else codes_of_interest(unit.weight)

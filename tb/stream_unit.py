@@ -9,7 +9,7 @@ import numpy as np
 from ..formats import Blocks, FixedPoint, Format, Overflow, Requantization, Rounding, parse
 from .golden import Array
 
-__all__ = ["STREAM_UNITS", "Field", "StreamUnit", "read_blocks", "read_requantization"]
+__all__ = ["STREAM_UNITS", "StreamField", "StreamUnit", "read_blocks", "read_requantization"]
 
 STREAM_UNITS = ("requantize", "dequantize", "block_dot")
 
@@ -31,7 +31,7 @@ def read_blocks(described: Mapping[str, Any]) -> Blocks:
 
 
 @dataclass(frozen=True)
-class Field:
+class StreamField:
     """A field of a stream's data."""
 
     name: str
@@ -62,7 +62,7 @@ class StreamUnit:
     activation: Format
     latency: int
     lanes: int
-    streams: Mapping[str, Sequence[Field]]
+    streams: Mapping[str, Sequence[StreamField]]
     widths: Mapping[str, int]
     description: Mapping[str, Any]
 
@@ -75,7 +75,9 @@ class StreamUnit:
         try:
             formats = [parse(description[name]["name"]) for name in ("weight", "activation") if name in description]
             streams = {
-                stream["name"]: [Field(*(field[key] for key in ("name", "lsb", "width", "signed"))) for field in fields]
+                stream["name"]: [
+                    StreamField(*(field[key] for key in ("name", "lsb", "width", "signed"))) for field in fields
+                ]
                 for stream in description["streams"]
                 for fields in [stream["fields"]]
             }

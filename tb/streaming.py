@@ -11,7 +11,7 @@ from cocotb.triggers import FallingEdge, RisingEdge
 from .axi_stream import StreamRules
 from .job import record
 
-__all__ = ["NEVER", "RATES", "Beat", "Bench", "Times"]
+__all__ = ["NEVER", "RATES", "Beat", "StreamBench", "Times"]
 
 Beat = tuple[int, int]
 """Data and ``tlast``."""
@@ -32,7 +32,7 @@ class Times:
     cycles: int = 0
 
 
-class Bench:
+class StreamBench:
     """A design with the streams that ``inputs`` names and ``m_axis``.
 
     Inputs change at the rising edge, and all is looked at at the falling one, where it stands as the next rising edge

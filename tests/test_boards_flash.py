@@ -14,7 +14,7 @@ from fewbit.synth.tools import ToolError, ToolMissing
 
 @pytest.fixture
 def made(tmp_path):
-    """Writes what `fewbit bitstream` would."""
+    """Writes what `fewbit board build` would."""
 
     def write(board, content=b"bits"):
         file = tmp_path / f"made.{find_board(board).part.suffix}"
@@ -309,7 +309,7 @@ def test_wrong_files_are_refused(made, programmer, tmp_path):
     with pytest.raises(ValueError, match=r"file must be what made.json describes, not another"):
         plan(file)
     file.with_suffix(".json").write_text("{}")
-    with pytest.raises(ValueError, match=r"file must be one that `fewbit bitstream` wrote"):
+    with pytest.raises(ValueError, match=r"file must be one that `fewbit board build` wrote"):
         plan(file)
     (tmp_path / "alone.bin").write_bytes(b"bits")
     with pytest.raises(ValueError, match=r"board must be given for alone.bin"):
@@ -334,10 +334,10 @@ def test_wrong_files_are_refused(made, programmer, tmp_path):
     with pytest.raises(ValueError, match=r"file must be there: '.*none.bin' is not"):
         plan(tmp_path / "none.bin", "icebreaker")
     for folder in (Path(), Path(""), tmp_path):
-        with pytest.raises(ValueError, match=r"file must be one that `fewbit bitstream` wrote, not the folder"):
+        with pytest.raises(ValueError, match=r"file must be one that `fewbit board build` wrote, not the folder"):
             plan(folder)
     file.with_suffix(".json").write_text("[" * 100_000)
-    with pytest.raises(ValueError, match=r"file must be one that `fewbit bitstream` wrote"):
+    with pytest.raises(ValueError, match=r"file must be one that `fewbit board build` wrote"):
         plan(file)
     with pytest.raises(ValueError, match=r"use the maker's tools"):
         plan(tmp_path / "alone.bin", "arty_a7")

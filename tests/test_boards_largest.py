@@ -3,7 +3,7 @@
 import pytest
 from fewbit.boards.build.bitstream_request import Request
 from fewbit.boards.build.largest import largest
-from fewbit.boards.build.route import Packed, Routed, Router
+from fewbit.boards.build.route import BoardRouter, Packed, Routed
 from fewbit.boards.targets import find_board
 from fewbit.formats import Engine, Requantization, parse
 from fewbit.synth.fit_search import NothingFits
@@ -36,8 +36,8 @@ def device(monkeypatch, tmp_path):
             engine = request.engine
             return (engine.rows, engine.columns, engine.lanes, request.dsp)
 
-        monkeypatch.setattr(Router, "route", route)
-        monkeypatch.setattr(Router, "packed", packed)
+        monkeypatch.setattr(BoardRouter, "route", route)
+        monkeypatch.setattr(BoardRouter, "packed", packed)
         monkeypatch.setattr(Request, "rtlil", stand_for)
         return routed
 
@@ -119,7 +119,7 @@ def test_one_seed_alone_is_tried(device, tmp_path):
 
 def test_what_was_placed_is_built_by_the_same_recipe(device, tmp_path, monkeypatch):
     device(0.99, lambda rows, columns, lanes: 0.3 + 0.02 * (rows + columns) + 0.03 * rows * columns)
-    monkeypatch.setattr(Router, "choose_recipe", lambda router, rtlil: setattr(router, "recipe", "abc9-flow3"))
+    monkeypatch.setattr(BoardRouter, "choose_recipe", lambda router, rtlil: setattr(router, "recipe", "abc9-flow3"))
     found, _ = largest(Request(find_board("icebreaker"), ENGINE), lanes=(1,), cache_folder=tmp_path)
     assert found.recipe == "abc9-flow3"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 from fewbit.boards.gateware.receiver import product_bytes
-from fewbit.boards.gateware.top import BoardTop, Link, top_rtlil, top_verilog
+from fewbit.boards.gateware.top import BoardTop, EngineLink, top_rtlil, top_verilog
 from fewbit.boards.link.description import Description
 from fewbit.boards.link.protocol import (
     BLOCK_BYTES,
@@ -161,14 +161,14 @@ class Host:
 class Bench:
     """A link in the simulator with a host beside it; the test is a coroutine that waits for the host.
 
-    By its pins, as bits, or by the bytes of a ``Link``, one every ``gap`` cycles.
+    By its pins, as bits, or by the bytes of a ``EngineLink``, one every ``gap`` cycles.
     """
 
     def __init__(self, engine: Engine, *, pins: bool = False, ratio: int = 4, gap: int = 10, buffer_bytes: int = 512):
         self.engine = engine
         self.description = describe(engine, ratio, buffer_bytes)
         design = Design.matmul(engine)
-        self.dut = BoardTop(self.description, design) if pins else Link(self.description, design)
+        self.dut = BoardTop(self.description, design) if pins else EngineLink(self.description, design)
         self.host = Host(buffer_bytes)
         self.pins = pins
         self.ratio = ratio

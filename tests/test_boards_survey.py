@@ -99,7 +99,7 @@ def test_rows_are_written_and_added_to(in_folder, measured, capsys):
         ("icebreaker", "e2m1", "int4"),
         ("ulx3s_12f", "int8", "int8"),
     ]
-    assert [command.split()[2] for command in kept["commands"]] == ["--pairs", "--board"]
+    assert [command.split()[3] for command in kept["commands"]] == ["--pairs", "--board"]
     with (in_folder / "made/boards.csv").open(newline="") as file:
         (first, *_) = csv.DictReader(file)
     assert first["logic cells"] == "2640 (50.0 %)" and first["a single MAC's"] == "4.0 times"
@@ -133,9 +133,9 @@ def test_what_is_committed_is_of_one_make(tmp_path):
     "arguments, message",
     [
         (["--pairs", "int8"], "pairs must be WEIGHT:ACTIVATION with commas between, not 'int8'"),
-        (["--size", "0x4x4"], "size must be one, none of it 0, not '0x4x4'"),
+        (["--size", "0x4x4"], "size must be MxKxN, each of 1 to 65535, as 256x256x256, not '0x4x4'"),
         (["--board", "icebraker"], "did you mean 'icebreaker'?"),
-        (["--append"], "boards.json must be what fewbit survey wrote"),
+        (["--append"], "boards.json must be what fewbit board survey wrote"),
     ],
 )
 def test_wrong_surveys_end_with_a_line(in_folder, measured, capsys, arguments, message):

@@ -55,7 +55,10 @@ def test_boards_as_json(capsys):
         (["--board", "icebreaker", "--name", "a\nb"], r"without a folder, not 'a\nb'"),
         (["--board", "icebreaker", "--name", "x" * 201], "name must be of at most 200 bytes, not 201"),
         (["--board", "icebreaker", "--pipeline", "9"], "pipeline must be 1 to 3, not 9"),
-        (["--board", "icebreaker", "--control", "wishbone"], "No such option: --control"),
+        (
+            ["--board", "icebreaker", "--control", "wishbone"],
+            "option must be one of `fewbit board build --help`, not '--control'",
+        ),
         (["--board", "icebreaker", "--recipe", "abc9", "--largest", "--seconds", "nan"], "seconds must be 0 or more"),
     ],
 )
@@ -82,9 +85,12 @@ def test_all_boards_of_a_survey_are_looked_at_before_any_is_built(capsys, in_fol
     "arguments, message",
     [
         (["--board", "tang_nano_9k"], "board must be one with an iCE40 or an ECP5 to be proven, not 'tang_nano_9k'"),
-        (["--board", "icebreaker", "--dsp", "all"], "dsp must be none or auto, not 'all'"),
-        (["--board", "icebreaker", "--sizes", "0x1x1"], "sizes must be m x k x n, none of it 0, not '0x1x1'"),
-        (["--board", "icebreaker", "--results", "kept"], "board_proofs.json must be what fewbit prove wrote: "),
+        (["--board", "icebreaker", "--dsp", "all"], "dsp must be one of none, auto, not 'all'"),
+        (
+            ["--board", "icebreaker", "--sizes", "0x1x1"],
+            "each of 1 to 65535, as 256x256x256, not '0x1x1'",
+        ),
+        (["--board", "icebreaker", "--results", "kept"], "board_proofs.json must be what fewbit board prove wrote: "),
     ],
 )
 def test_wrong_proofs_end_with_a_line(capsys, in_folder, arguments, message):
@@ -106,7 +112,7 @@ def test_flash_shows_its_command(capsys, in_folder):
     for folder in (".", ""):
         assert run(["flash", folder]) == 2
         error = capsys.readouterr().err
-        assert "file must be one that `fewbit bitstream` wrote, not the folder '.'" in error and error.count("\n") == 1
+        assert "one that `fewbit board build` wrote, not the folder '.'" in error and error.count("\n") == 1
 
 
 @pytest.fixture
@@ -149,10 +155,10 @@ WRONG = {
     "selftest --board sim --timeout -1": "timeout must be above 0 seconds, not -1.0",
     "selftest --seconds inf": "seconds must be above 0 and at most 604800, a week, not inf",
     "selftest --most 100000000000": "most must be 2 to 1048576, not 100000000000",
-    "selftest --like deep.json": "--like must be what `fewbit bitstream` wrote: deep.json ",
+    "selftest --like deep.json": "--like must be what `fewbit board build` wrote: deep.json ",
     "selftest --like made.json --port /dev/none": "port must be left out with --like, which is for the simulated board",
     "selftest --seconds soon": "--seconds must be a valid number",
-    "flash one.bin two.bin": "arguments must be those of `fewbit flash --help`, without two.bin",
+    "flash one.bin two.bin": "arguments must be those of `fewbit board flash --help`, without two.bin",
     "selftest --like made.json --board icebreaker": "board must be left out with --like, which is for the simulated",
     "selftest --board orangecrab": "port must be that of your USB serial adapter, which is how orangecrab is linked",
     "selftest --board icebreaker": "board icebreaker must be attached: no serial port has USB id 0403:6010 and its",
@@ -229,7 +235,7 @@ def device(monkeypatch):
     def attached(*_, **__):
         yield found
 
-    for command in ("run", "selftest"):
+    for command in ("board.run", "board.selftest"):
         monkeypatch.setattr(f"fewbit.cli.{command}.attached", attached)
     return found
 

@@ -50,7 +50,7 @@ def test_verdicts_depend_on_all_that_was_verified(monkeypatch):
         verdicts.verdict_key("module", description | {"latency": 9}, "simulate"),
         verdicts.verdict_key("module", description, "space"),
     ]
-    monkeypatch.setattr(verdicts, "_testbench", lambda: "another")
+    monkeypatch.setattr(verdicts, "sources_hash", lambda *rooms: "another")
     changed.append(verdicts.verdict_key("module", description, "simulate"))
     monkeypatch.setattr(verdicts, "simulation_tools", lambda simulator: {"verilator": "another"})
     changed.append(verdicts.verdict_key("module", description, "simulate"))
@@ -63,12 +63,12 @@ def test_chart(in_folder):
         for w, a, peer in (("int4", "int4", 72), ("e2m1", "int8", None), ("e4m3", "e4m3", 264))
     ]
     demo_chart.draw(rows, {"4 bits": 1, "others": 2}, in_folder / "chart")
-    assert sorted(path.name for path in in_folder.iterdir()) == ["demo_chart.png", "demo_chart.svg"]
-    assert (in_folder / "demo_chart.png").read_bytes().startswith(PNG)
-    first = (in_folder / "demo_chart.svg").read_bytes()
+    assert sorted(path.name for path in in_folder.iterdir()) == ["chart.png", "chart.svg"]
+    assert (in_folder / "chart.png").read_bytes().startswith(PNG)
+    first = (in_folder / "chart.svg").read_bytes()
     assert ElementTree.fromstring(first).tag.endswith("svg")
     demo_chart.draw(rows, {"4 bits": 1, "others": 2}, in_folder / "chart")
-    assert (in_folder / "demo_chart.svg").read_bytes() == first
+    assert (in_folder / "chart.svg").read_bytes() == first
 
 
 def test_demo_shows_the_popular_formats():

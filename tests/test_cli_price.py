@@ -63,7 +63,7 @@ def test_what_is_finished_is_kept_when_others_are_not(in_folder, capsys, monkeyp
         raise SweepError(["mac int3 x e2m0 on xc7, dsp none: out of luck"])
 
     monkeypatch.setattr(price_module, "prices", failed)
-    assert run([*QUICK, "--weight", "3bit", "--out", "failed"]) == 2
+    assert run([*QUICK, "--weight", "3bit", "--out", "failed"]) == 3
     told = capsys.readouterr()
     assert "written: failed/price.csv" in told.out and told.err.endswith("dsp none: out of luck\n")
     assert read_prices(in_folder / "failed" / "price.json")[1] == [finished]
@@ -75,7 +75,7 @@ def test_what_is_finished_is_kept_when_others_are_not(in_folder, capsys, monkeyp
         (["--weight", "int3", "--activation", "int4", "--alike"], "formats must have a pair of a format with itself"),
         (["--weight", "int3", "--activation", "int4", "--same-width"], "formats must have a pair of one width"),
         (["--weight", "int99"], "width of int99 must be 1 to 16 bits"),
-        (["--dsp", "some"], "dsp must be none, auto or both, not 'some'"),
+        (["--dsp", "some"], "dsp must be one of none, auto, both, not 'some'"),
         (["--read", "absent.json"], "absent.json: No such file or directory"),
         (["--terms", "0"], "terms must be 1 to 4294967296, not 0"),
     ],

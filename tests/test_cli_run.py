@@ -1,4 +1,4 @@
-"""``fewbit run`` and ``fewbit selftest`` on the simulated board."""
+"""``fewbit board run`` and ``fewbit board selftest`` on the simulated board."""
 
 import json
 from pathlib import Path
@@ -76,7 +76,7 @@ def test_operands_are_checked_before_a_board_is_prepared(operands, capsys, monke
 
 
 WRONG = {
-    "selftest --like text.npy": "--like must be what `fewbit bitstream` wrote: text.npy",
+    "selftest --like text.npy": "--like must be what `fewbit board build` wrote: text.npy",
     "run A.npy W.npy --board icebreaker": "board icebreaker must be attached: no serial port has USB id 0403:6010",
     "run A.npy W.npy --board icebraker": "did you mean 'icebreaker'?",
     "run A.npy W.npy --port /dev/none": "serial port /dev/none cannot be opened",

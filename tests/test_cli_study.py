@@ -1,4 +1,4 @@
-"""``fewbit study`` on a network of the user's."""
+"""``fewbit study run`` on a network of the user's."""
 
 import json
 import os
@@ -76,7 +76,7 @@ def test_a_metric_of_the_users_and_points_that_are_added(files, capsys):
         (["--model", "resnet8"], "calibration and test must be given with an ONNX file, not with 'resnet8'"),
         (["--test", "judge.py"], "test 'judge.py': samples must be an .npz file of arrays"),
         (["--techniques", "bias+gptq"], "techniques must be of equalize, smooth, gptq, rounding, bias, in this order"),
-        (["--evaluation", "exact"], "evaluation must be float, integer or both, not 'exact'"),
+        (["--evaluation", "exact"], "evaluation must be one of float, integer, both, not 'exact'"),
         (["--scale-per", "block"], "block_size must be given with scale_per block"),
         (["--weight", "e9m9"], "format 'e9m9': exponent bits must be"),
         (["--weight", "float32"], "weight must be a format of at most 16 bits, not float32"),
@@ -145,7 +145,7 @@ def test_layers_of_two_networks_are_refused(capsys):
     [
         (["--budget", "nan"], "budget must be a number above 0, not nan"),
         (["--budget", "inf"], "budget must be a number above 0, not inf"),
-        (["--budget", "5", "--evaluation", "both"], "evaluation must be float or integer, not 'both'"),
+        (["--budget", "5", "--evaluation", "both"], "evaluation must be one of float, integer, not 'both'"),
         (["--budget", "5", "--test", "calibration.npz"], "samples must have `expected` for the metric top1"),
         (["--budget", "5", "--test", "double.npz"], "samples must be float32 for 'tokens', not float64"),
         (["--budget", "5", "--metric", "judge.py:broken"], "must give scores, not ZeroDivisionError: division by zero"),
@@ -170,3 +170,19 @@ def test_formats_that_qonnx_has_not_are_told_before_anything_is_written(files, t
     where = ["--model", "net.onnx", "--calibration", "calibration.npz"]
     assert run(["export", *where, "--weight", "int4,sm4"]) == 2
     assert "format must be int{N}" in capsys.readouterr().err and not list(tmp_path.glob("out/*"))
+
+
+def test_an_export_takes_the_options_of_a_study_and_tells_the_accuracy_that_it_measured(files, tmp_path, capsys):
+    formats = ["--weight", "int4", "--activation", "int8", "--scale-per", "tensor"]
+    options = [*files[:-2], "--metric", "sqnr", *formats, "--json"]
+    assert run(["study", "export", *options]) == 0
+    (exported,) = json.loads(capsys.readouterr().out)["files"]
+    assert Path(exported["file"]).stat().st_size == exported["bytes"]
+    assert run(["study", "run", *options]) == 0
+    (point,) = json.loads(capsys.readouterr().out)["points"]
+    assert (exported["metric"], exported["accuracy"]) == ("sqnr", point["metrics"]["sqnr"])
+    where = ["--model", "net.onnx", "--calibration", "calibration.npz", "--weight", "int4", "--json"]
+    assert run(["study", "export", *where]) == 0
+    assert "accuracy" not in json.loads(capsys.readouterr().out)["files"][0]
+    assert run(["study", "export", *where, "--test", "double.npz"]) == 2
+    assert "samples must be float32 for 'tokens', not float64" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""``fewbit cycles``."""
+"""``fewbit engine cycles``."""
 
 import json
 
@@ -30,6 +30,6 @@ def test_a_chart_comes_with_its_table(tmp_path, capsys):
 
 def test_a_size_that_is_none(capsys):
     assert run(["cycles", "--size", "4x4"]) == 2
-    assert capsys.readouterr().err == "fewbit: size must be MxKxN, as 256x256x256, not '4x4'\n"
+    assert capsys.readouterr().err == "fewbit: size must be MxKxN, each of 1 to 65535, as 256x256x256, not '4x4'\n"
     assert run(["cycles", "--size", "0x4x4"]) == 2
-    assert capsys.readouterr().err == "fewbit: m must be 1 to 65535, not 0\n"
+    assert capsys.readouterr().err == "fewbit: size must be MxKxN, each of 1 to 65535, as 256x256x256, not '0x4x4'\n"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 from fewbit import sim
-from fewbit.formats import Blocks, parse
-from fewbit.hdl.blocks.block import BlockAccumulate
+from fewbit.formats import Arithmetic, Blocks, parse
+from fewbit.hdl.blocks.block_accumulate import BlockAccumulate
 from fewbit.hdl.products.choose_build import choose_build
 from fewbit.hdl.units.block_dot import BlockDot
 
@@ -334,7 +334,8 @@ def beats_of(unit, one):
     count = len(one.weight)
     for start in range(0, count, unit.lanes):
         beat = {"last": int(start + unit.lanes >= count)}
-        for name, format in (("weight", unit.weight_format), ("activation", unit.activation_format)):
+        for name in ("weight", "activation"):
+            format = getattr(unit.arithmetic, name)
             codes = getattr(one, name)[start : start + unit.lanes]
             beat[name] = sum(int(code) << lane * format.width for lane, code in enumerate(codes))
         for name in ("weight_scale", "activation_scale"):
@@ -345,8 +346,8 @@ def beats_of(unit, one):
 def dot_unit(elements, scale, size, accumulate, **options):
     weight, activation = map(parse, elements)
     blocks = Blocks(size, parse(scale), parse(scale), accumulate)
-    build = choose_build(weight, activation, "auto", pipeline=options.get("pipeline", 2), family=None, dsp=False)
-    return BlockDot(weight, activation, build, blocks, **options)
+    build = choose_build(weight, activation, "auto", pipeline=options.pop("pipeline", 2), family=None, dsp=False)
+    return BlockDot(Arithmetic(weight, activation), build, blocks, **options)
 
 
 @pytest.mark.parametrize(
@@ -363,7 +364,7 @@ def dot_unit(elements, scale, size, accumulate, **options):
 def test_dot_products_are_the_golden_ones(elements, scale, size, accumulate, options):
     unit = dot_unit(elements, scale, size, accumulate, terms=150, **options)
     rng = np.random.default_rng(size)
-    sums = [random_sum(rng, unit.weight_format, unit.activation_format, unit.blocks, 150) for _ in range(12)]
+    sums = [random_sum(rng, unit.arithmetic.weight, unit.arithmetic.activation, unit.blocks, 150) for _ in range(12)]
     for stalls in (False, True):
         run_dot(unit, sums, stalls=stalls)
 
@@ -374,7 +375,8 @@ def test_a_dot_product_takes_a_beat_every_cycle(accumulate, lanes):
     assert unit.block_interval <= 16 // lanes
     rng = np.random.default_rng(0)
     sums = [
-        random_sum(rng, unit.weight_format, unit.activation_format, unit.blocks, 96, 16 * k) for k in (1, 6, 2, 1, 3)
+        random_sum(rng, unit.arithmetic.weight, unit.arithmetic.activation, unit.blocks, 96, 16 * k)
+        for k in (1, 6, 2, 1, 3)
     ]
     cycles, beats = run_dot(unit, sums, stalls=False)
     assert cycles == beats + unit.latency

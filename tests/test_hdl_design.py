@@ -111,12 +111,11 @@ def test_described_ports_are_the_verilog_ports(unit, pipeline):
         design = Design(unit, *formats, lanes=lanes, pipeline=pipeline, **PARAMETERS.get(unit, {}))
     ports = design.description()["ports"]
     assert all(port["meaning"] for port in ports)
-    described = {(port["direction"], port["name"], port["width"]) for port in ports}
+    described = [(port["direction"], port["name"], port["width"]) for port in ports]
     verilog = design.verilog()
-    assert re.search(rf"^module {design.module}\(", verilog, re.MULTILINE)
-    top = verilog[re.search(rf"^module {design.module}\(", verilog, re.MULTILINE).start() :].partition("endmodule")[0]
-    declared = re.findall(r"^  (input|output) (?:signed )?(?:\[(\d+):0\] )?(\w+);", top, re.MULTILINE)
-    assert described == {(direction, name, int(most or 0) + 1) for direction, most, name in declared}
+    head = re.search(rf"^module {design.module}\((.*?)^\);", verilog, re.MULTILINE | re.DOTALL)[1]
+    declared = re.findall(r"^  (input|output) (?:reg )?(?:signed )?(?:\[(\d+):0\] )?(\w+),?$", head, re.MULTILINE)
+    assert described == [(direction, name, int(most or 0) + 1) for direction, most, name in declared]
 
 
 @pytest.mark.parametrize("unit", PARAMETERS)
@@ -153,7 +152,8 @@ def test_streams_have_a_field_at_every_byte_that_begins_one(unit):
         (
             "requantize",
             {"requantization": Requantization(parse("int8"), parse("dyadic16s5"), bias_bits=8, zero_point=True)},
-            "code = (accumulator + bias) * scale, exact, then rounded once to int8, then zero_point added",
+            "code = (accumulator + bias) * scale, exact, then rounded once to an integer, then zero_point added, then "
+            "saturated to int8",
         ),
         (
             "requantize",
@@ -184,6 +184,51 @@ def test_contract_is_a_sentence(unit, parameters, contract):
     assert Design(unit, E2M1, **parameters).description()["contract"] == contract
 
 
+FLOATING = Blocks(16, parse("float8_e8m0fnu"), parse("float8_e8m0fnu"))
+ASYMMETRIC = Requantization(parse("uint8"), parse("dyadic16s5"), bias_bits=20, zero_point=True, relu=True)
+
+
+@pytest.mark.parametrize(
+    ("how", "shape", "contract"),
+    [
+        (
+            ASYMMETRIC,
+            {"scale_per": "channel", "weight_zero_point": True},
+            "C[m, n] = (sum + bias[n]) * scale[n], exact, made 0 where negative, then rounded once to an integer, then "
+            "zero_point added, then saturated to uint8; sum = the sum over k of A[m, k] * (W[k, n] - "
+            "weight_zero_point), exact for k up to 1024",
+        ),
+        (
+            Requantization(E2M1, parse("float32")),
+            {"blocks": FLOATING},
+            "C[m, n] = sum * scale, exact, then rounded once to e2m1; sum = the sum over blocks of 16 k of (sum of "
+            "A[m, k] * W[k, n]) * a_scale[m] * w_scale[n], kept in float32, rounded once for every block",
+        ),
+    ],
+)
+def test_contract_of_a_matmul_says_all_that_happens_to_a_sum(how, shape, contract):
+    assert Design.matmul(Engine(INT4, INT4, how, **shape)).description()["contract"] == contract
+
+
+def test_streams_of_an_engine_have_their_fields():
+    engine = Engine(INT4, E2M1, ASYMMETRIC, rows=2, columns=4, lanes=3, outputs=2, scale_per="channel")
+    streams = {stream["name"]: stream for stream in Design.matmul(engine).description()["streams"]}
+    fields = {
+        name: [
+            (field["name"], field["lsb"], field["width"], field["count"], field["signed"]) for field in each["fields"]
+        ]
+        for name, each in streams.items()
+    }
+    assert fields == {
+        "s_axis_a": [("activation", 0, 4, 6, False)],
+        "s_axis_w": [("weight", 0, 4, 12, False)],
+        "s_axis_p": [("scale", 0, 21, 1, False), ("bias", 21, 20, 1, True)],
+        "m_axis_c": [("code", 0, 8, 2, False)],
+    }
+    assert streams["m_axis_c"]["tlast"] == "the last beat of a product"
+    assert {streams[name]["tlast"] for name in streams if name != "m_axis_c"} == {"not looked at"}
+
+
 def test_many_designs_go_through_one_run_and_come_back_in_order():
     formats = study_formats(3)
     designs = [Design("mac", weight, activation) for weight in formats for activation in formats]
@@ -197,15 +242,15 @@ def test_verilog_has_no_start_value_in_a_declaration_and_no_wildcard_block():
     assert not re.search(r"^\s*reg .*=", verilog, re.MULTILINE) and "@*" not in verilog
 
 
-def test_escaped_names_end_with_their_space():
+def test_names_of_the_source_need_no_escape():
     verilog = Design("dot", parse("e2m1"), INT4, lanes=4, terms=64).verilog()
-    assert re.search(r"^  initial \\fine_align\$\d+  = ", verilog, re.MULTILINE)
-    assert not re.search(r"\\[^\s]+;", verilog)
+    assert re.search(r"^  initial fine_align_\d+ = ", verilog, re.MULTILINE)
+    assert "\\" not in verilog and "$" not in verilog.replace("$signed", "")
 
 
 def test_yosys_that_refuses_says_why():
     with pytest.raises(YosysError, match=r"^yosys failed: ERROR: "):
-        to_verilog([("mac", "module \\mac\n  cell nonsense\nend\n")])
+        to_verilog([("mac", "module \\mac\n  cell nonsense\nend\n", [])])
 
 
 @pytest.mark.parametrize("family", [None, *FAMILIES])

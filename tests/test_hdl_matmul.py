@@ -48,9 +48,19 @@ def random_inputs(engine, rng, m, k, n):
     return inputs
 
 
-def streams_of(engine, inputs):
+def streams_of(engine, inputs, rng):
+    """The words of every stream; what is in them past m, k and n is noise."""
     streamed = {"activation", "weight", "activation_scale", "weight_scale", *engine.channel_fields}
-    return pack(engine, **{name: value for name, value in inputs.items() if name in streamed})
+    given = {name: codes for name, codes in inputs.items() if name in streamed}
+    formats = {"activation": engine.activation, "weight": engine.weight, "scale": engine.requantization.scale}
+    if engine.blocks is not None:
+        formats |= {"activation_scale": engine.blocks.activation_scale, "weight_scale": engine.blocks.weight_scale}
+    ones = {name: -1 if name == "bias" else (1 << formats[name].width) - 1 for name in given}
+    counts = pack(engine, **{name: np.full(np.shape(codes), ones[name]) for name, codes in given.items()})
+    return {
+        name: words | (rng.integers(0, 256, words.shape, np.uint8) & ~counts[name])
+        for name, words in pack(engine, **given).items()
+    }
 
 
 class Bench:
@@ -59,8 +69,8 @@ class Bench:
     def __init__(self, engine, pipeline=2):
         self.engine = engine
         build = choose_build(engine.weight, engine.activation, "auto", pipeline=pipeline, family=None, dsp=False)
-        self.dut = Matmul(engine, build, pipeline)
-        self.latency = matmul_latency(engine, build, pipeline)
+        self.dut = Matmul(engine, build)
+        self.latency = matmul_latency(engine, build)
 
     def run(self, testbench):
         simulator = Simulator(self.dut)
@@ -74,7 +84,7 @@ class Bench:
         n = inputs["weight"].shape[1]
         waiting = {
             name: [int.from_bytes(bytes(word), "little") for word in words]
-            for name, words in streams_of(engine, inputs).items()
+            for name, words in streams_of(engine, inputs, np.random.default_rng(seed)).items()
         }
         chance = random.Random(seed)
         for name, value in (("m", m), ("k", k), ("n", n)):
@@ -233,6 +243,25 @@ def test_refused_sizes_touch_no_data(dataflow):
         inputs = random_inputs(engine, np.random.default_rng(1), 5, 7, 6)
         found, _ = await bench.product(ctx, inputs)
         assert np.array_equal(found, engine_matmul(engine, **inputs))
+
+    bench.run(testbench)
+
+
+@pytest.mark.parametrize(("form", "zero_point"), [("float8_e5m2", False), ("int8", True)])
+def test_activations_past_k_count_for_nothing(form, zero_point):
+    """Their weights are zero; but zero times NaN is NaN, and the sum of a row's activations heeds no weight."""
+    form = parse(form)
+    sizes = {"rows": 2, "columns": 1, "lanes": 2, "tile_m": 2, "max_k": 8, "dataflow": "weight_stationary"}
+    engine = Engine(form, form, Requantization(parse("bfloat16")), weight_zero_point=zero_point, **sizes)
+    bench = Bench(engine)
+
+    async def testbench(ctx):
+        for k in (1, 2, 3, 5):
+            inputs = {"activation": np.full((32, k), 0x3C), "weight": np.full((k, 1), 0x3C)}  # 1 in float8_e5m2
+            if zero_point:
+                inputs["weight_zero_point"] = 3
+            found, _ = await bench.product(ctx, inputs, seed=k)
+            assert np.array_equal(found, engine_matmul(engine, **inputs))
 
     bench.run(testbench)
 

@@ -291,6 +291,18 @@ def test_the_tag_stays_with_its_code_and_reset_empties_the_pipeline():
     assert again == [int(code) for code in case.expected]
 
 
+@pytest.mark.parametrize("rounding", [Rounding.TOWARD_ZERO, Rounding.TIES_TO_EVEN])
+def test_all_bits_of_a_number_are_shifted_out_and_none_of_its_sign(rounding):
+    """The lowest number's magnitude is a bit longer than its body, so all of it lies one place further down."""
+    for lsb_exponent in range(-20, -2, 2):
+        how = Requantization(parse("int8"), rounding=rounding)
+        integers = [-128, -127, -1, 0, 1, 127]
+        golden = sim.requantize(sim.Exact(np.array(integers), lsb_exponent), how)
+        unit = Requantize(FixedPoint(8, True, lsb_exponent), how)
+        payloads = [{"accumulator": integer} for integer in integers]
+        assert run_stream(unit, payloads, stalls=False) == golden.tolist()
+
+
 @pytest.mark.slow
 def test_minus_one_and_powers_of_two_are_the_golden_ones():
     """Two's complement is normalized before it is a magnitude, so these stand in the binade below at first."""

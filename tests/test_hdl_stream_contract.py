@@ -25,4 +25,4 @@ def test_the_output_keeps_its_contract(shape):
         **{"weight": INT2, "activation": INT2, "requantization": Requantization(INT2)}
         | {"rows": 1, "columns": 1, "tile_m": 1, "max_k": 1, **shape}
     )
-    check_stream(Matmul(engine, Build("rows"), 1), reach=40)
+    check_stream(Matmul(engine, Build("rows", pipeline=1)), reach=40)

@@ -1,6 +1,9 @@
 """The rooms of the package and which may import which, as docs/rooms.md draws it."""
 
 import ast
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 
 import fewbit
@@ -9,12 +12,13 @@ import pytest
 ROOT = Path(fewbit.__file__).parent
 ROOMS = {
     "formats": set(),
+    "families": set(),
     "sim": {"formats"},
-    "hdl": {"formats"},
+    "hdl": {"formats", "families"},
     "tb": {"formats", "sim"},
-    "synth": {"formats", "hdl"},
+    "synth": {"formats", "families", "hdl"},
     "study": {"formats", "sim", "hdl", "synth"},
-    "boards": {"formats", "sim", "hdl", "synth"},
+    "boards": {"formats", "families", "sim", "hdl", "synth"},
 }
 
 
@@ -46,9 +50,92 @@ def test_room_imports_only_what_it_may(room):
 def test_formats_need_the_standard_library_alone():
     import sys
 
-    for path in sorted((ROOT / "formats").glob("*.py")):
+    for path in sorted((ROOT / "formats").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom) and node.level == 0:
                 names = [node.module or ""]
             assert all(name.split(".")[0] in sys.stdlib_module_names for name in names), f"{path.name} imports {names}"
+
+
+PENDING_NAMES = {"Candidate", "Channel", "Device", "Job", "Link", "Netlist", "Recipe", "Router", "Row", "Statistics"}
+"""Names that two classes still have: nothing is ever added to them."""
+
+
+def package_files() -> list[Path]:
+    """Python files of the package, without tests."""
+    named = [path for room in (*ROOMS, "cli") for path in sorted((ROOT / room).rglob("*.py"))]
+    return [*named, *sorted(ROOT.glob("*.py"))]
+
+
+def test_no_two_classes_have_one_name():
+    places = defaultdict(set)
+    for path in package_files():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places[node.name].add(str(path.relative_to(ROOT)))
+    twice = {name: files for name, files in places.items() if len(files) > 1}
+    assert {name: files for name, files in twice.items() if name not in PENDING_NAMES} == {}
+    assert set(twice) == PENDING_NAMES, "a name that is had once now must leave PENDING_NAMES"
+
+
+def test_every_folder_of_the_package_is_installed():
+    """setuptools is told of each, since the checkout's root is the package."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = [path.parent.relative_to(ROOT).parts for path in package_files() if path.name == "__init__.py"]
+    assert sorted(listed) == sorted(".".join(("fewbit", *parts)) for parts in folders)
+
+
+PENDING_CIRCLES = {("hdl/catalog.py", "hdl/design.py")}
+"""Files that still import each other: nothing is ever added to them."""
+
+
+def imported_files(path: Path) -> set[Path]:
+    """Files of the package that a file imports by its relative imports, wherever they stand in it but for functions."""
+    found = set()
+    for node in outside_functions(ast.parse(path.read_text())):
+        if not isinstance(node, ast.ImportFrom) or not node.level:
+            continue
+        folder = path.parents[node.level - 1]
+        named = folder.joinpath(*node.module.split(".")) if node.module else folder
+        for target in [named / alias.name for alias in node.names]:
+            # What is no file is a name in the file or folder that was named.
+            options = (
+                target.with_suffix(".py"),
+                target / "__init__.py",
+                named.with_suffix(".py"),
+                named / "__init__.py",
+            )
+            found.add(next(option for option in options if option.exists()))
+    return found
+
+
+def outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        yield child
+        if not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from outside_functions(child)
+
+
+def test_no_files_import_each_other():
+    """Not even for the type checker. A folder's own `__init__.py`, which gathers what is in it, is no part of a circle
+    where a file of that folder does not import it."""
+    graph = {path: imported_files(path) for path in package_files()}
+    circles = {tuple(str(path.relative_to(ROOT)) for path in sorted(circle)) for circle in circles_of(graph)}
+    assert circles - PENDING_CIRCLES == set()
+    assert circles == PENDING_CIRCLES, "a circle that is gone must leave PENDING_CIRCLES"
+
+
+def circles_of(graph: dict[Path, set[Path]]) -> list[set[Path]]:
+    """Sets of files each of which imports, over others, all of its set."""
+    reached = {}
+    for start in graph:
+        seen, waiting = set(), [*graph[start]]
+        while waiting:
+            path = waiting.pop()
+            if path not in seen:
+                seen.add(path)
+                waiting += graph[path]
+        reached[start] = seen
+    circles = {frozenset(path for path in reached[start] if start in reached[path]) for start in graph}
+    return [{*circle} for circle in circles if circle]

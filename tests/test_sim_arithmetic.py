@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from fewbit.formats import Accumulator, Format, Overflow, Special, parse
 from fewbit.sim import Exact, decode, dot, encode, matmul, multiply
-from fewbit.sim.arithmetic import _plan
 from fewbit.sim.codes import largest_integer
+from fewbit.sim.elements.exact import _plan
 from numpy.typing import NDArray
 
 PAIRS = [
@@ -272,7 +272,7 @@ def test_what_is_refused(call: Any, message: str) -> None:
 
 
 def test_a_name_is_not_a_format():
-    with pytest.raises(ValueError, match=r"^format must be a format, as formats\.parse gives, not 'int4'"):
+    with pytest.raises(ValueError, match=r"^weight must be a format, as formats\.parse gives, not 'int4'"):
         multiply([1], [1], "int4", "int4")
     with pytest.raises(ValueError, match=r"^format must be a format, as formats\.parse gives, not 'int4'"):
         encode([1.0], "int4")

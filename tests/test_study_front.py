@@ -194,10 +194,10 @@ def test_files_of_the_other_commands_are_read(made_up, tmp_path):
     from fewbit.study.measurement.points_file import write_points
     from fewbit.study.prices.price_table import write_prices
 
-    write_points(made_up.points[:5], tmp_path, "fewbit study resnet8")
+    write_points(made_up.points[:5], tmp_path, "fewbit study run resnet8")
     write_prices(made_up.prices[:5], tmp_path / "study_prices", ["fewbit price a", "fewbit price b"])
     (tmp_path / "study_remarks.json").write_text('{"a": "because"}')
     found = read_findings(tmp_path)
     assert found.points == made_up.points[:5] and all(price in made_up.prices for price in found.prices)
-    assert found.commands == ["fewbit study resnet8", "fewbit price a", "fewbit price b"]
+    assert found.commands == ["fewbit study run resnet8", "fewbit price a", "fewbit price b"]
     assert found.remarks == {"a": "because"} and len(found.prices) == 5

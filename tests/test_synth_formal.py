@@ -10,18 +10,18 @@ from fewbit.formats import FixedPoint, Requantization, Rounding, parse
 from fewbit.hdl.bus.axi_lite import AxiLite
 from fewbit.hdl.bus.gearbox import Downsizer, Upsizer
 from fewbit.hdl.scaling.requant import Requantize
-from fewbit.synth.formal import Channel, check_stream
+from fewbit.synth.formal import HandshakePorts, check_stream
 from fewbit.synth.tools import ToolError
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
 WIDTHS = [(8, 8), (5, 8), (24, 8), (20, 8), (128, 32)]
 AXI_LITE = (
-    Channel("b", "s_axi_bvalid", "s_axi_bready", ("s_axi_bresp",)),
-    Channel("r", "s_axi_rvalid", "s_axi_rready", ("s_axi_rdata", "s_axi_rresp")),
-    Channel("aw", "s_axi_awvalid", "s_axi_awready", ("s_axi_awaddr", "s_axi_awprot")),
-    Channel("w", "s_axi_wvalid", "s_axi_wready", ("s_axi_wdata", "s_axi_wstrb")),
-    Channel("ar", "s_axi_arvalid", "s_axi_arready", ("s_axi_araddr", "s_axi_arprot")),
+    HandshakePorts("b", "s_axi_bvalid", "s_axi_bready", ("s_axi_bresp",)),
+    HandshakePorts("r", "s_axi_rvalid", "s_axi_rready", ("s_axi_rdata", "s_axi_rresp")),
+    HandshakePorts("aw", "s_axi_awvalid", "s_axi_awready", ("s_axi_awaddr", "s_axi_awprot")),
+    HandshakePorts("w", "s_axi_wvalid", "s_axi_wready", ("s_axi_wdata", "s_axi_wstrb")),
+    HandshakePorts("ar", "s_axi_arvalid", "s_axi_arready", ("s_axi_araddr", "s_axi_arprot")),
 )
 
 
@@ -156,4 +156,4 @@ def test_a_component_without_streams_is_refused():
     with pytest.raises(ValueError, match="component must give at least one stream, Nothing gives none"):
         check_stream(Nothing())
     with pytest.raises(ValueError, match="channel b must have members of Nothing, not 'bvalid'"):
-        check_stream(Nothing(), [Channel("b", "bvalid", "bready", ())])
+        check_stream(Nothing(), [HandshakePorts("b", "bvalid", "bready", ())])

@@ -93,7 +93,7 @@ def test_warm_sweep_runs_no_tool_and_generates_nothing(measurements, tmp_path, m
 
 def test_changed_generator_with_the_same_rtl_measures_nothing(measurements, tmp_path, monkeypatch):
     sweep(MACS, tmp_path)
-    monkeypatch.setattr(sweep_module, "_generator_hash", lambda: "another")
+    monkeypatch.setattr(sweep_module, "sources_hash", lambda *rooms: "another")
     assert len(sweep(MACS, tmp_path)) == 3
     assert len(measurements.calls) == 3
 
@@ -111,8 +111,8 @@ def test_without_routing_only_yosys_is_needed_and_other_rows_are_kept(measuremen
 
 def test_damaged_entries_are_measured_again(measurements, tmp_path):
     sweep(MACS, tmp_path)
-    (tmp_path / "cache.db").write_bytes(b"damaged")
-    for file in tmp_path.glob("cache.db-*"):
+    (tmp_path / "measurements.db").write_bytes(b"damaged")
+    for file in tmp_path.glob("measurements.db-*"):
         file.unlink()
     assert len(sweep(MACS, tmp_path)) == 3
     assert len(measurements.calls) == 6

@@ -52,7 +52,7 @@ class Peripheral(wiring.Component):
 
 
 def verilog(address_bits):
-    (text,) = to_verilog([("peripheral", to_rtlil(Peripheral(REGISTERS, address_bits), "peripheral"))])
+    (text,) = to_verilog([("peripheral", to_rtlil(Peripheral(REGISTERS, address_bits), "peripheral"), [])])
     return text
 
 
@@ -80,8 +80,8 @@ def test_the_verilog_is_clean():
     [
         ("bus__strobes <= s_axi_wstrb", "bus__strobes <= 4'hf", "one_after_another"),
         ("bus__error ? 2'h2 : 2'h0", "bus__error ? 2'h0 : 2'h0", "one_after_another"),
-        ("s_axi_arready = ~ ar_held", "s_axi_arready = 1'h1", "many_at_once"),
-        ("s_axi_awready = ~ aw_held", "s_axi_awready = 1'h1", "many_at_once"),
+        ("s_axi_arready = ~ar_held", "s_axi_arready = 1'h1", "many_at_once"),
+        ("s_axi_awready = ~aw_held", "s_axi_awready = 1'h1", "many_at_once"),
         ("if (rst) s_axi_bvalid <=", "if (1'h0) s_axi_bvalid <=", "reset_forgets"),
     ],
 )

@@ -3,9 +3,9 @@
 import shutil
 
 import pytest
-from fewbit.formats import Blocks, parse
+from fewbit.formats import Arithmetic, Blocks, parse
 from fewbit.hdl import Build, Design
-from fewbit.hdl.units.axi_units import AxiBlockDot
+from fewbit.hdl.units.axi_block_dot import AxiBlockDot
 from fewbit.synth.formal import Channel, check_stream
 from fewbit.tb import lint, simulate
 
@@ -93,7 +93,7 @@ def test_a_wrong_unit_fails(change, failing):
 def test_the_streams_keep_their_contract(accumulate):
     formats = parse("int2"), parse("int2")
     blocks = Blocks(16, parse("ue2m1"), parse("ue2m1"), accumulate)
-    unit = AxiBlockDot(*formats, Build("rows"), blocks, lanes=8, terms=32, pipeline=1)
+    unit = AxiBlockDot(Arithmetic(*formats), Build("rows", pipeline=1), blocks, lanes=8, terms=32)
     check_stream(unit, [channel("s_axis"), channel("m_axis")], reach=30)
 
 

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from fewbit.formats import Overflow, Requantization, Rounding, parse
 from fewbit.hdl import Design
-from fewbit.hdl.units.axi_units import AxiDequantize
+from fewbit.hdl.units.dequantize import AxiDequantize
 from fewbit.synth.formal import Channel, check_stream
 from fewbit.tb import lint, simulate
 

@@ -21,13 +21,6 @@ def test_a_syntax_error_is_found() -> None:
     assert "syntax error" in lint("module broken(\n")[0]
 
 
-@pytest.mark.parametrize("unit", ["decode", "multiply", "mac", "dot"])
-def test_units_are_clean(unit: str) -> None:
-    lanes = {"lanes": 3} if unit == "dot" else {}
-    for name in ("e3m2", "float8_e5m2"):
-        assert lint(Design(unit, parse(name), **lanes).verilog()) == []
-
-
 @pytest.mark.slow
 def test_a_row_of_the_space_is_clean() -> None:
     weight = parse("e4m3")

@@ -139,7 +139,7 @@ WRONG = {
         "assign m_axis_c_tdata = {24{~m_axis_c_tready}} ^ ",
         "stalls",
     ),
-    "cycles start from one": ("cycles <= 32'd0;", "cycles <= 32'd1;", "edges"),
+    "cycles start from one": ("cycles <= 32'h0+;", "cycles <= 32'h00000001;", "edges"),
     "reset leaves loops at work": (r"if \(rst\) active <= 1'h0;", "if (1'h0) active <= 1'h0;", "resets"),
     "irq tells of no error": ("assign irq = .*;", "assign irq = done_sticky;", "refused"),
 }

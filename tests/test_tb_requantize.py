@@ -5,7 +5,7 @@ import shutil
 import pytest
 from fewbit.formats import FixedPoint, Overflow, Requantization, Rounding, parse
 from fewbit.hdl import Design
-from fewbit.hdl.units.axi_units import AxiRequantize
+from fewbit.hdl.units.requantize import AxiRequantize
 from fewbit.synth.formal import Channel, check_stream
 from fewbit.tb import lint, simulate
 

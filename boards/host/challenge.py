@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ...formats import Dyadic, Engine, Format
-from ...sim import decode, dyadic_codes, encode
+from ...formats import Engine, Format
+from ...sim import decode, encode, scale_codes
 from ...sim.codes import code_dtype
 from .device import Device
 
@@ -87,6 +87,6 @@ def _codes(format: Format, chance: np.random.Generator, shape: tuple[int, int]) 
 
 def _scales(format: Format, chance: np.random.Generator, value: float, shape: tuple[int, ...]) -> Array:
     near = value * 2.0 ** chance.uniform(-2, 1, shape)
-    codes = dyadic_codes(near, format) if isinstance(format, Dyadic) else encode(near, format)
+    codes = scale_codes(near, format)
     wild = chance.integers(0, 1 << format.width, shape)
     return np.where(chance.random(shape) < 0.1, wild, codes).astype(code_dtype(format))

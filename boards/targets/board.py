@@ -3,9 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...synth.families import Target
+from ...families import Target
+
+if TYPE_CHECKING:
+    from ..families import BoardFamily
 
 __all__ = ["BAUDS", "BITS_A_BYTE", "Board", "Link", "Part", "Pin", "Programming", "Usb"]
 
@@ -27,9 +30,8 @@ class Part:
     name: the maker's
     target: how it is synthesized, and what there is of LUTs, DSPs and block RAMs; its device's ``route`` are nextpnr's
         options
-    pll: key of ``pll.PLLS``
+    pll: key of ``families.PLLS``
     first_mhz: clock that the first place and route is asked for, which the best is then found from
-    suffix: of the file that is programmed; ``edif`` where there is no open place and route in PyPI
     pack: options of the program that makes this file
     file_bytes: of every such file; None where they differ
     """
@@ -38,13 +40,25 @@ class Part:
     target: Target
     pll: str
     first_mhz: float
-    suffix: str
     pack: tuple[str, ...] = ()
     file_bytes: int | None = None
 
     @property
+    def family(self) -> "BoardFamily":
+        """What is known of its family besides ``target``."""
+        from ..families import board_families
+
+        return board_families()[self.target.family.name]
+
+    @property
+    def suffix(self) -> str:
+        """Of the file that is programmed; ``edif`` where there is no open place and route in PyPI."""
+        return self.family.suffix
+
+    @property
     def routed(self) -> bool:
-        return self.suffix != "edif"
+        """Whether there is open place and route in PyPI."""
+        return self.family.packer is not None
 
 
 @dataclass(frozen=True)

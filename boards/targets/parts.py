@@ -2,8 +2,7 @@
 
 from dataclasses import replace
 
-from ...synth.families import FAMILIES, Target, parse_target
-from ...synth.family import Capacity, Device
+from ...families import FAMILIES, Capacity, FpgaDevice, Target, parse_target
 from .board import Part
 
 __all__ = ["ECP5_12F", "ECP5_24K_SHAPES", "ECP5_25F", "ECP5_85F", "GW1NR_9C", "HX8K", "UP5K", "UP5K_SHAPES", "XC7A35T"]
@@ -11,8 +10,8 @@ __all__ = ["ECP5_12F", "ECP5_24K_SHAPES", "ECP5_25F", "ECP5_85F", "GW1NR_9C", "H
 
 def _ecp5(title: str, size: str, package: str, speed: int, capacity: Capacity) -> Part:
     route = (f"--{size}", "--package", package, "--speed", str(speed))
-    device = Device(size, route=route, capacity=capacity, target_mhz=100)
-    return Part(title, Target(FAMILIES["ecp5"], device), "ecp5", 60, "bit", ("--compress",))
+    device = FpgaDevice(size, route=route, capacity=capacity, target_mhz=100)
+    return Part(title, Target(FAMILIES["ecp5"], device), "ecp5", 60, ("--compress",))
 
 
 UP5K_SHAPES = {
@@ -24,8 +23,8 @@ UP5K_SHAPES = {
 }
 """Of boards with 12 MHz: what a search found to place and route."""
 
-HX8K = Part("Lattice iCE40-HX8K", parse_target("ice40-hx8k"), "ice40", 60, "bin", file_bytes=135_100)
-UP5K = Part("Lattice iCE40-UP5K", parse_target("ice40-up5k"), "ice40", 24, "bin", file_bytes=104_090)
+HX8K = Part("Lattice iCE40-HX8K", parse_target("ice40-hx8k"), "ice40", 60, file_bytes=135_100)
+UP5K = Part("Lattice iCE40-UP5K", parse_target("ice40-up5k"), "ice40", 24, file_bytes=104_090)
 
 ECP5_12F = _ecp5("Lattice LFE5U-12F", "12k", "CABGA381", 6, Capacity(24288, 28, 56))
 """The die is the 25F's, and the open tools use all of it; the maker promises 12,000 LUTs and 32 block RAMs."""
@@ -47,7 +46,7 @@ GW1NR_9C = Part(
     "Gowin GW1NR-9C",
     Target(
         _GW1N,
-        Device(
+        FpgaDevice(
             "gw1nr-9c",
             route=("--device", "GW1NR-LV9QN88PC6/I5", "--vopt", "family=GW1N-9C"),
             capacity=Capacity(8640, 20, 26),
@@ -55,14 +54,12 @@ GW1NR_9C = Part(
     ),
     "gowin",
     48,
-    "fs",
     ("-d", "GW1N-9C", "--sspi_as_gpio", "--mspi_as_gpio"),
 )
 
 XC7A35T = Part(
     "AMD XC7A35T",
-    Target(FAMILIES["xc7"], Device("xc7a35t", capacity=Capacity(20800, 90, 50))),
+    Target(FAMILIES["xc7"], FpgaDevice("xc7a35t", capacity=Capacity(20800, 90, 50))),
     "none",
     100,
-    "edif",
 )

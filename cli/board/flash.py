@@ -1,4 +1,4 @@
-"""``fewbit flash``: a bitstream into a board."""
+"""``fewbit board flash``: a bitstream into a board."""
 
 import shlex
 from pathlib import Path
@@ -6,17 +6,26 @@ from typing import Annotated
 
 import typer
 
+from ..common.choices import choice, completed, known
 from ..common.console import status
+from ..common.options import boards
 
 __all__ = ["flash"]
 
 
 def flash(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="What `fewbit bitstream` wrote: .bin, .bit, .fs or .json.")
+        Path, typer.Argument(metavar="FILE", help="What `fewbit board build` wrote: .bin, .bit, .fs or .json.")
     ],
     board: Annotated[
-        str | None, typer.Option("--board", metavar="BOARD", show_default="the one that it was built for")
+        str | None,
+        typer.Option(
+            "--board",
+            metavar="BOARD",
+            help="Name of the board, as `fewbit board list` has it.",
+            show_default="the one that it was built for",
+            autocompletion=completed(boards),
+        ),
     ] = None,
     persistent: Annotated[
         bool, typer.Option("--persistent", help="Write the flash, so that it is there after power-up.")
@@ -26,7 +35,12 @@ def flash(
         typer.Option("--verify", help="Read the flash back and compare, which may take minutes; iceprog always does."),
     ] = False,
     programmer: Annotated[
-        str, typer.Option("--programmer", help="openFPGALoader or iceprog; auto takes the first that is there and can.")
+        str,
+        choice(
+            known("auto", "openFPGALoader", "iceprog"),
+            "--programmer",
+            help="What programs the board; auto takes the first that is there and can.",
+        ),
     ] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the command.")] = False,
 ) -> None:

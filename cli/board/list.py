@@ -1,4 +1,4 @@
-"""``fewbit boards``: the boards that bitstreams can be built for."""
+"""``fewbit board list``: the boards that bitstreams can be built for."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,15 +8,15 @@ from ..common.options import Json
 if TYPE_CHECKING:
     from ...boards.targets.board import Board
 
-__all__ = ["boards"]
+__all__ = ["list_boards"]
 
 SHOWN = ("int8", "int8")
 
 
-def boards(json: Json = False) -> None:
+def list_boards(json: Json = False) -> None:
     """Each board: its FPGA, its link to the host, and the largest array that was found to fit, link included.
 
-    Rows x columns x lanes: so many products a cycle, at the peak. `fewbit bitstream` takes that array unless told
+    Rows x columns x lanes: so many products a cycle, at the peak. `fewbit board build` takes that array unless told
     otherwise.
     """
     from rich.table import Table

@@ -1,4 +1,4 @@
-"""``fewbit prove``: what is in a finished bitstream multiplies."""
+"""``fewbit board prove``: what is in a finished bitstream multiplies."""
 
 import json as json_module
 from pathlib import Path
@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..common.command import command_line
 from ..common.console import print_json, say
+from ..common.designs import parse_sizes
 from ..common.engine_options import EngineOptions, takes_engine_on_a_board
-from ..common.options import Build, Json, OneActivation, Out, Weight, command_line, parse_integers, parse_sizes
-from .build import SHOWN, Baud, BoardName, Dsp, Lanes, Margin, Mhz, Pll, Recipe, Seeds, Stages, request_for
+from ..common.options import Json, Out, Seed
+from ..common.options import size as size_option
+from .bitstream_options import SHOWN, BitstreamOptions
 
 if TYPE_CHECKING:
     from ...boards.proof.bitstream_proof import Proof
@@ -25,24 +28,12 @@ KEY = ("board", "weight", "activation", "rows", "columns", "lanes", "dsps")
 @takes_engine_on_a_board(**SHOWN)
 def prove(
     context: typer.Context,
-    board: BoardName,
-    weight: Weight = None,
-    activation: OneActivation = None,
-    lanes: Lanes = None,
-    dsp: Dsp = None,
-    pipeline: Stages = 2,
-    build: Build = "auto",
-    mhz: Mhz = None,
-    margin: Margin = 0.05,
-    baud: Baud = None,
-    pll: Pll = True,
-    seeds: Seeds = "1,2,3",
-    recipe: Recipe = "auto",
-    sizes: Annotated[
+    options: BitstreamOptions,
+    size: Annotated[
         str | None,
-        typer.Option("--sizes", help="Of the products, m x k x n.", show_default="1x1x1,3x5x7,9x17x6,4x33x11"),
+        size_option("Sizes of the products, with commas between.", shown="1x1x1,3x5x7,9x17x6,4x33x11"),
     ] = None,
-    random_seed: Annotated[int, typer.Option("--random-seed", min=0, help="Of the random products.")] = 1,
+    seed: Seed = 1,
     results: Annotated[
         Path | None,
         typer.Option("--results", help=f"Folder whose {NAME}.json gets the proof.", show_default="none"),
@@ -53,7 +44,7 @@ def prove(
 ) -> None:
     """Prove a bitstream: build it, make a netlist of the finished file, simulate that, compare its products.
 
-    Takes the options of `fewbit bitstream` that say what is in the file, and what that built is not built again.
+    Takes the options of `fewbit board build` that say what is in the file, and what that built is not built again.
     The netlist is simulated at the FPGA's pins with the host's own driver, and every bit is compared with the golden
     model. It is made out of the file by icebox_vlog where that is installed (iCE40 without DSPs), else written by a
     place and route that must give the same file.
@@ -65,20 +56,8 @@ def prove(
     from ..common.files import check_folder
     from ..common.first_start import prepare
 
-    chosen = SIZES if sizes is None else tuple((size.m, size.k, size.n) for size in parse_sizes(sizes))
-    if any(0 in size for size in chosen):
-        raise ValueError(f"sizes must be m x k x n, none of it 0, not {sizes!r}")
-    request = request_for(
-        *(board, weight, activation, engine, lanes, dsp),
-        pipeline=pipeline,
-        build=build,
-        mhz=mhz,
-        margin=margin,
-        baud=baud,
-        pll=pll,
-        seeds=parse_integers("seeds", seeds),
-        recipe=recipe,
-    )
+    chosen = SIZES if size is None else tuple((each.m, each.k, each.n) for each in parse_sizes(size))
+    request = options.request(engine)
     check_provable(request.board)
     check_folder(out)
     if results is not None:
@@ -87,7 +66,7 @@ def prove(
     prepare(*(tool for tool in tools_of(request.board) if tool.startswith("yowasp-")))
     command = command_line(context)
     made = build_bitstream(request, out, say=say, command=command)
-    proof = prove_bitstream(request, made, chosen, seed=random_seed, say=say)
+    proof = prove_bitstream(request, made, chosen, seed=seed, say=say)
     if results is not None:
         _keep(proof.to_dict(command), results)
     if json:
@@ -106,7 +85,7 @@ def _read(path: Path) -> list[dict[str, Any]]:
         for row in rows:
             _key(row)
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} must be what fewbit prove wrote: {error}") from None
+        raise ValueError(f"{path} must be what fewbit board prove wrote: {error}") from None
     return rows
 
 

@@ -1,4 +1,4 @@
-"""``fewbit run``: a product on a board."""
+"""``fewbit board run``: a product on a board."""
 
 import io
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..common.attached import SIM, BoardName, Like, PortName, Timeout, attached
+from ..common.attached import SIM, AttachedOptions, attached
 from ..common.console import counted, print_json, progress
 from ..common.engine_options import EngineOptions, takes_engine_on_a_board
-from ..common.options import Json, OneActivation, Weight
+from ..common.options import Json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,17 +22,13 @@ if TYPE_CHECKING:
 
 __all__ = ["run_product"]
 
-FAILED = 1
-
 
 @takes_engine_on_a_board()
 def run_product(
     a: Annotated[Path, typer.Argument(metavar="A.npy", help="A, of shape (m, k).")],
     w: Annotated[Path, typer.Argument(metavar="W.npy", help="W, of shape (k, n).")],
+    options: AttachedOptions,
     out: Annotated[Path, typer.Option("--out", "-o", metavar="C.npy", help="Where C goes.")] = Path("C.npy"),
-    board: BoardName = None,
-    port: PortName = "auto",
-    like: Like = None,
     parameters: Annotated[
         Path | None,
         typer.Option(
@@ -46,10 +42,6 @@ def run_product(
     codes: Annotated[bool, typer.Option("--codes", help="A, W and C are codes, not values.")] = False,
     rounded: Annotated[bool, typer.Option("--rounded", help="Round A and W to their formats.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Compare C with the golden model, bit for bit.")] = False,
-    timeout: Timeout = None,
-    weight: Weight = None,
-    activation: OneActivation = None,
-    lanes: Annotated[int | None, typer.Option("--lanes", help="Products a cycle of each element.")] = None,
     json: Json = False,
     engine: EngineOptions = EngineOptions(),  # noqa: B008  # frozen
 ) -> None:
@@ -77,14 +69,14 @@ def run_product(
     def suit(engine: "Engine") -> None:
         check_operands(engine, left, right, codes=codes, rounded=rounded, **given)
 
-    with attached(board, port, weight, activation, lanes, engine, timeout, like=like, check=suit) as device:
+    with attached(options, engine, check=suit) as device:
         with progress("Computing, bytes of C") as report:
             found = device.matmul(left, right, codes=codes, rounded=rounded, progress=report, **given)
         wrong = _differences(device, left, right, given, found, codes, rounded) if check else None
         write_bytes(out, _npy(found))
         _tell(device, out, found, wrong, json)
     if wrong:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(1)
 
 
 @contextmanager

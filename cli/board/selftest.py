@@ -1,37 +1,31 @@
-"""``fewbit selftest``: random products on a board for a while, every one checked."""
+"""``fewbit board selftest``: random products on a board for a while, every one checked."""
 
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..common.attached import BoardName, Like, PortName, Timeout, attached
+from ..common.attached import AttachedOptions, attached
 from ..common.console import percent, print_json, progress
 from ..common.engine_options import EngineOptions, takes_engine_on_a_board
-from ..common.options import Json, OneActivation, Weight
+from ..common.options import Json, Seed
 
 if TYPE_CHECKING:
     from ...boards.host.device import Device
 
 __all__ = ["selftest"]
 
-FAILED = 1
-
 MOST_SECONDS, MOST_CODES = 7 * 24 * 3600, 1 << 20
 
 
 @takes_engine_on_a_board()
 def selftest(
-    seconds: Annotated[float, typer.Option("--seconds", help="How long, by the clock on the wall.")] = 60.0,
-    board: BoardName = None,
-    port: PortName = "auto",
-    like: Like = None,
-    random_seed: Annotated[int, typer.Option("--random-seed", min=0, help="Of the random products.")] = 1,
+    options: AttachedOptions,
+    seconds: Annotated[
+        float, typer.Option("--seconds", metavar="SECONDS", help="How long, by the clock on the wall.")
+    ] = 60.0,
+    seed: Seed = 1,
     most: Annotated[int, typer.Option("--most", help="Codes of A and W in a product, about.")] = 4096,
-    timeout: Timeout = None,
-    weight: Weight = None,
-    activation: OneActivation = None,
-    lanes: Annotated[int | None, typer.Option("--lanes", help="Products a cycle of each element.")] = None,
     json: Json = False,
     engine: EngineOptions = EngineOptions(),  # noqa: B008  # frozen
 ) -> None:
@@ -43,14 +37,14 @@ def selftest(
         raise ValueError(f"seconds must be above 0 and at most {MOST_SECONDS}, a week, not {seconds!r}")
     if not 2 <= most <= MOST_CODES:
         raise ValueError(f"most must be 2 to {MOST_CODES}, not {most}")
-    with attached(board, port, weight, activation, lanes, engine, timeout, random_seed, like) as device:
-        figures = _measure(device, seconds, random_seed, most)
+    with attached(options, engine, seed) as device:
+        figures = _measure(device, seconds, seed, most)
     if json:
         print_json(figures)
     else:
         _show(figures)
     if figures["wrong"]:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(1)
 
 
 def _measure(device: "Device", seconds: float, seed: int, most: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``fewbit survey``: what each board makes of each pair of formats."""
+"""``fewbit board survey``: what each board makes of each pair of formats."""
 
 import csv
 import io
@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..common.choices import completed
+from ..common.command import command_line
 from ..common.console import percent, print_json, print_table, say
-from ..common.options import Fill, Json, Out, command_line, parse_sizes
+from ..common.designs import parse_size
+from ..common.options import Append, Json, Out, boards
+from ..common.options import fill as fill_option
+from ..common.options import size as size_option
+from ..common.options import timeout as timeout_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,7 +31,13 @@ NAME = "boards"
 def survey(
     context: typer.Context,
     board: Annotated[
-        str, typer.Option("--board", metavar="BOARDS", help="Of `fewbit boards`, with commas between; or all.")
+        str,
+        typer.Option(
+            "--board",
+            metavar="BOARDS",
+            help="Boards of `fewbit board list`, with commas between; or all.",
+            autocompletion=completed(lambda: [*boards(), "all"]),
+        ),
     ] = "icebreaker",
     pairs: Annotated[
         str | None,
@@ -36,13 +48,13 @@ def survey(
             show_default="int8:int8,e4m3:e4m3,e2m1:int4,e2m1:e2m1",
         ),
     ] = None,
-    size: Annotated[str, typer.Option("--size", help="Of the product that is measured, m x k x n.")] = "128x128x128",
+    size: Annotated[str, size_option("Size of the product that is measured.")] = "128x128x128",
     search: Annotated[
         bool, typer.Option("--search", help="Search for the largest array even if one is known.")
     ] = False,
-    seconds: Annotated[float, typer.Option("--seconds", help="Of every search, about.")] = 3600,
-    fill: Fill = None,
-    append: Annotated[bool, typer.Option("--append", help="Keep the rows that --out has already.")] = False,
+    timeout: Annotated[float, timeout_option("Seconds after which a search ends, about.")] = 3600,
+    fill: Annotated[float | None, fill_option()] = None,
+    append: Append = False,
     out: Out = Path("out"),
     json: Json = False,
 ) -> None:
@@ -64,9 +76,7 @@ def survey(
     for each in found:
         check_board(each)
     wanted = _pairs(pairs)
-    sizes = parse_sizes(size)
-    if len(sizes) != 1 or not all(sizes[0]):
-        raise ValueError(f"size must be one, none of it 0, not {size!r}")
+    wanted_size = parse_size(size)
     check_folder(out)
     if append:
         _read(out / f"{NAME}.json")  # what cannot be added to is told now
@@ -78,9 +88,9 @@ def survey(
             rows.append(
                 measure(
                     *(each, weight, activation),
-                    size=sizes[0],
+                    size=wanted_size,
                     search=search,
-                    seconds=seconds,
+                    seconds=timeout,
                     fill=fill,
                     out=out / "bitstreams",
                     say=lambda text: say(f"  {text}"),
@@ -115,7 +125,7 @@ def _read(path: Path) -> "tuple[list[SurveyRow], list[str]]":
         content = json_module.loads(path.read_text())
         return [SurveyRow.from_dict(row) for row in content["rows"]], list(content["commands"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} must be what fewbit survey wrote: {error}") from None
+        raise ValueError(f"{path} must be what fewbit board survey wrote: {error}") from None
 
 
 def _keep(rows: "list[SurveyRow]", command: str, append: bool, out: Path) -> None:
@@ -154,7 +164,7 @@ PAGE = """# What boards make of pairs of formats
 
 Whole bitstreams: the largest matmul engine that was found to place and route behind the serial line, at a clock of the
 board's PLL that is at least 5% below Fmax. Outputs are float32. Nothing here is an upper bound, and what has no row was
-not measured: `fewbit boards` lists all boards. UPduino and iCEBreaker have one FPGA, and so have, but for its speed,
+not measured: `fewbit board list` has all boards. UPduino and iCEBreaker have one FPGA, and so have, but for its speed,
 ULX3S 12F and OrangeCrab, whose arrays are those that were found for the former. Those of ULX3S 85F were chosen, not
 searched for: with a third of its logic cells and no DSP, so that a place and route takes a quarter of an hour (with
 all 156 DSPs there was no place after half an hour). Commands without --search on boards whose arrays are known by now
@@ -166,7 +176,7 @@ larger array in a row that does not go in.
 
 - **Array**: rows x columns x lanes of processing elements; so many products a cycle at the peak.
 - **Logic cells, DSP, RAM**: of the whole FPGA, link included; DSP of Tang Nano 9K are multipliers of 9 x 9 bits, two to
-  each of the 20 that `fewbit boards` has.
+  each of the 20 that `fewbit board list` has.
 - **Peak**: products a second if every element made one in every cycle, and how many single MACs of the same formats,
   each at its own Fmax on this device (median of three seeds, no DSP), would make as many.
 - **Measured**: one product of random codes on the simulated board, which is the bitstream's own design at its clock and

@@ -2,62 +2,69 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .choices import completed
 from .console import say
+from .designs import choose_pairs
 from .engine_options import EngineOptions
-from .options import DEFAULT_FORMAT
+from .options import OneActivation, Weight, boards
+from .options import timeout as timeout_option
 
 if TYPE_CHECKING:
     from ...boards.host.device import Device
     from ...boards.link.description import Description
     from ...formats import Engine
 
-__all__ = ["SIM", "BoardName", "Like", "PortName", "Timeout", "attached", "engine_of"]
+__all__ = ["SIM", "AttachedOptions", "attached", "engine_of"]
 
 SIM = "sim"
 
-BoardName = Annotated[
-    str | None,
-    typer.Option(
-        "--board",
-        metavar="BOARD",
-        show_default="the one that is attached, else sim",
-        help="Name of the board, as fewbit boards lists it; sim is the simulated one.",
-    ),
-]
-PortName = Annotated[str, typer.Option("--port", help="Serial port of the board, as /dev/ttyUSB1, or auto.")]
-Like = Annotated[
-    Path | None,
-    typer.Option(
-        "--like",
-        metavar="FILE.json",
-        help="What `fewbit bitstream` wrote: the simulated board has that engine, clock and baud rate.",
-    ),
-]
-Timeout = Annotated[
-    float | None,
-    typer.Option(
-        "--timeout", help="Seconds in which the board must get on.", show_default="2, of the simulated board 20"
-    ),
-]
+
+@dataclass(frozen=True)
+class AttachedOptions:
+    """The options that say which board a command talks to, and what the simulated one has."""
+
+    board: Annotated[
+        str | None,
+        typer.Option(
+            "--board",
+            metavar="BOARD",
+            show_default="the one that is attached, else sim",
+            help="Name of the board, as `fewbit board list` has it; sim is the simulated one.",
+            autocompletion=completed(lambda: [*boards(), SIM]),
+        ),
+    ] = None
+    port: Annotated[
+        str, typer.Option("--port", metavar="PORT", help="Serial port of the board, as /dev/ttyUSB1, or auto.")
+    ] = "auto"
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            "--like",
+            metavar="FILE.json",
+            help="What `fewbit board build` wrote: the simulated board has that engine, clock and baud rate.",
+        ),
+    ] = None
+    timeout: Annotated[
+        float | None, timeout_option("Seconds in which the board must get on.", "2, of the simulated board 20")
+    ] = None
+    weight: Weight = None
+    activation: OneActivation = None
+    lanes: Annotated[
+        int | None, typer.Option("--lanes", help="Products a cycle of each element.", show_default="1")
+    ] = None
 
 
 @contextmanager
 def attached(
-    board: str | None,
-    port: str,
-    weight: str | None,
-    activation: str | None,
-    lanes: int | None,
+    options: AttachedOptions,
     engine: EngineOptions,
-    timeout: float | None,
     seed: int | None = None,
-    like: Path | None = None,
     check: "Callable[[Engine], None]" = lambda engine: None,
 ) -> "Iterator[Device]":
     """The board that these options name. Raises ValueError, LinkError, and what ``check`` raises for its engine.
@@ -67,6 +74,7 @@ def attached(
     from ...boards.host.device import Device, check_timeout
     from ...boards.host.simulated import default_description
 
+    board, port, like, timeout = options.board, options.port, options.like, options.timeout
     if timeout is not None:
         check_timeout(timeout)
     described = None if like is None else _read(like)
@@ -75,7 +83,7 @@ def attached(
         if described is not None and given not in (free, SIM):
             raise ValueError(f"{name} must be left out with --like, which is for the simulated board, not {given!r}")
     port = _port(board if described is None else SIM, port)
-    own = {"weight": weight, "activation": activation, "lanes": lanes}
+    own = {"weight": options.weight, "activation": options.activation, "lanes": options.lanes}
     asked = [field.name for field in fields(engine) if getattr(engine, field.name) is not None]
     asked += [name for name, value in own.items() if value is not None]
     if port != SIM:
@@ -89,7 +97,7 @@ def attached(
         if described is not None and asked:
             raise ValueError(f"--{asked[0].replace('_', '-')} must be left out with --like, which says it")
         if described is None:
-            described = default_description(engine_of(weight, activation, lanes, engine))
+            described = default_description(engine_of(options, engine))
         if sought:
             _tell_simulated(described.engine, bool(asked))
         check(described.engine)
@@ -100,14 +108,12 @@ def attached(
         yield device
 
 
-def engine_of(weight: str | None, activation: str | None, lanes: int | None, engine: EngineOptions) -> "Engine":
+def engine_of(options: AttachedOptions, engine: EngineOptions) -> "Engine":
     """The one engine of these options. Raises ValueError."""
-    from .options import choose_pairs
-
-    pairs = choose_pairs(DEFAULT_FORMAT if weight is None else weight, activation)
+    pairs = choose_pairs(options.weight, options.activation)
     if len(pairs) != 1:
         raise ValueError(f"weight and activation must be one format each, not {len(pairs)} pairs")
-    return engine.on_a_board().engine(*pairs[0], lanes=1 if lanes is None else lanes)
+    return engine.on_a_board().engine(*pairs[0], lanes=1 if options.lanes is None else options.lanes)
 
 
 def _port(board: str | None, port: str) -> str:
@@ -163,7 +169,7 @@ def _read(path: Path) -> "Description":
     try:
         return Description.read(path)
     except ValueError as error:
-        raise ValueError(f"--like must be what `fewbit bitstream` wrote: {error}") from None
+        raise ValueError(f"--like must be what `fewbit board build` wrote: {error}") from None
 
 
 def _simulated(description: "Description", timeout: float | None, seed: int | None) -> "Device":

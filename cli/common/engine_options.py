@@ -1,45 +1,33 @@
 """The options of units that requantize, and of the matmul engine: one list of them for every command."""
 
-import functools
-import inspect
-from collections.abc import Callable, Mapping
-from copy import copy
-from dataclasses import dataclass, fields, replace
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from ...formats import CONTROLS, DATAFLOWS, Overflow, Rounding
+from ...formats.blocks import ACCUMULATE
+from .choices import choice, completed, known
+from .options import formats
+from .signature import narrowed, takes_options
 
 if TYPE_CHECKING:
     from ...formats import Blocks, Engine, Format, Requantization
 
-__all__ = ["EngineOptions", "takes_engine", "takes_engine_on_a_board"]
+__all__ = ["EngineOptions", "takes_engine_on_a_board"]
 
 ENGINE = "Matmul engine"
-OUTPUT = "Output of matmul, requantize and dequantize"
-BLOCKS = "Blocks of matmul, block_dot and dequantize"
-
-_USED = {
-    "requantize": (
-        "output",
-        "scale",
-        "tensor_scale",
-        "bias_bits",
-        "zero_point",
-        "relu",
-        "rounding",
-        "overflow",
-        "seed",
-    ),
-    "dequantize": ("output", "scale", "tensor_scale", "relu", "rounding", "overflow", "seed", "block_size"),
-    "block_dot": ("block_size", "block_scale", "accumulate"),
-}
-"""The options that a unit other than matmul, which has them all, has a use for."""
+OUTPUT = "Output"
+BLOCKS = "Blocks"
 
 DEFAULT_BLOCK = 32
 
 ON_BOARDS = {"output": "float32", "scale": "none"}
 """What engines on boards have, real and simulated, where neither is named: sums as they are."""
+
+SCALE_PER = ("tensor", "channel")
 
 SHOWN_ON_BOARDS = {
     "output": "float32, with --scale int8",
@@ -51,8 +39,18 @@ BUSES = ("bus_bits", "control")
 """Options without a use there: the engine is behind the link."""
 
 
-def _option(name: str, help: str, panel: str, default: str, metavar: str | None = None) -> Any:
-    return typer.Option(name, metavar=metavar, help=help, rich_help_panel=panel, show_default=default)
+def _values(kind: type[Enum]) -> list[str]:
+    return [each.value for each in kind]
+
+
+def _option(name: str, help: str, panel: str, default: str, metavar: str | None = None, names: Any = None) -> Any:
+    """An option of a panel; ``names`` are what its value is one of, or ``formats`` that its value is among."""
+    shown: dict[str, Any] = {"rich_help_panel": panel, "show_default": default}
+    if metavar == "FORMAT":
+        return typer.Option(name, metavar=metavar, help=help, autocompletion=completed(formats), **shown)
+    if names is not None:
+        return choice(known(*names), name, help=help, **shown)
+    return typer.Option(*name.split(), metavar=metavar, help=help, **shown)
 
 
 @dataclass(frozen=True)
@@ -60,14 +58,7 @@ class EngineOptions:
     """What the user gave; None where nothing, so that an option without a use can be told from a default."""
 
     output: Annotated[
-        str | None,
-        _option(
-            "--output",
-            "Format of the outputs, as float8_e4m3fn.",
-            OUTPUT,
-            "int8, of dequantize bfloat16",
-            "FORMAT",
-        ),
+        str | None, _option("--output", "Format of the outputs, as float8_e4m3fn.", OUTPUT, "int8", "FORMAT")
     ] = None
     scale: Annotated[
         str | None,
@@ -81,7 +72,8 @@ class EngineOptions:
         ),
     ] = None
     scale_per: Annotated[
-        str | None, _option("--scale-per", "tensor, or channel: a scale for every column.", OUTPUT, "tensor")
+        str | None,
+        _option("--scale-per", "One scale, or a scale for every column.", OUTPUT, "tensor", names=SCALE_PER),
     ] = None
     tensor_scale: Annotated[
         str | None,
@@ -97,17 +89,20 @@ class EngineOptions:
     ] = None
     relu: Annotated[bool | None, _option("--relu", "Make negative outputs zero.", OUTPUT, "no")] = None
     rounding: Annotated[
-        str | None,
-        _option("--rounding", "ties_to_even, toward_zero or stochastic.", OUTPUT, "ties_to_even"),
+        str | None, _option("--rounding", "How outputs are rounded.", OUTPUT, "ties_to_even", names=_values(Rounding))
     ] = None
-    overflow: Annotated[str | None, _option("--overflow", "saturate, infinity, nan or wrap.", OUTPUT, "saturate")] = (
-        None
-    )
-    seed: Annotated[int | None, _option("--seed", "Of stochastic rounding.", OUTPUT, "1")] = None
+    overflow: Annotated[
+        str | None,
+        _option("--overflow", "What outputs out of range become.", OUTPUT, "saturate", names=_values(Overflow)),
+    ] = None
+    rounding_seed: Annotated[
+        int | None, _option("--rounding-seed --seed", "Seed of stochastic rounding.", OUTPUT, "1")
+    ] = None
     rows: Annotated[int | None, _option("--rows", "Rows of processing elements.", ENGINE, "4")] = None
     columns: Annotated[int | None, _option("--columns", "Columns of processing elements.", ENGINE, "4")] = None
     dataflow: Annotated[
-        str | None, _option("--dataflow", "output_stationary or weight_stationary.", ENGINE, "output_stationary")
+        str | None,
+        _option("--dataflow", "What stays in the array.", ENGINE, "output_stationary", names=DATAFLOWS),
     ] = None
     tile_m: Annotated[
         int | None, _option("--tile-m", "Rows of A in a panel; two panels are held in RAM.", ENGINE, "4 times the rows")
@@ -118,12 +113,7 @@ class EngineOptions:
     ] = None
     block_size: Annotated[
         int | None,
-        _option(
-            "--block-size",
-            "Values of k that share a scale: 16, 32, 64 or 128; of dequantize any multiple of the lanes.",
-            BLOCKS,
-            "none, of block_dot and dequantize 32",
-        ),
+        _option("--block-size", "Values of k that share a scale: 16, 32, 64 or 128.", BLOCKS, "none"),
     ] = None
     block_scale: Annotated[
         str | None,
@@ -132,7 +122,7 @@ class EngineOptions:
     accumulate: Annotated[
         str | None,
         _option(
-            "--accumulate", "How blocks are added: exact, float32, or auto (exact up to 128 bits).", BLOCKS, "auto"
+            *("--accumulate", "How blocks are added; auto: exact up to 128 bits.", BLOCKS, "auto"), names=ACCUMULATE
         ),
     ] = None
     weight_zero_point: Annotated[
@@ -143,7 +133,7 @@ class EngineOptions:
         _option("--bus-bits", "Width of every AXI4-Stream, a multiple of 8.", ENGINE, "each as wide as its word"),
     ] = None
     control: Annotated[
-        str | None, _option("--control", "Bus of the registers: axi_lite or wishbone.", ENGINE, "axi_lite")
+        str | None, _option("--control", "Bus of the registers.", ENGINE, "axi_lite", names=CONTROLS)
     ] = None
 
     def on_a_board(self) -> "EngineOptions":
@@ -151,17 +141,8 @@ class EngineOptions:
         named = self.output is not None or self.scale is not None
         return self if named else replace(self, output=ON_BOARDS["output"], scale=ON_BOARDS["scale"])
 
-    def check_unused(self, unit: str) -> None:
-        """Raise ValueError where an option was given that the unit, which isn't matmul, has no use for."""
-        for field in fields(self):
-            if getattr(self, field.name) is not None and field.name not in _USED.get(unit, ()):
-                raise ValueError(
-                    f"--{field.name.replace('_', '-')} must be left out for {unit}, which has no use for it"
-                )
-
     def parameters(self, unit: str) -> dict[str, Any]:
         """What a design of the unit, which isn't matmul, has beside its formats. Raises ValueError."""
-        self.check_unused(unit)
         size = DEFAULT_BLOCK if self.block_size is None else self.block_size
         if unit == "requantize":
             return {"requantization": self.requantization()}
@@ -172,7 +153,7 @@ class EngineOptions:
         return {}
 
     def requantization(self, default_output: str = "int8") -> "Requantization":
-        from ...formats import Integer, Overflow, Requantization, Rounding, parse
+        from ...formats import Integer, Requantization, parse
 
         output = parse(self.output or default_output)
         scale = self.scale or ("dyadic16s5" if isinstance(output, Integer) else "float8_e8m0fnu")
@@ -183,9 +164,9 @@ class EngineOptions:
             bias_bits=self.bias_bits or 0,
             zero_point=bool(self.zero_point),
             relu=bool(self.relu),
-            rounding=_policy("rounding", self.rounding or "ties_to_even", Rounding),
-            overflow=_policy("overflow", self.overflow or "saturate", Overflow),
-            seed=1 if self.seed is None else self.seed,
+            rounding=Rounding(self.rounding or "ties_to_even"),
+            overflow=Overflow(self.overflow or "saturate"),
+            seed=1 if self.rounding_seed is None else self.rounding_seed,
         )
 
     def blocks(self) -> "Blocks | None":
@@ -229,50 +210,7 @@ def _format(name: str | None) -> "Format | None":
     return None if name in (None, "none") else parse(name)
 
 
-def _policy(what: str, name: str, kind: Any) -> Any:
-    values = [policy.value for policy in kind]
-    if name not in values:
-        raise ValueError(f"{what} must be one of {', '.join(values)}, not {name!r}")
-    return kind(name)
-
-
 def takes_engine_on_a_board(**shown: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """``takes_engine`` for an engine behind a board's link; ``shown`` has more defaults that are others there."""
-    return functools.partial(takes_engine, shown=SHOWN_ON_BOARDS | shown, without=BUSES)
-
-
-def takes_engine(
-    command: Callable[..., None], shown: Mapping[str, str] = MappingProxyType({}), without: tuple[str, ...] = ()
-) -> Callable[..., None]:
-    """A command with an argument ``engine`` gets every field of ``EngineOptions`` as an option in its place.
-
-    Parameters
-    ----------
-    shown: defaults that its help has instead of those of ``EngineOptions``
-    without: fields that it does not get
-    """
-    hints = get_type_hints(EngineOptions, include_extras=True)
-    for name, default in shown.items():
-        option = copy(hints[name].__metadata__[0])
-        option.show_default = default
-        hints[name] = Annotated[hints[name].__origin__, option]
-    options = [
-        inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
-        )
-        for field in fields(EngineOptions)
-        if field.name not in without
-    ]
-    own = inspect.signature(command)
-    names = [option.name for option in options]
-
-    @functools.wraps(command)
-    def with_options(*args: Any, **given: Any) -> None:
-        engine = EngineOptions(**{name: given.pop(name) for name in names})
-        command(*args, **given, engine=engine)
-
-    kept = [parameter for parameter in own.parameters.values() if parameter.name != "engine"]
-    with_options.__signature__ = own.replace(parameters=[*kept, *options])  # type: ignore[attr-defined]
-    with_options.__annotations__ = {parameter.name: parameter.annotation for parameter in [*kept, *options]}
-    del with_options.__wrapped__  # type: ignore[attr-defined]  # whose signature would be taken for this one's
-    return with_options
+    """For commands on an engine behind a board's link; ``shown`` has more defaults that are others there."""
+    words = {name: {"show_default": default} for name, default in (SHOWN_ON_BOARDS | shown).items()}
+    return lambda command: narrowed(takes_options(command), dict.fromkeys(BUSES), words)

@@ -47,7 +47,7 @@ def tell_lost(count: int, file: Path) -> None:
 
 def folders(designs: "Sequence[Design]", out: Path) -> list[Path]:
     """The folder of each design: ``out`` where it is the only one, else a subfolder like ``mac_e2m1_int4``."""
-    from .options import design_name
+    from .designs import design_name
 
     if len(designs) == 1:
         return [out]
@@ -84,7 +84,6 @@ def emit(designs: "Sequence[Design]", what: str = "Verilog") -> list[str]:
 def write_design(design: "Design", verilog: str, folder: Path, command: str) -> dict[str, object]:
     """Write MODULE.v and .json, and for a unit with registers .h; returns what the JSON says."""
     from ... import __version__
-    from ...hdl import c_header, engine_registers
     from ...synth import write_whole
 
     description = design.description(command=command, version=__version__)
@@ -94,6 +93,7 @@ def write_design(design: "Design", verilog: str, folder: Path, command: str) -> 
     )
     write_whole(folder / f"{design.module}.v", about + verilog)
     write_whole(folder / f"{design.module}.json", json.dumps(description, indent=1) + "\n")
-    if design.engine is not None:
-        write_whole(folder / f"{design.module}.h", c_header(design.module, engine_registers(design.engine)))
+    header = design.header()
+    if header is not None:
+        write_whole(folder / f"{design.module}.h", header)
     return description

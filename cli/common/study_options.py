@@ -1,57 +1,153 @@
 """What commands on networks have in common: which networks, and how they are quantized."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .choices import choice, completed, known
+from .options import Seed, formats
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...formats import Format
     from ...study.quantization.scheme import Scheme
     from ...study.sweep import Source
 
 __all__ = [
-    "Calibration",
-    "Edges",
-    "Metric",
+    "RESULTS",
     "Model",
-    "Output",
-    "Samples",
-    "ScaleFormat",
-    "Seed",
-    "Test",
-    "choose_scheme",
+    "NetworkOptions",
+    "Results",
+    "SchemeOptions",
     "choose_sources",
+    "evaluation",
     "tell_notes",
 ]
 
-Model = Annotated[
-    str, typer.Option("--model", metavar="NAMES|FILE", help="Networks of the zoo with commas, or an ONNX file.")
-]
-Calibration = Annotated[Path | None, typer.Option("--calibration", help="For an ONNX file: inputs by name, .npz.")]
-Test = Annotated[Path | None, typer.Option("--test", help="For an ONNX file: inputs by name and `expected`, .npz.")]
-Metric = Annotated[
-    str | None,
+RESULTS = Path(__file__).parents[2] / "results" / "study"
+
+Results = Annotated[
+    Path,
     typer.Option(
-        "--metric",
-        show_default="the network's own; top1 for a file",
-        help="top1, top5, agreement, sqnr or file.py:function, with commas; the first is compared by.",
+        "--results",
+        metavar="FOLDER",
+        show_default="results/study of fewbit itself",
+        help="Folder of study_points.json and study_prices.json.",
     ),
 ]
-Output = Annotated[
+
+
+def _networks() -> "Sequence[str]":
+    from ...study.zoo.networks import networks
+
+    return [*networks()]
+
+
+def evaluation(*names: str) -> Any:
+    return choice(known(*names), "--evaluation", help="integer: the golden model, exact; float: onnxruntime, faster.")
+
+
+Model = Annotated[
     str,
     typer.Option(
-        "--output", metavar="NAME", show_default="the first of floats", help="Of the model's, which is judged."
+        "--model",
+        metavar="NAMES|FILE",
+        help="Networks of the zoo with commas between, or an ONNX file.",
+        autocompletion=completed(_networks),
     ),
 ]
-Samples = Annotated[
-    int | None, typer.Option("--samples", min=1, show_default="all", help="Of the test set, the first so many.")
-]
-ScaleFormat = Annotated[str, typer.Option("--scale-format", help="Format of scales.")]
-Edges = Annotated[
-    str | None, typer.Option("--edges", metavar="FORMAT", help="Of the first and the last layer, as int8.")
-]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Of random choices.")]
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """The options that say which networks, and what they are measured on."""
+
+    model: Model = "resnet8"
+    calibration: Annotated[
+        Path | None,
+        typer.Option("--calibration", metavar="FILE.npz", help="For an ONNX file: inputs by name, .npz."),
+    ] = None
+    test: Annotated[
+        Path | None,
+        typer.Option("--test", metavar="FILE.npz", help="For an ONNX file: inputs by name and `expected`, .npz."),
+    ] = None
+    metric: Annotated[
+        str | None,
+        typer.Option(
+            "--metric",
+            metavar="METRICS",
+            show_default="the network's own; top1 for a file",
+            help="top1, top5, agreement, sqnr or file.py:function, with commas; the first is compared by.",
+        ),
+    ] = None
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", metavar="NAME", show_default="the first of floats", help="Which of the model's is judged."
+        ),
+    ] = ""
+    samples: Annotated[
+        int | None, typer.Option("--samples", min=1, show_default="all", help="Of the test set, the first so many.")
+    ] = None
+    seed: Seed = 0
+
+    def sources(self) -> "list[Source]":
+        return choose_sources(self.model, self.calibration, self.test, self.metric, self.output)
+
+
+@dataclass(frozen=True)
+class SchemeOptions:
+    """The options that say how a network is quantized, beside its formats."""
+
+    scale_per: Annotated[
+        str, choice(known("tensor", "channel", "block"), "--scale-per", help="What shares a scale, of weights.")
+    ] = "channel"
+    scale_format: Annotated[
+        str,
+        typer.Option("--scale-format", metavar="FORMAT", help="Format of scales.", autocompletion=completed(formats)),
+    ] = "bfloat16"
+    block_size: Annotated[
+        int | None, typer.Option("--block-size", help="With --scale-per block: 16, 32, 64 or 128.")
+    ] = None
+    edges: Annotated[
+        str | None,
+        typer.Option(
+            "--edges",
+            metavar="FORMAT",
+            show_default="that of all others",
+            help="Format of the first and the last layer, as int8.",
+            autocompletion=completed(formats),
+        ),
+    ] = None
+    techniques: Annotated[
+        str,
+        typer.Option(
+            "--techniques",
+            help="Of equalize, smooth, gptq, rounding, bias: one set with +, several with commas, as none,gptq+bias.",
+        ),
+    ] = "none"
+
+    def schemes(self, pairs: "list[tuple[Format, Format]]") -> "list[Scheme]":
+        """A scheme for every set of techniques and every pair of formats. Raises ValueError."""
+        return [self._scheme(w, a, names) for names in self.techniques.split(",") for w, a in pairs]
+
+    def _scheme(self, weight: "Format", activation: "Format", techniques: str) -> "Scheme":
+        from ...formats import parse
+        from ...study.quantization.scheme import Scheme
+
+        return Scheme(
+            weight=weight,
+            activation=activation,
+            edges=None if self.edges is None else parse(self.edges),
+            scale_per=self.scale_per,
+            scale_format=parse(self.scale_format),
+            block_size=self.block_size,
+            techniques=() if techniques.strip() == "none" else tuple(name.strip() for name in techniques.split("+")),
+        )
 
 
 def choose_sources(
@@ -71,31 +167,8 @@ def choose_sources(
     return sources
 
 
-def choose_scheme(
-    weight: Any,
-    activation: Any,
-    edges: str | None,
-    scale_per: str,
-    scale_format: str,
-    block_size: int | None,
-    techniques: str,
-) -> "Scheme":
-    from ...formats import parse
-    from ...study.quantization.scheme import Scheme
-
-    return Scheme(
-        weight=weight,
-        activation=activation,
-        edges=None if edges is None else parse(edges),
-        scale_per=scale_per,
-        scale_format=parse(scale_format),
-        block_size=block_size,
-        techniques=() if techniques.strip() == "none" else tuple(name.strip() for name in techniques.split("+")),
-    )
-
-
 def tell_notes(network: str, skipped: Mapping[str, int], notes: Iterable[str]) -> None:
-    """What no figure shows: what stays in float32, and what else is to be known of the network."""
+    """Tell what no figure shows: what stays in float32, and what else is to be known of the network."""
     if skipped:
         kinds = ", ".join(f"{count} {kind}" for kind, count in skipped.items())
         print(f"{network}: left in float32, and not counted: {kinds}")

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ...places import sources_hash
 
 if TYPE_CHECKING:
     from ...synth import Cache
@@ -26,18 +27,10 @@ def simulation_tools(simulator: str = "verilator") -> dict[str, str]:
     return packages | {name: tool_version(name) for name in programs}
 
 
-@cache
-def _testbench() -> str:
-    """Hash of the testbenches and of the golden model."""
-    root = Path(__file__).parents[2]
-    sources = sorted(file for room in ("formats", "sim", "tb") for file in (root / room).rglob("*.py"))
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in sources)).hexdigest()
-
-
 def verdict_key(verilog: str, description: Mapping[str, Any], kind: str, simulator: str = "verilator") -> str:
     """The key of a verdict: hash of all that it depends on. ``kind`` tells testbenches and their settings apart."""
     contract = {name: value for name, value in description.items() if name not in ("command", "version")}
-    parts = (verilog, contract, kind, simulator, simulation_tools(simulator), _testbench())
+    parts = (verilog, contract, kind, simulator, simulation_tools(simulator), sources_hash("formats", "sim", "tb"))
     return "verdict-" + hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

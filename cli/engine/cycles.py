@@ -1,16 +1,22 @@
-"""``fewbit cycles``: how long a matmul engine takes for products of given sizes, and what of it is at work."""
+"""``fewbit engine cycles``: how long a matmul engine takes for products of given sizes, and what of it is at work."""
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..common.choices import choice, known
+from ..common.command import command_line
 from ..common.console import percent, print_json, print_table
-from ..common.engine_options import EngineOptions, takes_engine
-from ..common.options import DEFAULT_FORMAT, Json, Lanes, OneActivation, Pipeline, Size, command_line, parse_sizes
+from ..common.designs import Size, choose_pairs, choose_targets, parse_sizes
+from ..common.engine_options import EngineOptions
+from ..common.options import Build, Json, Lanes, OneActivation, Stages, Weight
+from ..common.options import family as family_option
+from ..common.options import size as size_option
+from ..common.signature import narrowed, takes_options
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,14 +38,21 @@ INK, QUIET = "#222222", "#707070"
 COLORS = ("#9cc3d5", "#1f6f8b", "#d1495b")
 
 
-@takes_engine
+def _takes_engine(command: Callable[..., None]) -> Callable[..., None]:
+    return narrowed(takes_options(command), {}, {"max_k": {"show_default": "the largest k of --size"}})
+
+
+@_takes_engine
 def cycles(
     context: typer.Context,
-    weight: Annotated[str, typer.Option("--weight", help="Format of the weights.")] = DEFAULT_FORMAT,
+    weight: Weight = None,
     activation: OneActivation = None,
     lanes: Lanes = 1,
-    pipeline: Pipeline = 2,
-    size: Annotated[str, typer.Option("--size", help="Sizes MxKxN with commas between.")] = SIZES,
+    pipeline: Stages = 2,
+    family: Annotated[str | None, family_option("FPGA family that products are built for:")] = None,
+    dsp: Annotated[str, choice(known("none", "auto"), "--dsp", help="Use of the device's multipliers.")] = "none",
+    build: Build = "auto",
+    size: Annotated[str, size_option("Sizes of products, with commas between.")] = SIZES,
     chart: Annotated[
         Path | None,
         typer.Option("--chart", help="Draw utilization by size as FILE.png and .svg, and the table as FILE.md."),
@@ -47,37 +60,42 @@ def cycles(
     json: Json = False,
     engine: EngineOptions = EngineOptions(),  # noqa: B008  # frozen
 ) -> None:
-    """Clock cycles and utilization of a matmul engine, where no stream stalls: what its register shows, to the cycle.
-
-    Without --max-k the engine is made for the largest k.
-    """
-    from ...formats import parse
+    """Predict the clock cycles and the utilization of a matmul engine, to the cycle, where no stream stalls."""
     from ...synth import write_bytes
     from ..common.files import check_folder
 
     sizes = parse_sizes(size)
     if engine.max_k is None:
         engine = replace(engine, max_k=max(each.k for each in sizes))
-    made = engine.engine(parse(weight), parse(activation or weight), lanes)
+    pairs, targets = choose_pairs(weight, activation), choose_targets(family) if family else [None]
+    for name, found in (("weight and activation", pairs), ("family", targets)):
+        if len(found) != 1:
+            raise ValueError(f"{name} must be a single one, not {len(found)}")
+    made = engine.engine(*pairs[0], lanes)
+    built: dict[str, Any] = {"pipeline": pipeline, "dsp": dsp == "auto", "build": build}
+    built["family"] = targets[0].family.name if targets[0] else None
     if chart is not None:
         check_folder(chart.parent)
-    rows = predict(made, sizes, pipeline)
+    rows = predict(made, sizes, **built)
     if chart is not None:
-        _draw(made, pipeline, chart)
-        tables = {each: predict(each, sizes, pipeline) for each in _dataflows(made)}
+        _draw(made, built, chart)
+        tables = {each: predict(each, sizes, **built) for each in _dataflows(made)}
         write_bytes(chart.with_suffix(".md"), _markdown(tables, command_line(context), chart).encode())
     if json:
-        print_json({"command": command_line(context), "engine": _about(made), "rows": rows})
+        print_json({"command": command_line(context), "engine": _about(made) | built, "rows": rows})
         return
     _show(made, rows)
 
 
-def predict(engine: "Engine", sizes: Sequence[Size], pipeline: int = 2) -> list[dict[str, Any]]:
-    """For each size: its cycles in all and in parts, utilization, and the part of the engine that is busy longest."""
+def predict(engine: "Engine", sizes: Sequence[Size], **built: Any) -> list[dict[str, Any]]:
+    """For each size: its cycles in all and in parts, utilization, and the part of the engine that is busy longest.
+
+    ``built``: how the engine is built, as ``Design.matmul`` takes it: its latency, and so its cycles, follow from that.
+    """
     from ...hdl import Design
     from ...sim import cycle_limits, engine_cycles
 
-    latencies = Design.matmul(engine, pipeline=pipeline).description()["latencies"]
+    latencies = Design.matmul(engine, **built).description()["latencies"]
     rows = []
     for size in sizes:
         took = engine_cycles(engine, *size, latencies)
@@ -171,7 +189,7 @@ def _markdown(tables: "dict[Engine, list[dict[str, Any]]]", command: str, chart:
     return "\n".join(lines) + "\n"
 
 
-def _draw(engine: "Engine", pipeline: int, path: Path) -> None:
+def _draw(engine: "Engine", built: dict[str, Any], path: Path) -> None:
     """Utilization against m = k = n, for both dataflows and several panels, as PNG and SVG."""
     import matplotlib
 
@@ -188,7 +206,7 @@ def _draw(engine: "Engine", pipeline: int, path: Path) -> None:
         for axis, drawn in zip(axes, engines, strict=True):
             for color, tile in zip(COLORS, TILES, strict=True):
                 each = replace(drawn, tile_m=tile * engine.rows, max_k=max(sides))
-                rows = predict(each, [Size(side, side, side) for side in sides], pipeline)
+                rows = predict(each, [Size(side, side, side) for side in sides], **built)
                 axis.plot(
                     sides,
                     [100 * row["utilization"] for row in rows],

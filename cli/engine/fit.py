@@ -1,26 +1,22 @@
-"""``fewbit fit``: the largest matmul array that a device takes."""
+"""``fewbit engine fit``: the largest matmul array that a device takes."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..common.command import command_line
 from ..common.console import print_json, print_table, say
-from ..common.engine_options import EngineOptions, takes_engine
-from ..common.options import (
-    Activation,
-    Build,
-    Dsp,
-    Formats,
-    Json,
-    Out,
-    choose_pairs,
-    choose_policies,
-    choose_targets,
-    command_line,
-    parse_integers,
-)
+from ..common.designs import choose_pairs, choose_policies, choose_targets, parse_integers
+from ..common.engine_options import EngineOptions
+from ..common.options import Activation, Append, Build, Dsp, Families, Formats, Json, Out, Seeds, Stages
+from ..common.options import fill as fill_option
+from ..common.options import mhz as mhz_option
+from ..common.options import recipe as recipe_option
+from ..common.options import timeout as timeout_option
+from ..common.signature import narrowed, takes_options
 
 if TYPE_CHECKING:
     from ...formats import Engine, Format
@@ -28,44 +24,46 @@ if TYPE_CHECKING:
 
 __all__ = ["fit"]
 
+TARGET = "ice40-up5k"
 MAX_K = 256
 SCALE = "float8_e8m0fnu"
 BUS_BITS = 32
 
 
-@takes_engine
+def _takes_engine(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of an engine but for the array's size, which is what is looked for."""
+    words = {"family": TARGET, "max_k": str(MAX_K), "scale": SCALE, "bus_bits": str(BUS_BITS)}
+    return narrowed(
+        takes_options(command),
+        dict.fromkeys(("rows", "columns", "tile_m")),
+        {name: {"show_default": default} for name, default in words.items()},
+    )
+
+
+@_takes_engine
 def fit(
     context: typer.Context,
     weight: Formats = None,
     activation: Activation = None,
-    family: Annotated[
-        str, typer.Option("--family", metavar="FAMILIES", help="Devices with commas between, as ice40-up5k,ecp5.")
-    ] = "ice40-up5k",
+    family: Families = None,
     dsp: Dsp = "none",
     lanes: Annotated[
         str, typer.Option("--lanes", help="Products a cycle of an element, to choose from, with commas between.")
     ] = "1,2,4,8",
-    pipeline: Annotated[int, typer.Option("--pipeline", help="Register stages, 1 to 3.")] = 2,
+    pipeline: Stages = 2,
     build: Build = "auto",
-    target_mhz: Annotated[
-        float | None,
-        typer.Option("--target-mhz", help="Clock to ask nextpnr for.", show_default="30 for up5k, 80 hx8k, 100 ecp5"),
+    mhz: Annotated[
+        float | None, mhz_option("Clock to ask nextpnr for.", shown="30 for up5k, 80 hx8k, 100 ecp5")
     ] = None,
-    seeds: Annotated[str, typer.Option("--seeds", help="Of place and route, 3 or more.")] = ("1,2,3"),
-    fill: Annotated[
-        float, typer.Option("--fill", help="Share of the device that the first attempt is to take, as predicted.")
-    ] = 0.97,
+    seeds: Seeds = "1,2,3",
+    fill: Annotated[float, fill_option(True)] = 0.97,
     climb: Annotated[bool, typer.Option("--climb/--no-climb", help="Try larger ones once one fits.")] = True,
-    timeout: Annotated[float, typer.Option("--timeout", help="Seconds for every run of a tool.")] = 3600,
+    timeout: Annotated[float, timeout_option("Seconds after which a run of a tool is given up.")] = 3600,
     jobs: Annotated[
         int, typer.Option("--jobs", min=1, help="Seeds to route at the same time; a large device takes gigabytes each.")
     ] = 1,
-    recipe: Annotated[
-        str, typer.Option("--recipe", help="Of synthesis: auto, or the name that a row gives, to save the choice.")
-    ] = "auto",
-    append: Annotated[
-        bool, typer.Option("--append", help="Keep the rows of other formats, devices and policies that --out has.")
-    ] = False,
+    recipe: Annotated[str, recipe_option()] = "auto",
+    append: Append = False,
     out: Out = Path("out"),
     json: Json = False,
     engine: EngineOptions = EngineOptions(),  # noqa: B008  # frozen
@@ -83,7 +81,7 @@ def fit(
     from ..common.files import check_folder
     from ..common.first_start import prepare
 
-    targets, policies = choose_targets(family), choose_policies(dsp)
+    targets, policies = choose_targets(family or TARGET), choose_policies(dsp)
     pairs = [(_engine(engine, w, a), w, a) for w, a in choose_pairs(weight, activation)]
     questions = [
         FitQuestion(
@@ -93,7 +91,7 @@ def fit(
             lanes=parse_integers("lanes", lanes),
             pipeline=pipeline,
             build=build,
-            target_mhz=target_mhz,
+            target_mhz=mhz,
             seeds=parse_integers("seeds", seeds),
             fill=fill,
             climb=climb,
@@ -111,7 +109,7 @@ def fit(
     kept = out / "fit.json"
     rows = read_json(kept, Fit) if append and kept.exists() else []
     command = command_line(context)
-    failures = []
+    failures: list[str] = []
     for question in questions:
         title = f"{question.engine.weight} x {question.engine.activation} on {question.target.name}, dsp {question.dsp}"
         try:
@@ -131,13 +129,11 @@ def fit(
         _show(rows)
         print(f"written: {out / 'fit'}.csv, .json and .md")
     if failures:
-        raise ValueError("; ".join(failures))
+        raise NothingFits("; ".join(failures))
 
 
 def _engine(options: EngineOptions, weight: "Format", activation: "Format") -> "Engine":
-    for name in ("rows", "columns", "tile_m"):
-        if getattr(options, name) is not None:
-            raise ValueError(f"--{name.replace('_', '-')} must be left out for fit, which finds the array's size")
+    """One element and the outputs' columns, which the search makes more of."""
     given: dict[str, Any] = {
         "rows": 1,
         "columns": options.outputs or 1,

@@ -1,63 +1,56 @@
-"""``fewbit export``: a quantized network as QONNX."""
+"""``fewbit study export``: a quantized network as QONNX."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..common.console import print_json, print_table, progress
-from ..common.options import Activation, Formats, Json, Out, choose_pairs
-from ..common.study_options import (
-    Calibration,
-    Edges,
-    Model,
-    ScaleFormat,
-    Seed,
-    Test,
-    choose_scheme,
-    choose_sources,
-    tell_notes,
-)
+from ..common.designs import choose_pairs
+from ..common.options import Activation, Formats, Json, Out
+from ..common.signature import takes_options
+from ..common.study_options import NetworkOptions, SchemeOptions, tell_notes
 
 if TYPE_CHECKING:
+    from ...study.measurement.evaluate import Study
     from ...study.quantization.scheme import Scheme
     from ...study.sweep import Source
 
 __all__ = ["export"]
 
 
+@takes_options
 def export(
-    model: Model = "resnet8",
+    networks: NetworkOptions,
     weight: Formats = None,
     activation: Activation = None,
-    calibration: Calibration = None,
-    test: Test = None,
-    scale_per: Annotated[str, typer.Option("--scale-per", help="tensor or channel (of weights).")] = "channel",
-    scale_format: ScaleFormat = "bfloat16",
-    edges: Edges = None,
-    techniques: Annotated[
-        str, typer.Option("--techniques", help="Of equalize, smooth, gptq, rounding, bias, with + between, or none.")
-    ] = "none",
+    how: SchemeOptions = SchemeOptions(),  # noqa: B008  # frozen
     batch: Annotated[
         int, typer.Option("--batch", min=0, help="Samples at a time, fixed in the file; 0 leaves it open.")
     ] = 1,
-    seed: Seed = 0,
     out: Out = Path("out"),
     json: Json = False,
 ) -> None:
-    """Quantize networks, as `study` does, and write NETWORK_WEIGHT_ACTIVATION.onnx with QONNX's quantizers in it.
+    """Quantize networks, as `study run` does, and write NETWORK_WEIGHT_ACTIVATION.onnx with QONNX's quantizers in it.
 
-    Run by the qonnx package it gives the outputs of the float evaluation. `fewbit study --model FILE` reads it back.
-    FINN, FINN+ and hls4ml read integers of up to 8 bits only: they know no FloatQuant, which minifloats become.
-    Other dimensions than the batch are those of the samples, as QONNX wants them.
+    Run by the qonnx package it gives the outputs of the float evaluation. `fewbit study run --model FILE` reads it
+    back. With --test, --metric or --samples the table says how accurate it is, too. FINN, FINN+ and hls4ml read
+    integers of up to 8 bits only: they know no FloatQuant, which minifloats become. Other dimensions than the batch
+    are those of the samples, as QONNX wants them.
     """
     from ...study.quantization.qonnx_write import check_format
     from ...synth import write_bytes
     from ..common.files import check_folder
 
-    sources = choose_sources(model, calibration, test or calibration, None)
+    judged = (networks.test, networks.metric, networks.samples) != (None, None, None)
+    sources = replace(networks, test=networks.test or networks.calibration).sources()
     pairs = choose_pairs(weight, activation)
-    schemes = [choose_scheme(w, a, edges, scale_per, scale_format, None, techniques) for w, a in pairs]
+    if how.scale_per == "block":
+        raise ValueError("scale_per must be tensor or channel for QONNX, not 'block'")
+    schemes = how.schemes(pairs)
+    if len(schemes) > len(pairs):
+        raise ValueError(f"techniques must be one set with + between for a file, not {how.techniques!r}")
     for format in dict.fromkeys(format for pair in pairs for format in pair):
         check_format(format)
     check_folder(out)
@@ -66,14 +59,18 @@ def export(
     total = len(sources) * len(schemes)
     with progress("Exporting") as report:
         for source in sources:
-            study = _study(source, seed)
+            study = _study(source, networks, judged)
             for scheme in schemes:
                 report(len(rows), total)
                 file = out / f"{source.name}_{scheme.weight.name}_{scheme.activation.name}.onnx"
                 content, quantizers = _written(study, scheme, batch)
                 write_bytes(file, content)
                 row = {"network": source.name, "weight": scheme.weight.name, "activation": scheme.activation.name}
-                rows.append({**row, "quantizers": quantizers, "bytes": len(content), "file": str(file)})
+                rows.append({**row, "quantizers": quantizers, "bytes": len(content)})
+                if judged:
+                    point = study.point(scheme, "float")
+                    rows[-1] |= {"metric": point.metric, "accuracy": point.accuracy}
+                rows[-1]["file"] = str(file)
             notes[source.name] = (study.graph.skipped, study.notes)
         report(total, total)
     if json:
@@ -84,13 +81,17 @@ def export(
             tell_notes(name, skipped, more)
 
 
-def _study(source: "Source", seed: int) -> Any:
+def _study(source: "Source", networks: NetworkOptions, judged: bool) -> "Study":
     from ...study.measurement.evaluate import Study
+    from ...study.network.metrics import check_expected
 
-    return Study(source.network(), samples=1, seed=seed, static=True)
+    study = Study(source.network(), networks.samples if judged else 1, networks.seed, static=True)
+    if judged:
+        check_expected(study.network.metrics, study.test)
+    return study
 
 
-def _written(study: Any, scheme: "Scheme", batch: int) -> tuple[bytes, int]:
+def _written(study: "Study", scheme: "Scheme", batch: int) -> tuple[bytes, int]:
     """The file's content, and how many quantizers it has."""
     import onnx
 
@@ -106,7 +107,7 @@ def _table(rows: list[dict[str, Any]]) -> Any:
 
     table = Table()
     for name in rows[0]:
-        table.add_column(name, justify="right" if name in ("quantizers", "bytes") else "left")
+        table.add_column(name, justify="right" if name in ("quantizers", "bytes", "accuracy") else "left")
     for row in rows:
-        table.add_row(*map(str, row.values()))
+        table.add_row(*(f"{each:.4g}" if isinstance(each, float) else str(each) for each in row.values()))
     return table

@@ -1,4 +1,4 @@
-"""``fewbit layers``: formats layer by layer under a budget, against the best uniform format."""
+"""``fewbit study layers``: formats layer by layer under a budget, against the best uniform format."""
 
 from contextlib import closing
 from dataclasses import replace
@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..common.choices import choice as choice_option
+from ..common.choices import known
+from ..common.command import command_line
 from ..common.console import print_json, print_table, progress
-from ..common.options import FORMATS_HELP, Activation, Jobs, Json, Out, choose_pairs, choose_targets, command_line
-from ..common.study_options import Calibration, Metric, Output, Samples, Test, choose_sources, tell_notes
+from ..common.designs import choose_pairs, choose_targets
+from ..common.options import Activation, Jobs, Json, Out, weights
+from ..common.options import family as family_option
+from ..common.options import name as name_option
+from ..common.signature import takes_options
+from ..common.study_options import NetworkOptions, tell_notes
+from ..common.study_options import evaluation as evaluation_option
 
 if TYPE_CHECKING:
     from ...study.choice.mixed_precision import Choice
@@ -25,28 +33,20 @@ SLACK = 1e-9
 """Share by which a sum of rounded shares may exceed the budget that it equals."""
 
 
+@takes_options
 def layers(
     context: typer.Context,
     budget: Annotated[
         float, typer.Option("--budget", help="Most LUTs a MAC on average over the MACs, or bits a weight.")
     ],
-    model: Annotated[
-        str, typer.Option("--model", metavar="NAME|FILE", help="A network of the zoo, or an ONNX file.")
-    ] = "resnet8",
-    calibration: Calibration = None,
-    test: Test = None,
-    metric: Metric = None,
-    output: Output = "",
-    cost: Annotated[str, typer.Option("--cost", help="luts or bits.")] = "luts",
-    family: Annotated[str, typer.Option("--family", metavar="FAMILY", help="Of the LUTs.")] = "xc7",
-    weight: Annotated[
-        str, typer.Option("--weight", metavar="FORMATS", help=FORMATS_HELP)
-    ] = "3bit,4bit,5bit,6bit,7bit,8bit",
+    networks: NetworkOptions,
+    cost: Annotated[str, choice_option(known("luts", "bits"), "--cost", help="What the budget is of.")] = "luts",
+    family: Annotated[str, family_option("FPGA family of the LUTs:")] = "xc7",
+    weight: Annotated[str, weights(required=True)] = "3bit,4bit,5bit,6bit,7bit,8bit",
     activation: Activation = None,
-    evaluation: Annotated[str, typer.Option("--evaluation", help="integer or float, of both networks.")] = "float",
-    samples: Samples = None,
+    evaluation: Annotated[str, evaluation_option("float", "integer")] = "float",
     jobs: Jobs = None,
-    name: Annotated[str, typer.Option("--name", help="Of the files in --out.")] = "layers",
+    name: Annotated[str, name_option()] = "layers",
     out: Out = Path("out"),
     json: Json = False,
 ) -> None:
@@ -55,9 +55,8 @@ def layers(
     The noise of each layer alone is measured on the calibration samples and taken to add up; what comes out is tested,
     beside the best uniform pair of the same budget, and written to NAME.csv, .json and .parquet: own formats first.
     """
-    from ...study.choice.mixed_precision import COSTS, choose
+    from ...study.choice.mixed_precision import choose
     from ...study.measurement.evaluate import Study
-    from ...study.measurement.point import check_evaluation
     from ...study.measurement.points_file import write_points
     from ...study.network.metrics import check_expected
     from ...study.quantization.scheme import Scheme
@@ -65,16 +64,13 @@ def layers(
     from ...study.sweep import study as sweep
     from ..common.files import check_folder
 
-    if cost not in COSTS:
-        raise ValueError(f"cost must be luts or bits, not {cost!r}")
     if not 0 < budget < inf:
         raise ValueError(f"budget must be a number above 0, not {budget!r}")
-    check_evaluation(evaluation)
     pairs = choose_pairs(weight, activation)
-    sources = choose_sources(model, calibration, test, metric, output)
+    sources = networks.sources()
     if len(sources) != 1 or sources[0].quantized:
-        raise ValueError(f"model must be one network that did not come quantized, not {model!r}")
-    study = Study(sources[0].network(), samples)
+        raise ValueError(f"model must be one network that did not come quantized, not {networks.model!r}")
+    study = Study(sources[0].network(), networks.samples, networks.seed)
     check_expected(study.network.metrics, study.test)
     check_folder(out)
     if cost == "bits" and not any(_weights(study).values()):
@@ -83,13 +79,13 @@ def layers(
     luts = dict.fromkeys(pairs, 0) if terms is None else _luts(pairs, terms, family, jobs)
     scheme = Scheme(weight=pairs[0][0], activation=pairs[0][1])
     with progress("Sensitivities") as report:
-        losses = sensitivities(sources[0], pairs, scheme, samples=samples, jobs=jobs, progress=report)
+        losses = sensitivities(sources[0], pairs, scheme, samples=networks.samples, jobs=jobs, progress=report)
     choices = _choices(study, losses, luts)
     scale = 1 if cost == "luts" else sum(_weights(study).values())
     uniform = _best_uniform(choices, pairs, budget * scale, cost, scale)
     chosen = choose(choices, budget * scale, cost=cost)
     both = (_own_formats(scheme, chosen), replace(scheme, weight=uniform[0], activation=uniform[1]))
-    asked = [Job(sources[0], each, evaluation, samples) for each in both]
+    asked = [Job(sources[0], each, evaluation, networks.samples, networks.seed) for each in both]
     with progress("Testing") as report, closing(sweep(asked, jobs=jobs, progress=report)) as measured:  # type: ignore[type-var]
         points = sorted(measured, key=lambda point: not point.layers)
     points[0] = replace(points[0], weight="mixed", activation="mixed")

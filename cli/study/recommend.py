@@ -1,33 +1,25 @@
-"""``fewbit recommend``: a pair of formats for a network and an FPGA, out of what the study measured."""
+"""``fewbit study recommend``: a pair of formats for a network and an FPGA, out of what the study measured."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..common.choices import completed
 from ..common.console import print_json, screen
-from ..common.options import Json, choose_targets
+from ..common.designs import choose_targets
+from ..common.options import Json, Requantizer, formats
+from ..common.options import family as family_option
+from ..common.study_options import RESULTS, Results
 
 if TYPE_CHECKING:
     from ...study.choice.recommend import Recommendation
 
-__all__ = ["RESULTS", "Results", "recommend"]
-
-RESULTS = Path(__file__).parents[2] / "results" / "study"
-
-Results = Annotated[
-    Path,
-    typer.Option(
-        "--results",
-        show_default="results/study of fewbit itself",
-        help="Folder of study_points.json and study_prices.json.",
-    ),
-]
+__all__ = ["recommend"]
 
 
 def recommend(
     model: Annotated[str, typer.Option("--model", help="A network that was studied, as resnet8.")],
-    family: Annotated[str, typer.Option("--family", metavar="FAMILY", help="The FPGA, as xc7, ice40 or ecp5.")] = "xc7",
+    family: Annotated[str, family_option("The FPGA:")] = "xc7",
     min_accuracy: Annotated[
         float | None, typer.Option("--min-accuracy", help="Least accuracy, as a share of the float32 network's: 0.99.")
     ] = None,
@@ -35,10 +27,16 @@ def recommend(
     absolute: Annotated[
         bool, typer.Option("--absolute", help="--min-accuracy is a value of the metric itself.")
     ] = False,
-    requantizer: Annotated[bool, typer.Option("--requantizer", help="Count a requantizer's LUTs too.")] = False,
+    requantizer: Requantizer = False,
     edges: Annotated[
         str | None,
-        typer.Option("--edges", show_default="that of all others", help="Format of the first and the last layer."),
+        typer.Option(
+            "--edges",
+            metavar="FORMAT",
+            show_default="that of all others",
+            help="Format of the first and the last layer, as int8.",
+            autocompletion=completed(formats),
+        ),
     ] = None,
     results: Results = RESULTS,
     json: Json = False,

@@ -1,13 +1,13 @@
-"""``fewbit report``: the study as one page to explore, pictures, and data."""
+"""``fewbit study report``: the study as one page to explore, pictures, and data."""
 
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
+from ..common.command import command_line
 from ..common.console import print_json, progress
-from ..common.options import Json, command_line
-from .recommend import RESULTS, Results
+from ..common.options import Json, Out
+from ..common.study_options import RESULTS, Results
 
 __all__ = ["report"]
 
@@ -15,7 +15,7 @@ __all__ = ["report"]
 def report(
     context: typer.Context,
     results: Results = RESULTS,
-    out: Annotated[Path, typer.Option("--out", help="Folder for the files.")] = Path("out/report"),
+    out: Out = Path("out/report"),
     json: Json = False,
 ) -> None:
     """Write report.html, the fronts as SVG and PNG, and the data as CSV and Parquet.
@@ -30,7 +30,7 @@ def report(
     findings = read_findings(results)
     check_folder(out)
     written = []
-    with progress("report") as told:
+    with progress("Report") as told:
         for name, content in report_files(findings, command_line(context), told):
             write_bytes(out / name, content)
             written.append(str(out / name))

@@ -1,26 +1,18 @@
-"""``fewbit study``: how accurate networks are when they compute in these formats."""
+"""``fewbit study run``: how accurate networks are when they compute in these formats."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..common.command import command_line
 from ..common.console import print_json, print_table, progress
-from ..common.options import Activation, Formats, Jobs, Json, Out, choose_pairs, command_line
-from ..common.study_options import (
-    Calibration,
-    Edges,
-    Metric,
-    Model,
-    Output,
-    Samples,
-    ScaleFormat,
-    Seed,
-    Test,
-    choose_scheme,
-    choose_sources,
-    tell_notes,
-)
+from ..common.designs import choose_pairs
+from ..common.options import Activation, Append, Formats, Jobs, Json, Out
+from ..common.signature import takes_options
+from ..common.study_options import Model, NetworkOptions, SchemeOptions, tell_notes
+from ..common.study_options import evaluation as evaluation_option
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -31,36 +23,26 @@ if TYPE_CHECKING:
 __all__ = ["study"]
 
 
+@dataclass(frozen=True)
+class _Networks(NetworkOptions):
+    """Both small networks unless others are named."""
+
+    model: Model = "resnet8,vit"
+
+
+@takes_options
 def study(
     context: typer.Context,
-    model: Model = "resnet8,vit",
+    networks: _Networks,
     weight: Formats = None,
     activation: Activation = None,
-    calibration: Calibration = None,
-    test: Test = None,
-    metric: Metric = None,
-    output: Output = "",
-    evaluation: Annotated[
-        str, typer.Option("--evaluation", help="integer: the golden model, exact; float: onnxruntime; both.")
-    ] = "float",
-    scale_per: Annotated[str, typer.Option("--scale-per", help="tensor, channel (of weights) or block.")] = "channel",
-    scale_format: ScaleFormat = "bfloat16",
-    block_size: Annotated[int | None, typer.Option("--block-size", help="With --scale-per block: 16 to 128.")] = None,
-    edges: Edges = None,
-    techniques: Annotated[
-        str,
-        typer.Option(
-            "--techniques",
-            help="Of equalize, smooth, gptq, rounding, bias: one set with +, several with commas, as none,gptq+bias.",
-        ),
-    ] = "none",
-    samples: Samples = None,
-    seed: Seed = 0,
+    evaluation: Annotated[str, evaluation_option("float", "integer", "both")] = "float",
+    how: SchemeOptions = SchemeOptions(),  # noqa: B008  # frozen
     scheduler: Annotated[
         str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster, as tcp://host:8786.")
     ] = None,
     jobs: Jobs = None,
-    append: Annotated[bool, typer.Option("--append", help="Keep the points that --out has already.")] = False,
+    append: Append = False,
     out: Out = Path("out"),
     json: Json = False,
 ) -> None:
@@ -77,19 +59,18 @@ def study(
     from ...synth import SweepError
     from ..common.files import check_folder, lost, tell_lost
 
-    sources = choose_sources(model, calibration, test, metric, output)
-    schemes: list[Scheme | None] = [
-        choose_scheme(w, a, edges, scale_per, scale_format, block_size, names)
-        for names in techniques.split(",")
-        for w, a in choose_pairs(weight, activation)
-    ]
-    evaluations = _evaluations(evaluation)
+    sources = networks.sources()
+    schemes: list[Scheme | None] = [*how.schemes(choose_pairs(weight, activation))]
+    evaluations = ("float", "integer") if evaluation == "both" else (evaluation,)
     if any(source.quantized for source in sources):
-        if weight or activation or edges or techniques != "none":
+        if weight or activation or how.edges or how.techniques != "none":
             raise ValueError("formats and techniques must not be given for a model that came quantized: it has its own")
         schemes = [None]
     wanted = [
-        Job(source, scheme, each, samples, seed) for source in sources for scheme in schemes for each in evaluations
+        Job(source, scheme, each, networks.samples, networks.seed)
+        for source in sources
+        for scheme in schemes
+        for each in evaluations
     ]
     check_folder(out)
     kept = out / "study_points.json"
@@ -131,12 +112,6 @@ def study(
 
 def _place(network: str, scheme: "Scheme | Point", evaluation: str) -> tuple[str, ...]:
     return network, str(scheme.weight), str(scheme.activation), "+".join(scheme.techniques), evaluation
-
-
-def _evaluations(text: str) -> tuple[str, ...]:
-    if text not in ("float", "integer", "both"):
-        raise ValueError(f"evaluation must be float, integer or both, not {text!r}")
-    return ("float", "integer") if text == "both" else (text,)
 
 
 def _executor(scheduler: str | None) -> "Any":

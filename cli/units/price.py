@@ -6,22 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..common.command import command_line
 from ..common.console import print_json, print_table, progress
-from ..common.options import (
-    Activation,
-    Dsp,
-    Families,
-    Formats,
-    Jobs,
-    Json,
-    Out,
-    Terms,
-    choose_pairs,
-    choose_policies,
-    choose_targets,
-    command_line,
-)
-from ..study.recommend import RESULTS, Results
+from ..common.designs import choose_pairs, choose_policies, choose_targets
+from ..common.options import TERMS, Activation, Append, Dsp, Families, Formats, Jobs, Json, Out, Requantizer, Terms
+from ..common.options import name as name_option
+from ..common.study_options import RESULTS, Results
 
 if TYPE_CHECKING:
     from ...formats import Format
@@ -44,13 +34,8 @@ def price(
     same_width: Annotated[bool, typer.Option("--same-width", help="Of the pairs, only those of one width.")] = False,
     family: Families = None,
     dsp: Dsp = "none",
-    terms: Terms = 4096,
-    requantizer: Annotated[
-        bool,
-        typer.Option(
-            "--requantizer/--no-requantizer", help="Measure the requantizer too: several times the MAC's time."
-        ),
-    ] = False,
+    terms: Terms = None,
+    requantizer: Requantizer = False,
     route: Annotated[
         bool, typer.Option("--route/--no-route", help="Place and route where the family can be, for Fmax.")
     ] = True,
@@ -64,7 +49,7 @@ def price(
         ),
     ] = None,
     results: Results = RESULTS,
-    append: Annotated[bool, typer.Option("--append", help="Keep the rows of other questions that --out has.")] = False,
+    append: Append = False,
     read: Annotated[
         list[Path] | None,
         typer.Option("--read", metavar="FILE.json", help="Measure nothing, show and draw what these files have."),
@@ -73,7 +58,7 @@ def price(
         Path | None,
         typer.Option("--chart", help="Draw a heat map as FILE.png and .svg, and tables of comparisons as FILE.md."),
     ] = None,
-    name: Annotated[str, typer.Option("--name", help="Of the files in --out.")] = "price",
+    name: Annotated[str, name_option()] = "price",
     out: Out = Path("out"),
     json: Json = False,
 ) -> None:
@@ -88,8 +73,7 @@ def price(
 
     if chart is not None:
         check_folder(chart.parent)
-    terms_given = getattr(context.get_parameter_source("terms"), "name", "") == "COMMANDLINE"
-    if needed_by is not None and (read or terms_given):
+    if needed_by is not None and (read or terms is not None):
         raise ValueError(f"needed-by must be left out with {'--read' if read else '--terms'}")
     if read:
         files = [read_prices(path) for path in read]
@@ -97,7 +81,8 @@ def price(
         _finish(found, list(dict.fromkeys(c for commands, _ in files for c in commands)), chart, json)
         return
     pairs = _pairs(weight, activation, alike, same_width)
-    wanted = terms if needed_by is None else _needed(pairs, needed_by, results)
+    most = TERMS if terms is None else terms
+    wanted = most if needed_by is None else _needed(pairs, needed_by, results)
     targets, policies = choose_targets(family or "ice40,xc7"), choose_policies(dsp)
     check_folder(out)
     path = out / name

@@ -7,28 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..common.choices import choice, known
+from ..common.command import command_line
 from ..common.console import percent, print_json, print_table, progress
-from ..common.engine_options import EngineOptions, takes_engine
-from ..common.options import (
-    Activation,
-    Build,
-    Dsp,
-    Families,
-    Formats,
-    Jobs,
-    Json,
-    Lanes,
-    Out,
-    Pipeline,
-    Terms,
-    UnitName,
-    choose_designs,
-    choose_policies,
-    choose_targets,
-    command_line,
-    design_name,
-    parse_sizes,
-)
+from ..common.designs import DesignOptions, Size, choose_targets, design_name, parse_size
+from ..common.engine_options import EngineOptions
+from ..common.options import Jobs, Json, Out
+from ..common.options import size as size_option
+from ..common.signature import takes_options
 
 if TYPE_CHECKING:
     from ...hdl import Design
@@ -39,19 +25,14 @@ __all__ = ["Simulation", "in_threads", "simulate"]
 Simulation = Callable[[], "Result"]
 
 
-@takes_engine
+@takes_options
 def simulate(
     context: typer.Context,
-    unit: UnitName,
-    weight: Formats = None,
-    activation: Activation = None,
-    terms: Terms = 4096,
-    lanes: Lanes = 1,
-    pipeline: Pipeline = 2,
-    family: Families = None,
-    dsp: Dsp = "none",
-    build: Build = "auto",
-    simulator: Annotated[str, typer.Option("--simulator", help="verilator or icarus.")] = "verilator",
+    unit: str,
+    options: DesignOptions,
+    simulator: Annotated[
+        str, choice(known("verilator", "icarus"), "--simulator", help="What simulates.")
+    ] = "verilator",
     waves: Annotated[bool, typer.Option("--waves", help="Leave a file for GTKWave or Surfer in --out.")] = False,
     netlist: Annotated[
         str | None,
@@ -62,10 +43,7 @@ def simulate(
             "with --dsp auto DSPs too.",
         ),
     ] = None,
-    size: Annotated[
-        str | None,
-        typer.Option("--size", metavar="MxKxN", help="Of a matmul: one product of this size, as 512x512x512."),
-    ] = None,
+    size: Annotated[str | None, size_option("One product of this size, as 512x512x512.")] = None,
     stalls: Annotated[bool, typer.Option("--stalls", help="With --size: let every stream stall at random.")] = False,
     jobs: Jobs = None,
     out: Out = Path("out"),
@@ -74,32 +52,25 @@ def simulate(
 ) -> None:
     """Check a unit against the golden model: every operand pair, random sums, resets, the extremes.
 
-    Every operand pair where the two formats have 16 bits together at most. A matmul engine: products of many sizes,
-    with stalls, resets and refused starts, or with --size a single one. Exit status 1 where anything is wrong.
+    Operand pairs are all simulated where the two formats have 16 bits together at most. Exit status 1 where anything is
+    wrong.
     """
+    from ...families import FAMILIES
     from ..common.files import check_folder, emit, folders
 
-    if simulator not in ("verilator", "icarus"):
-        raise ValueError(f"simulator must be verilator or icarus, not {simulator!r}")
-    if netlist is not None and netlist.partition("-")[0] not in ("ice40", "ecp5"):
-        raise ValueError(f"netlist must be ice40 or ecp5, or a device of theirs, as ice40-up5k, not {netlist!r}")
-    product = _size(unit, size, netlist)
-    if stalls and product is None:
+    simulated = [name for name, each in FAMILIES.items() if each.models]
+    if netlist is not None and netlist.partition("-")[0] not in simulated:
+        known = " or ".join(simulated)
+        raise ValueError(f"netlist must be {known}, or a device of theirs, as ice40-up5k, not {netlist!r}")
+    if stalls and size is None:
         raise ValueError("--stalls must come with --size")
-    if netlist is not None and family is not None:
-        raise ValueError(f"family must be left out with --netlist {netlist}, which names it, not {family!r}")
-    named = netlist or family
+    if netlist is not None and options.family is not None:
+        raise ValueError(f"family must be left out with --netlist {netlist}, which names it, not {options.family!r}")
+    named = netlist or options.family
     targets = choose_targets(named) if named else []
-    designs = choose_designs(
-        *(unit, weight, activation),
-        terms=terms,
-        lanes=lanes,
-        pipeline=pipeline,
-        build=build,
-        families=list(dict.fromkeys(target.family.name for target in targets)) or [None],
-        policies=choose_policies(dsp),
-        engine=engine,
-    )
+    families = list(dict.fromkeys(target.family.name for target in targets))
+    designs = options.designs(unit, engine, families or [None])
+    product = _product(size, netlist, designs)
     from ... import tb
     from ..common.verdicts import simulation_tools
 
@@ -116,8 +87,8 @@ def simulate(
             if place is not None:
                 place.parent.mkdir(parents=True, exist_ok=True)
             if product is not None:
-                options: dict[str, Any] = {"size": product, "stalls": stalls}
-                return tb.simulate_matmul(verilog, description, simulator=simulator, waves=place, **options)
+                asked: dict[str, Any] = {"size": product, "stalls": stalls}
+                return tb.simulate_matmul(verilog, description, simulator=simulator, waves=place, **asked)
             return tb.simulate(verilog, description, simulator=simulator, waves=place)
 
         return run
@@ -137,16 +108,21 @@ def simulate(
     raise typer.Exit(0 if all(result.ok for result in results.values()) else 1)
 
 
-def _size(unit: str, text: str | None, netlist: str | None) -> tuple[int, int, int] | None:
-    """m, k and n of ``--size``."""
+def _product(text: str | None, netlist: str | None, designs: "Sequence[Design]") -> "Size | None":
+    """The size of ``--size``, which every engine must take. Raises ValueError."""
     if text is None:
         return None
-    if unit != "matmul" or netlist is not None:
-        raise ValueError(f"--size must be left out for {unit if unit != 'matmul' else 'a netlist'}")
-    sizes = parse_sizes(text)
-    if len(sizes) != 1:
-        raise ValueError(f"size must be a single one, as 256x256x256, not {text!r}")
-    return sizes[0]
+    if netlist is not None:
+        raise ValueError("--size must be left out for a netlist")
+    from ...hdl import MatmulDesign
+
+    size = parse_size(text)
+    for design in designs:
+        if isinstance(design, MatmulDesign) and size.k > (most := design.engine.max_k):
+            raise ValueError(
+                f"size must have a k of at most {most}, not {size}; --max-k {size.k} makes an engine for it"
+            )
+    return size
 
 
 def _netlist_simulation(

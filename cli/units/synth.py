@@ -3,54 +3,32 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from ..common.choices import choice, known
 from ..common.console import print_json, print_table, progress
-from ..common.engine_options import EngineOptions, takes_engine
-from ..common.options import (
-    Activation,
-    Build,
-    Dsp,
-    Families,
-    Formats,
-    Jobs,
-    Json,
-    Lanes,
-    Out,
-    Pipeline,
-    UnitName,
-    choose_designs,
-    choose_policies,
-    choose_targets,
-    parse_integers,
-)
+from ..common.designs import DesignOptions, choose_designs, choose_policies, choose_targets, parse_integers
+from ..common.engine_options import EngineOptions
+from ..common.options import Jobs, Json, Out, Seeds
+from ..common.options import mhz as mhz_option
+from ..common.signature import takes_options
 
 if TYPE_CHECKING:
-    from ...hdl import Design
+    from ...hdl import Design, MatmulDesign
     from ...synth import Comparison, Row, Target
 
 __all__ = ["measure_rows", "synth"]
 
 
-@takes_engine
+@takes_options
 def synth(
-    unit: UnitName,
-    weight: Formats = None,
-    activation: Activation = None,
-    terms: Annotated[
-        int | None, typer.Option("--terms", show_default="4096", help="Most products in one sum; it cannot overflow.")
-    ] = None,
-    lanes: Lanes = 1,
-    pipeline: Pipeline = 2,
-    family: Families = None,
-    dsp: Dsp = "none",
-    build: Build = "auto",
-    target_mhz: Annotated[
-        float | None, typer.Option("--target-mhz", help="Keep the smallest result that reaches it, where routed.")
-    ] = None,
-    seeds: Annotated[str, typer.Option("--seeds", help="Of place and route, 3 or more with commas between.")] = "1,2,3",
+    unit: str,
+    options: DesignOptions,
+    mhz: Annotated[float | None, mhz_option("Keep the smallest result that reaches this clock, where routed.")] = None,
+    seeds: Seeds = "1,2,3",
     against: Annotated[
-        str | None, typer.Option("--against", help="peers: the MACs of PEERS, by their contract, beside theirs.")
+        str | None,
+        choice(
+            known("peers"), "--against", help="The MACs of the best open designs, by their contract, beside theirs."
+        ),
     ] = None,
     jobs: Jobs = None,
     out: Out = Path("out"),
@@ -65,21 +43,11 @@ def synth(
     from ..common.files import check_folder
 
     if against is None:
-        targets = choose_targets(family or "ice40,xc7")
-        policies = choose_policies(dsp)
-        designs = choose_designs(
-            *(unit, weight, activation),
-            terms=4096 if terms is None else terms,
-            lanes=lanes,
-            pipeline=pipeline,
-            build=build,
-            engine=engine,
-        )
+        targets, policies = choose_targets(options.family or "ice40,xc7"), choose_policies(options.dsp)
+        designs = options.designs(unit, engine, policies=("none",))
     else:
-        engine.check_unused(unit)
-        targets = choose_targets(family or ",".join(PEER_FAMILIES))
-        policies = ("none",)
-        designs = _peer_designs(against, unit, weight, activation, terms, lanes, pipeline, build, dsp)
+        targets, policies = choose_targets(options.family or ",".join(PEER_FAMILIES)), ("none",)
+        designs = _peer_designs(options)
     seed_numbers = parse_integers("seeds", seeds)
     check_folder(out)
     rows: list[Row] = []
@@ -90,7 +58,7 @@ def synth(
             write_json(rows, out / f"{unit}_cost.json")
 
     try:
-        measure_rows(designs, targets, policies, rows, target_mhz=target_mhz, seeds=seed_numbers, jobs=jobs)
+        measure_rows(designs, targets, policies, rows, target_mhz=mhz, seeds=seed_numbers, jobs=jobs)
     except KeyboardInterrupt:
         keep()
         kept = f"{len(rows)} finished rows are in {out / unit}_cost.csv and .json" if rows else "no row was finished"
@@ -114,8 +82,9 @@ def synth(
         print_json({"rows": [row.to_dict() for row in rows]})
     else:
         _show(rows)
-        if unit == "matmul":
-            _show_elements(designs, rows, target_mhz, seed_numbers)
+        engines = [design for design in designs if isinstance(design, MatmulDesign)]
+        if engines:
+            _show_elements(engines, rows, mhz, seed_numbers)
     if not json:
         print(f"written: {out / unit}_cost.csv and .json")
 
@@ -158,33 +127,25 @@ def measure_rows(
         rows.sort(key=lambda row: order[row.unit, row.weight, row.activation, row.family, row.device, row.dsp_policy])
 
 
-def _peer_designs(
-    against: str,
-    unit: str,
-    weight: str | None,
-    activation: str | None,
-    terms: int | None,
-    lanes: int,
-    pipeline: int,
-    build: str,
-    dsp: str,
-) -> "list[Design]":
+def _peer_designs(options: DesignOptions) -> "list[Design]":
+    """The MACs of formats that peers have, by the contract of theirs. Raises ValueError."""
     from ...synth import peer_pairs, peers
 
-    if against != "peers":
-        raise ValueError(f"against must be peers, not {against!r}")
     contract: int = peers()["terms"]
-    for name, value, wanted in (("unit", unit, "mac"), ("terms", terms or contract, contract), ("dsp", dsp, "none")):
+    weight, activation = options.weight, options.activation
+    for name, value, wanted in (("terms", options.terms or contract, contract), ("dsp", options.dsp, "none")):
         if value != wanted:
             raise ValueError(f"{name} must be {wanted} against peers, not {value!r}")
-    if pipeline < 1:
-        raise ValueError(f"pipeline must be 1 or more against peers, whose inputs are registered, not {pipeline}")
-    options: dict[str, Any] = {"terms": contract, "lanes": lanes, "pipeline": pipeline, "build": build}
+    if options.pipeline < 1:
+        raise ValueError(
+            f"pipeline must be 1 or more against peers, whose inputs are registered, not {options.pipeline}"
+        )
+    how = options.how | {"terms": contract}
     if weight is None:
         if activation is not None:
             raise ValueError(f"activation must come with --weight against peers, not alone: {activation!r}")
-        return [design for w, a in peer_pairs() for design in choose_designs("mac", w, a, **options)]
-    chosen = choose_designs("mac", weight, activation, **options)
+        return [design for w, a in peer_pairs() for design in choose_designs("mac", w, a, **how)]
+    chosen = choose_designs("mac", weight, activation, **how)
     known = [d for d in chosen if (d.weight.name, d.activation.name) in peer_pairs()]
     if not known:
         pairs = ", ".join(f"{w} x {a}" for w, a in peer_pairs())
@@ -199,7 +160,7 @@ def _show(rows: "list[Row]") -> None:
 
 
 def _show_elements(
-    designs: "list[Design]", rows: "list[Row]", target_mhz: float | None, seeds: tuple[int, ...]
+    designs: "list[MatmulDesign]", rows: "list[Row]", target_mhz: float | None, seeds: tuple[int, ...]
 ) -> None:
     """What a product costs in each engine, and an element of its array beside the MAC of the same formats."""
     from contextlib import closing
@@ -215,8 +176,9 @@ def _show_elements(
     for name in ("products a cycle", "LUTs a product", "Mproducts/s a LUT", "LUTs of an element", "of the MACs"):
         table.add_column(name, justify="right")
     by_pair = {(design.weight.name, design.activation.name): design for design in designs}
-    with closing(Cache()) as store:
-        for row in rows:
+    with closing(Cache()) as store, progress("Elements") as report:
+        for done, row in enumerate(rows):
+            report(done, len(rows))
             device = row.family if row.family == row.device else f"{row.family} {row.device}"
             target = parse_target(row.family if row.family == row.device else f"{row.family}-{row.device}")
             flow = Flow(target, row.dsp_policy, target_mhz, seeds)

@@ -10,19 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..common.command import command_line
 from ..common.console import progress
-from ..common.options import (
-    Build,
-    Families,
-    Jobs,
-    Json,
-    Pipeline,
-    Terms,
-    choose_designs,
-    choose_targets,
-    command_line,
-    design_name,
-)
+from ..common.designs import choose_designs, choose_targets, design_name
+from ..common.options import TERMS, Build, Jobs, Json, Pipeline, Seed, Terms, activations, weights
+from ..common.options import family as family_option
 
 if TYPE_CHECKING:
     from ...hdl import Design
@@ -38,20 +30,16 @@ KIND = "space, random_cycles 2000, seed 1"
 
 def verify(
     context: typer.Context,
-    weight: Annotated[
-        str | None, typer.Option("--weight", metavar="FORMATS", show_default="3bit to 8bit", help="Of the weights.")
-    ] = None,
-    activation: Annotated[
-        str | None, typer.Option("--activation", metavar="FORMATS", show_default="3bit to 8bit", help="Of activations.")
-    ] = None,
-    terms: Terms = 4096,
+    weight: Annotated[str | None, weights(shown="3bit to 8bit")] = None,
+    activation: Annotated[str | None, activations("Formats of the activations.", shown="as the weights")] = None,
+    terms: Terms = None,
     pipeline: Pipeline = 2,
-    family: Families = None,
+    family: Annotated[str | None, family_option("FPGA family to build the products for:")] = None,
     build: Build = "auto",
     sample: Annotated[
         int | None, typer.Option("--sample", min=1, help="Verify only so many of the pairs, chosen by --seed.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Of --sample.")] = 1,
+    seed: Seed = 1,
     lint: Annotated[bool, typer.Option("--lint", help="Have Verilator -Wall read every design, too.")] = False,
     jobs: Jobs = None,
     out: Annotated[
@@ -73,7 +61,8 @@ def verify(
     families = [target.family.name for target in choose_targets(family)] if family else [None]
     if len(families) > 1:
         raise ValueError(f"family must be one for verify, not {family!r}")
-    options: dict[str, Any] = {"terms": terms, "lanes": 1, "pipeline": pipeline, "build": build, "families": families}
+    how: dict[str, Any] = {"terms": TERMS if terms is None else terms, "pipeline": pipeline, "build": build}
+    options = {**how, "lanes": 1, "families": families}
     designs = choose_designs("mac", weight or SPACE, activation or (SPACE if weight is None else None), **options)
     for design in designs:
         if design.weight.width + design.activation.width > 16:
@@ -91,7 +80,7 @@ def verify(
     except KeyboardInterrupt:
         done = len(found.verified)
         raise KeyboardInterrupt(f"{done} of {len(designs)} pairs are kept in the cache, the next run goes on") from None
-    report = found.report(command_line(context), design_options={"terms": terms, "pipeline": pipeline, "build": build})
+    report = found.report(command_line(context), design_options=how)
     _write(path, report)
     if json:
         print(_text(report), end="")

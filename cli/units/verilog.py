@@ -6,43 +6,23 @@ from typing import Annotated
 
 import typer
 
+from ..common.command import command_line
 from ..common.console import print_json, screen
-from ..common.engine_options import EngineOptions, takes_engine
-from ..common.options import (
-    Activation,
-    Build,
-    Dsp,
-    Families,
-    Formats,
-    Json,
-    Lanes,
-    Out,
-    Pipeline,
-    Terms,
-    UnitName,
-    choose_designs,
-    choose_policies,
-    choose_targets,
-    command_line,
-)
+from ..common.designs import DesignOptions, choose_targets
+from ..common.engine_options import EngineOptions
+from ..common.options import Json, Out
+from ..common.signature import takes_options
 
 __all__ = ["verilog"]
 
 LONGEST = 128
 
 
-@takes_engine
+@takes_options
 def verilog(
     context: typer.Context,
-    unit: UnitName,
-    weight: Formats = None,
-    activation: Activation = None,
-    terms: Terms = 4096,
-    lanes: Lanes = 1,
-    pipeline: Pipeline = 2,
-    family: Families = None,
-    dsp: Dsp = "none",
-    build: Build = "auto",
+    unit: str,
+    options: DesignOptions,
     module: Annotated[
         str | None, typer.Option("--module", help="Name of the top module and of the files.", show_default="UNIT")
     ] = None,
@@ -52,23 +32,14 @@ def verilog(
 ) -> None:
     """Write UNIT.v and UNIT.json, in a subfolder of each design where there are several.
 
-    A matmul engine comes with UNIT.h too, its registers for C. --module names one otherwise, so that two of a unit go
-    into one project. Without --family the Verilog is portable; with it,
-    products are built the way that is smallest there.
+    The Verilog is portable without --family; with it, products are built the way that is smallest there. --module gives
+    the top module another name, so that two of a unit go into one project.
     """
     from ..common.files import check_folder, emit, folders, write_design
 
-    families = [None] if family is None else list(dict.fromkeys(t.family.name for t in choose_targets(family)))
-    designs = choose_designs(
-        *(unit, weight, activation),
-        terms=terms,
-        lanes=lanes,
-        pipeline=pipeline,
-        build=build,
-        families=families,
-        policies=choose_policies(dsp),
-        engine=engine,
-    )
+    targets = choose_targets(options.family) if options.family else []
+    families = list(dict.fromkeys(target.family.name for target in targets))
+    designs = options.designs(unit, engine, families or [None])
     if module is not None:
         if not 0 < len(module) <= LONGEST:
             raise ValueError(f"module must be a name of 1 to {LONGEST} letters, not {len(module)}")
@@ -81,7 +52,7 @@ def verilog(
     written = []
     for design, text, place in zip(designs, emit(designs), places, strict=True):
         description = write_design(design, text, place, command)
-        kinds = {"verilog": "v", "json": "json"} | ({"header": "h"} if design.engine else {})
+        kinds = {"verilog": "v", "json": "json"} | ({"header": "h"} if design.header() else {})
         written.append({kind: str(place / f"{design.module}.{end}") for kind, end in kinds.items()} | description)
     if json:
         print_json({"designs": written})

@@ -1,19 +1,20 @@
 """A block's exact sum times both of its scales."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
-from types import SimpleNamespace
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Value
 
-from ...formats import SPECIALS, Accumulator, Blocks, FixedPoint, Format, Integer
+from ...formats import SPECIALS, Accumulator, Blocks, FixedPoint, Format
+from ..products.decode import is_twos_complement
 from ..products.pipeline import Pipeline
 from ..products.significand_product import significand_product
+from ..scaling.lut_product import LONGEST_PLAIN
 from ..scaling.scale_factors import ExponentRange, either, factor_bits, parity, sum_of, take_factors
-from ..scaling.scale_product import LONGEST_PLAIN
 from ..scaling.stall_pipeline import Stages
 
-__all__ = ["ScaledSum", "sum_fields"]
+__all__ = ["ScaledBlock", "ScaledSum", "sum_fields"]
 
 
 def sum_fields(form: FixedPoint | Format) -> dict[str, Shape | int]:
@@ -21,6 +22,39 @@ def sum_fields(form: FixedPoint | Format) -> dict[str, Shape | int]:
     if isinstance(form, FixedPoint):
         return {"accumulator": Shape(form.width, form.signed), **dict.fromkeys(form.specials, 1)}
     return {"code": form.width}
+
+
+@dataclass(frozen=True)
+class ScaledBlock:
+    """A block's sum times its scales, as ``Stages`` registers it.
+
+    Members
+    -------
+    first: whether the block begins a sum over blocks
+    carried: ``last``, and ``index`` and ``tag`` where there are such
+    nan, infinity: flags; the body means nothing where either is up
+    flip: whether the scales change the sign of a body of two's complement; None for a magnitude
+    negative: the sign of the magnitude, or of the infinity
+    body: the product, an integer
+    exponent: its runtime part; None where there is none
+    """
+
+    first: Value
+    carried: Mapping[str, Value]
+    nan: Value
+    infinity: Value
+    flip: Value | None
+    negative: Value
+    body: Value
+    exponent: Value | None
+
+
+@dataclass(frozen=True)
+class _Factored:
+    """A block that is still to be multiplied by a factor, the product of its scales' significands."""
+
+    block: ScaledBlock
+    factor: Value
 
 
 @dataclass(frozen=True)
@@ -74,7 +108,7 @@ class ScaledSum:
         for format in self.scales.values():
             bits = factor_bits(format)
             # The most negative integer's magnitude takes all the bits.
-            largest = 1 << bits - 1 if isinstance(format, Integer) and not format.unsigned else (1 << bits) - 1
+            largest = 1 << bits - 1 if is_twos_complement(format) else (1 << bits) - 1
             least, most = least * (largest or 1), most * (largest or 1)
         if self.twos:
             return max(most.bit_length(), (-least - 1).bit_length() if least else 0, 1) + self.source.signed
@@ -95,54 +129,48 @@ class ScaledSum:
             self.source.lsb_exponent + sum(format.lsb_exponent for format in self.scales.values()) - self.least_exponent
         )
 
-    def build(self, m: Module, stages: Stages, live: SimpleNamespace) -> SimpleNamespace:
-        """Replace ``fields`` by what follows, in ``stages`` stages.
+    def build(self, m: Module, stages: Stages, inputs: Mapping[str, Value]) -> ScaledBlock:
+        """Multiply a block's sum by its scales, in ``stages`` stages.
 
-        body: the product
-        exponent: the runtime part, ``least_exponent`` to ``greatest_exponent``; None where there is none
-        flip: whether the scales change the sign of a body of two's complement
-        negative: the sign of the magnitude, or of the infinity
-        nan, infinity: flags; the body means nothing where either is up
+        ``inputs`` are those of ``fields`` by the names that ``named`` gives them, ``first``, and what comes along.
         """
         no = Const(0, 1)
-        factors = take_factors(m, live, self.scales)
-        body = live.accumulator
+        stages.note(inputs)
+        factors = take_factors(m, inputs, self.scales)
+        body = inputs["accumulator"]
         sign = body[-1] if self.source.signed else no
-        nan, positive, negative = (getattr(live, f"{name}_in", no) for name in SPECIALS)
-        for name in ("accumulator", *(f"{name}_in" for name in SPECIALS)):
-            setattr(live, name, None)
-        significands = [*factors.significands.values()]
-        scale_infinity, zero_scale = factors.infinity, factors.zero
+        nan, positive, negative = (inputs.get(f"{name}_in", no) for name in SPECIALS)
         infinite = either(positive, negative)
         invalid = []
         if not isinstance(infinite, Const):
-            invalid.append(infinite & zero_scale)
-        if not isinstance(scale_infinity, Const):
-            invalid.append(scale_infinity & (zero_scale | ~(body.any() | infinite)))
-        live.nan = either(nan, *factors.nans, *invalid)
-        live.infinity = either(infinite, scale_infinity)
-        live.flip = parity(*factors.signs)
+            invalid.append(infinite & factors.zero)
+        if not isinstance(factors.infinity, Const):
+            invalid.append(factors.infinity & (factors.zero | ~(body.any() | infinite)))
+        flip = parity(*factors.signs)
         signed_infinity = sign if isinstance(infinite, Const) else Mux(infinite, negative, sign)
-        live.negative = parity(signed_infinity, live.flip)
-        if not self.twos:
-            live.flip = None
-            if self.source.signed:
-                body = ((body ^ sign.replicate(len(body))).as_unsigned() + sign)[: len(body)]
-        live.body = body
-        live.exponent = sum_of(factors.exponents)
-        if not significands:
-            if not self.twos:
-                live.body = live.body[: self.width]
-            return stages.register(live)
-        live.factor = significands[0]
-        for significand in significands[1:]:
-            live.factor = self._multiply(m, live.factor, significand)
-        live = stages.register(live)
+        if not self.twos and self.source.signed:
+            body = ((body ^ sign.replicate(len(body))).as_unsigned() + sign)[: len(body)]
+        mine = {*self.fields, *(f"{name}_in" for name in SPECIALS), "first"}
+        block = ScaledBlock(
+            first=inputs["first"],
+            carried={name: value for name, value in inputs.items() if name not in mine},
+            nan=either(nan, *factors.nans, *invalid),
+            infinity=either(infinite, factors.infinity),
+            flip=flip if self.twos else None,
+            negative=parity(signed_infinity, flip),
+            body=body,
+            exponent=sum_of(factors.exponents),
+        )
+        if not factors.significands:
+            return stages.register(block if self.twos else replace(block, body=body[: self.width]))
+        factor, *others = factors.significands.values()
+        for other in others:
+            factor = self._multiply(m, factor, other)
+        factored = stages.register(_Factored(block, factor))
 
-        product = self._multiply(m, live.body, live.factor)[: self.width]
-        live.body = product.as_signed() if live.body.shape().signed else product
-        live.factor = None
-        return stages.register(live)
+        block = factored.block
+        product = self._multiply(m, block.body, factored.factor)[: self.width]
+        return stages.register(replace(block, body=product.as_signed() if block.body.shape().signed else product))
 
     def _multiply(self, m: Module, one: Value, other: Value) -> Value:
         """The product of two integers, of which the second is unsigned."""

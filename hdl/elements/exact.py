@@ -1,32 +1,137 @@
-"""What an array consists of: elements that multiply decoded operands and add up."""
+"""The exact element: it multiplies decoded operands in one cycle, and adds up."""
 
-from amaranth.hdl import Module, Shape, Signal
+from collections.abc import Mapping
+from dataclasses import replace
+
+from amaranth.hdl import Cat, Module, Shape, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...formats import Engine, FixedPoint, Format, Integer, special_names
-from ..products.accumulate import Control, accumulate
+from ...formats import DATAFLOWS, Arithmetic, Element, FixedPoint, Integer
+from ..products.accumulate import SumControl, accumulate, sum_control
 from ..products.adder_tree import sum_terms, term_shape, tree_depth
+from ..products.decode import Operand, decode
 from ..products.operand_bus import Edge
 from ..products.pipeline import Pipeline
 from ..products.product_term import Build, Term, make_term
+from .hardware import ElementHardware, ProductPorts, SumPorts, register_hardware
 
-__all__ = ["ONE", "ProcessingElement", "WeightColumn", "array_element", "column_latency", "later_cuts", "row_sum_build"]
+__all__ = ["ONE", "ExactHardware", "ProcessingElement", "WeightColumn", "later_cuts", "row_sum_build"]
 
 
-def later_cuts(build: Build, pipeline: int) -> tuple[str, ...]:
+def later_cuts(build: Build) -> tuple[str, ...]:
     """The register stages of a product behind the array's edge, which has the first."""
-    return tuple(cut for cut in build.cuts(pipeline) if cut != "input")
+    return tuple(cut for cut in build.cuts if cut != "input")
 
 
-def array_element(engine: Engine, build: Build, pipeline: int) -> wiring.Component:
-    """One part of an engine's array, for measuring it alone: an element, or a column where weights are stationary."""
-    if engine.output_stationary:
-        return ProcessingElement(
-            *(engine.weight, engine.activation, build, engine.accumulator), lanes=engine.lanes, pipeline=pipeline
+class ExactHardware(ElementHardware):
+    """Decoded operands, a product of each lane a cycle, an adder tree, an accumulator.
+
+    A kind of element that differs in its products alone inherits this class and overrides ``term``.
+    """
+
+    dataflows = DATAFLOWS
+    least_pipeline = 0
+    has_multiplier = True
+
+    def term(
+        self,
+        m: Module,
+        pipeline: Pipeline,
+        arithmetic: Arithmetic,
+        build: Build,
+        weight: Operand,
+        activation: Operand,
+        width: int,
+        apart: bool = False,
+    ) -> Term:
+        """The product of two operands as an addend of ``width`` bits, behind all cuts of the pipeline."""
+        formats = arithmetic.weight, arithmetic.activation
+        return make_term(m, pipeline, build, *formats, weight, activation, width, apart)
+
+    def buses(self, arithmetic: Arithmetic, build: Build) -> tuple[Edge, Edge]:
+        return Edge(arithmetic.weight, build), Edge(arithmetic.activation, build)
+
+    def latency(self, arithmetic: Arithmetic, build: Build, lanes: int) -> int:
+        return build.pipeline + 1
+
+    def control(
+        self, m: Module, arithmetic: Arithmetic, build: Build, valid: Value, first: Value, last: Value | None
+    ) -> Mapping[str, Value]:
+        control = sum_control(m, Pipeline(m, build.cuts), valid, first, last)
+        return {"add": control.add, "start": control.start, "done": control.done}
+
+    def element(
+        self,
+        arithmetic: Arithmetic,
+        build: Build,
+        accumulator: FixedPoint,
+        lanes: int,
+        edge: Build | None = None,
+    ) -> "ProcessingElement":
+        return ProcessingElement(self, arithmetic, build, accumulator, lanes=lanes, edge=edge)
+
+    def column(self, arithmetic: Arithmetic, build: Build, count: int) -> "WeightColumn":
+        return WeightColumn(self, arithmetic, build, count=count)
+
+    def column_latency(self, arithmetic: Arithmetic, build: Build, count: int) -> int:
+        return len(later_cuts(build)) + tree_depth(count) + 1
+
+    def sum_codes(self, m: Module, unit: SumPorts) -> None:
+        """Make a MAC or dot product, whose decoders are behind the first register and whose element is in ``m``."""
+        arithmetic, build, lanes = unit.arithmetic, unit.build, unit.lanes
+        pipeline = Pipeline(m, build.cuts)
+        weight = pipeline.cross("input", "weight", unit.weight)
+        activation = pipeline.cross("input", "activation", unit.activation)
+        width = unit.accumulator_format.width if lanes == 1 else term_shape(arithmetic).width
+        terms = []
+        for lane in range(lanes):
+            operands = (
+                decode(m, arithmetic.weight, weight.word_select(lane, arithmetic.weight.width), "weight"),
+                decode(
+                    m, arithmetic.activation, activation.word_select(lane, arithmetic.activation.width), "activation"
+                ),
+            )
+            terms.append(self.term(m, pipeline, arithmetic, build, *operands, width, build.keeps_apart(lanes)))
+        flags = {name: getattr(unit, name) for name in unit.accumulator_format.specials}
+        control = sum_control(m, pipeline, unit.valid, unit.first)
+        _sum_words(m, control, arithmetic, terms, unit.accumulator, flags)
+
+    def multiply_codes(self, m: Module, unit: ProductPorts) -> None:
+        arithmetic, build = unit.arithmetic, unit.build
+        pipeline = Pipeline(m, replace(build, pipeline=max(0, build.pipeline - 1)).cuts)
+        term = self.term(
+            m,
+            pipeline,
+            arithmetic,
+            build,
+            decode(m, arithmetic.weight, pipeline.cross("input", "weight", unit.weight), "weight"),
+            decode(m, arithmetic.activation, pipeline.cross("input", "activation", unit.activation), "activation"),
+            unit.product_format.width,
         )
-    count = engine.rows * engine.lanes
-    return WeightColumn(engine.weight, engine.activation, build, count=count, pipeline=pipeline)
+        domain = m.d.sync if build.pipeline else m.d.comb
+        domain += unit.product.eq(term.addend if term.carry is None else term.addend + term.carry)
+        if term.specials:
+            with m.If(Cat(*term.specials.values()).any()):
+                domain += unit.product.eq(0)
+        for name in unit.product_format.specials:
+            domain += getattr(unit, name).eq(term.specials[name])
+
+
+def _sum_words(
+    m: Module,
+    control: SumControl,
+    arithmetic: Arithmetic,
+    terms: list[Term],
+    accumulator: Signal,
+    flags: dict[str, Signal],
+) -> None:
+    """Add up the terms of every word."""
+    if len(terms) == 1:
+        addend, carry = terms[0].addend, terms[0].carry
+    else:
+        addend, carry = sum_terms(m, terms, arithmetic)
+    accumulate(m, control, addend, carry, [term.specials for term in terms], accumulator, flags)
 
 
 class _Products(wiring.Component):
@@ -34,9 +139,9 @@ class _Products(wiring.Component):
 
     Parameters
     ----------
-    weight_format, activation_format: of the operands
-    build: how the products are built
-    pipeline: register stages before the sum, that of the array's edge included, 1 to 3
+    hardware: what makes a product
+    arithmetic: formats of the operands, and the products' range
+    build: how the products are built; its pipeline, 1 to 3, counts the register of the array's edge
     count: products a cycle
     members: further members
     edge: the build that the array's edge decodes for, where that is another
@@ -48,21 +153,18 @@ class _Products(wiring.Component):
 
     def __init__(
         self,
-        weight_format: Format,
-        activation_format: Format,
+        hardware: ExactHardware,
+        arithmetic: Arithmetic,
         build: Build,
-        pipeline: int,
         count: int,
         members: dict,
         edge: Build | None = None,
     ):
-        self.weight_format = weight_format
-        self.activation_format = activation_format
+        self.hardware = hardware
+        self.arithmetic = arithmetic
         self.build = build
-        self.pipeline = pipeline
         self.count = count
-        self.weight_edge = Edge(weight_format, edge or build)
-        self.activation_edge = Edge(activation_format, edge or build)
+        self.weight_edge, self.activation_edge = hardware.buses(arithmetic, edge or build)
         super().__init__(
             {
                 "weight": In(count * self.weight_edge.shape.width),
@@ -72,7 +174,7 @@ class _Products(wiring.Component):
         )
 
     def terms(self, m: Module, width: int) -> list[Term]:
-        pipeline = Pipeline(m, later_cuts(self.build, self.pipeline))
+        pipeline = Pipeline(m, later_cuts(self.build))
         apart = self.build.keeps_apart(self.count)
         terms = []
         for k in range(self.count):
@@ -82,8 +184,7 @@ class _Products(wiring.Component):
                 self.weight_edge.leave(m, weight, "weight"),
                 self.activation_edge.leave(m, activation, "activation"),
             )
-            formats = self.weight_format, self.activation_format
-            terms.append(make_term(m, pipeline, self.build, *formats, *operands, width, apart))
+            terms.append(self.hardware.term(m, pipeline, self.arithmetic, self.build, *operands, width, apart))
         return terms
 
 
@@ -99,20 +200,19 @@ class ProcessingElement(_Products):
 
     Members
     -------
-    add, start, done: In(1), as in ``Control``, at the adder
+    add, start, done: In(1), as in ``SumControl``, at the adder
     sum: Out, the finished sum; holds until the next ``done``
     nan, positive_infinity, negative_infinity: Out(1), those that can occur
     """
 
     def __init__(
         self,
-        weight_format: Format,
-        activation_format: Format,
+        hardware: ExactHardware,
+        arithmetic: Arithmetic,
         build: Build,
         accumulator: FixedPoint,
         *,
         lanes: int,
-        pipeline: int,
         edge: Build | None = None,
     ):
         self.accumulator = accumulator
@@ -121,19 +221,14 @@ class ProcessingElement(_Products):
             "sum": Out(Shape(accumulator.width, accumulator.signed)),
             **{name: Out(1) for name in accumulator.specials},
         }
-        super().__init__(weight_format, activation_format, build, pipeline, lanes, members, edge)
+        super().__init__(hardware, arithmetic, build, lanes, members, edge)
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        if self.count == 1:
-            terms = self.terms(m, self.accumulator.width)
-            addend, carry = terms[0].addend, terms[0].carry
-        else:
-            terms = self.terms(m, term_shape(self.weight_format, self.activation_format).width)
-            addend, carry = sum_terms(m, terms, self.weight_format, self.activation_format)
-        control = Control(self.add, self.start, self.done, early=True)
+        terms = self.terms(m, self.accumulator.width if self.count == 1 else term_shape(self.arithmetic).width)
+        control = SumControl(self.add, self.start, self.done, early=True)
         flags = {name: getattr(self, name) for name in self.accumulator.specials}
-        accumulate(m, control, addend, carry, [term.specials for term in terms], self.sum, flags)
+        _sum_words(m, control, self.arithmetic, terms, self.sum, flags)
         return m
 
 
@@ -141,14 +236,9 @@ ONE = Integer(1, unsigned=True)
 """The weights by which a row of A is summed."""
 
 
-def row_sum_build() -> Build:
-    """How a row of A is summed: as products with weights of one."""
-    return Build("rows")
-
-
-def column_latency(build: Build, pipeline: int, count: int) -> int:
-    """Cycles from the operands of ``count`` products to their sum."""
-    return len(later_cuts(build, pipeline)) + tree_depth(count) + 1
+def row_sum_build(build: Build) -> Build:
+    """How a row of A is summed in step with products of ``build``: as products with weights of one."""
+    return Build("rows", pipeline=build.pipeline)
 
 
 class WeightColumn(_Products):
@@ -162,19 +252,17 @@ class WeightColumn(_Products):
     nan, positive_infinity, negative_infinity: Out(1), those that can occur; of any product
     """
 
-    def __init__(self, weight_format: Format, activation_format: Format, build: Build, *, count: int, pipeline: int):
-        self.special_names = special_names(weight_format, activation_format)
-        self.latency = column_latency(build, pipeline, count)
-        shape = term_shape(weight_format, activation_format, count)
-        members = {"partial": Out(shape), **{name: Out(1) for name in self.special_names}}
-        super().__init__(weight_format, activation_format, build, pipeline, count, members)
+    def __init__(self, hardware: ExactHardware, arithmetic: Arithmetic, build: Build, *, count: int):
+        self.special_names = arithmetic.specials
+        self.latency = hardware.column_latency(arithmetic, build, count)
+        members = {"partial": Out(term_shape(arithmetic, count)), **{name: Out(1) for name in self.special_names}}
+        super().__init__(hardware, arithmetic, build, count, members)
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        terms = self.terms(m, term_shape(self.weight_format, self.activation_format).width)
+        terms = self.terms(m, term_shape(self.arithmetic).width)
         apart = self.build.keeps_apart(self.count)
-        formats = self.weight_format, self.activation_format
-        value, carry = sum_terms(m, terms, *formats, registered=True, apart=apart)
+        value, carry = sum_terms(m, terms, self.arithmetic, registered=True, apart=apart)
         m.d.sync += self.partial.eq(value if carry is None else value + carry)
         for name in self.special_names:
             flag = None
@@ -186,3 +274,6 @@ class WeightColumn(_Products):
                 flag = late
             m.d.sync += getattr(self, name).eq(flag)
         return m
+
+
+register_hardware(Element, ExactHardware())

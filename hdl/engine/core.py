@@ -5,21 +5,22 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import Engine
-from ..blocks.block import block_distance
-from ..blocks.block_sum import block_sum
+from ..blocks.block_accumulate import block_distance, block_sum
+from ..elements.hardware import hardware_of
 from ..products.product_term import Build
-from ..scaling.requant import Scaling
+from ..scaling.scale_and_round import ScaleAndRound
 from . import output_stationary, weight_stationary
-from .operand_schedule import issue_output_stationary, issue_weight_stationary
-from .output_drain import Job, block_depth, drain
+from .handover import Handover
+from .operand_schedule import schedule_output_stationary, schedule_weight_stationary
+from .output_drain import block_depth, drain_sums
 from .output_stationary import OutputStationary
-from .panel_loader import Loader, Loop, size_bits
+from .panel_loader import LoaderLoop, PanelLoader, size_bits
 from .weight_stationary import WeightStationary
 
-__all__ = ["Matmul"]
+__all__ = ["Matmul", "matmul_latencies", "matmul_latency"]
 
 
-def matmul_latencies(engine: Engine, build: Build, pipeline: int) -> dict[str, int]:
+def matmul_latencies(engine: Engine, build: Build) -> dict[str, int]:
     """Cycles of the parts of an engine: what ``sim.engine_cycles`` starts from.
 
     array: from a word at the array to the sums with it
@@ -27,16 +28,16 @@ def matmul_latencies(engine: Engine, build: Build, pipeline: int) -> dict[str, i
     requantize: of the requantizer
     """
     array = output_stationary if engine.output_stationary else weight_stationary
-    found = {"array": array.latency(engine, build, pipeline)}
+    found = {"array": array.latency(engine, build)}
     if engine.blocks is not None:
         added = block_sum(engine.weight, engine.activation, engine.blocks, engine.max_k)
         found |= {"blocks": added.latency, "block_distance": block_distance(added, block_depth(engine))}
-    return found | {"requantize": Scaling(engine.sum, engine.offset_requantization, build.dsp).latency}
+    return found | {"requantize": ScaleAndRound(engine.sum, engine.offset_requantization, build.dsp).latency}
 
 
-def matmul_latency(engine: Engine, build: Build, pipeline: int) -> int:
+def matmul_latency(engine: Engine, build: Build) -> int:
     """Cycles from the issue of the last word of a sum to the valid output made of it, where nothing stalls."""
-    found = matmul_latencies(engine, build, pipeline)
+    found = matmul_latencies(engine, build)
     return found["array"] + found.get("blocks", 0) + found["requantize"] + 4
 
 
@@ -50,8 +51,7 @@ class Matmul(wiring.Component):
     Parameters
     ----------
     engine: formats and shape
-    build: how products are built; changes the cost, never a bit
-    pipeline: register stages before the accumulators, 1 to 3
+    build: how products are built; changes the cost, never a bit. It has 1 to 3 register stages before the accumulators
     dsp_elements: of an output-stationary array, see there
 
     Members
@@ -67,10 +67,10 @@ class Matmul(wiring.Component):
     c: Out(stream.Signature(data, last))
     """
 
-    def __init__(self, engine: Engine, build: Build, pipeline: int = 2, dsp_elements: int = 0):
+    def __init__(self, engine: Engine, build: Build, dsp_elements: int = 0):
+        hardware_of(engine.arithmetic).check_dataflow(engine.arithmetic, engine.dataflow)
         self.engine = engine
         self.build = build
-        self.pipeline = pipeline
         self.dsp_elements = dsp_elements
         bits = engine.stream_bits
         self.inputs = {name: width for name, width in bits.items() if name != "c"}
@@ -89,20 +89,20 @@ class Matmul(wiring.Component):
         m = Module()
         config, begin = self._configure(m)
         loaders = self._loaders(m, config, begin)
-        job = Job(self.engine)
+        handover = Handover(self.engine)
         array: OutputStationary | WeightStationary
         if self.engine.output_stationary:
-            array = OutputStationary(self.engine, self.build, self.pipeline, self.dsp_elements)
-            issue_output_stationary(m, array, config, begin, loaders, job)
+            array = OutputStationary(self.engine, self.build, self.dsp_elements)
+            schedule_output_stationary(m, array, config, begin, loaders, handover)
         else:
-            array = WeightStationary(self.engine, self.build, self.pipeline)
-            issue_weight_stationary(m, array, config, begin, loaders, self.w, job)
+            array = WeightStationary(self.engine, self.build)
+            schedule_weight_stationary(m, array, config, begin, loaders, self.w, handover)
         m.submodules.array = array
-        drain(m, self.engine, self.build.dsp, config, loaders, job, self.c)
+        drain_sums(m, self.engine, self.build.dsp, config, loaders, handover, self.c)
         with m.If(self.start & ~self.busy & ~(self.refused_zero | self.refused_large)):
             m.d.sync += self.busy.eq(1)
         with m.If(begin):
-            m.d.sync += [half.eq(0) for half in job.half.values()]
+            m.d.sync += [half.eq(0) for half in handover.half.values()]
         m.d.sync += self.done.eq(self.c.valid & self.c.ready & self.c.payload.last)
         with m.If(self.c.valid & self.c.ready & self.c.payload.last):
             m.d.sync += self.busy.eq(0)
@@ -129,30 +129,32 @@ class Matmul(wiring.Component):
         m.d.sync += begin.eq(self.start & ~self.busy & ~zero & ~large)
         return config, begin
 
-    def _loaders(self, m: Module, config: dict[str, Signal], begin: Signal) -> dict[str, Loader]:
+    def _loaders(self, m: Module, config: dict[str, Signal], begin: Signal) -> dict[str, PanelLoader]:
         engine = self.engine
-        panel, columns = Loop("panel", "m", engine.tile_m), Loop("column", "n", engine.columns)
-        words, k_loop = engine.k_words, Loop("k", "k", engine.k_step)
+        panel, columns = LoaderLoop("panel", "m", engine.tile_m), LoaderLoop("column", "n", engine.columns)
+        words, k_loop = engine.k_words, LoaderLoop("k", "k", engine.k_step)
         if engine.output_stationary:
-            row = Loop("row", "m", engine.rows, within="panel")
+            row = LoaderLoop("row", "m", engine.rows, within="panel")
             groups = engine.tile_m // engine.rows
             loaders = {
-                "a": Loader(engine, self.inputs["a"], [panel, row, k_loop], "row", groups * words),
-                "w": Loader(engine, self.inputs["w"], [panel, columns, k_loop], "k", words),
+                "a": PanelLoader(engine, self.inputs["a"], [panel, row, k_loop], "row", groups * words),
+                "w": PanelLoader(engine, self.inputs["w"], [panel, columns, k_loop], "k", words),
             }
             if engine.blocks is not None:
-                block = Loop("block", "k", engine.blocks.size)
+                block = LoaderLoop("block", "k", engine.blocks.size)
                 blocks = -(-engine.max_k // engine.blocks.size)
                 loaders |= {
-                    "a_scales": Loader(engine, self.inputs["a_scales"], [panel, row, block], "row", groups * blocks),
-                    "w_scales": Loader(engine, self.inputs["w_scales"], [panel, columns, block], "block", blocks),
+                    "a_scales": PanelLoader(
+                        engine, self.inputs["a_scales"], [panel, row, block], "row", groups * blocks
+                    ),
+                    "w_scales": PanelLoader(engine, self.inputs["w_scales"], [panel, columns, block], "block", blocks),
                 }
         else:
-            row = Loop("row", "m", 1, within="panel")
-            loaders = {"a": Loader(engine, self.inputs["a"], [panel, k_loop, row], "k", engine.tile_m * words)}
+            row = LoaderLoop("row", "m", 1, within="panel")
+            loaders = {"a": PanelLoader(engine, self.inputs["a"], [panel, k_loop, row], "k", engine.tile_m * words)}
         if "p" in self.inputs:
-            channel = Loop("channel", "n", 1, within="column")
-            loaders["p"] = Loader(
+            channel = LoaderLoop("channel", "n", 1, within="column")
+            loaders["p"] = PanelLoader(
                 engine, self.inputs["p"], [panel, columns, channel], "channel", engine.columns, parts=engine.outputs
             )
         for name, loader in loaders.items():

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value
 
-__all__ = ["Level", "Nest", "no_more"]
+__all__ = ["Loop", "LoopNest", "no_more"]
 
 
 @dataclass(frozen=True)
-class Level:
+class Loop:
     """One loop: it counts ``total`` down in steps of ``step``, the last step being what is left.
 
     Parameters
@@ -24,7 +24,7 @@ class Level:
     within: str | None = None
 
 
-class Nest:
+class LoopNest:
     """Loops one in another, the outermost first.
 
     Members
@@ -34,74 +34,74 @@ class Nest:
     wraps: by name, whether this is the last step of that loop and of all loops inside it
     """
 
-    def __init__(self, m: Module, name: str, levels: list[Level]):
+    def __init__(self, m: Module, name: str, loops: list[Loop]):
         self.m = m
-        self.levels = levels
-        self._by_name = {level.name: level for level in levels}
-        self.left = {level.name: Signal(self._bits(level), name=f"{name}_{level.name}_left") for level in levels}
-        self.last = {level.name: Signal(name=f"{name}_{level.name}_last") for level in levels}
+        self.loops = loops
+        self._by_name = {loop.name: loop for loop in loops}
+        self.left = {loop.name: Signal(self._bits(loop), name=f"{name}_{loop.name}_left") for loop in loops}
+        self.last = {loop.name: Signal(name=f"{name}_{loop.name}_last") for loop in loops}
         self.wraps: dict[str, Value] = {}
         inner: Value = Const(1, 1)
-        for level in reversed(levels):
-            wrap = Signal(name=f"{name}_{level.name}_wraps")
-            m.d.comb += wrap.eq(inner & self.last[level.name])
-            self.wraps[level.name] = inner = wrap
+        for loop in reversed(loops):
+            wrap = Signal(name=f"{name}_{loop.name}_wraps")
+            m.d.comb += wrap.eq(inner & self.last[loop.name])
+            self.wraps[loop.name] = inner = wrap
 
-    def _bits(self, level: Level) -> int:
-        if level.total is not None:
-            return len(level.total)
-        assert level.within is not None
-        outer = self._by_name[level.within]
+    def _bits(self, loop: Loop) -> int:
+        if loop.total is not None:
+            return len(loop.total)
+        assert loop.within is not None
+        outer = self._by_name[loop.within]
         return min(outer.step.bit_length(), self._bits(outer))
 
     @property
     def done(self) -> Value:
         """Whether this is the last step of all."""
-        return self.wraps[self.levels[0].name]
+        return self.wraps[self.loops[0].name]
 
     def start(self) -> None:
         """Statements for the context they are in: every loop at its beginning."""
-        for level in self.levels:
-            self._restart(level, None)
+        for loop in self.loops:
+            self._restart(loop, None)
 
     def advance(self) -> None:
         """Statements for the context they are in: one step of the innermost loop, and of those that it ends."""
         m = self.m
         inner: Value = Const(1, 1)
-        for level in reversed(self.levels):
+        for loop in reversed(self.loops):
             with m.If(inner):
-                with m.If(self.last[level.name]):
-                    self._restart(level, self.wraps)
+                with m.If(self.last[loop.name]):
+                    self._restart(loop, self.wraps)
                 with m.Else():
-                    left = self.left[level.name]
-                    m.d.sync += left.eq(left - level.step)
-                    m.d.sync += self.last[level.name].eq(no_more(left, 2 * level.step))
-            inner = self.wraps[level.name]
+                    left = self.left[loop.name]
+                    m.d.sync += left.eq(left - loop.step)
+                    m.d.sync += self.last[loop.name].eq(no_more(left, 2 * loop.step))
+            inner = self.wraps[loop.name]
 
-    def _restart(self, level: Level, wraps: dict[str, Value] | None) -> None:
-        m, left, last = self.m, self.left[level.name], self.last[level.name]
-        if level.within is None:
-            assert level.total is not None
-            m.d.sync += [left.eq(level.total), last.eq(no_more(level.total, level.step))]
+    def _restart(self, loop: Loop, wraps: dict[str, Value] | None) -> None:
+        m, left, last = self.m, self.left[loop.name], self.last[loop.name]
+        if loop.within is None:
+            assert loop.total is not None
+            m.d.sync += [left.eq(loop.total), last.eq(no_more(loop.total, loop.step))]
             return
-        outer = self._by_name[level.within]
+        outer = self._by_name[loop.within]
         if wraps is None:
             rest = outer.total if outer.within is None else None
             assert rest is not None
-            self._limit(left, last, rest, outer.step, level.step)
+            self._limit(left, last, rest, outer.step, loop.step)
             return
         # The loop outside may step at the same time: then it is what will be left of that.
-        names = [each.name for each in self.levels]
-        steps = wraps[names[names.index(level.within) + 1]]
-        restarts = wraps[level.within]
-        rest = self.left[level.within]
+        names = [each.name for each in self.loops]
+        steps = wraps[names[names.index(loop.within) + 1]]
+        restarts = wraps[loop.within]
+        rest = self.left[loop.within]
         with m.If(restarts):
             assert outer.total is not None
-            self._limit(left, last, outer.total, outer.step, level.step)
+            self._limit(left, last, outer.total, outer.step, loop.step)
         with m.Elif(steps):
-            self._limit(left, last, (rest - outer.step)[: len(rest)], outer.step, level.step)
+            self._limit(left, last, (rest - outer.step)[: len(rest)], outer.step, loop.step)
         with m.Else():
-            self._limit(left, last, rest, outer.step, level.step)
+            self._limit(left, last, rest, outer.step, loop.step)
 
     def _limit(self, left: Signal, last: Signal, rest: Value, most: int, step: int) -> None:
         self.m.d.sync += left.eq(Mux(rest >= most, most, rest))

@@ -121,8 +121,8 @@ class MatmulEngine(wiring.Component):
     Parameters
     ----------
     engine: formats, shape, buses
-    build: how products are built; changes the cost, never a bit
-    pipeline: register stages before the accumulators, 1 to 3
+    build: how products are built; changes the cost, never a bit. It has 1 to 3 register stages before the accumulators
+    dsp_elements: of an output-stationary array, see there
 
     Members
     -------
@@ -132,9 +132,9 @@ class MatmulEngine(wiring.Component):
     irq: Out(1)
     """
 
-    def __init__(self, engine: Engine, build: Build, pipeline: int = 2, dsp_elements: int = 0):
+    def __init__(self, engine: Engine, build: Build, dsp_elements: int = 0):
         self.engine = engine
-        self.matmul = Matmul(engine, build, pipeline, dsp_elements)
+        self.matmul = Matmul(engine, build, dsp_elements)
         self.registers = engine_registers(engine)
         super().__init__(engine_members(engine))
 

@@ -3,45 +3,47 @@
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream
 
-from .loops import Level, Nest, no_more
-from .output_drain import Job
+from ...formats import Engine
+from .handover import Handover
+from .loops import Loop, LoopNest, no_more
 from .output_stationary import OutputStationary
-from .panel_loader import Loader
+from .panel_loader import PanelLoader
 from .weight_stationary import WeightStationary
 
-__all__ = ["issue_output_stationary", "issue_weight_stationary"]
+__all__ = ["schedule_output_stationary", "schedule_weight_stationary"]
 
 
-def issue_output_stationary(
+def schedule_output_stationary(
     m: Module,
     array: OutputStationary,
     config: dict[str, Signal],
     begin: Signal,
-    loaders: dict[str, Loader],
-    job: Job,
+    loaders: dict[str, PanelLoader],
+    handover: Handover,
 ) -> None:
     """Issue the words of all groups of an output-stationary array."""
     engine = array.engine
-    k_levels = [Level("k", config["k"], engine.lanes)]
+    k_loops = [Loop("k", config["k"], engine.lanes)]
     if engine.blocks is not None:
-        k_levels = [Level("block", config["k"], engine.blocks.size), Level("k", None, engine.lanes, within="block")]
-    whole_k = k_levels[0].name
-    nest = Nest(
+        k_loops = [Loop("block", config["k"], engine.blocks.size), Loop("k", None, engine.lanes, within="block")]
+    whole_k = k_loops[0].name
+    nest = LoopNest(
         m,
         "compute",
         [
-            Level("panel", config["m"], engine.tile_m),
-            Level("column", config["n"], engine.columns),
-            Level("row", None, engine.rows, within="panel"),
-            *k_levels,
+            Loop("panel", config["m"], engine.tile_m),
+            Loop("column", config["n"], engine.columns),
+            Loop("row", None, engine.rows, within="panel"),
+            *k_loops,
         ],
     )
     active = Signal()
     first = Signal()
     issue = Signal()
     last = Signal()
-    present = [loader.full.bit_select(job.half[name], 1) for name, loader in loaders.items() if name != "p"]
-    m.d.comb += [last.eq(nest.last["k"]), issue.eq(active & Cat(*present).all() & ~(last & job.pending))]
+    present = [loader.full.bit_select(handover.half[name], 1) for name, loader in loaders.items() if name != "p"]
+    m.d.comb += last.eq(nest.last["k"])
+    m.d.comb += issue.eq(_spaced(m, issue, active & Cat(*present).all() & ~(last & handover.pending), engine))
 
     follow = {name: Signal(name=f"{name}_read") for name in ("valid", "first", "last")}
     m.d.sync += [follow["valid"].eq(issue), follow["first"].eq(first), follow["last"].eq(last)]
@@ -55,12 +57,12 @@ def issue_output_stationary(
     restarts = {"a": nest.wraps["row"], "w": nest.wraps[whole_k]}
     switches = {"a": nest.wraps["column"], "w": nest.wraps["row"]}
     for name in [name for name in steps if name in loaders]:
-        offset = job.read(m, loaders[name], name, issue)
+        offset = handover.read(m, loaders[name], name, issue)
         with m.If(issue & steps[name]):
             m.d.sync += offset.eq(Mux(restarts[name[0]], 0, offset + 1))
         with m.If(issue & switches[name[0]]):
-            m.d.sync += job.half[name].eq(~job.half[name])
-            m.d.comb += loaders[name].release.eq(1 << job.half[name])
+            m.d.sync += handover.half[name].eq(~handover.half[name])
+            m.d.comb += loaders[name].release.eq(1 << handover.half[name])
     with m.If(issue):
         m.d.sync += first.eq(last)
         nest.advance()
@@ -68,57 +70,72 @@ def issue_output_stationary(
             m.d.sync += active.eq(0)
     with m.If(issue & last):
         m.d.sync += [
-            job.pending.eq(1),
-            job.rows.eq(_at_most(nest.left["row"], engine.rows)),
-            job.columns.eq(_at_most(nest.left["column"], engine.columns)),
-            job.ends_columns.eq(nest.wraps["row"]),
-            job.ends_product.eq(nest.done),
+            handover.pending.eq(1),
+            handover.rows.eq(_at_most(nest.left["row"], engine.rows)),
+            handover.columns.eq(_at_most(nest.left["column"], engine.columns)),
+            handover.ends_columns.eq(nest.wraps["row"]),
+            handover.ends_product.eq(nest.done),
         ]
         if engine.blocks is not None:
             m.d.sync += [
-                job.first_block.eq(nest.left["block"] == config["k"]),
-                job.last_block.eq(nest.last["block"]),
+                handover.first_block.eq(nest.left["block"] == config["k"]),
+                handover.last_block.eq(nest.last["block"]),
             ]
     if engine.blocks is not None:
         # The scales of the block whose last word was read; they stay until that of the next is.
         with m.If(follow["valid"] & follow["last"]):
             m.d.sync += [
-                job.row_scales.eq(loaders["a_scales"].word),
-                job.column_scales.eq(loaders["w_scales"].word),
+                handover.row_scales.eq(loaders["a_scales"].word),
+                handover.column_scales.eq(loaders["w_scales"].word),
             ]
     with m.If(begin):
         nest.start()
         m.d.sync += [active.eq(1), first.eq(1)]
 
-    m.d.comb += job.go.eq(array.done)
+    m.d.comb += handover.go.eq(array.done)
     if engine.weight_zero_point:
-        with m.If(job.take):
-            m.d.sync += job.row_sum.eq(Cat(*array.row_sums).word_select(job.row, len(job.row_sum)).as_signed())
-    with m.If(job.take):
+        with m.If(handover.take):
+            m.d.sync += handover.row_sum.eq(
+                Cat(*array.row_sums).word_select(handover.row, len(handover.row_sum)).as_signed()
+            )
+    with m.If(handover.take):
         rows = Cat(*(Cat(*sums) for sums in array.sums))
-        m.d.sync += job.word.eq(rows.word_select(job.row, len(job.word)))
+        m.d.sync += handover.word.eq(rows.word_select(handover.row, len(handover.word)))
 
 
-def issue_weight_stationary(
+def _spaced(m: Module, issue: Signal, wanted: Value, engine: Engine) -> Value:
+    """``wanted``, where the element is done with the operands of the issue before."""
+    interval = engine.arithmetic.interval
+    if interval == 1:
+        return wanted
+    rest = Signal(range(interval), name="issue_rest")
+    with m.If(issue):
+        m.d.sync += rest.eq(interval - 1)
+    with m.Elif(rest != 0):
+        m.d.sync += rest.eq(rest - 1)
+    return wanted & (rest == 0)
+
+
+def schedule_weight_stationary(
     m: Module,
     array: WeightStationary,
     config: dict[str, Signal],
     begin: Signal,
-    loaders: dict[str, Loader],
+    loaders: dict[str, PanelLoader],
     weights: stream.Interface,
-    job: Job,
+    handover: Handover,
 ) -> None:
     """Issue the words of all tiles of a weight-stationary array, and shift in the weights before they are needed."""
     engine = array.engine
     weights_complete, weights_taken = _load_weights(m, config, begin, weights, array)
-    nest = Nest(
+    nest = LoopNest(
         m,
         "compute",
         [
-            Level("panel", config["m"], engine.tile_m),
-            Level("column", config["n"], engine.columns),
-            Level("k", config["k"], engine.k_step),
-            Level("row", None, 1, within="panel"),
+            Loop("panel", config["m"], engine.tile_m),
+            Loop("column", config["n"], engine.columns),
+            Loop("k", config["k"], engine.k_step),
+            Loop("row", None, 1, within="panel"),
         ],
     )
     active = Signal()
@@ -129,10 +146,10 @@ def issue_weight_stationary(
     row = Signal(range(engine.tile_m))
     issue = Signal()
     last = Signal()
-    present = loaders["a"].full.bit_select(job.half["a"], 1)
+    present = loaders["a"].full.bit_select(handover.half["a"], 1)
     m.d.comb += [
         last.eq(nest.wraps["k"]),
-        issue.eq(active & present & (weights_complete | ~tile_begins) & ~pause & ~(last & job.pending)),
+        issue.eq(active & present & (weights_complete | ~tile_begins) & ~pause & ~(last & handover.pending)),
     ]
     follow = {name: Signal(name=f"{name}_read") for name in ("valid", "first", "last", "swap")}
     followed = {"valid": issue, "first": first, "last": last, "swap": tile_begins}
@@ -146,7 +163,7 @@ def issue_weight_stationary(
     m.d.comb += [getattr(array, name).eq(signal) for name, signal in follow.items()]
     m.d.comb += [array.activation.eq(loaders["a"].word), array.row.eq(at_row), array.keep.eq(keep)]
 
-    offset = job.read(m, loaders["a"], "a", issue)
+    offset = handover.read(m, loaders["a"], "a", issue)
     m.d.sync += pause.eq(0)
     with m.If(issue):
         m.d.sync += [offset.eq(Mux(last, 0, offset + 1)), row.eq(Mux(nest.last["row"], 0, row + 1))]
@@ -154,33 +171,33 @@ def issue_weight_stationary(
         with m.If(nest.last["row"]):
             m.d.sync += first.eq(last)
         with m.If(nest.wraps["column"]):
-            m.d.sync += job.half["a"].eq(~job.half["a"])
-            m.d.comb += loaders["a"].release.eq(1 << job.half["a"])
+            m.d.sync += handover.half["a"].eq(~handover.half["a"])
+            m.d.comb += loaders["a"].release.eq(1 << handover.half["a"])
         nest.advance()
         with m.If(nest.done):
             m.d.sync += active.eq(0)
     with m.If(issue & last):
         m.d.sync += [
             half.eq(~half),
-            job.pending.eq(1),
-            job.sums_half.eq(half),
-            job.rows.eq(_at_most(nest.left["panel"], engine.tile_m)),
-            job.columns.eq(_at_most(nest.left["column"], engine.columns)),
-            job.ends_columns.eq(1),
-            job.ends_product.eq(nest.done),
+            handover.pending.eq(1),
+            handover.sums_half.eq(half),
+            handover.rows.eq(_at_most(nest.left["panel"], engine.tile_m)),
+            handover.columns.eq(_at_most(nest.left["column"], engine.columns)),
+            handover.ends_columns.eq(1),
+            handover.ends_product.eq(nest.done),
         ]
     with m.If(begin):
         nest.start()
         m.d.sync += [active.eq(1), first.eq(1), tile_begins.eq(1), row.eq(0)]
     m.d.comb += [
-        job.go.eq(array.done),
-        array.read.eq(job.take),
-        array.read_row.eq(Cat(job.row, Const(0, len(array.row)))[: len(array.row)]),
-        array.read_row[-1].eq(job.sums_half),
-        job.word.eq(array.sums),
+        handover.go.eq(array.done),
+        array.read.eq(handover.take),
+        array.read_row.eq(Cat(handover.row, Const(0, len(array.row)))[: len(array.row)]),
+        array.read_row[-1].eq(handover.sums_half),
+        handover.word.eq(array.sums),
     ]
     if engine.weight_zero_point:
-        m.d.comb += job.row_sum.eq(array.row_sum)
+        m.d.comb += handover.row_sum.eq(array.row_sum)
 
 
 def _load_weights(
@@ -191,13 +208,13 @@ def _load_weights(
     Gives back whether the next ones are all there, and the signal by which they are taken.
     """
     engine = array.engine
-    levels = [
-        Level("panel", config["m"], engine.tile_m),
-        Level("column", config["n"], engine.columns),
-        Level("k", config["k"], engine.k_step),
-        Level("row", Const(engine.rows), 1),
+    loops = [
+        Loop("panel", config["m"], engine.tile_m),
+        Loop("column", config["n"], engine.columns),
+        Loop("k", config["k"], engine.k_step),
+        Loop("row", Const(engine.rows), 1),
     ]
-    nest = Nest(m, "load_w", levels)
+    nest = LoopNest(m, "load_w", loops)
     active, complete, taken, transfer = (
         Signal(name=f"weights_{name}") for name in ("active", "complete", "taken", "transfer")
     )

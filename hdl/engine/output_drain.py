@@ -1,70 +1,93 @@
 """From finished sums to outputs: row by row and some columns at a time, blocks added up, requantized."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib import data, stream
 
 from ...formats import Engine, Integer
-from ..blocks.block import BlockAccumulate
+from ..blocks.block_accumulate import BlockAccumulate
 from ..scaling.requant import Requantize
+from ..scaling.stall_pipeline import Record, parts, with_parts
+from .handover import Handover
 from .loops import no_more
 from .output_stationary import sum_layout
-from .panel_loader import Loader
+from .panel_loader import PanelLoader
 
-__all__ = ["Job", "block_depth", "drain"]
+__all__ = ["block_depth", "drain_sums"]
+
+
+@dataclass(frozen=True)
+class _BlockPlace:
+    """Which block the sums of a chunk are those of.
+
+    Members
+    -------
+    index: of the sums over blocks that they are added to
+    first_block, last_block: whether it is the first block of k, or the last one
+    row_scale: the scale of the row's activations
+    column_scales: those of the weights, first of all columns and then of the chunk
+    """
+
+    index: Value
+    first_block: Value
+    last_block: Value
+    row_scale: Value
+    column_scales: Value
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A chunk of a row: as many of its sums as there are outputs in a beat.
+
+    Members
+    -------
+    mask: which of them lie within C
+    last: whether they are the last of the product
+    chunk: which of the row's chunks they are
+    block: None without block scales
+    """
+
+    mask: Value
+    last: Value
+    chunk: Value
+    block: _BlockPlace | None
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """The sums of a chunk, and what comes with them.
+
+    Members
+    -------
+    channel: the parameters of their columns, where there are any
+    offset: what the weights' zero point has added to every sum, where there is one
+    """
+
+    place: _Place
+    sums: Value
+    channel: Value | None
+    offset: Value | None
 
 
 def block_depth(engine: Engine) -> int:
-    """Sums over blocks that are under way at a time, for every output of a word."""
+    """Sums over blocks that are under way at a time, for every output of a beat."""
     return engine.rows * (engine.columns // engine.outputs)
 
 
-class Job:
-    """What is to be drained, noted when its last word is issued; and where each memory is being read."""
-
-    def __init__(self, engine: Engine):
-        rows = engine.rows if engine.output_stationary else engine.tile_m
-        self.pending = Signal(name="job_pending")
-        self.go = Signal(name="job_go")
-        self.take = Signal(name="job_take")
-        self.rows = Signal(range(rows + 1), name="job_rows")
-        self.row = Signal(range(rows + 1), name="job_row")
-        self.columns = Signal(range(engine.columns + 1), name="job_columns")
-        self.ends_columns = Signal(name="job_ends_columns")
-        self.ends_product = Signal(name="job_ends_product")
-        self.sums_half = Signal(name="job_sums_half")
-        self.word = Signal(sum_layout(engine.accumulator).size * engine.columns, name="sums_word", reset_less=True)
-        if engine.weight_zero_point:
-            self.row_sum = Signal(Shape(engine.row_sum.width, engine.row_sum.signed), name="row_sum", reset_less=True)
-        self.half = {name: Signal(name=f"{name}_half") for name in ("a", "w", "a_scales", "w_scales", "p")}
-        if engine.blocks is not None:
-            self.first_block = Signal(name="job_first_block")
-            self.last_block = Signal(name="job_last_block")
-            bits = engine.stream_bits
-            self.row_scales = Signal(bits["a_scales"], name="row_scales", reset_less=True)
-            self.column_scales = Signal(bits["w_scales"], name="column_scales", reset_less=True)
-
-    def read(self, m: Module, loader: Loader, name: str, issue: Value) -> Signal:
-        """Read a loader's word with every issue, from the offset that is given back."""
-        offset = Signal.like(loader.offset, name=f"{name}_offset")
-        m.d.comb += [loader.enable.eq(issue), loader.which_half.eq(self.half[name]), loader.offset.eq(offset)]
-        return offset
-
-
-def drain(
+def drain_sums(
     m: Module,
     engine: Engine,
     dsp: bool,
     config: dict[str, Signal],
-    loaders: dict[str, Loader],
-    job: Job,
+    loaders: dict[str, PanelLoader],
+    handover: Handover,
     outputs: stream.Interface,
 ) -> None:
-    """Take the sums of a job row by row and ``outputs`` columns at a time.
+    """Take the finished sums row by row and ``engine.outputs`` columns at a time, and give their codes to ``outputs``.
 
-    Three stages, moving in step: the place, that row's sums, the chosen columns. With ``dsp``, multiplications by
-    scales are plain ``*``.
+    Three stages move in step: the place of a chunk, its row's sums, and the sums chosen from those. With ``dsp``,
+    multiplications by scales are plain ``*``.
     """
     chunks = engine.columns // engine.outputs
     advance = Signal()
@@ -73,75 +96,85 @@ def drain(
     row_last = Signal()
     chunk_last = Signal()
     chunk = Signal(range(chunks))
-    columns_left = Signal.like(job.columns)
+    columns_left = Signal.like(handover.columns)
     blocks_at_rest = Signal(init=1)
     m.d.comb += [
         present.eq(draining & blocks_at_rest),
-        row_last.eq(job.row + 1 == job.rows),
+        row_last.eq(handover.row + 1 == handover.rows),
         chunk_last.eq(no_more(columns_left, engine.outputs)),
-        job.take.eq(advance & present),
+        handover.take.eq(advance & present),
     ]
     if "p" in loaders:
-        loader, half = loaders["p"], job.half["p"]
+        loader, half = loaders["p"], handover.half["p"]
         m.d.comb += present.eq(draining & blocks_at_rest & loader.full.bit_select(half, 1))
-        m.d.comb += [loader.enable.eq(job.take), loader.offset.eq(chunk), loader.which_half.eq(half)]
-    with m.If(job.take):
+        m.d.comb += [loader.enable.eq(handover.take), loader.offset.eq(chunk), loader.which_half.eq(half)]
+    with m.If(handover.take):
         m.d.sync += [chunk.eq(chunk + 1), columns_left.eq(columns_left - engine.outputs)]
         with m.If(chunk_last):
-            m.d.sync += [chunk.eq(0), columns_left.eq(job.columns), job.row.eq(job.row + 1)]
+            m.d.sync += [chunk.eq(0), columns_left.eq(handover.columns), handover.row.eq(handover.row + 1)]
             with m.If(row_last):
-                m.d.sync += [draining.eq(0), job.pending.eq(0)]
+                m.d.sync += [draining.eq(0), handover.pending.eq(0)]
                 if "p" in loaders:
-                    with m.If(job.ends_columns):
-                        m.d.comb += loaders["p"].release.eq(1 << job.half["p"])
-                        m.d.sync += job.half["p"].eq(~job.half["p"])
-    with m.If(job.go):
-        m.d.sync += [draining.eq(1), job.row.eq(0), chunk.eq(0), columns_left.eq(job.columns)]
+                    with m.If(handover.ends_columns):
+                        m.d.comb += loaders["p"].release.eq(1 << handover.half["p"])
+                        m.d.sync += handover.half["p"].eq(~handover.half["p"])
+    with m.If(handover.go):
+        m.d.sync += [draining.eq(1), handover.row.eq(0), chunk.eq(0), columns_left.eq(handover.columns)]
 
-    # Of every output: whether it lies within C; its sum; what comes with its column; the block scales.
     valid = Signal(name="row_valid"), Signal(name="choice_valid")
-    read = {
-        "mask": Cat(place < columns_left for place in range(engine.outputs)),
-        "last": row_last & chunk_last & job.ends_product,
-        "chunk": chunk,
-    }
+    block = None
     if engine.blocks is not None:
-        read |= {
-            "index": job.row * chunks + chunk,
-            "first_block": job.first_block,
-            "last_block": job.last_block,
-            "row_scale": job.row_scales.word_select(job.row, engine.blocks.activation_scale.width),
-            "column_scales": job.column_scales,
-        }
+        block = _BlockPlace(
+            index=handover.row * chunks + chunk,
+            first_block=handover.first_block,
+            last_block=handover.last_block,
+            row_scale=handover.row_scales.word_select(handover.row, engine.blocks.activation_scale.width),
+            column_scales=handover.column_scales,
+        )
+    place = _Place(
+        mask=Cat(place < columns_left for place in range(engine.outputs)),
+        last=row_last & chunk_last & handover.ends_product,
+        chunk=chunk,
+        block=block,
+    )
     with m.If(advance):
         m.d.sync += [valid[0].eq(present), valid[1].eq(valid[0])]
-    read = _hold(m, "row", advance, read)
-    chosen = read | {
-        "sums": job.word.word_select(read["chunk"], len(job.word) // chunks),
-    }
-    if engine.blocks is not None:
-        chosen["column_scales"] = read["column_scales"].word_select(
-            read["chunk"], engine.outputs * engine.blocks.weight_scale.width
-        )
-    if "p" in loaders:
-        chosen["channel"] = loaders["p"].word
-    if engine.weight_zero_point:
-        zero_point = config["weight_zero_point"]
-        assert isinstance(engine.weight, Integer)
-        chosen["offset"] = job.row_sum * (zero_point if engine.weight.unsigned else zero_point.as_signed())
-    chosen = _hold(m, "choice", advance, chosen)
+    place = _hold(m, "row", advance, place)
+    chosen = _hold(m, "choice", advance, _choose(engine, config, loaders, handover, place))
     taken, distance = _finish(m, engine, dsp, config, valid[1], chosen, outputs)
     m.d.comb += advance.eq(taken | ~valid[1])
     if engine.blocks is not None:
         # A block finds the one before it written back: it follows by so many cycles in which these move,
         # and by two more, since what is on its way to them may catch up.
-        starts = (job.row == 0) & (chunk == 0)
+        starts = (handover.row == 0) & (chunk == 0)
         moved = Signal(range(distance + 2))
         with m.If(taken & (moved <= distance)):
             m.d.sync += moved.eq(moved + 1)
-        with m.If(job.take & starts):
+        with m.If(handover.take & starts):
             m.d.sync += moved.eq(0)
-        m.d.comb += blocks_at_rest.eq(~starts | job.first_block | (moved > distance))
+        m.d.comb += blocks_at_rest.eq(~starts | handover.first_block | (moved > distance))
+
+
+def _choose(
+    engine: Engine, config: dict[str, Signal], loaders: dict[str, PanelLoader], handover: Handover, place: _Place
+) -> _Chunk:
+    """The sums at a place of the row that was read, and what comes with them."""
+    chunks = engine.columns // engine.outputs
+    if place.block is not None and engine.blocks is not None:
+        bits = engine.outputs * engine.blocks.weight_scale.width
+        scales = place.block.column_scales.word_select(place.chunk, bits)
+        place = replace(place, block=replace(place.block, column_scales=scales))
+    offset = None
+    if engine.weight_zero_point:
+        zero_point = config["weight_zero_point"]
+        assert isinstance(engine.weight, Integer)
+        offset = handover.row_sum * (zero_point if engine.weight.unsigned else zero_point.as_signed())
+    return _Chunk(
+        place=place,
+        sums=handover.word.word_select(place.chunk, len(handover.word) // chunks),
+        channel=loaders["p"].word if "p" in loaders else None,
+        offset=offset,
+    )
 
 
 def _finish(
@@ -150,12 +183,12 @@ def _finish(
     dsp: bool,
     config: dict[str, Signal],
     valid: Signal,
-    chosen: dict[str, Signal],
+    chosen: _Chunk,
     outputs: stream.Interface,
 ) -> tuple[Value, int]:
-    """From chosen sums to the beats of ``c``: blocks added up where there are any, then requantized.
+    """Add up the blocks of chosen sums, where there are any, and requantize them to the beats of ``c``.
 
-    Gives back whether what is chosen is taken, and ``BlockAccumulate.distance``, 0 without blocks.
+    The result is whether the chosen sums are taken, and ``BlockAccumulate.distance``, 0 without blocks.
     """
     form, how = engine.accumulator, engine.offset_requantization
     mask_bits, channel_bits = engine.outputs, sum(engine.channel_fields.values())
@@ -163,13 +196,14 @@ def _finish(
     distance = 0
     codes = []
     for k in range(engine.outputs):
-        channel = chosen["channel"].word_select(k, channel_bits) if channel_bits else Const(0, 0)
-        frame = Cat(chosen["mask"], chosen["last"]) if k == 0 else Const(0, 0)
+        channel = Const(0, 0) if chosen.channel is None else chosen.channel.word_select(k, channel_bits)
+        frame = Cat(chosen.place.mask, chosen.place.last) if k == 0 else Const(0, 0)
         m.submodules[f"requantize{k}"] = requantize = Requantize(
             engine.sum, replace(how, seed=engine.seed(k)), tag_bits=len(frame), dsp=dsp
         )
-        sums = data.View(sum_layout(form), chosen["sums"].word_select(k, sum_layout(form).size))
-        if engine.blocks is None:
+        sums = data.View(sum_layout(form), chosen.sums.word_select(k, sum_layout(form).size))
+        block = chosen.place.block
+        if engine.blocks is None or block is None:
             m.d.comb += requantize.i.valid.eq(valid)
             ready = requantize.i.ready if k == 0 else ready
         else:
@@ -189,10 +223,11 @@ def _finish(
             ]
             m.d.comb += [getattr(entry, name).eq(getattr(sums, name)) for name, _ in sum_layout(form)]
             m.d.comb += [
-                entry.activation_scale.eq(chosen["row_scale"]),
-                entry.weight_scale.eq(chosen["column_scales"].word_select(k, engine.blocks.weight_scale.width)),
-                *(getattr(entry, name).eq(chosen[f"{name}_block"]) for name in ("first", "last")),
-                entry.index.eq(chosen["index"]),
+                entry.activation_scale.eq(block.row_scale),
+                entry.weight_scale.eq(block.column_scales.word_select(k, engine.blocks.weight_scale.width)),
+                entry.first.eq(block.first_block),
+                entry.last.eq(block.last_block),
+                entry.index.eq(block.index),
             ]
             if len(tag):
                 m.d.comb += entry.tag.eq(tag)
@@ -207,9 +242,9 @@ def _finish(
         for name, bits in engine.channel_fields.items():
             parts[name] = channel[position : position + bits]
             position += bits
-        if "offset" in chosen:
+        if chosen.offset is not None:
             bias = parts["bias"].as_signed() if "bias" in parts else Const(0, 1)
-            parts["bias"] = bias - chosen["offset"]
+            parts["bias"] = bias - chosen.offset
         for name in ("scale", "tensor_scale", "bias", "zero_point"):
             if name in parts:
                 m.d.comb += getattr(payload, name).eq(parts[name])
@@ -228,9 +263,10 @@ def _finish(
     return ready, distance
 
 
-def _hold(m: Module, name: str, enable: Value, values: dict[str, Value]) -> dict[str, Signal]:
-    """The values behind a stage of registers."""
+def _hold(m: Module, name: str, enable: Value, record: Record) -> Record:
+    """The record behind a stage of registers."""
+    values = {key: value for key, value in parts(record) if value is not None}
     held = {key: Signal(value.shape(), name=f"{name}_{key}", reset_less=True) for key, value in values.items()}
     with m.If(enable):
         m.d.sync += [held[key].eq(value) for key, value in values.items()]
-    return held
+    return with_parts(record, held)

@@ -1,14 +1,14 @@
 """The output-stationary array: every element keeps the sum of one output while operands are broadcast to it."""
 
-from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value
+from collections.abc import Mapping
+
+from amaranth.hdl import Const, Module, Shape, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...formats import Engine, FixedPoint, Format
-from ..elements.exact import ONE, ProcessingElement, row_sum_build
-from ..products.accumulate import Control, sum_control
-from ..products.operand_bus import Edge
-from ..products.pipeline import Pipeline
+from ...formats import Arithmetic, Engine, FixedPoint
+from ..elements.exact import ONE, row_sum_build
+from ..elements.hardware import hardware_of, hold_word
 from ..products.product_term import Build
 
 __all__ = ["OutputStationary", "sum_layout"]
@@ -20,9 +20,9 @@ def sum_layout(form: FixedPoint) -> data.StructLayout:
     return data.StructLayout(fields | dict.fromkeys(form.specials, 1))
 
 
-def latency(engine: Engine, build: Build, pipeline: int) -> int:
+def latency(engine: Engine, build: Build) -> int:
     """Cycles from the last word of a group to its sums."""
-    return pipeline + 1
+    return hardware_of(engine.arithmetic).latency(engine.arithmetic, build, engine.lanes)
 
 
 class OutputStationary(wiring.Component):
@@ -30,13 +30,13 @@ class OutputStationary(wiring.Component):
 
     Operands are decoded at the edge, once for a row of elements and once for a column. The sums of a group of words,
     ``first`` to ``last``, stand in ``sums`` from ``latency`` cycles after the last word on, and hold until the next
-    group's; ``done`` is up in the first of those cycles. No stall: a cycle without ``valid`` is skipped.
+    group's; ``done`` is up in the first of those cycles. No stall: a cycle without ``valid`` is skipped. Words are at
+    least ``engine.arithmetic.interval`` cycles apart.
 
     Parameters
     ----------
-    engine: formats, rows, columns, lanes
-    build: how products are built
-    pipeline: register stages before the accumulators, 1 to 3; the first is at the edge
+    engine: arithmetic, rows, columns, lanes
+    build: how products are built; of its register stages, 1 to 3, the first is at the edge
     dsp_elements: how many elements, row by row from the first, leave their products to the device's multipliers
         instead
 
@@ -51,12 +51,11 @@ class OutputStationary(wiring.Component):
     row_sums: Out.array(rows), sums of the activations alone; only with a ``weight_zero_point``
     """
 
-    def __init__(self, engine: Engine, build: Build, pipeline: int, dsp_elements: int = 0):
+    def __init__(self, engine: Engine, build: Build, dsp_elements: int = 0):
         self.engine = engine
         self.build = build
-        self.pipeline = pipeline
         self.dsp_elements = dsp_elements
-        self.latency = latency(engine, build, pipeline)
+        self.latency = latency(engine, build)
         self.layout = sum_layout(engine.accumulator)
         self.row_sum_shape = Shape(engine.row_sum.width, engine.row_sum.signed)
         super().__init__(
@@ -74,15 +73,16 @@ class OutputStationary(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         engine = self.engine
-        control = sum_control(m, Pipeline(m, self.build.cuts(self.pipeline)), self.valid, self.first, self.last)
-        m.d.sync += self.done.eq(control.done)
+        self._hardware = hardware_of(engine.arithmetic)
+        control = self._hardware.control(m, engine.arithmetic, self.build, self.valid, self.first, self.last)
+        m.d.sync += self.done.eq(control["done"])
         rows = self._enter(m, "activation", engine.rows)
         columns = self._enter(m, "weight", engine.columns)
-        dsp_build = Build("operator", self.build.group, apart=self.build.apart)
+        dsp_build = Build("operator", self.build.group, apart=self.build.apart, pipeline=self.build.pipeline)
         for r in range(engine.rows):
             for c in range(engine.columns):
                 build = dsp_build if r * engine.columns + c < self.dsp_elements else self.build
-                element = self._element(engine.weight, build, engine.accumulator)
+                element = self._element(engine.arithmetic, build, engine.accumulator)
                 m.submodules[f"element{r}_{c}"] = element
                 self._connect(m, element, rows[r], columns[c], control)
                 sums = self.sums[r][c]
@@ -90,46 +90,43 @@ class OutputStationary(wiring.Component):
                 for name in engine.accumulator.specials:
                     m.d.comb += getattr(sums, name).eq(getattr(element, name))
             if engine.weight_zero_point:
-                summer = self._element(ONE, row_sum_build(), engine.row_sum)
+                ones = Arithmetic(ONE, engine.activation)
+                summer = self._element(ones, row_sum_build(self.build), engine.row_sum)
                 m.submodules[f"row_sum{r}"] = summer
                 self._connect(m, summer, rows[r], Const((1 << engine.lanes) - 1, engine.lanes), control)
                 m.d.comb += self.row_sums[r].eq(summer.sum)
         return m
 
-    def _element(self, weight: Format, build: Build, accumulator: FixedPoint) -> ProcessingElement:
-        engine = self.engine
-        return ProcessingElement(
-            *(weight, engine.activation, build, accumulator),
-            lanes=engine.lanes,
-            pipeline=self.pipeline,
-            edge=self.build,
-        )
+    def _element(self, arithmetic: Arithmetic, build: Build, accumulator: FixedPoint) -> wiring.Component:
+        return self._hardware.element(arithmetic, build, accumulator, self.engine.lanes, self.build)
 
     def _connect(
-        self, m: Module, element: ProcessingElement, activation: Value, weight: Value, control: Control
+        self,
+        m: Module,
+        element: wiring.Component,
+        activation: Value,
+        weight: Value,
+        control: Mapping[str, Value],
     ) -> None:
         m.d.comb += [
             element.activation.eq(activation),
             element.weight.eq(weight),
-            element.add.eq(control.add),
-            element.start.eq(control.start),
-            element.done.eq(control.done),
+            *(getattr(element, name).eq(signal) for name, signal in control.items()),
         ]
 
     def _enter(self, m: Module, name: str, count: int) -> list[Signal]:
         """The operands of every row or column, decoded and registered."""
         engine = self.engine
         format, word = getattr(engine, name), getattr(self, name)
-        edge = Edge(format, self.build)
+        buses = dict(zip(("weight", "activation"), self._hardware.buses(engine.arithmetic, self.build), strict=True))
         entered = []
         for index in range(count):
-            held = Signal(engine.lanes * edge.shape.width, name=f"{name}{index}", reset_less=True)
             codes = word.word_select(index, engine.lanes * format.width)
-            operands = []
-            for lane in range(engine.lanes):
-                code = codes.word_select(lane, format.width)
-                keep = self.keep[lane] if engine.lanes > 1 and lane else None
-                operands.append(edge.enter(m, code, f"{name}{index}_{lane}", keep))
-            m.d.sync += held.eq(Cat(*operands))
-            entered.append(held)
+            operands = buses[name].enter_word(
+                m,
+                [codes.word_select(lane, format.width) for lane in range(engine.lanes)],
+                [f"{name}{index}_{lane}" for lane in range(engine.lanes)],
+                [self.keep[lane] if lane else None for lane in range(engine.lanes)],
+            )
+            entered.append(hold_word(m, engine.arithmetic, self.valid, operands, f"{name}{index}"))
         return entered

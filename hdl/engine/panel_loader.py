@@ -7,9 +7,9 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import MAX_SIZE, Engine
-from .loops import Level, Nest
+from .loops import Loop, LoopNest
 
-__all__ = ["Loader", "Loop", "size_bits"]
+__all__ = ["LoaderLoop", "PanelLoader", "size_bits"]
 
 
 def size_bits(engine: Engine) -> dict[str, int]:
@@ -18,7 +18,7 @@ def size_bits(engine: Engine) -> dict[str, int]:
 
 
 @dataclass(frozen=True)
-class Loop:
+class LoaderLoop:
     """One loop of a loader.
 
     Parameters
@@ -33,11 +33,11 @@ class Loop:
     step: int
     within: str | None = None
 
-    def level(self, component: wiring.Component) -> Level:
-        return Level(self.name, None if self.within else getattr(component, self.over), self.step, self.within)
+    def loop(self, component: wiring.Component) -> Loop:
+        return Loop(self.name, None if self.within else getattr(component, self.over), self.step, self.within)
 
 
-class Loader(wiring.Component):
+class PanelLoader(wiring.Component):
     """Takes the words of one product from a stream, in the order of its loops, into two halves of a memory by turns.
 
     Words are taken from ``start`` on, as many as the loops have steps, and wait while the half that they belong in is
@@ -62,7 +62,7 @@ class Loader(wiring.Component):
     word: Out(bits * parts), the cycle after
     """
 
-    def __init__(self, engine: Engine, bits: int, loops: list[Loop], half: str, depth: int, parts: int = 1):
+    def __init__(self, engine: Engine, bits: int, loops: list[LoaderLoop], half: str, depth: int, parts: int = 1):
         self.bits = bits
         self.loops = loops
         self.half = half
@@ -94,7 +94,7 @@ class Loader(wiring.Component):
             read.addr.eq(Cat(self.offset, self.which_half)),
             self.word.eq(read.data.as_value()),
         ]
-        nest = Nest(m, "load", [loop.level(self) for loop in self.loops])
+        nest = LoopNest(m, "load", [loop.loop(self) for loop in self.loops])
         active = Signal()
         half = Signal()
         offset = Signal(offset_bits)

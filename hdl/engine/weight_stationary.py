@@ -4,10 +4,10 @@ from amaranth.hdl import Cat, Module, Mux, Shape, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...formats import Engine
-from ..elements.exact import ONE, WeightColumn, column_latency, row_sum_build
+from ...formats import Arithmetic, Engine
+from ..elements.exact import ONE, row_sum_build
+from ..elements.hardware import hardware_of
 from ..products.accumulate import sticky_flags
-from ..products.operand_bus import Edge
 from ..products.product_term import Build
 from .output_stationary import sum_layout
 
@@ -17,9 +17,10 @@ MIN_TILE = 2
 """Fewest cycles between two words for the same row of sums: what one read, and one addition with its write take."""
 
 
-def latency(engine: Engine, build: Build, pipeline: int) -> int:
+def latency(engine: Engine, build: Build) -> int:
     """Cycles from a word to the sum with it in the memory."""
-    return column_latency(build, pipeline, engine.rows * engine.lanes) + 2
+    count = engine.rows * engine.lanes
+    return hardware_of(engine.arithmetic).column_latency(engine.arithmetic, build, count) + 2
 
 
 class WeightStationary(wiring.Component):
@@ -31,9 +32,8 @@ class WeightStationary(wiring.Component):
 
     Parameters
     ----------
-    engine: formats, rows, columns, lanes, tile_m
-    build: how products are built
-    pipeline: register stages of a product, 1 to 3; the first is at the edge
+    engine: arithmetic, rows, columns, lanes, tile_m
+    build: how products are built; of the register stages of a product, 1 to 3, the first is at the edge
 
     Members
     -------
@@ -50,16 +50,16 @@ class WeightStationary(wiring.Component):
     row_sum: Out, of the row's activations alone, with the sums; only with a ``weight_zero_point``
     """
 
-    def __init__(self, engine: Engine, build: Build, pipeline: int):
+    def __init__(self, engine: Engine, build: Build):
         self.engine = engine
         self.build = build
-        self.pipeline = pipeline
         self.layout = data.ArrayLayout(sum_layout(engine.accumulator), engine.columns)
         self.row_sum_shape = Shape(engine.row_sum.width, engine.row_sum.signed)
         self.depth = 2 << (engine.tile_m - 1).bit_length()
         count = engine.rows * engine.lanes
-        self._column = WeightColumn(engine.weight, engine.activation, build, count=count, pipeline=pipeline)
-        self.latency = latency(engine, build, pipeline)
+        self._hardware = hardware_of(engine.arithmetic)
+        self._column_latency = self._hardware.column_latency(engine.arithmetic, build, count)
+        self.latency = latency(engine, build)
         super().__init__(
             {
                 **{name: In(1) for name in ("load", "valid", "first", "last", "swap", "read")},
@@ -81,25 +81,15 @@ class WeightStationary(wiring.Component):
         activation = self._activation(m)
         weights = self._weights(m)
         partials = []
+        count = engine.rows * engine.lanes
         for c in range(engine.columns):
-            column = (
-                self._column
-                if c == 0
-                else WeightColumn(
-                    engine.weight,
-                    engine.activation,
-                    self.build,
-                    count=engine.rows * engine.lanes,
-                    pipeline=self.pipeline,
-                )
-            )
+            column = self._hardware.column(engine.arithmetic, self.build, count)
             m.submodules[f"column{c}"] = column
             m.d.comb += [column.activation.eq(activation), column.weight.eq(weights[c])]
             partials.append(column)
         row_sum = None
         if engine.weight_zero_point:
-            count = engine.rows * engine.lanes
-            row_sum = WeightColumn(ONE, engine.activation, row_sum_build(), count=count, pipeline=self.pipeline)
+            row_sum = self._hardware.column(Arithmetic(ONE, engine.activation), row_sum_build(self.build), count)
             m.submodules.row_sum = row_sum
             m.d.comb += [row_sum.activation.eq(activation), row_sum.weight.eq((1 << count) - 1)]
         self._accumulate(m, partials, row_sum)
@@ -107,37 +97,42 @@ class WeightStationary(wiring.Component):
 
     def _activation(self, m: Module) -> Signal:
         engine = self.engine
-        edge = Edge(engine.activation, self.build)
-        operands = []
-        for k in range(engine.rows * engine.lanes):
-            code = self.activation.word_select(k, engine.activation.width)
-            operands.append(edge.enter(m, code, f"activation{k}", self.keep[k] if k else None))
-        held = Signal(len(operands) * edge.shape.width, name="activation_held", reset_less=True)
-        m.d.sync += held.eq(Cat(*operands))
+        _, edge = self._hardware.buses(engine.arithmetic, self.build)
+        count = engine.rows * engine.lanes
+        operands = edge.enter_word(
+            m,
+            [self.activation.word_select(k, engine.activation.width) for k in range(count)],
+            [f"activation{k}" for k in range(count)],
+            [self.keep[k] if k else None for k in range(count)],
+        )
+        held = Signal(edge.word_bits(count), name="activation_held", reset_less=True)
+        m.d.sync += held.eq(operands)
         return held
 
     def _weights(self, m: Module) -> list[Signal]:
         """The weights in use of every column, and behind them the next ones."""
         engine = self.engine
-        edge = Edge(engine.weight, self.build)
-        lanes = engine.lanes * edge.shape.width
+        edge, _ = self._hardware.buses(engine.arithmetic, self.build)
+        lanes = edge.word_bits(engine.lanes)
         in_use = []
         for c in range(engine.columns):
             codes = self.weight.word_select(c, engine.lanes * engine.weight.width)
-            operands = [
-                edge.enter(m, codes.word_select(lane, engine.weight.width), f"weight{c}_{lane}", self.load_keep[lane])
-                for lane in range(engine.lanes)
-            ]
+            operands = edge.enter_word(
+                m,
+                [codes.word_select(lane, engine.weight.width) for lane in range(engine.lanes)],
+                [f"weight{c}_{lane}" for lane in range(engine.lanes)],
+                list(self.load_keep),
+            )
             following = Signal(engine.rows * lanes, name=f"next_weight{c}", reset_less=True)
             present = Signal(engine.rows * lanes, name=f"weight{c}_held", reset_less=True)
             with m.If(self.load):
-                m.d.sync += following.eq(Cat(following[lanes:], *operands))
+                m.d.sync += following.eq(Cat(following[lanes:], operands))
             with m.If(self.valid & self.swap):
                 m.d.sync += present.eq(following)
             in_use.append(present)
         return in_use
 
-    def _accumulate(self, m: Module, columns: list[WeightColumn], row_sum: WeightColumn | None) -> None:
+    def _accumulate(self, m: Module, columns: list[wiring.Component], row_sum: wiring.Component | None) -> None:
         engine = self.engine
         word = {"sums": self.layout} | ({"row_sum": self.row_sum_shape} if row_sum is not None else {})
         shape = data.StructLayout(word)
@@ -146,8 +141,8 @@ class WeightStationary(wiring.Component):
         m.d.comb += [finished.addr.eq(self.read_row), finished.en.eq(self.read), self.sums.eq(finished.data.sums)]
 
         at = {"valid": self.valid, "first": self.first, "last": self.valid & self.last, "row": self.row}
-        for stage in range(self._column.latency + 1):
-            if stage == self._column.latency:
+        for stage in range(self._column_latency + 1):
+            if stage == self._column_latency:
                 m.d.comb += [old.addr.eq(at["row"]), old.en.eq(1)]
             late = {
                 name: Signal(value.shape(), name=f"{name}{stage}", reset_less=name in ("first", "row"))

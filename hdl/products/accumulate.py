@@ -8,11 +8,11 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from ...formats import SPECIALS
 from .pipeline import CUTS, Pipeline
 
-__all__ = ["Control", "accumulate", "sticky_flags", "sum_control"]
+__all__ = ["SumControl", "accumulate", "sticky_flags", "sum_control"]
 
 
 @dataclass(frozen=True)
-class Control:
+class SumControl:
     """When a sum starts, grows and is complete; one control serves any number of sums that go in step.
 
     Members
@@ -28,7 +28,7 @@ class Control:
     early: bool
 
 
-def sum_control(m: Module, pipeline: Pipeline, valid: Value, first: Value, last: Value | None = None) -> Control:
+def sum_control(m: Module, pipeline: Pipeline, valid: Value, first: Value, last: Value | None = None) -> SumControl:
     """The control of sums whose terms cross the cuts of ``pipeline``; without ``last`` every cycle's sum is shown."""
     cuts = [cut for cut in CUTS if pipeline.registered(cut)]
     for cut in cuts[:-1]:
@@ -40,12 +40,12 @@ def sum_control(m: Module, pipeline: Pipeline, valid: Value, first: Value, last:
     for cut in cuts[-1:]:
         valid = pipeline.cross(cut, "valid", valid, reset=True)
         last = pipeline.cross(cut, "last", last)
-    return Control(valid, start, valid if last is None else valid & last, bool(cuts))
+    return SumControl(valid, start, valid if last is None else valid & last, bool(cuts))
 
 
 def accumulate(
     m: Module,
-    control: Control,
+    control: SumControl,
     addend: Value,
     carry: Value | None,
     specials: Sequence[Mapping[str, Value]],

@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Module, Shape, Signal, Value
 
-from ...formats import Format, product_range
+from ...formats import Arithmetic
 from .pipeline import KEPT
 from .product_term import Term
 
 __all__ = ["sum_terms", "term_shape", "tree_depth"]
 
 
-def term_shape(weight: Format, activation: Format, terms: int = 1) -> Shape:
+def term_shape(arithmetic: Arithmetic, terms: int = 1) -> Shape:
     """Shape of the sum of that many addends, whose carries are still to be added: each may be one below its product."""
-    least, greatest = product_range(weight, activation)
+    least, greatest = arithmetic.product_range
     bits = max((terms * greatest).bit_length(), (-terms * (least - 1) - 1).bit_length() if least < 0 else 1)
     return Shape(bits + (least < 0), signed=least < 0)
 
@@ -26,8 +26,7 @@ def tree_depth(terms: int) -> int:
 def sum_terms(
     m: Module,
     terms: Sequence[Term],
-    weight: Format,
-    activation: Format,
+    arithmetic: Arithmetic,
     *,
     registered: bool = False,
     apart: bool = False,
@@ -36,12 +35,12 @@ def sum_terms(
 
     Parameters
     ----------
-    terms: addends of ``term_shape(weight, activation)``, 1 or more
+    terms: addends of ``term_shape(arithmetic)``, 1 or more
     registered: whether every level ends in registers; the sum is then ``tree_depth`` cycles late
     apart: whether these stay out of DSP blocks
     """
     attributes = KEPT if registered and apart else None
-    shape = term_shape(weight, activation)
+    shape = term_shape(arithmetic)
     level = [(_as(term.addend, shape), term.carry, 1) for term in terms]
     depth = 0
     while len(level) > 1:
@@ -49,9 +48,7 @@ def sum_terms(
         for k in range(0, len(level) - 1, 2):
             (a, a_carry, a_terms), (b, b_carry, b_terms) = level[k], level[k + 1]
             count = a_terms + b_terms
-            pair = Signal(
-                term_shape(weight, activation, count), name=f"sum{depth}_{k // 2}", reset_less=True, attrs=attributes
-            )
+            pair = Signal(term_shape(arithmetic, count), name=f"sum{depth}_{k // 2}", reset_less=True, attrs=attributes)
             domain = m.d.sync if registered else m.d.comb
             domain += pair.eq(a + b if a_carry is None else a + b + a_carry)
             following.append((pair, _late(m, b_carry, registered, f"carry{depth}_{k // 2}"), count))

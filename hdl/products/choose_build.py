@@ -1,13 +1,14 @@
 """Which way to build a product: what ``auto`` takes for a pair of formats and an FPGA family."""
 
-from ...formats import Format, Integer
-from .decode import max_shift
+from ...families import FAMILIES
+from ...formats import Format
+from .decode import is_twos_complement
 from .product_term import MAX_PIPELINE, Build
 
 __all__ = ["BUILDS", "FAMILIES", "check_table", "choose_build"]
 
-FAMILIES = {"ice40": 4, "ecp5": 4, "gowin": 4, "nexus": 4, "gatemate": 4, "xc7": 6, "xcup": 6}
-"""Inputs of a LUT, by family."""
+PORTABLE_LUT_INPUTS = 6
+"""Inputs of a LUT where no family is named."""
 
 MAX_TABLE_BITS = 12
 """Most inputs of a truth table that a caller may ask for."""
@@ -28,13 +29,14 @@ def choose_build(
     With all three register stages a caller wants speed, and rows are then summed by a tree. The rules were found by
     measuring all builds of some twenty pairs, and tests/test_hdl_choose.py measures them again.
     """
-    lut = FAMILIES.get(family or "", 6)
-    twos_complement = any(isinstance(format, Integer) and not format.unsigned for format in (weight, activation))
-    reach = max_shift(weight) + max_shift(activation)
+    described = FAMILIES.get(family or "")
+    lut = described.lut_inputs if described else PORTABLE_LUT_INPUTS
+    twos_complement = any(map(is_twos_complement, (weight, activation)))
+    reach = weight.max_shift + activation.max_shift
     group = _group(lut, reach, twos_complement)
-    apart = family in (None, "ice40")
+    apart = described.apart if described else True
     if dsp:
-        return Build("operator", group, apart=apart)
+        return Build("operator", group, apart=apart, pipeline=pipeline)
     fast = pipeline == MAX_PIPELINE
     if build == "auto":
         build = _smallest(weight, activation, lut, reach, twos_complement)
@@ -43,7 +45,7 @@ def choose_build(
     registers = "aligned"
     if build == "booth" and reach == 0:
         registers = "sums" if fast else "rows" if lut == 4 else "aligned"
-    return Build(build, group, registers, tree=fast, apart=apart)
+    return Build(build, group, registers, tree=fast, apart=apart, pipeline=pipeline)
 
 
 def check_table(weight: Format, activation: Format, build: str) -> None:

@@ -1,14 +1,19 @@
 """From a code to its sign, significand and exponent: the only step in which formats differ."""
 
 from dataclasses import dataclass
+from functools import singledispatch
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...formats import Format, Integer, Minifloat, SignMagnitude, Specials
+from ...formats import Dyadic, Format, Integer, Minifloat, SignMagnitude, Special, Specials, check_operand
+from .truth_table import truth_table
 
-__all__ = ["Decode", "Operand", "as_signed", "decode", "decoded", "max_shift", "operand_layout"]
+__all__ = ["Decode", "Operand", "as_signed", "decode", "decoded", "is_twos_complement", "operand_layout"]
+
+MAX_TABLE_BITS = 12
+"""Bits of a code that is decoded by truth tables, at most."""
 
 
 @dataclass(frozen=True)
@@ -37,23 +42,52 @@ class Operand:
         return self.significand[-1] if self.significand.shape().signed else Const(0, 1)
 
 
-def max_shift(format: Format) -> int:
-    """The largest left shift of a significand of the format: ``exponent - exponent_offset`` of its greatest finite
-    value."""
-    return max(0, format.max_integer.bit_length() - format.precision) if isinstance(format, Minifloat) else 0
-
-
+@singledispatch
 def operand_layout(format: Format) -> data.StructLayout:
-    """The fields that ``decode`` gives for the format, for a wire between the decoder and who uses it."""
-    if isinstance(format, Integer):
-        return data.StructLayout({"significand": Shape(format.bits, signed=not format.unsigned)})
-    fields: dict[str, Shape] = {"significand": unsigned(format.precision)}
-    if isinstance(format, SignMagnitude):
-        return data.StructLayout(fields | {"sign": unsigned(1)})
-    assert isinstance(format, Minifloat)
+    """The fields that ``decode`` gives for the format, for a wire between the decoder and who uses it.
+
+    Of a format that is known by its table alone, the significand is the integer: a magnitude beside the sign where the
+    top bit of a code is its sign, two's complement where any other value is negative, and unsigned elsewhere.
+    """
+    if format.width > MAX_TABLE_BITS:
+        raise ValueError(
+            f"a format that hardware decodes by its table must have at most {MAX_TABLE_BITS} bits, not {format.width} "
+            f"({format.name})"
+        )
+    if format.has_sign_bit:
+        fields = {"significand": unsigned(format.precision), "sign": unsigned(1)}
+    else:
+        least, most = min(_significands(format)), max(_significands(format))
+        bits = max(most.bit_length(), (-least - 1).bit_length() if least < 0 else 1)
+        fields = {"significand": Shape(bits + (least < 0), signed=least < 0)}
+    if format.has_nan:
+        fields["nan"] = unsigned(1)
+    if format.has_infinity:
+        fields["infinity"] = unsigned(1)
+    return data.StructLayout(fields)
+
+
+@operand_layout.register
+def _integer_layout(format: Integer) -> data.StructLayout:
+    return data.StructLayout({"significand": Shape(format.bits, signed=not format.unsigned)})
+
+
+@operand_layout.register
+def _sign_magnitude_layout(format: SignMagnitude) -> data.StructLayout:
+    return data.StructLayout({"significand": unsigned(format.precision), "sign": unsigned(1)})
+
+
+@operand_layout.register
+def _dyadic_layout(format: Dyadic) -> data.StructLayout:
+    return data.StructLayout({"significand": unsigned(format.multiplier_bits), "exponent": unsigned(format.shift_bits)})
+
+
+@operand_layout.register
+def _minifloat_layout(format: Minifloat) -> data.StructLayout:
+    fields = {"significand": unsigned(format.precision)}
     if format.has_sign:
         fields["sign"] = unsigned(1)
-    if not format.subnormals or max_shift(format):
+    if not format.subnormals or format.max_shift:
         fields["exponent"] = unsigned(format.exponent_bits)
     if format.has_nan:
         fields["nan"] = unsigned(1)
@@ -62,26 +96,70 @@ def operand_layout(format: Format) -> data.StructLayout:
     return data.StructLayout(fields)
 
 
+def is_twos_complement(format: Format) -> bool:
+    """Whether the significand holds the sign."""
+    return Shape.cast(operand_layout(format)["significand"].shape).signed
+
+
 def decoded(format: Format, view: data.View) -> Operand:
     """The operand whose fields are in ``view``, of ``operand_layout(format)``."""
     fields = {name: getattr(view, name) for name, _ in view.shape()}
-    has_subnormals = isinstance(format, Minifloat) and format.subnormals and "exponent" in fields
-    return Operand(Const(0, format.width), exponent_offset=int(has_subnormals), **fields)
+    return Operand(Const(0, format.width), exponent_offset=format.exponent_offset, **fields)
 
 
 def decode(m: Module, format: Format, code: Value, name: str) -> Operand:
     """Split ``code``; the signals made for it in ``m`` start with ``name``. A special code's significand means
-    nothing."""
-    if isinstance(format, Integer):
-        return Operand(code, code if format.unsigned else code.as_signed())
-    if isinstance(format, SignMagnitude):
-        return Operand(code, code[:-1], code[-1])
-    if not isinstance(format, Minifloat):
-        raise TypeError(f"format must be one that hdl can decode, not {format!r}")
-    return _decode_minifloat(m, format, code, name)
+    nothing, except that of an infinity in two's complement, which has its sign."""
+    return _decode(format, m, code, name)
 
 
-def _decode_minifloat(m: Module, format: Minifloat, code: Value, name: str) -> Operand:
+@singledispatch
+def _decode(format: Format, m: Module, code: Value, name: str) -> Operand:
+    """Any format, by truth tables; the kinds registered below have fields to take instead."""
+    layout = operand_layout(format)
+    significands = _significands(format)
+    shape = Shape.cast(layout["significand"].shape)
+    index = code[:-1] if format.has_sign_bit else code
+    significand = Signal(shape, name=f"{name}_significand")
+    m.d.comb += significand.eq(truth_table(index, lambda entry: significands[entry], shape.width))
+    flags = {}
+    for flag, specials in _FLAGS.items():
+        if flag in layout.members:
+            up = [format.special(entry) in specials for entry in range(1 << format.width)]
+            flags[flag] = truth_table(code, lambda entry, up=up: int(up[entry]), 1)
+    return Operand(code, significand, code[-1] if format.has_sign_bit else None, **flags)
+
+
+_FLAGS = {"nan": (Special.NAN,), "infinity": (Special.POSITIVE_INFINITY, Special.NEGATIVE_INFINITY)}
+
+
+def _significands(format: Format) -> list[int]:
+    """The significand of every bit pattern."""
+    instead = {Special.POSITIVE_INFINITY: 1, Special.NEGATIVE_INFINITY: -1}
+    return [
+        instead.get(format.special(code) or "", 0) if integer is None else integer
+        for code, integer in enumerate(format.integers)
+    ]
+
+
+@_decode.register
+def _decode_integer(format: Integer, m: Module, code: Value, name: str) -> Operand:
+    return Operand(code, code if format.unsigned else code.as_signed())
+
+
+@_decode.register
+def _decode_sign_magnitude(format: SignMagnitude, m: Module, code: Value, name: str) -> Operand:
+    return Operand(code, code[:-1], code[-1])
+
+
+@_decode.register
+def _decode_dyadic(format: Dyadic, m: Module, code: Value, name: str) -> Operand:
+    # The shift is one to the right; counted from the largest one it is its complement.
+    return Operand(code, code[: format.multiplier_bits], exponent=~code[format.multiplier_bits :])
+
+
+@_decode.register
+def _decode_minifloat(format: Minifloat, m: Module, code: Value, name: str) -> Operand:
     fraction = code[: format.fraction_bits]
     exponent = code[format.fraction_bits : format.fraction_bits + format.exponent_bits]
     sign = code[-1] if format.has_sign else None
@@ -92,7 +170,7 @@ def _decode_minifloat(m: Module, format: Minifloat, code: Value, name: str) -> O
     normal = Signal(name=f"{name}_normal")
     m.d.comb += normal.eq(exponent.any())
     significand = Cat(fraction, normal)
-    if max_shift(format) == 0:
+    if format.max_shift == 0:
         return Operand(code, significand, sign, nan=nan, infinity=infinity)
     return Operand(code, significand, sign, Cat(exponent[0] | ~normal, exponent[1:]), 1, nan, infinity)
 
@@ -130,13 +208,14 @@ class Decode(wiring.Component):
 
     def __init__(self, format: Format):
         self.format = format
-        # The magnitude of two's complement's most negative code takes all the bits.
-        bits = format.bits if isinstance(format, Integer) else format.precision
+        check_operand("format", format)
+        # The magnitude of two's complement's most negative value takes all the bits.
+        bits = operand_layout(format)["significand"].width
         members = {
             "code": In(format.width),
             "sign": Out(1),
             "significand": Out(bits),
-            "shift": Out(max(1, max_shift(format).bit_length())),
+            "shift": Out(max(1, format.max_shift.bit_length())),
         }
         if format.has_nan:
             members["nan"] = Out(1)

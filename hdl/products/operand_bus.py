@@ -1,19 +1,53 @@
 """The edge of an array: where a word of codes becomes decoded operands, once for all elements that share them."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Shape, Value, unsigned
+from amaranth.hdl import Cat, Module, Mux, Shape, Value, unsigned
 from amaranth.lib import data
 
 from ...formats import Format
 from .decode import Operand, decode, decoded, operand_layout
 from .product_term import Build
 
-__all__ = ["Edge"]
+__all__ = ["Edge", "OperandBus"]
+
+
+class OperandBus(ABC):
+    """How operands of one format travel from an array's edge to its elements.
+
+    Operands travel one beside the other, each as ``enter`` makes it of its code, unless a kind overrides ``word_bits``
+    and ``enter_word``: what travels may be made of all codes of a word.
+    """
+
+    @property
+    @abstractmethod
+    def shape(self) -> Shape:
+        """Of one operand on its way."""
+
+    @abstractmethod
+    def enter(self, m: Module, code: Value, name: str, keep: Value | None = None) -> Value:
+        """What travels of ``code``; where ``keep`` is given and low, that of ``format.filler``: zero, if there is one,
+        and a finite value in any case.
+
+        The signals made for it in ``m`` start with ``name``.
+        """
+
+    def word_bits(self, lanes: int) -> int:
+        """Bits of what travels of a word of so many codes."""
+        return lanes * self.shape.width
+
+    def enter_word(
+        self, m: Module, codes: Sequence[Value], names: Sequence[str], keeps: Sequence[Value | None]
+    ) -> Value:
+        """What travels of the codes of a word, lane 0 in the lowest bits; see ``enter``."""
+        each = zip(codes, names, keeps, strict=True)
+        return Cat(*[self.enter(m, code, name, keep) for code, name, keep in each])
 
 
 @dataclass(frozen=True)
-class Edge:
+class Edge(OperandBus):
     """How operands of one format travel inside an array: decoded, or as codes where a build multiplies those.
 
     Parameters
@@ -35,12 +69,8 @@ class Edge:
         return self.build.product == "whole"
 
     def enter(self, m: Module, code: Value, name: str, keep: Value | None = None) -> Value:
-        """What travels of ``code``; where ``keep`` is given and low, that of code 0, which is finite in every format.
-
-        The signals made for it in ``m`` start with ``name``.
-        """
         if keep is not None:
-            code = code & keep.replicate(len(code))
+            code = code & keep.replicate(len(code)) if self.format.filler == 0 else Mux(keep, code, self.format.filler)
         if self._as_code:
             return code
         operand = decode(m, self.format, code, name)

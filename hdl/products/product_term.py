@@ -6,9 +6,10 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
 from ...formats import Format
 from .align import Shift, align, is_shifted
-from .decode import Operand, as_signed, max_shift
+from .decode import Operand, as_signed
 from .pipeline import CUTS, Pipeline
-from .significand_product import PRODUCTS, significand_product, truth_table
+from .significand_product import PRODUCTS, significand_product
+from .truth_table import truth_table
 
 __all__ = ["MAX_PIPELINE", "Build", "Term", "make_term"]
 
@@ -22,7 +23,10 @@ REGISTERS = {"aligned": ("align", "product"), "rows": ("partial", "align"), "sum
 
 @dataclass(frozen=True)
 class Build:
-    """One way to build the product of two formats; every way gives the same bits.
+    """One way to build the product of two formats in hardware; every way gives the same bits.
+
+    An ``Arithmetic`` says what is computed and in how many cycles a product; a build says how it is made: with which
+    logic, in how many register stages, by DSP blocks or not, and so for which FPGA family.
 
     Parameters
     ----------
@@ -33,6 +37,7 @@ class Build:
     tree: whether rows are summed as a balanced tree, faster, rather than one after the other
     apart: whether registers before an adder of several products stay out of DSP blocks. yosys 0.70's ``ice40_dsp``
         takes such a register into the block of either product, and then one of the two products is lost
+    pipeline: register stages, 0 to 3
     """
 
     product: str
@@ -40,6 +45,7 @@ class Build:
     registers: str = "aligned"
     tree: bool = False
     apart: bool = False
+    pipeline: int = 2
 
     def __post_init__(self) -> None:
         if self.product not in ("whole", *PRODUCTS):
@@ -50,6 +56,8 @@ class Build:
             raise ValueError(f"registers must be one of {', '.join(REGISTERS)}, not {self.registers!r}")
         if self.registers != "aligned" and self.product != "booth":
             raise ValueError(f"registers must be 'aligned' for {self.product!r}, not {self.registers!r}")
+        if self.pipeline not in range(MAX_PIPELINE + 1):
+            raise ValueError(f"pipeline must be 0 to {MAX_PIPELINE}, not {self.pipeline!r}")
 
     @property
     def dsp(self) -> bool:
@@ -60,11 +68,10 @@ class Build:
         """Whether that many products have registers that have to stay out of DSP blocks."""
         return self.dsp and self.apart and terms > 1
 
-    def cuts(self, pipeline: int) -> tuple[str, ...]:
-        """Which cuts hold registers when the pipeline has that many stages, 0 to 3."""
-        if pipeline not in range(MAX_PIPELINE + 1):
-            raise ValueError(f"pipeline must be 0 to {MAX_PIPELINE}, not {pipeline!r}")
-        return ("input", *REGISTERS[self.registers])[:pipeline]
+    @property
+    def cuts(self) -> tuple[str, ...]:
+        """The cuts that hold registers."""
+        return ("input", *REGISTERS[self.registers])[: self.pipeline]
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ def make_term(
     else:
         (w, a), negate = _common_signedness(m, operands)
         long, short = (w, a) if len(w) >= len(a) else (a, w)
-        shift = _total_shift(m, operands, max_shift(weight_format) + max_shift(activation_format))
+        shift = _total_shift(m, operands, weight_format.max_shift + activation_format.max_shift)
         apart = apart and not is_shifted(shift)
         # A carry that is not shifted goes in at the accumulator's own adder.
         late_carry = build.registers != "aligned" and shift is None and long.shape().signed

@@ -5,7 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import Format, Requantization, check_format
-from .requant import Scaling, make_random, named
+from .lfsr import random_sources
+from .scale_and_round import ScaleAndRound, named
 from .stall_pipeline import Stages
 
 __all__ = ["Dequantize", "check_dequantize"]
@@ -22,7 +23,7 @@ def check_dequantize(format: Format, how: Requantization, lanes: int, block_size
         raise ValueError(f"lanes must be 1 or more, not {lanes!r}")
     if block_size < 1 or block_size % lanes:
         raise ValueError(f"block_size must be a multiple of the {lanes} lanes, not {block_size!r}")
-    Scaling(format, how)
+    ScaleAndRound(format, how)
 
 
 class Dequantize(wiring.Component):
@@ -59,7 +60,7 @@ class Dequantize(wiring.Component):
         self.lanes = lanes
         self.block_size = block_size
         self.dsp = dsp
-        self.scaling = Scaling(format, how, dsp)
+        self.scaling = ScaleAndRound(format, how, dsp)
         self.latency = self.scaling.latency
         members = {
             "i": In(stream.Signature(data.StructLayout({"codes": lanes * format.width, "last": 1}))),
@@ -85,14 +86,14 @@ class Dequantize(wiring.Component):
         if self.how.tensor_scale is not None:
             inputs["tensor_scale"] = self.tensor_scale
         width = self.format.width
-        for lane, random in enumerate(make_random(m, self.how, self.lanes)):
+        for lane, random in enumerate(random_sources(m, self.how, self.lanes)):
             stages = Stages(m, advance, self.i.valid & self.scale.valid)
             code = {"code": self.i.payload.codes.word_select(lane, width)}
             more = {"last": self.i.payload.last} if lane == 0 else {}
-            live = self.scaling.build(m, stages, named(code | inputs) | more, random)
-            m.d.comb += self.o.payload.codes.word_select(lane, self.how.output.width).eq(live.code)
+            rounded = self.scaling.build(m, stages, named(code | inputs) | more, random)
+            m.d.comb += self.o.payload.codes.word_select(lane, self.how.output.width).eq(rounded.code)
             if lane == 0:
-                m.d.comb += [self.o.valid.eq(stages.valid), self.o.payload.last.eq(live.last)]
+                m.d.comb += [self.o.valid.eq(stages.valid), self.o.payload.last.eq(rounded.carried["last"])]
         return m
 
     def _count_beats(self, m: Module, last: Signal) -> None:

@@ -4,9 +4,10 @@ from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...formats import RANDOM_BITS
+from ...formats import RANDOM_BITS, Requantization, Rounding
+from .settle import Random
 
-__all__ = ["Lfsr"]
+__all__ = ["Lfsr", "random_sources"]
 
 STATE_BITS = 32
 TAPS = 0x80200003  # x**32 + x**22 + x**2 + x + 1, which is primitive
@@ -44,8 +45,26 @@ class Lfsr(wiring.Component):
         return m
 
 
+def random_sources(m: Module, how: Requantization, lanes: int = 1) -> list[Random | None]:
+    """For every lane, what gives its random words: None without stochastic rounding. The first lane says when all lanes
+    have used theirs up."""
+    if how.rounding is not Rounding.STOCHASTIC:
+        return [None] * lanes
+    m.submodules.lfsr = lfsr = Lfsr(how.seed, lanes)
+
+    def of(lane: int) -> Random:
+        def random(taken: Value) -> Value:
+            if lane == 0:
+                m.d.comb += lfsr.advance.eq(taken)
+            return lfsr.words.word_select(lane, len(lfsr.words) // lanes)
+
+        return random
+
+    return [of(lane) for lane in range(lanes)]
+
+
 def _later(state: Value, steps: int) -> Value:
-    """The state that many steps on: every bit is the parity of some of today's."""
+    """The state that so many steps lead to. Every bit of it is the parity of some bits of today's."""
     columns = [1 << bit for bit in range(STATE_BITS)]
     for _ in range(steps):
         columns = [column >> 1 ^ TAPS * (column & 1) for column in columns]

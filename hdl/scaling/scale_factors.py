@@ -1,24 +1,23 @@
-"""Scales as factors: taken apart into significand, sign and exponent, so that a value can be multiplied by several."""
+"""Scales are taken apart into significand, sign and exponent, so that a value can be multiplied by several of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add, or_, xor
-from types import SimpleNamespace
 
 from amaranth.hdl import Const, Module, Mux, Value
 
-from ...formats import Dyadic, Format, Integer, Minifloat
-from ..products.decode import decode, max_shift
+from ...formats import Format, Minifloat
+from ..products.decode import decode, operand_layout
 
 __all__ = ["ExponentRange", "Factors", "either", "factor_bits", "parity", "sum_of", "take_factors"]
 
 
 @dataclass(frozen=True)
 class ExponentRange:
-    """The runtime part of a format's exponent as its bits are read: its limits.
+    """The limits of the runtime part of a format's exponent, as its bits are read.
 
-    The lower one is what the bits are above ``lsb_exponent``.
+    ``least`` is what those bits read where a value's lowest bit has the weight ``2**lsb_exponent``.
     """
 
     least: int
@@ -26,16 +25,12 @@ class ExponentRange:
 
     @classmethod
     def of(cls, format: Format) -> "ExponentRange":
-        if isinstance(format, Dyadic):
-            return cls(0, format.max_shift)
-        reach = max_shift(format)
-        least = int(isinstance(format, Minifloat) and format.subnormals and reach > 0)
-        return cls(least, least + reach)
+        return cls(format.exponent_offset, format.exponent_offset + format.max_shift)
 
 
 @dataclass(frozen=True)
 class _Factor:
-    """A scale taken apart; a significand of None is one."""
+    """A scale, taken apart. It is a power of two where ``significand`` is None."""
 
     significand: Value | None
     sign: Value | None
@@ -45,25 +40,25 @@ class _Factor:
 
 
 def factor_bits(format: Format) -> int:
-    """Bits of the scale's significand; 0 where all its values are powers of two."""
-    if isinstance(format, Minifloat):
-        return format.precision if format.fraction_bits or format.subnormals else 0
-    return format.bits if isinstance(format, Integer) else format.precision
+    """The number of bits of a scale's significand; 0 where all values of the format are powers of two."""
+    if isinstance(format, Minifloat) and not (format.fraction_bits or format.subnormals):
+        return 0
+    return int(operand_layout(format)["significand"].width)
 
 
 def parity(*flags: Value) -> Value:
-    """The exclusive or of flags, those left out that are never up."""
+    """The exclusive or of some flags. Constants, which are never up, are left out."""
     return reduce(xor, [flag for flag in flags if not isinstance(flag, Const)] or [Const(0, 1)])
 
 
 def either(*flags: Value) -> Value:
-    """The or of flags, those left out that are never up."""
+    """The or of some flags. Constants, which are never up, are left out."""
     return reduce(or_, [flag for flag in flags if not isinstance(flag, Const)] or [Const(0, 1)])
 
 
 @dataclass(frozen=True)
 class Factors:
-    """What several scales are together: their significands by name, and of all else what there is."""
+    """Several scales together: the significands by name, and a list of each other part that any of them has."""
 
     significands: dict[str, Value]
     signs: list[Value]
@@ -77,11 +72,9 @@ class Factors:
         return either(*(~significand.any() for significand in self.significands.values()))
 
 
-def take_factors(m: Module, live: SimpleNamespace, scales: Mapping[str, Format]) -> Factors:
-    """Split the codes that ``live`` has by the names of ``scales``; they are gone from there then."""
-    factors = {name: _take_factor(m, format, getattr(live, name), name) for name, format in scales.items()}
-    for name in scales:
-        setattr(live, name, None)
+def take_factors(m: Module, codes: Mapping[str, Value], scales: Mapping[str, Format]) -> Factors:
+    """Take the scales apart whose codes and formats are given by name; ``codes`` may hold others beside them."""
+    factors = {name: _take_factor(m, format, codes[name], name) for name, format in scales.items()}
     return Factors(
         {name: factor.significand for name, factor in factors.items() if factor.significand is not None},
         [factor.sign for factor in factors.values() if factor.sign is not None],
@@ -92,15 +85,13 @@ def take_factors(m: Module, live: SimpleNamespace, scales: Mapping[str, Format])
 
 
 def sum_of(exponents: Sequence[Value]) -> Value | None:
-    """All of them added, None where there is none."""
+    """The sum of exponents, or None where there are none."""
     return reduce(add, exponents) if exponents else None
 
 
 def _take_factor(m: Module, format: Format, code: Value, name: str) -> _Factor:
-    """Split a scale's code; the signals made for it in ``m`` start with ``name``."""
+    """Take a scale's code apart. The names of the signals made for it in ``m`` start with ``name``."""
     no = Const(0, 1)
-    if isinstance(format, Dyadic):
-        return _Factor(code[: format.multiplier_bits], None, ~code[format.multiplier_bits :], no, no)
     operand = decode(m, format, code, name)
     significand, sign = operand.significand, operand.sign
     if significand.shape().signed:

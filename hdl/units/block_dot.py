@@ -1,19 +1,26 @@
 """The dot product of block-scaled operands, as OCP's microscaling formats and NVFP4 have them."""
 
-from amaranth.hdl import Cat, EnableInserter, Module, Signal, Value
+from amaranth.hdl import EnableInserter, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...formats import Blocks, FixedPoint, Format
-from ..blocks.block import BlockAccumulate
+from ...formats import Arithmetic, Blocks
+from ..blocks.block_accumulate import BlockAccumulate
 from ..blocks.scaled_sum import sum_fields
-from ..elements.exact import ProcessingElement
-from ..products.accumulate import sum_control
-from ..products.operand_bus import Edge
+from ..elements.hardware import hardware_of
 from ..products.pipeline import CUTS, Pipeline
 from ..products.product_term import MAX_PIPELINE, Build
 
-__all__ = ["BlockDot"]
+__all__ = ["BlockDot", "check_element"]
+
+
+def check_element(arithmetic: Arithmetic, build: Build, lanes: int) -> None:
+    """Raise ValueError where a block's sum cannot be made of such elements."""
+    in_step = hardware_of(arithmetic).latency(arithmetic, build, lanes) == build.pipeline + 1
+    if not (arithmetic.is_exact and arithmetic.interval == 1 and in_step):
+        raise ValueError(
+            f"element must be exact and take a word in every cycle with block scales, not {str(arithmetic.element)!r}"
+        )
 
 
 class BlockDot(wiring.Component):
@@ -28,12 +35,12 @@ class BlockDot(wiring.Component):
 
     Parameters
     ----------
-    weight_format, activation_format: formats of the operands
-    build: how products are built; changes the cost, never a bit
+    arithmetic: formats of the operands, and what multiplies them: elements that are exact, take a word in every cycle,
+        and have a latency of ``build.pipeline + 1``
+    build: how products are built; changes the cost, never a bit. It has 1 to 3 register stages before a block's sum
     blocks: size of a block, a multiple of ``lanes``, formats of the scales, and what the sums are kept in
     lanes: products a cycle
     terms: most products in one sum, all blocks together
-    pipeline: register stages before a block's sum, 1 to 3
     dsp: whether multiplications by scales are plain ``*``, for the synthesizer to put into DSP blocks
 
     Members
@@ -46,14 +53,12 @@ class BlockDot(wiring.Component):
 
     def __init__(
         self,
-        weight_format: Format,
-        activation_format: Format,
+        arithmetic: Arithmetic,
         build: Build,
         blocks: Blocks,
         *,
         lanes: int = 1,
         terms: int = 4096,
-        pipeline: int = 2,
         dsp: bool = False,
     ):
         if not isinstance(blocks, Blocks):
@@ -62,24 +67,24 @@ class BlockDot(wiring.Component):
             raise ValueError(f"lanes must divide the blocks' {blocks.size} elements, not be {lanes!r}")
         if terms < 1:
             raise ValueError(f"terms must be 1 or more, not {terms!r}")
-        if pipeline not in range(1, MAX_PIPELINE + 1):
-            raise ValueError(f"pipeline must be 1 to {MAX_PIPELINE}, not {pipeline!r}")
-        self.weight_format = weight_format
-        self.activation_format = activation_format
+        if build.pipeline < 1:
+            raise ValueError(f"pipeline must be 1 to {MAX_PIPELINE}, not {build.pipeline!r}")
+        check_element(arithmetic, build, lanes)
+        self.arithmetic = arithmetic
         self.build = build
         self.blocks = blocks
         self.lanes = lanes
         self.terms = terms
-        self.pipeline = pipeline
         self.dsp = dsp
-        self.block_sum = FixedPoint.of(weight_format, activation_format, min(blocks.size, terms))
-        self._add = BlockAccumulate(weight_format, activation_format, blocks, terms=terms, depth=1, dsp=dsp)
+        self.block_sum = arithmetic.accumulator(min(blocks.size, terms))
+        formats = arithmetic.weight, arithmetic.activation
+        self._add = BlockAccumulate(*formats, blocks, terms=terms, depth=1, dsp=dsp)
         self.form = self._add.form
-        self.latency = pipeline + 1 + self._add.latency
+        self.latency = build.pipeline + 1 + self._add.latency
         self.block_interval = self._add.distance
         beat = {
-            "weight": lanes * weight_format.width,
-            "activation": lanes * activation_format.width,
+            "weight": lanes * arithmetic.weight.width,
+            "activation": lanes * arithmetic.activation.width,
             "weight_scale": blocks.weight_scale.width,
             "activation_scale": blocks.activation_scale.width,
             "last": 1,
@@ -127,21 +132,25 @@ class BlockDot(wiring.Component):
     ) -> Value:
         """Add up the products of a block, and show the sum in ``block`` from the cycle after the one in which what is
         given back is up until it is up again."""
-        pipeline = Pipeline(m, self.build.cuts(self.pipeline))
-        control = sum_control(m, pipeline, self.i.valid, block_first, block_last)
-        m.submodules.element = element = ProcessingElement(
-            *(self.weight_format, self.activation_format, self.build, self.block_sum),
-            lanes=self.lanes,
-            pipeline=self.pipeline,
-        )
-        for name, format in (("weight", self.weight_format), ("activation", self.activation_format)):
-            edge = Edge(format, self.build)
+        arithmetic, hardware = self.arithmetic, hardware_of(self.arithmetic)
+        pipeline = Pipeline(m, self.build.cuts)
+        control = hardware.control(m, arithmetic, self.build, self.i.valid, block_first, block_last)
+        m.submodules.element = element = hardware.element(arithmetic, self.build, self.block_sum, self.lanes)
+        for name, format, bus in zip(
+            ("weight", "activation"),
+            (arithmetic.weight, arithmetic.activation),
+            hardware.buses(arithmetic, self.build),
+            strict=True,
+        ):
             codes = getattr(self.i.payload, name)
-            operands = [
-                edge.enter(m, codes.word_select(lane, format.width), f"{name}{lane}") for lane in range(self.lanes)
-            ]
-            m.d.comb += getattr(element, name).eq(pipeline.cross("input", name, Cat(*operands)))
-        m.d.comb += [getattr(element, name).eq(getattr(control, name)) for name in ("add", "start", "done")]
+            word = bus.enter_word(
+                m,
+                [codes.word_select(lane, format.width) for lane in range(self.lanes)],
+                [f"{name}{lane}" for lane in range(self.lanes)],
+                [None] * self.lanes,
+            )
+            m.d.comb += getattr(element, name).eq(pipeline.cross("input", name, word))
+        m.d.comb += [getattr(element, name).eq(signal) for name, signal in control.items()]
         m.d.comb += block.accumulator.eq(element.sum)
         m.d.comb += [getattr(block, name).eq(getattr(element, name)) for name in self.block_sum.specials]
 
@@ -150,7 +159,7 @@ class BlockDot(wiring.Component):
             for cut in CUTS:
                 mark = pipeline.cross(cut, f"block_{name}", mark)
             held = Signal(len(mark), name=f"held_{name}", reset_less=True)
-            with m.If(control.done):
+            with m.If(control["done"]):
                 m.d.sync += held.eq(mark)
             m.d.comb += getattr(block, name).eq(held)
-        return control.done
+        return control["done"]

@@ -1,33 +1,38 @@
-"""The multiply-accumulate unit: one product a cycle into an exact sum."""
+"""The multiply-accumulate unit: one product, or several, added to a sum word by word."""
 
-from amaranth.hdl import Module, signed, unsigned
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from amaranth.hdl import Module, Shape
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...formats import Accumulator, Format, special_names
-from ..products.accumulate import accumulate, sum_control
-from ..products.adder_tree import sum_terms, term_shape
-from ..products.decode import decode
-from ..products.pipeline import Pipeline
-from ..products.product_term import Build, make_term
+from ...formats import Arithmetic, FixedPoint
+from ..elements.hardware import hardware_of
+from ..products.product_term import Build
+from .design import check_terms
+from .product_design import SumDesign
 
-__all__ = ["Mac"]
+__all__ = ["Mac", "MacDesign"]
 
 
 class Mac(wiring.Component):
-    """Exact multiply-accumulate of two formats, one product a cycle.
+    """Multiply-accumulate of two formats.
 
     ``accumulator * 2**accumulator_format.lsb_exponent`` is the sum of all products since the last ``first`` (or
-    reset), exact for up to ``terms`` of them. Latency ``pipeline + 1`` cycles, initiation interval 1. Where a
-    product is NaN or infinite, a sticky flag says so until the next ``first``, and ``accumulator`` reads 0 meanwhile.
+    reset), exact for up to ``terms`` of them unless the arithmetic has another rule. Where a product is NaN or
+    infinite, a sticky flag says so until the next ``first``, and ``accumulator`` reads 0 meanwhile.
+
+    Latency ``latency`` cycles, ``build.pipeline + 1`` for exact elements; initiation interval ``arithmetic.interval``:
+    ``valid`` must not be up in less than so many cycles after a cycle in which it was.
 
     Parameters
     ----------
-    weight_format, activation_format: formats of the operands
-    build: how the product is built; changes the cost, never a bit
+    arithmetic: formats of the operands, and what multiplies them
+    build: how products are built; changes the cost, never a bit. Its register stages are before the accumulator
     terms: most products in one sum
-    pipeline: register stages before the accumulator, 0 to 3
-    lanes: products a cycle; ``Dot`` is the name of a unit with more than one
+    lanes: products of a word; ``Dot`` is the name of a unit with more than one
 
     Members
     -------
@@ -38,67 +43,89 @@ class Mac(wiring.Component):
     nan, positive_infinity, negative_infinity: Out(1), those that can occur; at most one is up
     """
 
-    def __init__(
-        self,
-        weight_format: Format,
-        activation_format: Format,
-        build: Build,
-        *,
-        terms: int = 4096,
-        pipeline: int = 2,
-        lanes: int = 1,
-    ):
+    def __init__(self, arithmetic: Arithmetic, build: Build, *, terms: int = 4096, lanes: int = 1):
         if lanes < 1:
             raise ValueError(f"lanes must be 1 or more, not {lanes!r}")
-        build.cuts(pipeline)
-        self.weight_format = weight_format
-        self.activation_format = activation_format
+        hardware = hardware_of(arithmetic)
+        hardware.check_pipeline(arithmetic, build.pipeline)
+        self.arithmetic = arithmetic
         self.build = build
+        self.special_names = arithmetic.specials
         self.terms = terms
-        self.pipeline = pipeline
         self.lanes = lanes
-        self.accumulator_format = Accumulator(weight_format, activation_format, terms)
-        self.special_names = special_names(weight_format, activation_format)
-        shape = signed if self.accumulator_format.signed else unsigned
+        self.latency = hardware.latency(arithmetic, build, lanes)
+        self.accumulator_format = arithmetic.accumulator(terms)
         super().__init__(
             {
                 "valid": In(1),
                 "first": In(1),
-                "weight": In(lanes * weight_format.width),
-                "activation": In(lanes * activation_format.width),
-                "accumulator": Out(shape(self.accumulator_format.width)),
-                **{name: Out(1) for name in self.special_names},
+                "weight": In(lanes * arithmetic.weight.width),
+                "activation": In(lanes * arithmetic.activation.width),
+                "accumulator": Out(Shape(self.accumulator_format.width, self.accumulator_format.signed)),
+                **{name: Out(1) for name in self.accumulator_format.specials},
             }
         )
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        pipeline = Pipeline(m, self.build.cuts(self.pipeline))
-        weight = pipeline.cross("input", "weight", self.weight)
-        activation = pipeline.cross("input", "activation", self.activation)
-        alone = self.lanes == 1
-        width = self.accumulator_format.width if alone else term_shape(self.weight_format, self.activation_format).width
-        terms = [
-            make_term(
-                m,
-                pipeline,
-                self.build,
-                self.weight_format,
-                self.activation_format,
-                decode(m, self.weight_format, weight.word_select(lane, self.weight_format.width), "weight"),
-                decode(
-                    m, self.activation_format, activation.word_select(lane, self.activation_format.width), "activation"
-                ),
-                width,
-                self.build.keeps_apart(self.lanes),
-            )
-            for lane in range(self.lanes)
-        ]
-        flags = {name: getattr(self, name) for name in self.special_names}
-        control = sum_control(m, pipeline, self.valid, self.first)
-        if alone:
-            addend, carry = terms[0].addend, terms[0].carry
-        else:
-            addend, carry = sum_terms(m, terms, self.weight_format, self.activation_format)
-        accumulate(m, control, addend, carry, [term.specials for term in terms], self.accumulator, flags)
+        hardware_of(self.arithmetic).sum_codes(m, self)
         return m
+
+
+@dataclass(frozen=True)
+class MacDesign(SumDesign):
+    """A multiply-accumulate unit.
+
+    Parameters
+    ----------
+    arithmetic: formats of the operands, and what multiplies them
+    terms: most products in one sum, 1 to 2**32
+    """
+
+    unit = "mac"
+    summary = "exact multiply-accumulate, one product a cycle"
+    result = "accumulator"
+    meanings: ClassVar[Mapping[str, str]] = {
+        "valid": "the operands of this cycle count",
+        "first": "the sum starts anew with this product; means nothing without valid",
+        "weight": "code of the weight",
+        "activation": "code of the activation",
+        "accumulator": "the exact sum in units of 2**lsb_exponent; holds while no product arrives",
+        "nan": "the value is NaN",
+        "positive_infinity": "the result is +infinity",
+        "negative_infinity": "the result is -infinity",
+    }
+
+    terms: int = 4096
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_terms(self.terms)
+        hardware_of(self.arithmetic).check_pipeline(self.arithmetic, self.pipeline)
+
+    @property
+    def lanes(self) -> int:
+        """Products of a word."""
+        return 1
+
+    @property
+    def sum(self) -> FixedPoint:
+        return self.arithmetic.accumulator(self.terms)
+
+    @property
+    def contract(self) -> str:
+        return f"accumulator = sum of {self._products} since first, {self.by_rule} for up to {self.terms} terms"
+
+    @property
+    def _products(self) -> str:
+        return "weight * activation"
+
+    @property
+    def latency(self) -> int:
+        return hardware_of(self.arithmetic).latency(self.arithmetic, self.chosen_build, self.lanes)
+
+    def component(self) -> Mac:
+        return Mac(self.arithmetic, self.chosen_build, terms=self.terms, lanes=self.lanes)
+
+    def describe(self) -> dict[str, Any]:
+        return {**super().describe(), "terms": self.terms, "lanes": self.lanes}

@@ -69,9 +69,9 @@ def read_findings(folder: Path) -> Findings:
     """``study_points.json`` and ``study_prices.json`` of the folder, and if there are such ``study_remarks.json`` and
     ``evaluations/study_points.json``.
 
-    Points as ``fewbit study`` writes them, but those of networks that came in mixed formats, which have no one price;
-    prices as ``fewbit price`` does or prints them with ``--json``; remarks are
-    an object of texts. Raises OSError where a file is missing, ValueError where it does not hold what it should.
+    Points as ``fewbit study run`` writes them, but those of networks that came in mixed formats, which have no one
+    price; prices as ``fewbit price`` does or prints them with ``--json``; remarks are an object of texts. Raises
+    OSError where a file is missing, ValueError where it does not hold what it should.
     """
     points, subset = _read(folder / POINTS), folder / EVALUATIONS / POINTS
     commands, prices = _prices(folder / PRICES)

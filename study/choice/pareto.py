@@ -7,7 +7,7 @@ from functools import cache
 from typing import TypeVar
 
 from ...formats import Minifloat, parse
-from ...synth.families import FAMILIES
+from ...synth import FAMILIES
 from ..measurement.point import Point
 from ..prices.price import Price
 
@@ -75,12 +75,13 @@ class Candidate:
 
     @property
     def luts(self) -> float | None:
-        """Of one MAC; where there are two kinds of them, on average over the multiply-accumulates, to a tenth."""
-        return self._average(lambda price: price.luts)
+        """Of one MAC, times its cycles a product; where there are two kinds of MACs, on average over the
+        multiply-accumulates, to a tenth."""
+        return self._average(lambda price: price.lut_cycles)
 
     @property
     def luts_with_requantizer(self) -> float | None:
-        return self._average(lambda price: price.luts_with_requantizer)
+        return self._average(lambda price: price.lut_cycles_with_requantizer)
 
     def _average(self, luts: Callable[[Price], int | None]) -> float | None:
         own = None if self.price is None else luts(self.price)
@@ -147,17 +148,17 @@ def targets_of(prices: Iterable[Price]) -> list[str]:
 
 
 def join(points: Iterable[Point], prices: Iterable[Price], target: str) -> list[Candidate]:
-    """Every point with the price of its pair of formats on a target, as ``target_of`` names it.
+    """Every point with the price of its pair of formats and its element on a target, as ``target_of`` names it.
 
     The price is that of sums as long as the network's longest or, where none was measured, of the next longer ones that
     were. Where a network multiplies activations with each other and its two formats differ, there are two kinds of MAC,
     and both must have a price. A point has none if its scales are by blocks or if its layers differ in format: its
     hardware is another. The first and the last layer may (``edges``): the price is that of the MAC of all others.
     """
-    known: dict[tuple[str, str], list[Price]] = {}
+    known: dict[tuple[str, str, str], list[Price]] = {}
     for price in prices:
         if target_of(price) == target:
-            known.setdefault((price.weight, price.activation), []).append(price)
+            known.setdefault((price.weight, price.activation, price.element), []).append(price)
     return [_candidate(point, known) for point in points]
 
 
@@ -170,8 +171,8 @@ def macs_of(point: Point) -> list[tuple[str, str]]:
     return [*dict.fromkeys(pairs)]
 
 
-def _candidate(point: Point, known: Mapping[tuple[str, str], Sequence[Price]]) -> Candidate:
-    prices = [_price_of(point, known.get(pair, [])) for pair in macs_of(point)]
+def _candidate(point: Point, known: Mapping[tuple[str, str, str], Sequence[Price]]) -> Candidate:
+    prices = [_price_of(point, known.get((*pair, point.element), [])) for pair in macs_of(point)]
     if len(prices) < 2:
         return Candidate(point, *prices or [None])
     own, products = prices

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...formats import EXACT
+from ...hdl import priced_unit
 from ..prices.price import Price
 from .findings import Findings, alike, share_of_float32, shown, unit
 from .pareto import AXES, STANDARD_ERRORS, Axis, Candidate, behind, join, of_kind, pareto, targets_of, with_cost
@@ -361,4 +363,9 @@ def _command(candidate: Candidate) -> str:
 
 def _verilog(price: Price) -> str:
     formats = ["--weight", price.weight, "--activation", price.activation]
-    return shlex.join(["fewbit", "verilog", "mac", *formats, "--terms", str(price.terms), "--family", price.family])
+    unit = priced_unit(price.arithmetic, price.terms).unit
+    if price.element != EXACT.text:  # which no option of that command names
+        formats_in_python = f"parse({price.weight!r}), parse({price.activation!r})"
+        options = f"terms={price.terms}, family={price.family!r}, element=parse_element({price.element!r})"
+        return f"Design({unit!r}, {formats_in_python}, {options}).verilog()"
+    return shlex.join(["fewbit", "verilog", unit, *formats, "--terms", str(price.terms), "--family", price.family])

@@ -19,10 +19,10 @@ def told(candidates: Iterable[Candidate], prices: Sequence[Price], target: str, 
     """
     candidates = [*candidates]
     here = [price for price in prices if target_of(price) == target]
-    longest: dict[tuple[str, str], int] = {}
+    longest: dict[tuple[str, str, str], int] = {}
     for price in here:
-        pair = price.weight, price.activation
-        longest[pair] = max(price.terms, longest.get(pair, 0))
+        what = price.weight, price.activation, price.element
+        longest[what] = max(price.terms, longest.get(what, 0))
     causes: dict[str, list[str]] = {}
     wanted: dict[str, set[tuple[str, str]]] = {}
     for candidate in candidates:
@@ -38,14 +38,15 @@ def told(candidates: Iterable[Candidate], prices: Sequence[Price], target: str, 
     )
 
 
-def _cause(candidate: Candidate, longest: dict[tuple[str, str], int]) -> tuple[str, list[tuple[str, str]]]:
+def _cause(candidate: Candidate, longest: dict[tuple[str, str, str], int]) -> tuple[str, list[tuple[str, str]]]:
     """In words, and the pairs whose MAC has to be priced."""
     point, needed = candidate.point, macs_of(candidate.point)
     if not needed:
         return "with scales by blocks or layers in formats of their own, whose hardware has no one price", []
-    if any(pair not in longest for pair in needed):
+    terms = [longest.get((*pair, point.element), 0) for pair in needed]
+    if not all(terms):
         return "whose MAC is not priced there", needed
-    if any(longest[pair] < point.longest_dot for pair in needed):
+    if min(terms) < point.longest_dot:
         return f"whose MAC is priced for sums shorter than the {point.longest_dot} products here", needed
     return "whose requantizer is not priced there", needed
 

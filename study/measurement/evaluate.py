@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...formats import Accumulator
 from ..network.batching import by_sample, joined
 from ..network.execute import Multiply, batches, execute
 from ..network.float_layer import plain_engine
@@ -118,6 +117,9 @@ class Study:
         Layers of the graph that are not among ``layers`` stay float32.
         """
         check_evaluation(evaluation)
+        rules = {layer.arithmetic.rule for layer in layers.values() if not layer.arithmetic.is_exact}
+        if rules and evaluation == "float":
+            raise ValueError(f"evaluation must be integer where products follow the rule {rules.pop()!r}, not 'float'")
         engine = float_engine(layers, self.threads) if evaluation == "float" else integer_engine(layers)
         multiply = self._with_the_rest(engine, layers)
         place = self.graph.outputs.index(self.graph.output)
@@ -179,7 +181,7 @@ class Study:
         metrics, errors = self.judge(self.outputs(layers, evaluation, report))
         statistics = self.statistics(False)
         longest = max(statistics.terms[name] for name in layers)
-        pairs = {(layer.weight_format, layer.activation_format) for layer in layers.values()}
+        arithmetics = {layer.arithmetic for layer in layers.values()}
         return Point(
             **(self._own_scheme(layers) if scheme is None else {**scheme.to_dict(), "techniques": scheme.techniques}),
             network=self.network.name,
@@ -191,7 +193,7 @@ class Study:
             float32=self.float32,
             macs=sum(self.macs[name] for name in layers),
             longest_dot=longest,
-            accumulator_bits=max(Accumulator(*pair, _longest_exact(scheme, longest)).width for pair in pairs),
+            accumulator_bits=max(each.accumulator(_longest_exact(scheme, longest)).width for each in arithmetics),
             needed_accumulator_bits=max(_needed_bits(layer, statistics.terms[name]) for name, layer in layers.items()),
             weight_bits=sum(layer.weight_bits for layer in layers.values()),
             activation_bits=_activation_bits(layers, statistics),
@@ -263,13 +265,14 @@ def _longest_exact(scheme: Scheme | None, longest: int) -> int:
 
 
 def _needed_bits(layer: QuantizedLayer | BlockLayer, terms: int) -> int:
-    """Of an accumulator for sums of these weights with any activations; of two activations, of any with any.
+    """Of an accumulator for sums of these weights with any activations; of two activations, and by a rule that is not
+    exact, of any with any.
 
     The bias is no part of it: the requantizer adds that.
     """
-    if layer.codes is None:
+    if layer.codes is None or not layer.arithmetic.is_exact:
         size = layer.blocks.size if isinstance(layer, BlockLayer) else terms
-        return Accumulator(layer.weight_format, layer.activation_format, min(size, terms)).width
+        return layer.arithmetic.accumulator(min(size, terms)).width
     integers = [integer or 0 for integer in layer.weight_format.integers]
     ups = np.array([max(0, integer) for integer in integers], dtype=object)
     downs = np.array([max(0, -integer) for integer in integers], dtype=object)

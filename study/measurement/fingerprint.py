@@ -2,17 +2,16 @@
 
 import hashlib
 import json
-from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 
 from ... import __version__
+from ...places import sources_hash
 from ..network.network import Network, Samples
 from ..quantization.scheme import Scheme
 
-__all__ = ["hash_on", "network_hash", "point_key", "sources", "versions"]
+__all__ = ["hash_on", "network_hash", "point_key", "versions"]
 
 
 def versions() -> dict[str, str]:
@@ -42,7 +41,7 @@ def hash_on(network: Network, test: Samples) -> str:
 def point_key(network: str, scheme: Scheme | None, evaluation: str, seed: int) -> str:
     """Of all that a point's figures follow from, the code included: equal ones give equal figures on one machine."""
     words = json.dumps([network, scheme and scheme.to_dict(), evaluation, seed, versions()], sort_keys=True)
-    return hashlib.sha256(words.encode() + _code()).hexdigest()
+    return hashlib.sha256(f"{sources_hash('formats', 'sim', 'study')} {words}".encode()).hexdigest()
 
 
 def _content(samples: Samples) -> bytes:
@@ -53,14 +52,3 @@ def _content(samples: Samples) -> bytes:
         + hashlib.sha256(values.reshape(-1).view(np.uint8).data).digest()
         for name, values in sums
     )
-
-
-@cache
-def _code() -> bytes:
-    return b"".join(hashlib.sha256(file.read_bytes()).digest() for file in sources())
-
-
-def sources() -> list[Path]:
-    """All files of code that figures may depend on."""
-    root = Path(__file__).parents[2]
-    return sorted(file for room in ("formats", "sim", "study") for file in (root / room).rglob("*.py"))

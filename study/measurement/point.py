@@ -4,6 +4,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from math import isfinite
 from typing import Any, Self
 
+from ...formats import EXACT
 from ..quantization.scheme import SCALE_PER
 
 __all__ = ["EVALUATIONS", "Point", "check_evaluation"]
@@ -47,6 +48,7 @@ class Point:
     seconds: that it took
     network_hash: of name, model, data and metrics: points of equal ones can be compared; empty in older files
     skipped: kinds of nodes that were left in float32 and multiply, or may, and how many; not counted in any figure
+    element: what multiplied and added, as ``Element.text`` has it
     output: the output that is judged, where it was chosen; empty for the network's first
     notes: what else is to be known of the network, in words: outputs that are not judged, samples one after the other
     """
@@ -79,6 +81,7 @@ class Point:
     seconds: float
     network_hash: str = ""
     skipped: dict[str, int] = field(default_factory=dict)
+    element: str = EXACT.text
     output: str = ""
     notes: tuple[str, ...] = ()
 
@@ -100,11 +103,14 @@ class Point:
     def is_plain(self) -> bool:
         """Whether nothing but the pair of formats is chosen: scales by channel in bfloat16, and that everywhere."""
         special = self.edges or self.techniques or self.layers or self.scale_per != "channel"
-        return not special and self.scale_format == "bfloat16"
+        return not special and self.scale_format == "bfloat16" and self.element == EXACT.text
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; what is infinite or NaN, as the SQNR of float32 itself, is text."""
+        """Plain JSON values; what is infinite or NaN, as the SQNR of float32 itself, is text. The exact element is left
+        out."""
         values = asdict(self)
+        if self.element == EXACT.text:
+            del values["element"]
         for name in _FIGURES:
             values[name] = {key: value if isfinite(value) else str(value) for key, value in values[name].items()}
         return values

@@ -18,7 +18,7 @@ __all__ = ["add_points", "merge", "question_of", "read_commands", "read_points",
 
 _WHAT = (
     *("network", "weight", "activation", "edges", "scale_per", "scale_format", "block_size", "techniques", "layers"),
-    *("evaluation", "samples", "seed", "metric", "output"),
+    *("evaluation", "samples", "seed", "metric", "element", "output"),
 )
 """What makes a point another one rather than a newer one."""
 
@@ -28,7 +28,7 @@ def read_points(path: Path) -> list[Point]:
     try:
         return [Point.from_dict(values) for values in json.loads(path.read_text(encoding="utf-8"))["points"]]
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
-        raise ValueError(f"points must be a file that `fewbit study` wrote, not {str(path)!r}: {error}") from None
+        raise ValueError(f"points must be a file that `fewbit study run` wrote, not {str(path)!r}: {error}") from None
 
 
 def merge(old: Iterable[Point], new: Iterable[Point]) -> list[Point]:
@@ -40,7 +40,7 @@ def merge(old: Iterable[Point], new: Iterable[Point]) -> list[Point]:
 def question_of(point: Point) -> str:
     """What was asked: points alike in it are one measured anew."""
     values = point.to_dict()
-    return json.dumps([values[name] for name in _WHAT], sort_keys=True)
+    return json.dumps([values.get(name) for name in _WHAT], sort_keys=True)
 
 
 def add_points(points: Iterable[Point], folder: Path, command: str) -> None:
@@ -55,7 +55,8 @@ def read_commands(path: Path) -> list[str]:
     """The commands that measured the points of a JSON file, by which ``read_points`` has them."""
     commands = json.loads(path.read_text(encoding="utf-8")).get("commands", [])
     if not isinstance(commands, list):
-        raise ValueError(f"points must be a file that `fewbit study` wrote, not {str(path)!r}: commands are no list")
+        message = f"points must be a file that `fewbit study run` wrote, not {str(path)!r}: commands are no list"
+        raise ValueError(message)
     return [str(command) for command in commands]
 
 

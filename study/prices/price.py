@@ -1,4 +1,4 @@
-"""What multiplying in two formats costs: the MAC of a network's longest sum, and its requantizer."""
+"""What multiplying in two formats costs: the unit of a network's longest sum, and its requantizer."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
-from ...formats import Accumulator, Format, Requantization, parse
-from ...hdl import Design
+from ...formats import EXACT, Arithmetic, Element, Format, Requantization, parse, parse_element
+from ...hdl import Design, RequantizeDesign, priced_unit
 from ...synth import FAMILIES, Row, SweepError, Target, sweep
 from ...synth.sweep import Progress
 
@@ -42,6 +42,10 @@ class Price:
     fmax_min_mhz, fmax_max_mhz: range over the seeds
     logic_cells: of the MAC, see ``synth.Row``
     requantizer: what was measured by that name, ``REQUANTIZER``; None where nothing was
+    element: what multiplies and adds, as ``Element.text`` has it
+    interval: cycles a product
+    lut_cycles: LUTs of the MAC times its cycles a product, by which elements of different kinds are compared
+    lut_cycles_with_requantizer: the same and the LUTs of the requantizer, which is needed once for many products
     """
 
     weight: str
@@ -64,28 +68,47 @@ class Price:
     fmax_max_mhz: float | None = None
     logic_cells: int | None = None
     requantizer: str | None = None
+    element: str = EXACT.text
+    interval: int = 1
 
     @property
     def luts_with_requantizer(self) -> int | None:
         return None if self.requantizer_luts is None else self.luts + self.requantizer_luts
 
     @property
-    def question(self) -> tuple[str, str, int, str, str, str]:
-        """What was asked: weight, activation, terms, family, device, DSP policy."""
-        return self.weight, self.activation, self.terms, self.family, self.device, self.dsp_policy
+    def arithmetic(self) -> Arithmetic:
+        """What was priced. Raises ValueError for an element that this process does not know."""
+        return Arithmetic(parse(self.weight), parse(self.activation), parse_element(self.element))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return asdict(self)
+    @property
+    def lut_cycles(self) -> int:
+        return self.luts * self.interval
+
+    @property
+    def lut_cycles_with_requantizer(self) -> int | None:
+        return None if self.requantizer_luts is None else self.lut_cycles + self.requantizer_luts
+
+    @property
+    def question(self) -> tuple[str, str, int, str, str, str, str]:
+        """What was asked: weight, activation, terms, family, device, DSP policy, element."""
+        return self.weight, self.activation, self.terms, self.family, self.device, self.dsp_policy, self.element
+
+    def to_dict(self, whole: bool = True) -> dict[str, Any]:
+        """Plain JSON values; unless ``whole`` without element and interval, where these are the exact element's."""
+        values = asdict(self)
+        if not whole and self.element == EXACT.text:
+            del values["element"], values["interval"]
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
         """Raises ValueError where a field is missing or unknown.
 
-        Files without ``requantizer`` are older: what they have by that name is another unit, and is left out.
+        Files without ``requantizer`` are older: what they have by that name is another unit, and is left out. Without
+        ``element`` it is the exact one.
         """
         names = {field.name for field in fields(cls)}
-        if not names - {"requantizer"} <= {*values} <= names:
+        if not names - {"requantizer", "element", "interval"} <= {*values} <= names:
             raise ValueError(f"a price must have exactly the fields {sorted(names)}, not {sorted(values)}")
         known = values["family"] in FAMILIES
         counts = [values[name] for name in ("terms", "accumulator_bits", "luts")]
@@ -101,6 +124,7 @@ def prices(
     targets: Iterable[Target],
     dsp_policies: Iterable[str] = ("none",),
     *,
+    element: Element = EXACT,
     requantizer: bool = True,
     route: bool = True,
     executor: Executor | None = None,
@@ -110,7 +134,7 @@ def prices(
 ) -> Iterator[Price]:
     """Yield the price of every pair on every target under every DSP policy, as they finish; first those from the cache.
 
-    The MAC is what ``fewbit synth mac`` measures: one product a cycle, exact, two register stages. The requantizer is a
+    The MAC is ``hdl.priced_unit``: what ``fewbit synth mac`` measures, with two register stages. The requantizer is a
     unit of its own with AXI4-Stream at both ends, and does what the study's points are made by: to float32, since what
     lies between layers (activation functions, normalization, residual sums) is float32 there. Neither that nor the
     encoder in front of the next layer is priced. Close the iterator where it may be left early.
@@ -119,6 +143,7 @@ def prices(
     ----------
     pairs: (weight, activation)
     terms: most products in a sum, 1 to 2**32; or a function of weight and activation
+    element: what multiplies and adds
     targets, dsp_policies, route, executor, jobs, cache_folder: see ``synth.sweep``
     requantizer: whether to measure it too, which takes several times as long as the MAC
     progress: called with the numbers of finished and of all designs
@@ -126,41 +151,42 @@ def prices(
     Raises ToolMissing and ValueError before anything is measured. SweepError at the end, where designs could not be
     measured: a MAC whose requantizer is among them is yielded all the same, with None for it.
     """
-    units = ("mac", "requantize") if requantizer else ("mac",)
     of_pair = (lambda weight, activation: terms) if isinstance(terms, int) else terms
-    designs = [_design(unit, *pair, of_pair(*pair)) for pair in pairs for unit in units]
-    found: dict[tuple[str, ...], dict[str, Row]] = {}
+    designs: list[Design] = []
+    for pair in pairs:
+        arithmetic, most = Arithmetic(*pair, element), of_pair(*pair)
+        designs.append(priced_unit(arithmetic, most))
+        if requantizer:
+            how = requantization(arithmetic.accumulator(most).width)
+            designs.append(RequantizeDesign(arithmetic, how, most))
+    found: dict[tuple[str, ...], dict[bool, Row]] = {}
     options: dict[str, Any] = {"executor": executor, "jobs": jobs, "cache_folder": cache_folder, "progress": progress}
     with closing(sweep(designs, targets, dsp_policies, route=route, **options)) as rows:  # type: ignore[type-var]
         try:
             for row in rows:
                 key = (row.weight, row.activation, row.family, row.device, row.dsp_policy)
                 parts = found.setdefault(key, {})
-                parts[row.unit] = row
-                if len(parts) == len(units):
-                    yield price_of(parts["mac"], found.pop(key).get("requantize"))
+                parts[row.unit == RequantizeDesign.unit] = row
+                if len(parts) == 1 + requantizer:
+                    yield price_of(parts[False], found.pop(key).get(True))
         except SweepError:
             for parts in found.values():
-                if "mac" in parts:
-                    yield price_of(parts["mac"], parts.get("requantize"))
+                if False in parts:
+                    yield price_of(parts[False], parts.get(True))
             raise
 
 
-def terms_within(weight: Format, activation: Format, bits: int) -> int:
+def terms_within(weight: Format, activation: Format, bits: int, element: Element = EXACT) -> int:
     """Most products whose sums, whatever they are, need no more bits than that; 1 where even a single one does."""
+    arithmetic = Arithmetic(weight, activation, element)
     least, most = 1, 1 << 32
     while least < most:
         middle = (least + most + 1) // 2
-        if Accumulator(weight, activation, middle).width <= bits:
+        if arithmetic.accumulator(middle).width <= bits:
             least = middle
         else:
             most = middle - 1
     return least
-
-
-def _design(unit: str, weight: Format, activation: Format, terms: int) -> Design:
-    how = requantization(Accumulator(weight, activation, terms).width) if unit == "requantize" else None
-    return Design(unit, weight, activation, terms=terms, requantization=how)
 
 
 def requantization(bits: int) -> Requantization:
@@ -170,13 +196,12 @@ def requantization(bits: int) -> Requantization:
 
 def price_of(mac: Row, requantize: Row | None) -> Price:
     """The price that rows of a MAC and of its requantizer, if that was measured, make."""
-    terms = mac.parameters["terms"]
-    bits = Accumulator(parse(mac.weight), parse(mac.activation), terms).width
+    assert mac.accumulator_bits is not None
     return Price(
         weight=mac.weight,
         activation=mac.activation,
-        terms=terms,
-        accumulator_bits=bits,
+        terms=mac.parameters["terms"],
+        accumulator_bits=mac.accumulator_bits,
         family=mac.family,
         device=mac.device,
         dsp_policy=mac.dsp_policy,
@@ -193,4 +218,6 @@ def price_of(mac: Row, requantize: Row | None) -> Price:
         fmax_max_mhz=mac.fmax_max_mhz,
         logic_cells=mac.logic_cells,
         requantizer=None if requantize is None else REQUANTIZER,
+        element=mac.parameters.get("element", EXACT.text),
+        interval=mac.parameters.get("interval", 1),
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ...formats import EXACT
 from ...places import alone
 from ...synth import write_whole
 from .price import Price
@@ -51,10 +52,11 @@ def write_prices(prices: Sequence[Price], path: Path, commands: Sequence[str]) -
     """
     tools: list[dict[str, str]] = []
     rows = []
+    whole = any(price.element != EXACT.text for price in prices)
     for price in prices:
         if price.tools not in tools:
             tools.append(price.tools)
-        rows.append({**price.to_dict(), "tools": tools.index(price.tools)})
+        rows.append({**price.to_dict(whole), "tools": tools.index(price.tools)})
     columns = list(rows[0]) if rows else []
     head = [f'"{name}": {json.dumps(value)}' for name, value in (("commands", list(commands)), ("columns", columns))]
     head.append(f'"tools": {json.dumps(tools)}')

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...formats import Blocks, Format, Minifloat
+from ...formats import Arithmetic, Blocks, Format, Minifloat
 from ...sim import block_matmul, decode, encode
 from ..network import grid
 from ..network.layer import Layer
@@ -52,6 +52,11 @@ class BlockLayer:
     after: Array | None
 
     bias = None
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """What a block's sum is computed with."""
+        return Arithmetic(self.weight_format, self.activation_format)
 
     @property
     def weight_bits(self) -> int:

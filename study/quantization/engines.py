@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...formats import Requantization, parse
-from ...sim import matmul, requantize
+from ...sim import model_of, requantize
 from ..network import grid
 from ..network.float_layer import FloatLayer
 from ..network.layer import Layer
@@ -60,7 +60,7 @@ def bias_before(quantized: QuantizedLayer) -> Array | None:
 
 
 class integer_engine:
-    """The hardware's arithmetic by the golden model: codes, exact sums, one rounding to float32 with scale and bias."""
+    """The hardware's arithmetic by its golden model: codes, their sums, one rounding to float32 with scale and bias."""
 
     def __init__(self, layers: Mapping[str, QuantizedLayer | BlockLayer]):
         self._layers = layers
@@ -69,7 +69,6 @@ class integer_engine:
         quantized = self._layers[layer.name]
         if isinstance(quantized, BlockLayer):
             return quantized.exact(operands)
-        formats = (quantized.activation_format, quantized.weight_format)
         codes = [*quantized.rounded(operands)]
         if layer.convolution is not None:
             zero = grid.codes(np.asarray(float(quantized.zero_point)), quantized.activation_format)
@@ -77,7 +76,7 @@ class integer_engine:
         elif quantized.codes is not None:
             codes[0] = codes[0].reshape(1, -1, operands[0].shape[-1])
         right = quantized.codes if quantized.codes is not None else codes[1]
-        sums = matmul(codes[0], right, *formats)
+        sums = model_of(quantized.arithmetic).matmul(codes[0], right, quantized.arithmetic)
         result = self._requantized(quantized, sums)
         if layer.convolution is not None:
             return image(result, layer.convolution, operands[0].shape[2:], len(operands[0]))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...formats import Accumulator, Blocks, Format
+from ...formats import EXACT, Arithmetic, Blocks, Element, Format
 from ..network import grid
 from ..network.graph import Graph
 from ..network.layer import Layer
@@ -41,6 +41,7 @@ class QuantizedLayer:
     after: float32, what is added instead where a bias does not fit 64 bits, (groups * n,)
     zero_point: added to the left operand before it is rounded, so that its code stands for 0; an integer format's. What
         that adds to sums is taken off by the bias
+    element: what multiplies and adds
     """
 
     layer: Layer
@@ -53,11 +54,17 @@ class QuantizedLayer:
     bias: Array | None
     after: Array | None
     zero_point: int = 0
+    element: Element = EXACT
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """What it computes with."""
+        return Arithmetic(self.weight_format, self.activation_format, self.element)
 
     @property
     def lsb_exponent(self) -> int:
         """Of the accumulator."""
-        return self.weight_format.lsb_exponent + self.activation_format.lsb_exponent
+        return self.arithmetic.lsb_exponent
 
     @property
     def weight_bits(self) -> int:
@@ -113,7 +120,8 @@ def quantize(graph: Graph, scheme: Scheme, statistics: Statistics) -> dict[str, 
         if layer.weight is None:
             left, right = (scale_of(name, activation_format) for name in layer.inputs)
             found[layer.name] = QuantizedLayer(
-                layer, activation_format, activation_format, None, left, right, left * right, None, None
+                *(layer, activation_format, activation_format, None, left, right, left * right, None, None),
+                element=scheme.element,
             )
         else:
             scale = scale_of(layer.activation, activation_format)
@@ -136,7 +144,7 @@ def _fitting(
     assert layer.weight is not None
     if layer.bias is None:
         return weight_scale
-    accumulator = Accumulator(*formats, terms)
+    accumulator = Arithmetic(*formats, scheme.element).accumulator(terms)
     room = min(1 << accumulator.width - 1, MAX_BIAS) >> ("bias" in scheme.techniques)  # it is still to be corrected
     least = np.abs(layer.bias).astype(np.float64) / (float(scale) * 2.0**accumulator.lsb_exponent * (room - 1))
     zeros = ~layer.weight.any(axis=1).reshape(-1) & (least > 0)
@@ -161,7 +169,7 @@ def _with_weights(
 ) -> QuantizedLayer:
     """``factor``: of each channel that is read; ``level``: of each that is made, what its weights are divided by."""
     assert layer.weight is not None
-    weight_format, activation_format = formats
+    weight_format, _ = formats
     rows = None if factor is None else _by_row(layer, factor)
     weight = layer.weight if rows is None else layer.weight * rows
     groups, _, n = weight.shape
@@ -183,9 +191,9 @@ def _with_weights(
     if "bias" in scheme.techniques:
         bias = _corrected(layer, grid.values(codes, weight_format) * step / (1 if rows is None else rows), statistics)
     result_scale = (weight_scale * scale).astype(np.float32)
-    lsb = weight_format.lsb_exponent + activation_format.lsb_exponent
+    lsb = Arithmetic(*formats, scheme.element).lsb_exponent
     exact, after = as_integers(bias, result_scale, lsb)
-    return QuantizedLayer(layer, *formats, codes, divisor, None, result_scale, exact, after)
+    return QuantizedLayer(*(layer, *formats, codes, divisor, None, result_scale, exact, after), element=scheme.element)
 
 
 def _in_blocks(layer: Layer, scheme: Scheme, statistics: Statistics, factors: dict[str, Array]) -> BlockLayer:

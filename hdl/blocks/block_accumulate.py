@@ -1,6 +1,7 @@
-"""Sums over blocks: every block's exact sum, times both of its scales, added to the sum of its index."""
+"""Sums over blocks: every block's exact sum, times both of its scales, is added to the sum of its index."""
 
-from types import SimpleNamespace
+from collections.abc import Mapping
+from typing import Any
 
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
@@ -8,34 +9,49 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from ...formats import Blocks, Format
-from ..scaling.requant import named
-from ..scaling.stall_pipeline import Stages
-from .block_sum import ExactSum, FloatSum, Keep, block_sum
-from .scaled_sum import sum_fields
+from ...formats import Blocks, FixedPoint, Format
+from ..scaling.scale_and_round import named
+from ..scaling.stall_pipeline import Record, Stages, parts
+from .block_sum import BlockSum, Keep
+from .exact_sum import ExactSum
+from .float_sum import FloatSum
+from .scaled_sum import ScaledSum, sum_fields
 
-__all__ = ["BlockAccumulate", "block_distance"]
+__all__ = ["BlockAccumulate", "block_distance", "block_sum"]
 
 
-def block_distance(added: ExactSum | FloatSum, depth: int) -> int:
+def block_sum(weight: Format, activation: Format, blocks: Blocks, terms: int, *, dsp: bool = False) -> BlockSum[Any]:
+    """How sums of up to ``terms`` products are added up by blocks, in the form that ``blocks`` asks for."""
+    form = blocks.sum_format(weight, activation, terms)
+    product = ScaledSum(weight, activation, blocks, min(blocks.size, terms), isinstance(form, FixedPoint), dsp)
+    return ExactSum(product, form) if isinstance(form, FixedPoint) else FloatSum(product)
+
+
+def block_distance(added: BlockSum[Any], depth: int) -> int:
     """Cycles after which the next block of a sum may follow, where ``depth`` sums are under way."""
     # A memory is addressed a stage before its word is used.
     return added.written - added.used + (1 if depth == 1 else 2)
 
 
-class _Stages(Stages):
-    """Remembers what entered the last stage, and in which stages a block is whose sum goes on."""
+class _BlockStages(Stages):
+    """Stages that remember what entered the last one, and in which of them there is a block whose sum goes on.
+
+    Attributes
+    ----------
+    entered: what stood before the last stage, by name
+    going_on: for every stage, whether a block is in it that is not its sum's last one
+    """
 
     def __init__(self, m: Module, advance: Value, valid: Value):
         super().__init__(m, advance, valid)
-        self.entered = SimpleNamespace()
+        self.entered: dict[str, Any] = {}
         self.going_on: list[Value] = []
 
-    def register(self, live: SimpleNamespace) -> SimpleNamespace:
-        self.entered = live
-        live = super().register(live)
-        self.going_on.append(self.valid & ~live.last)
-        return live
+    def register(self, record: Record) -> Record:
+        self.entered = dict(parts(record))
+        behind = super().register(record)
+        self.going_on.append(self.valid & ~dict(parts(behind))["last"])
+        return behind
 
 
 class BlockAccumulate(wiring.Component):
@@ -110,29 +126,28 @@ class BlockAccumulate(wiring.Component):
         m = Module()
         advance = Signal()
         m.d.comb += [advance.eq(~self.o.valid | self.o.ready), self.i.ready.eq(advance)]
-        stages = _Stages(m, advance, self.i.valid)
-        live = SimpleNamespace(**named({name: getattr(self.i.payload, name) for name, _ in self.i.payload.shape()}))
+        stages = _BlockStages(m, advance, self.i.valid)
+        inputs = named({name: getattr(self.i.payload, name) for name, _ in self.i.payload.shape()})
         if self.depth == 1:
-            live.index = None
-        live = self._sum.product.build(m, stages, live)
-        live = self._sum.align(m, stages, live)
+            del inputs["index"]
+        aligned = self._sum.align(m, stages, self._sum.product.build(m, stages, inputs))
         assert stages.latency == self._sum.used
         before, keep = self._store(m, stages)
-        live = self._sum.add(m, stages, live, before, keep)
+        total = dict(parts(self._sum.add(m, stages, aligned, before, keep)))
         assert stages.latency == self.latency
         m.d.comb += [
-            self.o.valid.eq(stages.valid & live.last),
+            self.o.valid.eq(stages.valid & total["last"]),
             self.busy.eq(Cat(*stages.going_on[: self.distance - 1]).any()),
         ]
-        m.d.comb += [getattr(self.o.payload, name).eq(getattr(live, name)) for name, _ in self.o.payload.shape()]
+        m.d.comb += [getattr(self.o.payload, name).eq(total[name]) for name, _ in self.o.payload.shape()]
         return m
 
-    def _store(self, m: Module, stages: _Stages) -> tuple[Value, Keep]:
+    def _store(self, m: Module, stages: _BlockStages) -> tuple[Value, Keep]:
         """The kept sum of the block that is in the last stage so far, and how to replace it."""
         if self.depth == 1:
             kept = Signal(self._sum.width, reset_less=True)
 
-            def keep(live: SimpleNamespace, value: Value) -> None:
+            def keep(carried: Mapping[str, Value], value: Value) -> None:
                 with m.If(stages.valid & stages.advance):
                     m.d.sync += kept.eq(value)
 
@@ -140,12 +155,12 @@ class BlockAccumulate(wiring.Component):
 
         m.submodules.sums = memory = Memory(shape=self._sum.width, depth=self.depth, init=[])
         read, write = memory.read_port(), memory.write_port()
-        m.d.comb += [read.en.eq(stages.advance), read.addr.eq(stages.entered.index)]
+        m.d.comb += [read.en.eq(stages.advance), read.addr.eq(stages.entered["index"])]
 
-        def keep_word(live: SimpleNamespace, value: Value) -> None:
+        def keep_word(carried: Mapping[str, Value], value: Value) -> None:
             m.d.comb += [
                 write.en.eq(stages.valid & stages.advance),
-                write.addr.eq(live.index),
+                write.addr.eq(carried["index"]),
                 write.data.eq(value),
             ]
 

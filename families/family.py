@@ -4,40 +4,76 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["Capacity", "Cell", "Counts", "Device", "Family", "Router"]
+__all__ = ["Capacity", "CellCounts", "Family", "FpgaDevice", "HarnessCell", "HarnessCells", "Nextpnr"]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A library cell as the harness makes it: its type, its parameters, and its pins by what they are for."""
+class HarnessCell:
+    """A library cell as the harness makes it: its type, its parameters, and its pins by what they are for.
+
+    ``ties`` are pins that are held at a constant, ``0`` or ``1``.
+    """
 
     type: str
     parameters: tuple[tuple[str, str], ...]
     pins: tuple[tuple[str, str], ...]
+    ties: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
-class Router:
+class HarnessCells:
+    """What a single unit needs around it to be placed and routed alone.
+
+    Parameters
+    ----------
+    flip_flop: pins ``clock``, ``d``, ``q``
+    exclusive_or: a LUT with pins ``a``, ``b``, ``c``, ``d``, ``y``, for families that cannot be routed out of context:
+        pins are then loaded and read serially
+    input_buffer, output_buffer: pins ``a``, ``y``, for families whose nextpnr adds none
+    clock_buffer: pins ``a``, ``y``, behind the clock's input buffer, where nextpnr puts no clock on the global network
+    sites: of the three pins, the clock's, the serial one in, and the one out, where nextpnr does not choose them
+    open_pins: cell types and pins that nextpnr wants without a net where yosys gives them a constant that says nothing
+    low, high: cells that make constants at their pin ``y``, where nextpnr does not make them itself
+    packs: types of LUT cells that share a logic cell with the flip-flop behind them, where a flip-flop alone takes one;
+        empty where flip-flops take none
+    more_cells: logic cells that the three pins and the constants take
+    options: of nextpnr for a unit that is not a whole FPGA
+    """
+
+    flip_flop: HarnessCell
+    exclusive_or: HarnessCell | None = None
+    input_buffer: HarnessCell | None = None
+    output_buffer: HarnessCell | None = None
+    clock_buffer: HarnessCell | None = None
+    sites: tuple[str, str, str] | None = None
+    open_pins: tuple[tuple[str, str], ...] = ()
+    low: HarnessCell | None = None
+    high: HarnessCell | None = None
+    packs: tuple[str, ...] = ()
+    more_cells: int = 0
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Nextpnr:
     """How nextpnr places and routes for a family.
 
     Parameters
     ----------
     tool: name in ``tools.TOOLS``
-    options: of every run
     logic_cell: name in nextpnr's report of what LUTs and carry are packed into
     dsp, bram: names in the report of multipliers and of block RAMs
-    flip_flop: pins ``clock``, ``d``, ``q``
-    exclusive_or: a LUT with pins ``a``, ``b``, ``c``, ``d``, ``y``, for families that cannot be routed out of context:
-        pins are then loaded and read serially, and every flip-flop takes a logic cell
+    other_router: options for a run that did not come to an end by the first router; empty where there is no other
+    timeout: seconds that a run may take that fills a device: it takes its time there, and place and route of a device
+        that is too full may never end
     """
 
     tool: str
-    options: tuple[str, ...]
     logic_cell: str
     dsp: str
     bram: str
-    flip_flop: Cell
-    exclusive_or: Cell | None = None
+    other_router: tuple[str, ...] = ()
+    timeout: float = 3600
 
 
 @dataclass(frozen=True)
@@ -50,11 +86,12 @@ class Capacity:
 
 
 @dataclass(frozen=True)
-class Device:
+class FpgaDevice:
     """One member of a family.
 
     ``synth`` are its options for yosys, ``dsp`` those that let yosys use DSP blocks, ``route`` nextpnr's. ``capacity``
-    and ``target_mhz``, the clock that nextpnr is asked for, are given where arrays can be fitted into it.
+    is None where it is not known. ``target_mhz``, the clock that nextpnr is asked for, is given where arrays can be
+    fitted into the device.
     """
 
     name: str
@@ -66,7 +103,7 @@ class Device:
 
 
 @dataclass(frozen=True)
-class Counts:
+class CellCounts:
     """Cells of one synthesized design.
 
     ``luts`` is the number of LUT cells, ``luts_by_size`` the same by number of inputs, ``inverters`` those that yosys
@@ -95,51 +132,66 @@ class Family:
     devices: the first is the default
     synth: yosys's command, with the options of every run
     no_dsp: the option that keeps multiplications out of DSP blocks; empty where that is the default
+    lut, carry, ff, dsp, bram, inverter: cells by kind; group 1 of ``lut``, if it took part, is the LUT's inputs
     begin: labels of ``synth`` that read the cell library
-    library: yosys command to use instead of ``begin`` where neither DSP nor memory is wanted; empty for none
     ranges: labels of ``synth`` from there to the LUT mapping, without those that map memories
     memory_ranges: the same with them
-    before_abc, after_abc: what ``synth`` does around its LUT mapping, for recipes that map by their own script
     finish: labels of ``synth`` after the LUT mapping
-    lut, carry, ff, dsp, bram, inverter: cells by kind; group 1 of ``lut``, if it took part, is the LUT's inputs
+    library: yosys command to use instead of ``begin`` where neither DSP nor memory is wanted; empty for none
+    before_abc, after_abc: what ``synth`` does around its LUT mapping, for recipes that map by their own script
+    placed: option of ``synth`` that makes what nextpnr takes, where it does not take the LUTs that are counted
     carry_area: LUTs that one carry cell takes the place of
     tech: argument of ``stat -tech``
     dense: yosys command in front of the labels ``map_ffs`` by which flip-flops do without an enable or a reset that few
         of them share, where those of a logic block have to have the same: in a full device there is no place for many
         different ones. Empty for none
-    router: None where only synthesis is offered
+    apart: whether registers before an adder of several products stay out of DSP blocks, see ``Build`` in ``hdl``
+    models: file of yosys's with simulation models of the cells; empty where netlists cannot be simulated
+    dsp_models: whether it has models of the DSP blocks as well
+    nextpnr: None where only synthesis is offered
+    harness: None where nextpnr takes whole FPGAs only, and single units are not routed
     """
 
     name: str
     title: str
     lut_inputs: int
-    devices: tuple[Device, ...]
+    devices: tuple[FpgaDevice, ...]
     synth: str
     no_dsp: str
-    begin: str
-    ranges: tuple[str, ...]
-    memory_ranges: tuple[str, ...]
-    finish: str
     lut: str
     carry: str
     ff: str
     dsp: str
     bram: str
+    begin: str = "begin:coarse"
+    ranges: tuple[str, ...] = ("coarse:map_ram", "map_ffram:map_luts")
+    memory_ranges: tuple[str, ...] = ("coarse:map_luts",)
+    finish: str = "map_cells:check"
     library: str = ""
     before_abc: tuple[str, ...] = ()
     after_abc: tuple[str, ...] = ()
     inverter: str = r"(?!)"
+    placed: str = ""
     carry_area: int = 0
     tech: str = ""
     dense: str = ""
-    router: Router | None = None
+    apart: bool = False
+    models: str = ""
+    dsp_models: bool = False
+    nextpnr: Nextpnr | None = None
+    harness: HarnessCells | None = None
 
     @property
     def lut_kind(self) -> str:
         """``lut4`` or ``lut6``."""
         return f"lut{self.lut_inputs}"
 
-    def count(self, cells: Mapping[str, int], estimated_cells: int | None = None) -> Counts:
+    @property
+    def router(self) -> Nextpnr | None:
+        """What single units are placed and routed by; None where they are only synthesized."""
+        return self.nextpnr if self.harness is not None else None
+
+    def count(self, cells: Mapping[str, int], estimated_cells: int | None = None) -> CellCounts:
         """Sort the cells of a flat netlist, name to number, into kinds."""
 
         def total(pattern: str) -> int:
@@ -151,7 +203,7 @@ class Family:
             if match:
                 size = match[1] or str(self.lut_inputs)
                 by_size[size] = by_size.get(size, 0) + number
-        return Counts(
+        return CellCounts(
             luts=sum(by_size.values()),
             luts_by_size=dict(sorted(by_size.items())),
             carry=total(self.carry),
@@ -162,6 +214,6 @@ class Family:
             estimated_cells=estimated_cells,
         )
 
-    def area(self, counts: Counts) -> int:
+    def area(self, counts: CellCounts) -> int:
         """What candidates are compared by: LUT positions taken, carry included where it takes the place of LUTs."""
         return counts.luts + counts.inverters + self.carry_area * counts.carry

@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..formats import Format, Minifloat
-from .codes import all_finite, check_codes, decode, digit, largest_integer
-from .exact import Exact
+from ...formats import EXACT, Arithmetic, Format
+from ..codes import all_finite, check_codes, decode, digit, largest_integer
+from ..exact import Exact
+from .model import ElementModel, register_model
 
-__all__ = ["dot", "matmul", "multiply"]
+__all__ = ["ExactModel", "dot", "matmul", "multiply"]
 
 Array = NDArray[Any]
 Product = Callable[[Array, Array], Array]
@@ -65,6 +66,22 @@ def matmul(activation: ArrayLike, weight: ArrayLike, activation_format: Format, 
 
     shape = (*np.broadcast_shapes(x.shape[:-2], y.shape[:-2]), x.shape[-2], y.shape[-1])
     return _contract(np.matmul, cut, shape, activation_format, weight_format, terms)
+
+
+class ExactModel(ElementModel):
+    """Products and sums as they are."""
+
+    def multiply(self, weight: ArrayLike, activation: ArrayLike, arithmetic: Arithmetic) -> Exact:
+        return multiply(weight, activation, arithmetic.weight, arithmetic.activation)
+
+    def dot(self, weight: ArrayLike, activation: ArrayLike, arithmetic: Arithmetic, lanes: int = 1) -> Exact:
+        return dot(weight, activation, arithmetic.weight, arithmetic.activation)
+
+    def matmul(self, activation: ArrayLike, weight: ArrayLike, arithmetic: Arithmetic, lanes: int = 1) -> Exact:
+        return matmul(activation, weight, arithmetic.activation, arithmetic.weight)
+
+
+register_model(EXACT.rule, ExactModel())
 
 
 def _contract(
@@ -150,12 +167,11 @@ def _plan(x_largest: int, y_largest: int, terms: int) -> _Plan:
 
 def _signs(format: Format) -> tuple[bool, bool, bool, bool]:
     """Whether the format has positive and negative values, and positive and negative infinities."""
-    negative_infinity = format.has_infinity and isinstance(format, Minifloat) and format.has_sign
     return (
         format.max_integer > 0 or format.has_infinity,
-        format.min_integer < 0 or negative_infinity,
+        format.min_integer < 0 or format.has_negative_infinity,
         format.has_infinity,
-        negative_infinity,
+        format.has_negative_infinity,
     )
 
 

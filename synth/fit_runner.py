@@ -11,19 +11,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..families import Capacity, CellCounts, HarnessCells, Nextpnr, Target
 from ..formats import Engine
-from ..hdl import Design
+from ..hdl import MatmulDesign
 from .cache import Cache
-from .families import Target
-from .family import Capacity, Counts, Router
 from .fit_search import Attempt, Shape
-from .flow import SEEDS, Flow, rtl_hash, synthesis_script, synthesize
+from .flow import SEEDS, Flow, rtl_hash, smallest, synthesis_script
 from .harness import wrap
-from .recipes import RECIPES, Recipe
+from .nextpnr import NETLIST, PlaceAndRoute
+from .recipes import RECIPES, SynthesisRecipe
 from .sweep import design_key
-from .tools import ToolError, ToolTimeout, run
+from .tools import ToolError, ToolTimeout
 
-__all__ = ["HEADROOM", "LANES", "Bench", "Built", "FitQuestion", "repeated_modules"]
+__all__ = ["HEADROOM", "LANES", "Built", "FitQuestion", "FitRunner", "repeated_modules"]
 
 LANES = (1, 2, 4, 8)
 """Lanes that are tried unless the caller names others."""
@@ -34,8 +34,8 @@ MOST_OBLONG = 2
 HEADROOM = 1.05
 """Candidates are predicted to take this much of the device, at most: a prediction may err."""
 
-GIVE_UP = ("--placer-heap-cell-placement-timeout", "100")
-"""nextpnr's option by which it gives up on a device that is too full within seconds rather than after many minutes."""
+GIVE_UP = 100
+"""See ``PlaceAndRoute``: nextpnr gives up on a device that is too full within seconds rather than many minutes."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ class FitQuestion:
         known = [recipe.name for recipe in RECIPES]
         if self.recipe not in ("auto", *known):
             raise ValueError(f"recipe must be auto or one of {', '.join(known)}, not {self.recipe!r}")
-        if self.target.family.router is None or self.target.device.capacity is None:
+        device = self.target.device
+        if self.target.family.router is None or device.capacity is None or not device.target_mhz:
             raise ValueError(f"family must be one that arrays can be fitted into, not {self.target.name!r}")
         if not self.lanes or min(self.lanes) < 1:
             raise ValueError(f"lanes must be 1 or more, not {self.lanes!r}")
@@ -99,16 +100,21 @@ class FitQuestion:
         return self.target.device.capacity
 
     @property
-    def router(self) -> Router:
+    def router(self) -> Nextpnr:
         assert self.target.family.router is not None
         return self.target.family.router
 
-    def design(self, shape: Shape, dsp_elements: int) -> Design:
+    @property
+    def cells(self) -> HarnessCells:
+        assert self.target.family.harness is not None
+        return self.target.family.harness
+
+    def design(self, shape: Shape, dsp_elements: int) -> MatmulDesign:
         """Raises ValueError where the engine cannot have that shape."""
         tiles = max(1, self.engine.tile_m // self.engine.rows)
         engine = replace(self.engine, **asdict(shape), tile_m=tiles * shape.rows)
         dsp = self.dsp == "auto" and engine.output_stationary
-        return Design.matmul(
+        return MatmulDesign(
             engine,
             pipeline=self.pipeline,
             build=self.build,
@@ -134,7 +140,7 @@ class FitQuestion:
 class Built:
     """A design synthesized and packed: yosys's counts, and what nextpnr's report says of what is used."""
 
-    counts: Counts
+    counts: CellCounts
     used: dict[str, int]
     harness_cells: int
     recipe: str
@@ -142,7 +148,7 @@ class Built:
 
 
 @dataclass
-class Bench:
+class FitRunner:
     """Synthesizes, packs and routes the shapes of one question, by the cache where it can.
 
     Netlists are kept for as long as it lasts, so that seeds don't synthesize anew.
@@ -152,57 +158,51 @@ class Bench:
     store: Cache
     folder: Path
     say: Callable[[str], None]
-    recipe: Recipe | None = None
+    recipe: SynthesisRecipe | None = None
     dsp_elements: dict[int, int] = field(default_factory=dict)
     netlists: dict[str, Path] = field(default_factory=dict)
 
-    def choose_recipe(self, design: Design) -> None:
+    def choose_recipe(self, design: MatmulDesign) -> None:
         """From now on, whichever makes the least of this design."""
         self.recipe = None
         name = self.build(design).recipe
         self.recipe = next(recipe for recipe in RECIPES if recipe.name == name)
 
-    def build(self, design: Design) -> Built:
+    def build(self, design: MatmulDesign) -> Built:
         key = self._key("build", design)
         known = self.store.get(key)
         if isinstance(known, dict):
-            return Built(**{**known, "counts": Counts(**known["counts"])})
+            return Built(**{**known, "counts": CellCounts(**known["counts"])})
         return self._build(design, key)
 
-    def _build(self, design: Design, key: str) -> Built:
-        question, family = self.question, self.question.target.family
+    def _build(self, design: MatmulDesign, key: str) -> Built:
+        question = self.question
         began = time.monotonic()
         rtlil = design.rtlil()
         place = self.folder / hashlib.sha256(key.encode()).hexdigest()[:12]
         place.mkdir(exist_ok=True)
-        (place / "unit.il").write_text(rtlil)
         keep = repeated_modules(rtlil)
         chosen = (self.recipe,) if self.recipe else ()
-        candidates = synthesize(
-            rtlil, design.module, question.flow, place, chosen=chosen, keep=keep, timeout=question.timeout
-        )
-        best = min(candidates, key=lambda candidate: family.area(candidate.counts))
-        harness = wrap(json.loads(best.netlist.read_text()), design.module, "clk", question.router, thin=True)
-        (place / "routed.json").write_text(json.dumps(harness.netlist))
-        report = self._nextpnr(place, design, "--pack-only")
-        used = {name: entry["used"] for name, entry in report["utilization"].items()}
+        best = smallest(rtlil, design.module, question.flow, place, chosen=chosen, keep=keep, timeout=question.timeout)
+        harness = wrap(json.loads(best.netlist.read_text()), design.module, "clk", question.cells, thin=True)
+        (place / NETLIST).write_text(json.dumps(harness.netlist))
+        used = {name: number for name, (number, _) in self._job(design).pack(place).used.items()}
         built = Built(best.counts, used, harness.logic_cells, best.recipe.name, rtl_hash(rtlil))
         self.store.put(key, {**asdict(built), "counts": asdict(best.counts)})
         self.netlists[key] = place
         engine = design.engine
-        assert engine is not None
         shape = Shape(engine.rows, engine.columns, engine.lanes)
         self.say(f"{shape}: {self.cells(built)} logic cells by {built.recipe}, {time.monotonic() - began:.0f} s")
         return built
 
-    def netlist(self, design: Design) -> Path:
+    def netlist(self, design: MatmulDesign) -> Path:
         """The folder with what is to be routed."""
         key = self._key("build", design)
         if key not in self.netlists:
             self._build(design, key)
         return self.netlists[key]
 
-    def route(self, design: Design, seed: int) -> float | str:
+    def route(self, design: MatmulDesign, seed: int) -> float | str:
         """Fmax, or why there is none."""
         question = self.question
         key = self._key(f"route {seed} {question.mhz:g}", design)
@@ -212,41 +212,39 @@ class Bench:
         place = self.netlist(design)
         began = time.monotonic()
         try:
-            options = [*GIVE_UP, "--freq", f"{question.mhz:g}", "--timing-allow-fail", "--seed", str(seed)]
-            report = self._nextpnr(place, design, *options, report=f"report{seed}.json")
+            found = self._job(design).route(place, seed, mhz=question.mhz, report=f"report{seed}.json").mhz
         except ToolError as error:
             value: dict[str, Any] = {"fmax_mhz": None, "failure": str(error)}
             if isinstance(error, ToolTimeout):
                 value["stopped_after"] = question.timeout
             self.store.put(key, value)
             return str(error)
-        found: float = min(entry["achieved"] for entry in report["fmax"].values())
         self.store.put(key, {"fmax_mhz": found, "failure": ""})
         self.say(f"seed {seed}: {found:.1f} MHz, {time.monotonic() - began:.0f} s")
         return found
 
-    def _nextpnr(self, place: Path, design: Design, *options: str, report: str = "report.json") -> dict[str, Any]:
-        router, device = self.question.router, self.question.target.device
-        fixed = [*router.options, *device.route, "--json", "routed.json", "--top", design.module, "--quiet"]
-        run(router.tool, [*fixed, "--report", report, *options], place, self.question.timeout)
-        found: dict[str, Any] = json.loads((place / report).read_text())
-        return found
+    def _job(self, design: MatmulDesign) -> PlaceAndRoute:
+        question = self.question
+        options, timeout = question.cells.options, question.timeout
+        return PlaceAndRoute(question.target, design.module, options, give_up=GIVE_UP, timeout=timeout)
 
-    def _key(self, what: str, design: Design) -> str:
+    def _key(self, what: str, design: MatmulDesign) -> str:
         flow = self.question.flow
         script = synthesis_script(
             "cell $mem", design.module, flow, (self.recipe,) if self.recipe else RECIPES, ("all",)
         )
-        router = (self.question.router.options, GIVE_UP, flow.target.device.route, _harness_code())
+        router = (self.question.cells.options, GIVE_UP, flow.target.device.route, _harness_code())
         parts = (what, script, sorted(flow.tools.items()), router, self._rtl_hash(design))
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
-    def _rtl_hash(self, design: Design) -> str:
-        known = self.store.get(design_key(design))
+    def _rtl_hash(self, design: MatmulDesign) -> str:
+        key = design_key(design)
+        known = self.store.get(key) if key else None
         if isinstance(known, str):
             return known
         found = rtl_hash(design.rtlil())
-        self.store.put(design_key(design), found)
+        if key:
+            self.store.put(key, found)
         return found
 
     def cells(self, built: Built) -> int:
@@ -262,7 +260,7 @@ class Bench:
             built.used.get(router.bram, 0) / capacity.brams,
         )
 
-    def design(self, shape: Shape) -> Design:
+    def design(self, shape: Shape) -> MatmulDesign:
         return self.question.design(shape, self.dsp_elements.get(shape.lanes, 0))
 
     def attempt(self, shape: Shape) -> Attempt:
@@ -277,7 +275,7 @@ class Bench:
         self.say(str(found))
         return found
 
-    def _first_routed(self, shape: Shape, design: Design, share: float) -> Attempt:
+    def _first_routed(self, shape: Shape, design: MatmulDesign, share: float) -> Attempt:
         """By the first seed that succeeds; none is tried after one that took too long."""
         failure = ""
         for seed in self.question.seeds:

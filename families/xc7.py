@@ -1,0 +1,39 @@
+"""AMD 7-series: LUT6, DSP48E1, block RAM of 36 Kbit. There is no open place and route as a wheel."""
+
+from .family import Family, FpgaDevice
+
+__all__ = ["FAMILY", "amd_family"]
+
+
+def amd_family(name: str, title: str) -> Family:
+    """A family by the name that ``synth_xilinx -family`` knows it by."""
+    return Family(
+        name=name,
+        title=title,
+        lut_inputs=6,
+        devices=(FpgaDevice(name),),
+        synth=f"synth_xilinx -family {name} -flatten -noiopad -noclkbuf",
+        no_dsp="-nodsp",
+        begin="begin:prepare",
+        library="read_verilog -lib -specify +/xilinx/cells_sim.v",
+        ranges=("prepare:map_memory", "map_ffram:map_luts"),
+        memory_ranges=("prepare:map_luts",),
+        before_abc=("opt_expr -mux_undef -noclkinv",),
+        after_abc=(
+            "techmap -map +/xilinx/lut_map.v -map +/xilinx/cells_map.v -D LUT_WIDTH=6",
+            "xilinx_dffopt",
+            "opt_lut_ins -tech xilinx",
+        ),
+        finish="finalize:check",
+        # a shift register or a LUT RAM takes the place of a LUT
+        lut=r"LUT([1-6])|SRL16E|SRLC32E|RAM\d+[XMDS].*",
+        carry=r"CARRY[48]",
+        ff=r"FD[RSCP]E(_1)?",
+        dsp=r"DSP48E\d",
+        bram=r"RAMB.*",
+        inverter="INV",
+        tech="xilinx",
+    )
+
+
+FAMILY = amd_family("xc7", "AMD 7-series")

@@ -1,0 +1,117 @@
+"""Elements: what multiplies and adds inside a MAC, a dot product or an array, whatever the formats are."""
+
+import os
+from dataclasses import dataclass, fields
+from importlib import import_module
+from typing import Any, ClassVar, TypeVar
+
+from .base import Format
+from .fixed_point import FixedPoint
+from .products import product_range, special_names
+
+__all__ = ["EXACT", "Element", "parse_element", "register_element"]
+
+MODULES = "FEWBIT_ELEMENTS"
+"""The environment variable with names of modules, commas between, that register elements of somebody's own."""
+
+_ELEMENTS: dict[str, type["Element"]] = {}
+"""The kinds of element by name."""
+
+Kind = TypeVar("Kind", bound="type[Element]")
+
+
+@dataclass(frozen=True)
+class Element:
+    """One kind of element: by which rule it multiplies, and how many cycles a product takes.
+
+    This class itself is the exact element with one product a cycle. Another kind is a frozen dataclass that inherits
+    it, gives ``name``, and overrides what differs. Its hardware is registered with ``hdl.register_hardware``. Where
+    ``rule`` is another than ``exact``, its golden model is registered with ``sim.register_model``. Fields are integers
+    or words; ``text`` and ``parse_element`` write and read them. A module that does all that, and is named in the
+    environment variable ``FEWBIT_ELEMENTS``, is imported by every process that meets the element's name.
+
+    A product with an operand of zero has to be zero under every rule: arrays fill unused lanes with zeros.
+
+    Members
+    -------
+    name: of the kind
+    rule: name of the rule of multiplication, which alone decides what bits come out
+    """
+
+    name: ClassVar[str] = "exact"
+    rule: ClassVar[str] = "exact"
+
+    @property
+    def interval(self) -> int:
+        """Cycles from one word of operands to the next."""
+        return 1
+
+    def check(self, weight: Format, activation: Format) -> None:
+        """Raise ValueError where the element cannot multiply these two formats."""
+
+    def product_range(self, weight: Format, activation: Format) -> tuple[int, int]:
+        """The least and the greatest integer of any product, in units of ``2**lsb_exponent``."""
+        return product_range(weight, activation)
+
+    def lsb_exponent(self, weight: Format, activation: Format) -> int:
+        """Exponent of the power of two that every product is an integer multiple of."""
+        return weight.lsb_exponent + activation.lsb_exponent
+
+    def specials(self, weight: Format, activation: Format) -> tuple[str, ...]:
+        """The flags, of ``SPECIALS``, that a sum of products can raise."""
+        return special_names(weight, activation)
+
+    def accumulator(self, weight: Format, activation: Format, terms: int) -> FixedPoint:
+        """The form of a sum of up to ``terms`` products: as narrow as no such sum overflows."""
+        if terms < 1:
+            raise ValueError(f"terms must be 1 or more, not {terms}")
+        least, most = self.product_range(weight, activation)
+        lsb_exponent, specials = self.lsb_exponent(weight, activation), self.specials(weight, activation)
+        return FixedPoint.between(least * terms, most * terms, lsb_exponent, specials)
+
+    @property
+    def text(self) -> str:
+        """The element in words that ``parse_element`` reads: ``name``, or ``name:field=value,field=value``."""
+        values = ",".join(f"{field.name}={getattr(self, field.name)}" for field in fields(self))
+        return f"{self.name}:{values}" if values else self.name
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def register_element(kind: Kind) -> Kind:
+    """Make ``parse_element`` know a kind of element; may stand over a class as a decorator.
+
+    Raises ValueError where another kind has its name.
+    """
+    known = _ELEMENTS.setdefault(kind.name, kind)
+    if (known.__module__, known.__qualname__) != (kind.__module__, kind.__qualname__):
+        raise ValueError(f"name must be one that no other kind of element has, not {kind.name!r}")
+    _ELEMENTS[kind.name] = kind
+    return kind
+
+
+def parse_element(text: str) -> Element:
+    """The element that has this ``text``. Raises ValueError."""
+    name, _, rest = text.partition(":")
+    if name not in _ELEMENTS:
+        for module in filter(None, os.environ.get(MODULES, "").split(",")):
+            import_module(module)
+    if name not in _ELEMENTS:
+        raise ValueError(f"element must be one of {', '.join(_ELEMENTS)}, not {name!r}")
+    kind = _ELEMENTS[name]
+    known = {field.name: field.type for field in fields(kind)}
+    values: dict[str, Any] = {}
+    for part in filter(None, rest.split(",")):
+        key, _, value = part.partition("=")
+        if key not in known:
+            raise ValueError(f"fields of element {name} must be of {', '.join(known) or 'none'}, not {key!r}")
+        values[key] = int(value) if value.lstrip("-").isdecimal() else value
+    try:
+        return kind(**values)
+    except TypeError:
+        raise ValueError(f"element {name} must be given with {', '.join(known)}, not as {text!r}") from None
+
+
+EXACT = register_element(Element)()
+"""The element that multiplies and adds exactly, one word of operands a cycle."""

@@ -1,0 +1,98 @@
+"""A format that is nothing but its table, as the JSON beside emitted Verilog has it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .base import TABLE_WIDTH, Format, Special
+from .catalog import parse
+
+__all__ = ["Table", "read_format"]
+
+_SPECIALS = (Special.NAN, Special.POSITIVE_INFINITY, Special.NEGATIVE_INFINITY)
+
+
+@dataclass(frozen=True)
+class Table(Format):
+    """A format by what each of its codes is.
+
+    Parameters
+    ----------
+    title: the name to go by, which ``formats.parse`` need not know
+    table: for every code, in order, an integer, the name of a special value, or ``-0``; 2 to 2**16 of them, a power of
+        two
+    exponent: the format's ``lsb_exponent``
+    """
+
+    title: str
+    table: tuple[int | str, ...]
+    exponent: int = 0
+
+    def __post_init__(self) -> None:
+        count = len(self.table)
+        if count & (count - 1) or not 2 <= count <= 1 << TABLE_WIDTH:
+            raise ValueError(f"table must have 2, 4, 8 and so on up to 2**{TABLE_WIDTH} entries, not {count}")
+        for entry in self.table:
+            if isinstance(entry, bool) or not (isinstance(entry, int) or entry in (*_SPECIALS, "-0")):
+                raise ValueError(f"table must be of integers, {', '.join(_SPECIALS)} and -0, not {entry!r}")
+        if all(entry in _SPECIALS for entry in self.table):
+            raise ValueError("table must have a finite entry, not special values alone")
+        if isinstance(self.exponent, bool) or not isinstance(self.exponent, int):
+            raise ValueError(f"lsb_exponent must be an integer, not {self.exponent!r}")
+
+    @classmethod
+    def of(cls, format: Format) -> "Table":
+        """The format as a table, about which nothing else is known. Raises ValueError where a pattern is no code."""
+        if format.code_count != 1 << format.width:
+            raise ValueError(f"format must have a code for every pattern to be a table, not {format.name}")
+        return cls(format.name, format.entries, format.lsb_exponent)
+
+    @property
+    def name(self) -> str:
+        return self.title
+
+    @property
+    def label(self) -> str:
+        return re.sub(r"[^A-Za-z0-9_-]+", "_", self.title)
+
+    @property
+    def width(self) -> int:
+        return len(self.table).bit_length() - 1
+
+    @property
+    def lsb_exponent(self) -> int:
+        return self.exponent
+
+    def special(self, code: int) -> str | None:
+        entry = self.table[self.check_code(code)]
+        return entry if isinstance(entry, str) and entry in _SPECIALS else None
+
+    def integer(self, code: int) -> int:
+        entry = self.table[self.check_code(code)]
+        if entry in _SPECIALS:
+            raise ValueError(f"code must be finite to be an integer, not {code} ({entry} in {self.name})")
+        return 0 if isinstance(entry, str) else entry
+
+    def negative(self, code: int) -> bool:
+        return self.table[self.check_code(code)] == "-0" or super().negative(code)
+
+
+def read_format(described: str | Mapping[str, Any]) -> Format:
+    """The format that a JSON file names, or describes as ``Format.describe`` does.
+
+    A described table needs no name that is known here. Raises ValueError where a name is not known, or the table is not
+    that of the name.
+    """
+    if isinstance(described, str):
+        return parse(described)
+    if described.get("encoding") != "table":
+        return parse(described["name"])
+    table = Table(described["name"], tuple(described["table"]), described["lsb_exponent"])
+    try:
+        known = parse(table.name)
+    except ValueError:
+        return table
+    if (known.entries, known.lsb_exponent) != (table.entries, table.lsb_exponent):
+        raise ValueError(f"table of {table.name} must be the one that the name stands for, not another")
+    return known

@@ -1,0 +1,184 @@
+"""The hardware of an arithmetic: what each kind of element has to be able to do, and which kinds are known."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar, Protocol
+
+from amaranth.hdl import Module, Signal, Value
+from amaranth.lib import wiring
+
+from ...formats import Arithmetic, Element, FixedPoint
+from ..products.operand_bus import OperandBus
+from ..products.product_term import Build
+
+__all__ = ["ElementHardware", "ProductPorts", "SumPorts", "hardware_of", "hold_word", "register_hardware"]
+
+
+class SumPorts(Protocol):
+    """The ports and parameters of a MAC or dot product, as ``Mac`` has them."""
+
+    arithmetic: Arithmetic
+    build: Build
+    lanes: int
+    accumulator_format: FixedPoint
+    valid: Signal
+    first: Signal
+    weight: Signal
+    activation: Signal
+    accumulator: Signal
+
+
+class ProductPorts(Protocol):
+    """The ports and parameters of a multiplier, as ``Multiply`` has them."""
+
+    arithmetic: Arithmetic
+    build: Build
+    product_format: FixedPoint
+    weight: Signal
+    activation: Signal
+    product: Signal
+
+
+class ElementHardware(ABC):
+    """How one kind of element is made.
+
+    An element takes the operands of a word, ``lanes`` weights and as many activations, and its control, and adds their
+    products to one sum. Operands come over two buses on which an array's edge has prepared them, once for all elements
+    that share them. All elements of an array go in step, so their control is made once, too.
+
+    A word enters an array in a cycle with ``valid``; its operands stand at the elements from the next cycle on. Words
+    are at least ``arithmetic.interval`` cycles apart, and where that is more than 1 the operands stand that long.
+
+    A kind implements ``buses``, ``latency``, ``control`` and ``element``; that makes MACs, dot products and
+    output-stationary arrays. It implements ``column`` and ``column_latency`` for weight-stationary arrays, too.
+
+    Members
+    -------
+    dataflows: of the arrays that it can be in
+    least_pipeline: fewest register stages of a MAC or dot product
+    has_multiplier: whether it makes single products too, by ``multiply_codes``
+    """
+
+    dataflows: ClassVar[tuple[str, ...]] = ("output_stationary",)
+    least_pipeline: ClassVar[int] = 1
+    has_multiplier: ClassVar[bool] = False
+
+    @abstractmethod
+    def buses(self, arithmetic: Arithmetic, build: Build) -> tuple[OperandBus, OperandBus]:
+        """The buses of the weights and of the activations."""
+
+    @abstractmethod
+    def latency(self, arithmetic: Arithmetic, build: Build, lanes: int) -> int:
+        """Cycles from the one in which a sum's last word enters the array to the sum."""
+
+    @abstractmethod
+    def control(
+        self, m: Module, arithmetic: Arithmetic, build: Build, valid: Value, first: Value, last: Value | None
+    ) -> Mapping[str, Value]:
+        """The control of elements by the names of their inputs.
+
+        ``done`` is among them: it is up in the cycle before the sum stands. A sum starts anew with the word that comes
+        with ``first`` and is shown from the one with ``last`` on; for None, every word's sum is shown.
+        """
+
+    @abstractmethod
+    def element(
+        self,
+        arithmetic: Arithmetic,
+        build: Build,
+        accumulator: FixedPoint,
+        lanes: int,
+        edge: Build | None = None,
+    ) -> wiring.Component:
+        """An element.
+
+        Its inputs are ``weight`` and ``activation`` (``lanes`` operands from the buses, lane 0 in the lowest bits) and
+        those of ``control``; its outputs are ``sum`` and the accumulator's flags, which hold until the next ``done``.
+
+        Parameters
+        ----------
+        edge: the build that the buses are of, where the element's own is another
+        """
+
+    def column(self, arithmetic: Arithmetic, build: Build, count: int) -> wiring.Component:
+        """A column of a weight-stationary array: its output ``partial`` is the sum of ``count`` products.
+
+        Its other outputs are the flags of the products. Kinds whose ``dataflows`` have no ``weight_stationary`` have no
+        such column.
+        """
+        raise NotImplementedError
+
+    def column_latency(self, arithmetic: Arithmetic, build: Build, count: int) -> int:
+        """Cycles from the operands of a column to ``partial``."""
+        raise NotImplementedError
+
+    def check_dataflow(self, arithmetic: Arithmetic, dataflow: str) -> None:
+        """Raise ValueError where there is no such array of these elements."""
+        if dataflow not in self.dataflows:
+            known = " or ".join(self.dataflows)
+            raise ValueError(f"dataflow must be {known} for elements {arithmetic.element}, not {dataflow!r}")
+
+    def check_pipeline(self, arithmetic: Arithmetic, pipeline: int) -> None:
+        """Raise ValueError where a MAC or dot product of these elements cannot have so few register stages."""
+        if pipeline < self.least_pipeline:
+            raise ValueError(
+                f"pipeline must be {self.least_pipeline} or more for elements {arithmetic.element}, not {pipeline}"
+            )
+
+    def check_multiplier(self, arithmetic: Arithmetic) -> None:
+        """Raise ValueError where there is no multiplier alone."""
+        if not self.has_multiplier:
+            raise ValueError(f"element must be one that has a multiplier alone, not {str(arithmetic.element)!r}")
+
+    def multiply_codes(self, m: Module, unit: ProductPorts) -> None:
+        """Make a multiplier in ``m``; only of kinds that have one."""
+        raise NotImplementedError
+
+    def sum_codes(self, m: Module, unit: SumPorts) -> None:
+        """Make a MAC or dot product in ``m``: codes in, their operands over the buses to one element, its sum out."""
+        arithmetic, lanes = unit.arithmetic, unit.lanes
+        element = self.element(arithmetic, unit.build, unit.accumulator_format, lanes)
+        m.submodules.element = element
+        formats = arithmetic.weight, arithmetic.activation
+        for name, format, bus in zip(
+            ("weight", "activation"), formats, self.buses(arithmetic, unit.build), strict=True
+        ):
+            codes = getattr(unit, name)
+            word = bus.enter_word(
+                m,
+                [codes.word_select(k, format.width) for k in range(lanes)],
+                [f"{name}{k}" for k in range(lanes)],
+                [None] * lanes,
+            )
+            m.d.comb += getattr(element, name).eq(hold_word(m, arithmetic, unit.valid, word, name))
+        control = self.control(m, arithmetic, unit.build, unit.valid, unit.first, None)
+        m.d.comb += [getattr(element, name).eq(signal) for name, signal in control.items()]
+        m.d.comb += unit.accumulator.eq(element.sum)
+        m.d.comb += [getattr(unit, name).eq(getattr(element, name)) for name in unit.accumulator_format.specials]
+
+
+def hold_word(m: Module, arithmetic: Arithmetic, valid: Value, operands: Value, name: str) -> Signal:
+    """The operands of a word behind the register of an array's edge, for as many cycles as a word takes."""
+    held = Signal(len(operands), name=name, reset_less=True)
+    if arithmetic.interval == 1:
+        m.d.sync += held.eq(operands)
+    else:
+        with m.If(valid):
+            m.d.sync += held.eq(operands)
+    return held
+
+
+_HARDWARE: dict[str, ElementHardware] = {}
+
+
+def register_hardware(kind: type[Element], hardware: ElementHardware) -> None:
+    """Say how elements of that kind are made."""
+    _HARDWARE[kind.name] = hardware
+
+
+def hardware_of(arithmetic: Arithmetic) -> ElementHardware:
+    """How the elements of an arithmetic are made. Raises ValueError for a kind that has no hardware."""
+    name = arithmetic.element.name
+    if name not in _HARDWARE:
+        raise ValueError(f"element must be one that has hardware ({', '.join(_HARDWARE)}), not {name!r}")
+    return _HARDWARE[name]

@@ -1,0 +1,118 @@
+"""Parameter sets of units that multiply: an arithmetic, and how its products are built."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from ...formats import EXACT, Arithmetic, FixedPoint, Format
+from ..elements.hardware import hardware_of
+from ..products.choose_build import BUILDS, check_table, choose_build
+from ..products.product_term import MAX_PIPELINE, Build
+from .design import Design, check_known, check_range
+
+__all__ = ["ProductDesign", "SumDesign"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProductDesign(Design):
+    """A unit that multiplies.
+
+    Parameters
+    ----------
+    pipeline: register stages, 0 to 3
+    build: how products are built, one of ``BUILDS``
+    """
+
+    pipeline: int = 2
+    build: str = "auto"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_known("build", self.build, BUILDS)
+        check_range("pipeline", self.pipeline, 0, MAX_PIPELINE)
+        if self.dsp and self.build != "auto" and not self.is_mixed:
+            raise ValueError(f"build must be 'auto' where a DSP block makes the product, not {self.build!r}")
+        check_table(self.weight, self.activation, self.build)
+        hardware_of(self.computes)
+
+    @property
+    @abstractmethod
+    def computes(self) -> Arithmetic:
+        """What it computes with."""
+
+    @property
+    def by_rule(self) -> str:
+        """What contracts say of the rule of multiplication."""
+        return "exact" if self.computes.is_exact else f"by the rule {self.computes.rule!r},"
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether some products are made by the device's multipliers, and others are not."""
+        return False
+
+    @property
+    def weight(self) -> Format:
+        return self.computes.weight
+
+    @property
+    def activation(self) -> Format:
+        return self.computes.activation
+
+    @property
+    def initiation_interval(self) -> int:
+        return self.computes.interval
+
+    @property
+    def chosen_build(self) -> Build:
+        """What ``build`` comes down to for these formats and this family."""
+        dsp = self.dsp and not self.is_mixed
+        return choose_build(
+            self.weight, self.activation, self.build, pipeline=self.pipeline, family=self.family, dsp=dsp
+        )
+
+    @property
+    def stages(self) -> int | None:
+        return self.latency and self.pipeline
+
+    @property
+    def product_build(self) -> str | None:
+        return self.chosen_build.product
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        element = self.computes.element
+        found = super().parameters
+        return found if element == EXACT else found | {"element": element.text, "interval": element.interval}
+
+    def describe(self) -> dict[str, Any]:
+        element = self.computes.element
+        return {"arithmetic": {"element": element.text, "rule": element.rule}}
+
+
+@dataclass(frozen=True)
+class SumDesign(ProductDesign):
+    """A unit whose result is an integer: a product, or a sum of products."""
+
+    arithmetic: Arithmetic
+
+    @property
+    def computes(self) -> Arithmetic:
+        return self.arithmetic
+
+    @property
+    @abstractmethod
+    def sum(self) -> FixedPoint:
+        """The form of the result."""
+
+    @property
+    def accumulator_bits(self) -> int | None:
+        return self.sum.width
+
+    def describe(self) -> dict[str, Any]:
+        form = self.sum
+        result = {"width": form.width, "signed": form.signed, "lsb_exponent": form.lsb_exponent}
+        return {**super().describe(), str(self.result): result}
+
+    def meaning(self, port: str) -> str:
+        flagged = port == self.result and self.sum.specials
+        return self.meanings[port] + ("; 0 while a flag is up" if flagged else "")

@@ -1,0 +1,1 @@
+"""The golden model of each rule of multiplication."""
