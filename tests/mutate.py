@@ -1,0 +1,264 @@
+"""How many small faults in hdl/ and sim/ the tests find: `python tests/mutate.py --count 400`.
+
+Every mutant runs in a private copy of the checkout, with the quick tests that run its line, the quickest first. One
+that no test finds is ``survived``; or ``same RTL`` if it is in hdl/ and changes no bit of those designs of
+``rtl_hashes.py`` that its line has a part in. What is known of files that have not changed since is kept, so another
+run goes on, and tries survivors anew.
+"""
+
+import argparse
+import ast
+import collections
+import contextlib
+import csv
+import fnmatch
+import hashlib
+import importlib.metadata
+import itertools
+import json
+import os
+import platform
+import random
+import resource
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import amaranth.sim  # noqa: F401  imported before a process is forked for a mutant, as is all that is not ours
+import numpy  # noqa: F401
+import pytest
+import rich.progress  # noqa: F401
+import typer  # noqa: F401
+from mutants import Mutant, mutants_of
+from mutation_map import ROOT, TestMap, private_copy
+
+OUTCOMES = ("killed", "survived", "same RTL")
+MEMORY = 3 << 30
+"""Bytes that the tests of a mutant may take."""
+COLUMNS = ("file", "line", "kind", "before", "after", "outcome", "test", "error", "tests")
+
+
+class Judge:
+    """A plugin of pytest that runs the tests in their given order, stops each that takes ten times as long as it did
+    without a mutant, and remembers the first that failed."""
+
+    def __init__(self, seconds: dict[str, float]):
+        self.seconds = seconds
+        self.ran = 0
+        self.test = self.error = ""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        found = {item.nodeid: item for item in items}
+        items[:] = [found[name] for name in self.seconds if name in found]
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
+        self.ran += 1
+        signal.setitimer(signal.ITIMER_PROF, 5 + 10 * self.seconds[item.nodeid])
+        yield
+        signal.setitimer(signal.ITIMER_PROF, 0)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed and not self.test:
+            self.test = report.nodeid
+            crash = getattr(report.longrepr, "reprcrash", None)
+            self.error = (crash.message if crash else str(report.longrepr)).splitlines()[0][:120]
+
+
+def too_long(*_: object) -> None:
+    raise TimeoutError("the test takes ten times as long")
+
+
+def judge(copy: Path, mutant: Mutant, tests: dict[str, float], designs: dict[str, str]) -> dict[str, Any]:
+    """What becomes of a mutant, in a process of its own."""
+    os.chdir(copy)
+    os.environ |= {"PYTHONPATH": str(copy.parent), "FEWBIT_CACHE": str(copy.parent / "cache")}
+    sys.path[:] = [str(copy.parent), str(copy / "tests"), *(path for path in sys.path if path != str(ROOT / "tests"))]
+    sys.dont_write_bytecode = True
+    signal.signal(signal.SIGPROF, too_long)
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    for module in ("mutants", "mutation_map"):
+        del sys.modules[module]
+    plugin = Judge(tests)
+    files = sorted({name.partition("::")[0] for name in tests})
+    if not files:
+        return {"outcome": "survived", "test": "", "error": "", "tests": 0}
+    code = pytest.main(["-x", "-q", "-W", "ignore", "-p", "no:cacheprovider", *files], plugins=[plugin])
+    found = {"test": plugin.test, "error": plugin.error, "tests": plugin.ran}
+    if code != pytest.ExitCode.OK:
+        return {"outcome": "killed"} | found
+    return {"outcome": "same RTL" if designs and not changed(designs) else "survived"} | found
+
+
+def changed(designs: dict[str, str]) -> bool:
+    """Whether any of these designs has another digest now, or none."""
+    from rtl_hashes import KINDS, digest
+
+    for kind in {name.split()[0] for name in designs}:
+        numbers = {int(name.split()[1]): value for name, value in designs.items() if name.split()[0] == kind}
+        try:
+            for number, design in enumerate(KINDS[kind]()):
+                if number in numbers and numbers.pop(number) != digest(design):
+                    return True
+        except Exception:
+            return True
+        if numbers:
+            return True
+    return False
+
+
+class Workers:
+    """As many processes as there are copies; each judges one mutant and ends."""
+
+    def __init__(self, copies: list[Path], patience: float):
+        self.idle = copies
+        self.patience = patience
+        self.busy: dict[int, tuple[Path, Mutant, float]] = {}
+
+    def start(self, mutant: Mutant, tests: dict[str, float], designs: dict[str, str]) -> None:
+        copy = self.idle.pop()
+        source = (ROOT / mutant.file).read_text()
+        (copy / mutant.file).write_text(mutant.applied_to(source))
+        verdict = copy.parent / "verdict.json"
+        verdict.unlink(missing_ok=True)
+        process = os.fork()
+        if process == 0:
+            os.setsid()
+            with open(copy.parent / "log", "w") as log:
+                os.dup2(log.fileno(), 1)
+                os.dup2(log.fileno(), 2)
+            with contextlib.suppress(BaseException):
+                verdict.write_text(json.dumps(judge(copy, mutant, tests, designs)))
+            os._exit(0)
+        self.busy[process] = copy, mutant, time.monotonic() + self.patience
+
+    def finished(self) -> tuple[Mutant, dict[str, Any]]:
+        """Wait for one to end, or end it where it takes too long."""
+        while True:
+            for process, (copy, mutant, deadline) in self.busy.items():
+                late = time.monotonic() > deadline
+                if late:
+                    os.killpg(process, signal.SIGKILL)
+                if late or os.waitpid(process, os.WNOHANG) != (0, 0):
+                    if late:
+                        os.waitpid(process, 0)
+                    del self.busy[process]
+                    self.idle.append(copy)
+                    (copy / mutant.file).write_text((ROOT / mutant.file).read_text())
+                    verdict = copy.parent / "verdict.json"
+                    error = "it takes too long" if late else "the tests cannot be collected"
+                    none = {"outcome": "killed", "test": "", "error": error, "tests": 0}
+                    return mutant, json.loads(verdict.read_text()) if verdict.exists() else none
+            time.sleep(0.05)
+
+
+def chosen(files: list[str], seed: int, count: int) -> list[Mutant]:
+    """A sample of the mutants of these files. Of None for an argument, which seldom gets far, it takes one in six."""
+    mutants = [mutant for file in files for mutant in mutants_of(ROOT, file)]
+    chance = random.Random(seed)
+    order = {mutant: chance.random() * (6 if mutant.kind == "argument" else 1) for mutant in mutants}
+    drawn = sorted(mutants, key=order.__getitem__)
+    return list(itertools.islice((mutant for mutant in drawn if is_python(mutant)), count))
+
+
+def is_python(mutant: Mutant) -> bool:
+    try:
+        ast.parse(mutant.applied_to((ROOT / mutant.file).read_text()))
+    except SyntaxError:
+        return False
+    return True
+
+
+def identity(record: dict[str, Any]) -> tuple[Any, ...]:
+    return tuple(record[name] for name in ("file", "line", "column", "before", "after", "source"))
+
+
+def record_of(mutant: Mutant) -> dict[str, Any]:
+    names = ("file", "line", "column", "kind")
+    texts = {name: " ".join(getattr(mutant, name).split()) for name in ("before", "after")}
+    source = hashlib.sha256((ROOT / mutant.file).read_bytes()).hexdigest()[:16]
+    return {name: getattr(mutant, name) for name in names} | texts | {"source": source}
+
+
+def write(out: Path, command: str, records: list[dict[str, Any]]) -> None:
+    records = sorted(records, key=lambda record: (record["file"], record["line"], record["column"], record["after"]))
+    counts = {outcome: sum(record["outcome"] == outcome for record in records) for outcome in OUTCOMES}
+    versions = {name: importlib.metadata.version(name) for name in ("amaranth", "numpy", "pytest")}
+    whole = {
+        "command": command,
+        "versions": {"python": platform.python_version()} | versions,
+        "counts": counts,
+        "mutants": records,
+    }
+    for path in (out, out.with_suffix(".csv")):
+        scratch = path.with_name(f".{path.name}")
+        with scratch.open("w", newline="") as file:
+            if path == out:
+                json.dump(whole, file, indent=1)
+                file.write("\n")
+            else:
+                rows = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
+                rows.writeheader()
+                rows.writerows(records)
+        scratch.replace(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", default="*", help="only files whose path fits, as 'hdl/engine/*'")
+    parser.add_argument(
+        "--tests", default="test_[hs][di][lm]_*.py", help="files of tests, those of hdl and sim if not given"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of the sample")
+    parser.add_argument("--count", type=int, default=400, help="mutants in the sample")
+    parser.add_argument("--minutes", type=float, default=60, help="when to stop")
+    parser.add_argument("--seconds", type=float, default=40, help="of the CPU, for the tests of one mutant")
+    parser.add_argument("--jobs", type=int, default=2, help="mutants at once")
+    parser.add_argument("--out", type=Path, default=ROOT / "results/mutation.json", help="and a .csv beside it")
+    options = parser.parse_args()
+    end = time.monotonic() + 60 * options.minutes
+    paths = sorted(path for room in ("hdl", "sim") for path in (ROOT / room).rglob("*.py"))
+    files = [name for name in (str(path.relative_to(ROOT)) for path in paths) if fnmatch.fnmatch(name, options.files)]
+    sample = chosen(files, options.seed, options.count)
+
+    old = json.loads(options.out.read_text())["mutants"] if options.out.exists() else []
+    sources = {str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in paths}
+    known = {identity(record): record for record in old if sources.get(record["file"]) == record["source"]}
+    open_ones = [m for m in sample if known.get(identity(record_of(m)), {}).get("outcome") != "killed"]
+    command = f"python tests/mutate.py --files '{options.files}' --seed {options.seed} --count {options.count}"
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folders = [Path(scratch, str(k)) for k in range(options.jobs)]
+        copies = [private_copy(folder) for folder in folders if not folder.mkdir()]
+        tests = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob(options.tests))
+        known_tests = TestMap(ROOT / "out/mutation", copies[0], tests)
+        workers = Workers(copies, patience=60 + 20 * options.seconds)
+        done = collections.Counter()
+        waiting = open_ones[::-1]
+        while workers.busy or (waiting and time.monotonic() < end):
+            while waiting and workers.idle and time.monotonic() < end:
+                mutant = waiting.pop()
+                names = known_tests.tests_of(mutant, options.seconds)
+                designs = known_tests.designs_of(mutant, 20) if mutant.file.startswith("hdl") else {}
+                workers.start(mutant, {name: known_tests.tests[name]["seconds"] for name in names}, designs)
+            if not workers.busy:
+                break
+            mutant, verdict = workers.finished()
+            record = record_of(mutant) | verdict
+            known[identity(record)] = record
+            done[record["outcome"]] += 1
+            write(options.out, command, list(known.values()))
+            if record["outcome"] != "killed":
+                print(
+                    f"{mutant.file}:{mutant.line}: {record['outcome']}: {mutant.before!r} -> {mutant.after!r}",
+                    flush=True,
+                )
+    told = ", ".join(f"{done[outcome]} {outcome}" for outcome in OUTCOMES)
+    print(f"{sum(done.values())} of {len(open_ones)} tried: {told}; {options.out}")
+
+
+if __name__ == "__main__":
+    main()
