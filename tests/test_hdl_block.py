@@ -274,6 +274,25 @@ def test_a_block_enters_every_cycle(accumulate, depth):
     assert (cycles, first) == (30 + unit.latency, unit.latency)
 
 
+def test_blocks_enter_until_a_sum_waits_at_the_output():
+    weight, scale = parse("e2m1"), parse("float8_e4m3fn")
+    blocks = Blocks(16, scale, scale)
+    rng = np.random.default_rng(1)
+    unit = BlockAccumulate(weight, weight, blocks, terms=16, depth=1)
+    sums = [random_sum(rng, weight, weight, blocks, 16) for _ in range(2 * unit.latency)]
+    feed, take = Feed(unit.i, [one.blocks[0] for one in sums]), Take(unit.o)
+    take.paused = True
+
+    async def testbench(ctx):
+        await drive(ctx, [feed, take], until=lambda cycle: cycle == 3 * unit.latency, most=3 * unit.latency)
+        assert feed.cycles == [*range(unit.latency)]
+        take.paused = False
+        await drive(ctx, [feed, take], until=lambda _: len(take.seen) == len(sums), most=3 * unit.latency)
+
+    simulate(unit, testbench)
+    assert take.fields() == [one.expected for one in sums]
+
+
 def test_the_accumulator_reads_zero_beside_a_flag():
     format = parse("float8_e5m2")
     blocks = Blocks(16, format, format, "exact")
