@@ -16,7 +16,7 @@ import coverage
 import fewbit
 import pytest
 
-ROOT = Path(fewbit.__file__).parent
+ROOT = Path(fewbit.__file__).resolve().parent
 ONE_IN = 11
 """A prime, so that the designs of every inner loop are in the sample."""
 

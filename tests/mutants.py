@@ -64,7 +64,7 @@ class _Finder(ast.NodeVisitor):
 
     def __init__(self, file: str, source: str):
         self.file = file
-        self.source = source
+        self.text = source.encode().splitlines(keepends=True)
         self.mutants: list[Mutant] = []
         self.lines = (1, 1)
         self.depth = 0
@@ -82,14 +82,19 @@ class _Finder(ast.NodeVisitor):
         super().visit(node)
 
     def _keep(self, node: ast.AST, kind: str, other: ast.AST) -> None:
-        before = ast.get_source_segment(self.source, node)
+        where = (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
+        before = self._text(*where)
         after = ast.unparse(other)
         if isinstance(other, ast.BinOp | ast.BoolOp | ast.Compare | ast.UnaryOp | ast.IfExp):
             after = f"({after})"
-        if before is None or after in (before, f"({before})"):
+        if after in (before, f"({before})"):
             return
-        where = (node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
         self.mutants.append(Mutant(self.file, *where, kind, before, after, self.lines, self.depth > 0))
+
+    def _text(self, line: int, column: int, end_line: int, end_column: int) -> str:
+        lines = self.text[line - 1 : end_line]
+        lines[-1] = lines[-1][:end_column]
+        return b"".join([lines[0][column:], *lines[1:]]).decode()
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         for default in [*node.args.defaults, *filter(None, node.args.kw_defaults)]:

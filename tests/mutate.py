@@ -24,6 +24,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,7 @@ class Workers:
         process = os.fork()
         if process == 0:
             os.setsid()
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             with open(copy.parent / "log", "w") as log:
                 os.dup2(log.fileno(), 1)
                 os.dup2(log.fileno(), 2)
@@ -134,6 +136,10 @@ class Workers:
                 verdict.write_text(json.dumps(judge(copy, mutant, tests, designs)))
             os._exit(0)
         self.busy[process] = copy, mutant, time.monotonic() + self.patience
+
+    def stop(self) -> None:
+        for process in self.busy:
+            os.killpg(process, signal.SIGKILL)
 
     def finished(self) -> tuple[Mutant, dict[str, Any]]:
         """Wait for one to end, or end it where it takes too long."""
@@ -228,37 +234,47 @@ def main() -> None:
     sources = {str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in paths}
     known = {identity(record): record for record in old if sources.get(record["file"]) == record["source"]}
     open_ones = [m for m in sample if known.get(identity(record_of(m)), {}).get("outcome") != "killed"]
-    command = f"python tests/mutate.py --files '{options.files}' --seed {options.seed} --count {options.count}"
+    sampled = f"--seed {options.seed} --count {options.count} --seconds {options.seconds:g}"
+    command = f"python tests/mutate.py --files '{options.files}' {sampled}"
 
     with tempfile.TemporaryDirectory() as scratch:
         folders = [Path(scratch, str(k)) for k in range(options.jobs)]
         copies = [private_copy(folder) for folder in folders if not folder.mkdir()]
         tests = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests").glob(options.tests))
-        known_tests = TestMap(ROOT / "out/mutation", copies[0], tests)
+        test_map = TestMap(ROOT / "out/mutation", copies[0], tests)
         workers = Workers(copies, patience=60 + 20 * options.seconds)
-        done = collections.Counter()
-        waiting = open_ones[::-1]
-        while workers.busy or (waiting and time.monotonic() < end):
-            while waiting and workers.idle and time.monotonic() < end:
-                mutant = waiting.pop()
-                names = known_tests.tests_of(mutant, options.seconds)
-                designs = known_tests.designs_of(mutant, 20) if mutant.file.startswith("hdl") else {}
-                workers.start(mutant, {name: known_tests.tests[name]["seconds"] for name in names}, designs)
-            if not workers.busy:
-                break
-            mutant, verdict = workers.finished()
-            record = record_of(mutant) | verdict
-            known[identity(record)] = record
-            done[record["outcome"]] += 1
-            write(options.out, command, list(known.values()))
-            if record["outcome"] != "killed":
-                print(
-                    f"{mutant.file}:{mutant.line}: {record['outcome']}: {mutant.before!r} -> {mutant.after!r}",
-                    flush=True,
-                )
-    told = ", ".join(f"{done[outcome]} {outcome}" for outcome in OUTCOMES)
-    print(f"{sum(done.values())} of {len(open_ones)} tried: {told}; {options.out}")
+        counts: collections.Counter[str] = collections.Counter()
+        try:
+            for mutant, verdict in judged(open_ones, workers, test_map, options.seconds, end):
+                record = record_of(mutant) | verdict
+                known[identity(record)] = record
+                write(options.out, command, list(known.values()))
+                counts[record["outcome"]] += 1
+                if record["outcome"] != "killed":
+                    place, fault = f"{mutant.file}:{mutant.line}", f"{mutant.before!r} -> {mutant.after!r}"
+                    print(f"{place}: {record['outcome']}: {fault}", flush=True)
+        finally:
+            workers.stop()
+    told = ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES)
+    print(f"{counts.total()} of {len(open_ones)} tried: {told}; {options.out}")
+
+
+def judged(
+    mutants: list[Mutant], workers: Workers, test_map: TestMap, seconds: float, end: float
+) -> Iterator[tuple[Mutant, dict[str, Any]]]:
+    """Every mutant with its verdict, as they come, of those that are begun before the time of ``end``."""
+    waiting = mutants[::-1]
+    while True:
+        while waiting and workers.idle and time.monotonic() < end:
+            mutant = waiting.pop()
+            tests = {name: test_map.tests[name]["seconds"] for name in test_map.tests_of(mutant, seconds)}
+            designs = test_map.designs_of(mutant, seconds) if mutant.file.startswith("hdl") else {}
+            workers.start(mutant, tests, designs)
+        if not workers.busy:
+            return
+        yield workers.finished()
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("mutate: stopped"))
     main()
