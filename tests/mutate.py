@@ -3,7 +3,7 @@
 Every mutant runs in a private copy of the checkout, with the quick tests that run its line, the quickest first. One
 that no test finds is ``survived``; or ``same RTL`` if it is in hdl/ and changes no bit of those designs of
 ``rtl_hashes.py`` that its line has a part in. What is known of files that have not changed since is kept, so another
-run goes on, and tries survivors anew.
+run goes on.
 """
 
 import argparse
@@ -161,12 +161,15 @@ class Workers:
             time.sleep(0.05)
 
 
-def chosen(files: list[str], seed: int, count: int) -> list[Mutant]:
-    """A sample of the mutants of these files. Of None for an argument, which seldom gets far, it takes one in six."""
-    mutants = [mutant for file in files for mutant in mutants_of(ROOT, file)]
-    chance = random.Random(seed)
-    order = {mutant: chance.random() * (6 if mutant.kind == "argument" else 1) for mutant in mutants}
-    drawn = sorted(mutants, key=order.__getitem__)
+def chosen(mutants: list[Mutant], seed: int, count: int) -> list[Mutant]:
+    """A sample, in which a mutant's place depends on it and the seed alone. Of None for an argument, which seldom gets
+    far, it takes one in six."""
+
+    def place(mutant: Mutant) -> float:
+        chance = random.Random(f"{seed} {mutant.file} {mutant.line} {mutant.column} {mutant.after}")
+        return chance.random() * (6 if mutant.kind == "argument" else 1)
+
+    drawn = sorted(mutants, key=place)
     return list(itertools.islice((mutant for mutant in drawn if is_python(mutant)), count))
 
 
@@ -182,11 +185,10 @@ def identity(record: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(record[name] for name in ("file", "line", "column", "before", "after", "source"))
 
 
-def record_of(mutant: Mutant) -> dict[str, Any]:
+def record_of(mutant: Mutant, sources: dict[str, str]) -> dict[str, Any]:
     names = ("file", "line", "column", "kind")
     texts = {name: " ".join(getattr(mutant, name).split()) for name in ("before", "after")}
-    source = hashlib.sha256((ROOT / mutant.file).read_bytes()).hexdigest()[:16]
-    return {name: getattr(mutant, name) for name in names} | texts | {"source": source}
+    return {name: getattr(mutant, name) for name in names} | texts | {"source": sources[mutant.file]}
 
 
 def write(out: Path, command: str, records: list[dict[str, Any]]) -> None:
@@ -220,20 +222,26 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
     parser.add_argument("--count", type=int, default=400, help="mutants in the sample")
+    parser.add_argument("--again", action="store_true", help="try those that were not killed before, and no others")
     parser.add_argument("--minutes", type=float, default=60, help="when to stop")
-    parser.add_argument("--seconds", type=float, default=40, help="of the CPU, for the tests of one mutant")
+    parser.add_argument("--seconds", type=float, default=60, help="of the CPU, for the tests of one mutant")
     parser.add_argument("--jobs", type=int, default=2, help="mutants at once")
     parser.add_argument("--out", type=Path, default=ROOT / "results/mutation.json", help="and a .csv beside it")
     options = parser.parse_args()
     end = time.monotonic() + 60 * options.minutes
     paths = sorted(path for room in ("hdl", "sim") for path in (ROOT / room).rglob("*.py"))
     files = [name for name in (str(path.relative_to(ROOT)) for path in paths) if fnmatch.fnmatch(name, options.files)]
-    sample = chosen(files, options.seed, options.count)
+    mutants = [mutant for file in files for mutant in mutants_of(ROOT, file)]
 
     old = json.loads(options.out.read_text())["mutants"] if options.out.exists() else []
     sources = {str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in paths}
     known = {identity(record): record for record in old if sources.get(record["file"]) == record["source"]}
-    open_ones = [m for m in sample if known.get(identity(record_of(m)), {}).get("outcome") != "killed"]
+    if options.again:
+        found = {name for name, record in known.items() if record["outcome"] != "killed"}
+        open_ones = [mutant for mutant in mutants if identity(record_of(mutant, sources)) in found]
+    else:
+        sample = chosen(mutants, options.seed, options.count)
+        open_ones = [mutant for mutant in sample if identity(record_of(mutant, sources)) not in known]
     sampled = f"--seed {options.seed} --count {options.count} --seconds {options.seconds:g}"
     command = f"python tests/mutate.py --files '{options.files}' {sampled}"
 
@@ -246,7 +254,7 @@ def main() -> None:
         counts: collections.Counter[str] = collections.Counter()
         try:
             for mutant, verdict in judged(open_ones, workers, test_map, options.seconds, end):
-                record = record_of(mutant) | verdict
+                record = record_of(mutant, sources) | verdict
                 known[identity(record)] = record
                 write(options.out, command, list(known.values()))
                 counts[record["outcome"]] += 1
