@@ -50,7 +50,8 @@ class TestMap:
 
     def tests_of(self, mutant: Mutant, seconds: float) -> list[str]:
         """Names of tests that run the mutant's statement, then of others that run anything in its file, as many as take
-        so many seconds. One case of every test comes first, that of the quickest test before the others, then another."""
+        so many seconds. One case of every test comes first, those of quick tests before others, then another of each.
+        """
         chosen = []
         on_line = [name for name, test in self.tests.items() if mutant.in_function and _runs(test, mutant)]
         in_file = [name for name, test in self.tests.items() if mutant.file in test["lines"]]
