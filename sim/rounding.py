@@ -62,7 +62,7 @@ def normalize(words: Words) -> tuple[Words, NDArray[np.int64]]:
     # The exponent of float64 tells the bit length, or one more where the conversion rounds up to a power of two.
     length = np.clip((words.astype(np.float64).view(np.int64) >> 52) - 1022, 1, 64)
     significand = words << (64 - length).astype(np.uint64)
-    short = (significand < HALF) & (words > 0)
+    short = significand < HALF
     exponent = np.where(words > 0, length - 64 - short, ZERO_EXPONENT)
     return np.where(short, significand << np.uint64(1), significand), exponent
 
