@@ -138,6 +138,12 @@ def _usage(error: Any) -> str:
     option = getattr(error, "option_name", None)
     if message.startswith("No such option") and option:
         return refused_option(error.ctx, option)
+    missing = re.match(r"Missing (?:option|argument) '([^']*)'", message)
+    if missing:
+        return f"{missing[1]} must be given; `{error.ctx.command_path} --help` says more"
+    without = re.match(r"Option '([^']*)' requires an argument", message)
+    if without:
+        return f"{without[1]} must have a value"
     wrong = re.match(r"Invalid value for '([^']*)'.*: Input should be ([^,]*)", message)  # of its parser
     if wrong:
         return f"{wrong[1]} must be {wrong[2]}"

@@ -37,7 +37,7 @@ def list_formats(
     for format in formats:
         extremes = (format.min_finite, format.max_finite, format.min_subnormal)
         table.add_row(
-            *(format.name, str(format.width), *map(_short, extremes), str(format.precision), str(format.code_count)),
+            *(format.label, str(format.width), *map(_short, extremes), str(format.precision), str(format.code_count)),
             ", ".join(_specials(format)),
         )
     print_table(table)
@@ -46,6 +46,7 @@ def list_formats(
 def _describe(format: Format) -> dict[str, Any]:
     return {
         "name": format.name,
+        "label": format.label,
         "width": format.width,
         "min_finite": float(format.min_finite),
         "max_finite": float(format.max_finite),
@@ -91,7 +92,7 @@ def show(
         value = str(_value(format, code))
         lines.append((*name, sign, exponent, fraction, "-" if integer is None else str(integer), value))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    print(f"{format.name}: value = integer * 2**{format.lsb_exponent}, exactly")
+    print(f"{format.label}: value = integer * 2**{format.lsb_exponent}, exactly")
     print("\n".join("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)) for line in lines))
 
 
@@ -106,4 +107,4 @@ def _value(format: Format, code: int) -> float | str:
         assert special in (Special.NAN, Special.POSITIVE_INFINITY, Special.NEGATIVE_INFINITY)
         return special
     value = float(format.value(code))  # exact: no format has more bits or a wider range than a double
-    return -0.0 if value == 0 and format.fields(code).sign else value
+    return -0.0 if value == 0 and format.negative(code) else value

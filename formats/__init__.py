@@ -4,7 +4,7 @@ from .accumulator import Accumulator
 from .arithmetic import Arithmetic
 from .base import Fields, Format, Special, check_format, check_operand
 from .blocks import Blocks
-from .catalog import catalog, parse, parse_list, study_formats
+from .catalog import catalog, label_of, parse, parse_list, study_formats
 from .dyadic import Dyadic
 from .element import EXACT, Element, parse_element, register_element
 from .engine import CONTROLS, DATAFLOWS, MAX_SIZE, Engine
@@ -45,6 +45,7 @@ __all__ = [
     "check_format",
     "check_operand",
     "check_policies",
+    "label_of",
     "parse",
     "parse_element",
     "parse_list",

@@ -68,6 +68,9 @@ class Format(ABC):
     exponent_offset: int = 0
     """What the decoded exponent of the least values is, so that shifts count from there."""
 
+    powers_of_two: bool = False
+    """Whether every value is a power of two, as it is of minifloats without a fraction."""
+
     normalized: bool = False
     """Whether the top bit of a significand is set wherever the exponent is above its least."""
 

@@ -11,7 +11,7 @@ from .integer import Integer, SignMagnitude
 from .kinds import kinds
 from .minifloat import Minifloat, Specials, default_bias
 
-__all__ = ["catalog", "parse", "parse_list", "study_formats"]
+__all__ = ["catalog", "label_of", "parse", "parse_list", "study_formats"]
 
 MAX_NAMED_WIDTH = 16
 
@@ -85,6 +85,14 @@ def parse(name: str) -> Format:
         f"format must be e{{E}}m{{M}} (as e4m3, e4m3b11), int{{N}}, int{{N}}s, uint{{N}}, sm{{N}}, {examples} "
         f"or a name of ml_dtypes (as float8_e4m3fn), not {name!r}; did you mean {_nearest(name.lower())}?"
     )
+
+
+def label_of(name: str) -> str:
+    """The short name, for tables and file names, of the format of that name; any other text, as ``mixed``, as it is."""
+    try:
+        return parse(name).label
+    except ValueError:
+        return name
 
 
 def _nearest(name: str) -> str:

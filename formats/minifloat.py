@@ -135,6 +135,10 @@ class Minifloat(Format):
         return bool(self.fields(code).sign)
 
     @property
+    def powers_of_two(self) -> bool:  # type: ignore[override]  # it follows from the fields
+        return self.fraction_bits == 0
+
+    @property
     def max_shift(self) -> int:  # type: ignore[override]  # it follows from the fields
         return max(0, self.max_integer.bit_length() - self.precision)
 

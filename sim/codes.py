@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..formats import Dyadic, Format, Integer, Minifloat, SignMagnitude, Special, Specials, check_format
+from .integers import as_integers
 
 __all__ = ["Unpacked", "all_finite", "check_codes", "code_dtype", "decode", "digit", "largest_integer", "unpack"]
 
@@ -37,11 +38,11 @@ def code_dtype(format: Format) -> type[np.unsignedinteger[Any]]:
 
 
 def check_codes(codes: ArrayLike, format: Format) -> NDArray[Any]:
-    """``codes`` as an integer array. Raises ValueError where one is not a bit pattern of ``format``."""
+    """``codes`` as an array of integers. Raises ValueError where one is not a bit pattern of ``format``."""
     check_format("format", format)
-    array = np.asarray(codes)
-    if array.dtype.kind not in "iu":
-        raise ValueError(f"codes must be integers, not {array.dtype}")
+    array = as_integers(codes)
+    if array is None:
+        raise ValueError(f"codes must be integers, not {np.asarray(codes).dtype}")
     always_fits = array.dtype.kind == "u" and 8 * array.dtype.itemsize <= format.width
     if array.size and not always_fits:
         for extreme in (int(array.min()), int(array.max())):
@@ -57,8 +58,8 @@ def unpack(codes: ArrayLike, format: Format) -> Unpacked:
 @singledispatch
 def _unpack(format: Format, code: NDArray[np.int64]) -> Unpacked:
     """Any format, by its table; the kinds registered below know a way without one."""
-    table = _unpacked_table(format)
-    return Unpacked(*(np.asarray(column.take(code)) for column in table))
+    columns: Any = (column.take(code) for column in _unpacked_table(format))
+    return Unpacked(*map(np.asarray, columns))
 
 
 @lru_cache(maxsize=256)

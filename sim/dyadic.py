@@ -26,7 +26,11 @@ def dyadic_codes(values: ArrayLike, format: Dyadic) -> NDArray[Any]:
     """
     if not isinstance(format, Dyadic):
         raise ValueError(f"format must be a dyadic one, as parse('dyadic16s5') gives, not {format!r}")
-    real = as_numbers(values).astype(np.float64)
+    real = as_numbers(values)
+    if real.dtype == object:
+        # Beyond the largest value, whatever float64 makes of them.
+        real = np.minimum(real, 1 << 64)
+    real = np.asarray(real, dtype=np.float64)
     if not (np.isfinite(real) & (real >= 0)).all():
         raise ValueError("values must be finite and 0 or more to be dyadic scales")
     bits, most = format.multiplier_bits, (1 << format.multiplier_bits) - 1
@@ -36,4 +40,4 @@ def dyadic_codes(values: ArrayLike, format: Dyadic) -> NDArray[Any]:
     long = multiplier > most
     multiplier = np.where(long, np.where(shift > 0, (most + 1) >> 1, most), multiplier)
     shift = np.where(multiplier > 0, np.maximum(shift - long, 0), 0)
-    return (multiplier | shift << bits).astype(code_dtype(format))
+    return np.asarray(multiplier | shift << bits, dtype=code_dtype(format))

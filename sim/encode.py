@@ -9,13 +9,16 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..formats import Format, Integer, Minifloat, Overflow, Rounding, SignMagnitude, check_format, check_policies
 from .codes import code_dtype, largest_integer
-from .rounding import round_to_codes, split
+from .integers import as_integers
+from .rounding import Split, normalize_large, round_to_codes, split
 
 __all__ = ["CHUNK", "as_numbers", "encode"]
 
 CHUNK = 1 << 15  # elements whose temporaries stay in a core's cache
 TABLE_BITS = 21
 TABLE_PAYS = 1 << 12  # elements from which on the table is worth building
+WHOLE = 1 << 53  # up to which float64 holds every integer
+NUMBERS = (int, float, np.integer, np.float16, np.float32)
 
 
 def encode(
@@ -36,21 +39,24 @@ def encode(
 
     Parameters
     ----------
-    values: real numbers: floats of up to 64 bits, integers, or arrays of ml_dtypes
+    values: real numbers: floats of up to 64 bits, integers of any length, or arrays of ml_dtypes
     rounding: stochastic rounds up with a probability of exactly the distance to the lower neighbour over that between
         both
     overflow: ``INFINITY`` and ``NAN`` for formats that have them, ``WRAP`` for ``int{N}`` and ``uint{N}``
     seed: of the stochastic rounding, 0 or more; the same seed gives the same codes. An element's outcome depends on the
         seed, its place in the array and its value only
 
-    Raises ValueError where a policy does not suit the format, NaN meets a format without NaN, or infinity is to wrap.
+    Raises ValueError where a policy does not suit the format, NaN meets a format without NaN, infinity is to wrap, or
+    an integer with more than 64 significant bits is to be rounded stochastically.
     """
     check_format("format", format)
     if format.scales_only:
         raise ValueError(f"format must be other than the dyadic {format.name}, whose codes dyadic_codes gives")
     _check_policies(format, rounding, overflow, seed)
     array = as_numbers(values)
-    _check_specials(array, format, overflow)
+    _check_specials(_floats(array), format, overflow)
+    if array.dtype == object:
+        return _encode_long(array, format, rounding, overflow, seed)
     flat = array.reshape(-1)
     codes = np.empty(flat.shape, dtype=code_dtype(format))
     random = np.random.PCG64(seed) if rounding is Rounding.STOCHASTIC else None
@@ -65,6 +71,45 @@ def encode(
             else:
                 codes[part] = round_to_codes(split(_widest(flat[part])), format, rounding, overflow, random)
     return codes.reshape(array.shape)
+
+
+def _encode_long(
+    array: NDArray[Any], format: Format, rounding: Rounding, overflow: Overflow, seed: int | None
+) -> NDArray[Any]:
+    """Encode Python integers of any length, among which there may be floats."""
+    integers = [int(value) if isinstance(value, (int, np.integer)) else 0 for value in array.flat]
+    if overflow is Overflow.WRAP:
+        integers = [integer & (1 << format.width) - 1 for integer in integers]
+    magnitudes = [abs(integer) for integer in integers]
+    if rounding is Rounding.STOCHASTIC and any(
+        size >> 64 and size.bit_length() - 64 > _zeros(size) for size in magnitudes
+    ):
+        raise ValueError("values must have at most 64 significant bits where they are rounded stochastically")
+    floats = split(_floats(array).reshape(-1))
+    whole = np.array([isinstance(value, (int, np.integer)) for value in array.flat], dtype=bool)
+    significand, exponent = normalize_large(magnitudes)
+    values = Split(
+        np.where(whole, [integer < 0 for integer in integers], floats.negative),
+        np.where(whole, significand, floats.significand),
+        np.where(whole, exponent, floats.exponent),
+        floats.nan,
+        floats.infinite,
+    )
+    random = np.random.PCG64(seed) if rounding is Rounding.STOCHASTIC else None
+    return round_to_codes(values, format, rounding, overflow, random).reshape(array.shape)
+
+
+def _zeros(integer: int) -> int:
+    """Zeros below the lowest bit that is set."""
+    return (integer & -integer).bit_length() - 1
+
+
+def _floats(array: NDArray[Any]) -> NDArray[Any]:
+    """The array, with zeros in the place of integers where it is one of Python numbers."""
+    if array.dtype != object:
+        return array
+    floats = [0.0 if isinstance(value, (int, np.integer)) else float(value) for value in array.flat]
+    return np.array(floats, dtype=np.float64).reshape(array.shape)
 
 
 def _chunks(size: int) -> Iterator[slice]:
@@ -83,11 +128,24 @@ def _check_policies(format: Format, rounding: Rounding, overflow: Overflow, seed
 
 
 def as_numbers(values: ArrayLike) -> NDArray[Any]:
-    """``values`` as an array of float16, float32, float64 or integers, without loss."""
+    """``values`` as an array of float16, float32, float64 or integers, without loss.
+
+    Where no such array holds them they are Python's integers and floats, dtype object.
+    """
     try:
         array = np.asarray(values)
     except ValueError:
         raise ValueError("values must be an array of numbers, with as many in each row") from None
+    if array.dtype == object or (array.dtype == np.float64 and isinstance(values, (list, tuple))):
+        exact = np.array(values, dtype=object)
+        if any(isinstance(value, (int, np.integer)) and abs(int(value)) > WHOLE for value in exact.flat):
+            integers = as_integers(exact)
+            if integers is not None:
+                return integers
+            if all(isinstance(value, NUMBERS) for value in exact.flat):
+                return exact
+        elif array.dtype == object and all(isinstance(value, NUMBERS) for value in exact.flat):
+            return exact.astype(np.float64)
     if array.dtype.kind in "iu" or (array.dtype.kind == "f" and array.dtype.itemsize <= 8):
         return array.astype(array.dtype.newbyteorder("="), copy=False)
     if array.dtype.kind == "b":

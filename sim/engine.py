@@ -11,6 +11,7 @@ from .blocks import block_matmul
 from .elements.exact import matmul
 from .elements.model import model_of
 from .exact import Exact
+from .integers import as_integers
 from .lfsr import lfsr_words
 from .requantize import dequantize, requantize
 from .streams import arrange, beats, check_channels, check_given, check_operands
@@ -68,7 +69,7 @@ def engine_matmul(
     if weight_zero_point is not None:
         ones = np.ones((np.asarray(activation).shape[1], 1), dtype=np.uint8)
         rows = matmul(activation, ones, engine.activation, Integer(1, unsigned=True)).integers
-        bias = (0 if bias is None else np.asarray(bias)) - rows * weight_zero_point
+        bias = (0 if bias is None else np.asarray(bias).astype(np.int64)) - rows * int(np.asarray(weight_zero_point))
     if isinstance(sums, Exact):
         return requantize(sums, how, bias=bias, words=words, **scales)
     return dequantize(sums, parse("float32"), how, words=words, **scales)
@@ -122,5 +123,8 @@ def zero_point_bias(
         points.append(int(value))
     codes = np.asarray(weight)
     ones = np.ones((1, codes.shape[0]), dtype=np.uint8)
-    columns = matmul(ones, codes, Integer(1, unsigned=True), weight_format).integers[0]
-    return np.asarray(points[0] * (codes.shape[0] * points[1] - columns), dtype=np.int64)
+    columns = matmul(ones, codes, Integer(1, unsigned=True), weight_format).integers[0].astype(object)
+    bias = as_integers(points[0] * (codes.shape[0] * points[1] - columns))
+    if bias is None or bias.dtype != np.int64:
+        raise ValueError(f"zero points must give a bias of at most 64 bits, not {points[0]} and {points[1]}")
+    return bias

@@ -6,7 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .integers import as_integers
+
 __all__ = ["Exact"]
+
+LEAST_EXPONENT = -1074
+"""Of float64. Where a lowest bit lies below, an integer that was rounded to 53 bits might be rounded once more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +21,7 @@ class Exact:
     Members
     -------
     integers: int64 where every result that the formats and the number of terms allow fits it, else Python integers
-        (dtype object); 0 where a mask is set
+        (dtype object); 0 where a mask is set. Lists and single integers become such arrays
     lsb_exponent: the weight of the integers' lowest bit
     nan, positive_infinity, negative_infinity: bool arrays of the same shape, at most one of them set for an element;
         None where the formats cannot give that value
@@ -28,13 +33,21 @@ class Exact:
     positive_infinity: NDArray[np.bool_] | None = None
     negative_infinity: NDArray[np.bool_] | None = None
 
+    def __post_init__(self) -> None:
+        if isinstance(self.integers, np.ndarray) and self.integers.dtype.kind in "iuO":
+            return
+        integers = as_integers(self.integers)
+        if integers is None:
+            raise ValueError(f"integers must be integers, not {np.asarray(self.integers).dtype}")
+        object.__setattr__(self, "integers", integers)
+
     @property
     def shape(self) -> tuple[int, ...]:
         return self.integers.shape
 
     def to_float(self) -> NDArray[np.float64]:
         """The values as float64, each rounded once, ties to even; beyond float64's range they are infinite."""
-        if self.integers.dtype == object:
+        if self.integers.dtype == object or self.lsb_exponent < LEAST_EXPONENT:
             values = np.asarray(np.frompyfunc(self._to_float, 1, 1)(self.integers), dtype=np.float64)
         else:
             with np.errstate(over="ignore"):
@@ -51,6 +64,6 @@ class Exact:
     def _to_float(self, integer: int) -> float:
         try:
             # Python rounds the quotient of two integers correctly.
-            return (integer << max(self.lsb_exponent, 0)) / (1 << max(-self.lsb_exponent, 0))
+            return (int(integer) << max(self.lsb_exponent, 0)) / (1 << max(-self.lsb_exponent, 0))
         except OverflowError:
             return np.inf if integer > 0 else -np.inf

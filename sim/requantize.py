@@ -10,6 +10,7 @@ from ..formats import RANDOM_BITS, Format, Integer, Overflow, Requantization, Ro
 from .codes import code_dtype, decode, unpack
 from .encode import CHUNK, encode
 from .exact import Exact
+from .integers import as_integers
 from .rounding import ZERO_EXPONENT, Split, Words, normalize, normalize_large, normalize_pair, round_to_codes
 
 __all__ = ["dequantize", "requantize"]
@@ -101,7 +102,8 @@ def _by_float64(
     exact = bits <= DOUBLE_BITS and lowest > -SAFE_EXPONENT and highest < SAFE_EXPONENT
     if not exact or not all(np.isfinite(factor).all() for factor in factors):
         return None
-    values = np.ldexp(total.astype(np.float64).reshape(accumulator.shape), accumulator.lsb_exponent)
+    # NumPy makes scalars of 0-d results.
+    values = np.asarray(np.ldexp(total.astype(np.float64).reshape(accumulator.shape), accumulator.lsb_exponent))
     for factor in factors:
         values *= factor
     values += 0.0  # an exact zero is positive
@@ -286,9 +288,9 @@ def _integers(
     _check_given(name, values, wanted)
     if values is None:
         return None
-    array = np.asarray(values)
-    if array.dtype.kind not in "iuO":
-        raise ValueError(f"{name} must be integers, not {array.dtype}")
+    array = as_integers(values)
+    if array is None:
+        raise ValueError(f"{name} must be integers, not {np.asarray(values).dtype}")
     if array.size and not limits[0] <= int(array.min()) <= int(array.max()) <= limits[1]:
         raise ValueError(f"{name} must be {limits[0]} to {limits[1]}, not {array.min()} to {array.max()}")
     _check_shape(name, array, shape)

@@ -13,6 +13,7 @@ __all__ = ["Split", "Words", "normalize", "normalize_large", "normalize_pair", "
 
 Words = NDArray[np.uint64]
 HALF = np.uint64(1 << 63)
+FAR = np.int64(1 << 62)
 ZERO_EXPONENT = -(1 << 20)  # a zero lies below every format's lsb
 
 
@@ -61,7 +62,7 @@ def normalize(words: Words) -> tuple[Words, NDArray[np.int64]]:
     # The exponent of float64 tells the bit length, or one more where the conversion rounds up to a power of two.
     length = np.clip((words.astype(np.float64).view(np.int64) >> 52) - 1022, 1, 64)
     significand = words << (64 - length).astype(np.uint64)
-    short = (significand < HALF) & (words > 0)
+    short = significand < HALF
     exponent = np.where(words > 0, length - 64 - short, ZERO_EXPONENT)
     return np.where(short, significand << np.uint64(1), significand), exponent
 
@@ -144,8 +145,10 @@ def round_to_codes(
     endless = values.infinite
     if not isinstance(format, Minifloat):
         endless = endless | ((values.significand > 0) & ((dropped < 0) | (position >= HALF)))
-    place = np.where(endless, np.int64(1 << 62), position.astype(np.int64))
+    place = np.where(endless, FAR, position.astype(np.int64))
     if zero_point is not None:
+        # Places of 63 bits and a zero point would carry out of 64.
+        place = np.minimum(place, FAR)
         total = np.where(values.negative, -place, place) + zero_point
         return (total.clip(format.min_integer, format.max_integer) & ((1 << format.width) - 1)).astype(
             code_dtype(format)

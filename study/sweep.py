@@ -18,7 +18,8 @@ import numpy as np
 
 from ..synth import Cache, SweepError
 from ..synth.pool import work_through
-from .measurement.evaluate import Study, network_hash, point_key
+from .measurement.evaluate import Study
+from .measurement.fingerprint import network_hash, point_key
 from .measurement.point import Point
 from .measurement.sensitivity import Pair, sensitivity
 from .network.graph import Graph

@@ -115,8 +115,9 @@ def compare(rows: Iterable[Row]) -> Comparison:
 
 def _same_contract(row: Row) -> bool:
     inputs_registered = row.latency >= 2
-    same_terms = row.parameters["terms"] == peers()["terms"]
-    return row.unit == "mac" and row.dsp_policy == "none" and same_terms and inputs_registered
+    same_terms = row.parameters.get("terms") == peers()["terms"]
+    exact = "element" not in row.parameters
+    return row.unit == "mac" and row.dsp_policy == "none" and same_terms and exact and inputs_registered
 
 
 def _match(row: Row, peer: dict[str, Any]) -> Match:

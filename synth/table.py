@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from rich.table import Table
 
+from ..formats import label_of
 from .row import Row
 
 __all__ = ["read_json", "screen_table", "write_bytes", "write_csv", "write_json", "write_whole"]
@@ -95,7 +96,14 @@ def screen_table(rows: Iterable[Row], title: str | None = None) -> Table:
         device = row.family if row.family == row.device else f"{row.family} {row.device}"
         counts = (row.carry, row.ff, row.dsp, row.bram, "" if row.logic_cells is None else row.logic_cells)
         table.add_row(
-            *(row.unit, row.weight, row.activation, str(row.accumulator_bits or ""), device, row.dsp_policy),
+            *(
+                row.unit,
+                label_of(row.weight),
+                label_of(row.activation),
+                str(row.accumulator_bits or ""),
+                device,
+                row.dsp_policy,
+            ),
             *(f"{row.luts} {row.lut_kind}", *map(str, counts), _fmax(row), row.recipe),
         )
     return table

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..formats import Engine, parse
+from ..formats import Engine, read_format
 from .stream_unit import read_blocks, read_requantization
 from .unit import read_element
 
@@ -17,8 +17,8 @@ def read_engine(description: Mapping[str, Any]) -> Engine:
     try:
         blocks = description["blocks"]
         engine = Engine(
-            weight=parse(description["weight"]["name"]),
-            activation=parse(description["activation"]["name"]),
+            weight=read_format(description["weight"]),
+            activation=read_format(description["activation"]),
             requantization=read_requantization(description["requantization"]),
             blocks=blocks and read_blocks(blocks),
             element=read_element(description),

@@ -31,7 +31,7 @@ def random_columns(generator: np.random.Generator, count: int, special_rate: flo
     chosen = generator.integers(0, max(len(source.specials), 1), count)
     for k, name in enumerate(source.specials):
         columns[name] = (special & (chosen == k)).astype(np.int64)
-    largest = float(np.log2(float(how.output.max_finite)))
+    largest = float(np.log2(float(how.output.reach)))
     least = how.output.lsb_exponent
     goal = 2.0 ** generator.uniform(max(least - 2, -150), min(largest + 2, 150), count)
     sums = np.abs(columns["accumulator"].astype(np.float64)) * 2.0**source.lsb_exponent

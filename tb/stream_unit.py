@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..formats import Blocks, FixedPoint, Format, Overflow, Requantization, Rounding, parse
+from ..formats import Blocks, FixedPoint, Format, Overflow, Requantization, Rounding, read_format
 from .golden import Array
 
 __all__ = ["STREAM_UNITS", "StreamField", "StreamUnit", "read_blocks", "read_requantization"]
@@ -16,9 +16,9 @@ STREAM_UNITS = ("requantize", "dequantize", "block_dot")
 
 def read_requantization(described: Mapping[str, Any]) -> Requantization:
     return Requantization(
-        output=parse(described["output"]["name"]),
-        scale=described["scale"] and parse(described["scale"]),
-        tensor_scale=described["tensor_scale"] and parse(described["tensor_scale"]),
+        output=read_format(described["output"]),
+        scale=described["scale"] and read_format(described["scale"]),
+        tensor_scale=described["tensor_scale"] and read_format(described["tensor_scale"]),
         rounding=Rounding(described["rounding"]),
         overflow=Overflow(described["overflow"]),
         **{name: described[name] for name in ("bias_bits", "zero_point", "relu", "seed")},
@@ -26,7 +26,7 @@ def read_requantization(described: Mapping[str, Any]) -> Requantization:
 
 
 def read_blocks(described: Mapping[str, Any]) -> Blocks:
-    scales = parse(described["weight_scale"]), parse(described["activation_scale"])
+    scales = read_format(described["weight_scale"]), read_format(described["activation_scale"])
     return Blocks(described["size"], *scales, described["accumulate"])
 
 
@@ -73,7 +73,7 @@ class StreamUnit:
         if kind not in STREAM_UNITS:
             raise ValueError(f"unit must be one of {', '.join(STREAM_UNITS)}, not {kind!r}")
         try:
-            formats = [parse(description[name]["name"]) for name in ("weight", "activation") if name in description]
+            formats = [read_format(description[name]) for name in ("weight", "activation") if name in description]
             streams = {
                 stream["name"]: [
                     StreamField(*(field[key] for key in ("name", "lsb", "width", "signed"))) for field in fields

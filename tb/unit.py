@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from ..formats import EXACT, Element, Format, parse, parse_element
+from ..formats import EXACT, Element, Format, parse_element, read_format
 
 __all__ = ["DescribedPort", "DescribedUnit", "read_element"]
 
@@ -70,12 +70,14 @@ class DescribedUnit:
                 port["name"]: DescribedPort(port["name"], port["direction"], int(port["width"]), bool(port["signed"]))
                 for port in description["ports"]
             }
-            formats = [description[key]["name"] for key in ("weight", "activation", "format") if key in description]
+            formats = [
+                read_format(description[key]) for key in ("weight", "activation", "format") if key in description
+            ]
             unit = cls(
                 kind=kind,
                 module=description["module"],
-                weight=parse(formats[0]),
-                activation=parse(formats[-1]),
+                weight=formats[0],
+                activation=formats[-1],
                 lanes=int(description.get("lanes") or 1),
                 terms=int(description.get("terms") or 1),
                 latency=int(description["latency"]),

@@ -158,7 +158,7 @@ class Host:
                 assert frame.sequence == len(self.frames) - 1
 
 
-class Bench:
+class LinkBench:
     """A link in the simulator with a host beside it; the test is a coroutine that waits for the host.
 
     By its pins, as bits, or by the bytes of a ``EngineLink``, one every ``gap`` cycles.
@@ -297,7 +297,7 @@ def test_products_on_the_pins(engine: Engine, ratio: int) -> None:
             await bench.product(ctx, inputs_of(engine, rng, *shape))
         assert bench.host.parser.dropped == 0
 
-    Bench(engine, pins=True, ratio=ratio).run(test)
+    LinkBench(engine, pins=True, ratio=ratio).run(test)
 
 
 def test_description_in_blocks() -> None:
@@ -314,7 +314,7 @@ def test_description_in_blocks() -> None:
         assert len(text) == 6 * BLOCK_BYTES and size > 3 * BLOCK_BYTES and not any(text[2 + size :])
         assert Description.of(text[2 : 2 + size].decode()) == bench.description
 
-    Bench(SMALL).run(test)
+    LinkBench(SMALL).run(test)
 
 
 @pytest.mark.slow
@@ -344,7 +344,7 @@ def test_events_of_products_and_frames() -> None:
         assert not ctx.get(bench.dut.error)
         await bench.product(ctx, inputs_of(SMALL, rng, 2, 4, 2))
 
-    Bench(SMALL).run(test)
+    LinkBench(SMALL).run(test)
 
 
 def test_flush_ends_whatever_began() -> None:
@@ -356,7 +356,7 @@ def test_flush_ends_whatever_began() -> None:
             await bench.reset(ctx, chance.randrange(65536))
         await bench.product(ctx, inputs_of(SMALL, rng, 1, 2, 2))
 
-    Bench(SMALL).run(test)
+    LinkBench(SMALL).run(test)
 
 
 @pytest.mark.parametrize("resets", [1, 2])
@@ -380,7 +380,7 @@ def test_resets_while_a_result_is_sent(resets: int) -> None:
         bench.read_gap = bench.gap
         await bench.product(ctx, inputs_of(SMALL, rng, 1, 2, 2))
 
-    Bench(SMALL).run(test)
+    LinkBench(SMALL).run(test)
 
 
 @pytest.mark.slow
@@ -401,7 +401,7 @@ def test_a_reset_while_the_engine_takes_nothing() -> None:
         assert not ctx.get(bench.dut.busy)
         await bench.product(ctx, inputs_of(MIXED, rng, 1, 17, 2), most=3)
 
-    Bench(MIXED).run(test)
+    LinkBench(MIXED).run(test)
 
 
 @pytest.mark.slow
@@ -427,7 +427,7 @@ def test_a_reset_at_any_moment_leaves_nothing(engine: Engine, times: int) -> Non
                 await bench.product(ctx, inputs_of(engine, rng, 1, 2, 2))
         await bench.product(ctx, inputs_of(engine, rng, 1, 2, 2))
 
-    Bench(engine).run(test)
+    LinkBench(engine).run(test)
 
 
 @pytest.mark.slow

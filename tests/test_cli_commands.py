@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 
 import fewbit
+import numpy as np
 import pytest
 from fewbit.cli.app import run
 from fewbit.cli.common.console import print_table
 from fewbit.cli.common.first_start import is_prepared, prepare
 from fewbit.formats import catalog, parse, study_formats
 from fewbit.hdl import Design
+from fewbit.sim import decode
 from fewbit.synth import Row, SweepError, Target, parse_target, peers, screen_table
 from fewbit.synth.tools import ToolStatus
 from fewbit.tb import Failure, Result
@@ -108,12 +110,15 @@ def test_show(capsys):
     assert len(output(capsys, "show int4s").splitlines()) == 2 + 15
 
 
-@pytest.mark.parametrize("name", ["bfloat16", "float16", "e5m10b31", "float8_e8m0fnu", "sm6", "int6s"])
+@pytest.mark.parametrize(
+    "name", ["bfloat16", "float16", "e5m10b31", "float8_e8m0fnu", "sm6", "int6s", "e2m1", "float8_e4m3fnuz", "bipolar"]
+)
 def test_shown_values_are_exact(name, capsys):
     format = parse(name)
     for row in json.loads(output(capsys, f"show {name} --json"))["codes"]:
         special = format.special(row["code"])
         assert row["value"] == (special or format.value(row["code"]))
+        assert special or np.float64(row["value"]).tobytes() == decode(row["code"], format).tobytes()
 
 
 def test_verilog_of_one_design(capsys, in_folder):

@@ -35,8 +35,9 @@ def leaf(words: list[str]):
     """The context of the command that the words name, with its options read and checked, and the command not run."""
     command, context = program(), program().make_context("fewbit", [*words])
     while hasattr(command, "commands"):
+        first = getattr(context, "_protected_args", None) or context.protected_args  # as of click 8.2, and before
         with context:
-            name, command, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+            name, command, rest = command.resolve_command(context, [*first, *context.args])
             context = command.make_context(name, rest, parent=context)
     return context
 
@@ -158,6 +159,12 @@ REFUSED = {
     "verilog --rows 2": "unit must be given, one of decode, multiply,",
     "verilog mac dot": "arguments must be those of `fewbit verilog mac --help`, without dot",
     "engine cycels": "command must be one of cycles, fit, not 'cycels'; did you mean 'cycles'?",
+    "board build": "--board must be given; `fewbit board build --help` says more",
+    "show": "FORMAT must be given; `fewbit show --help` says more",
+    "show e2m1 --jsn": "option must be one of `fewbit show --help`, not '--jsn'; did you mean '--json'?",
+    "list int8 uint8": "arguments must be those of `fewbit list --help`, without uint8",
+    "verilog mac --weight": "--weight must have a value",
+    "--versoin": "option must be one of `fewbit --help`, not '--versoin'; did you mean '--version'?",
     "bitstrem": "not 'bitstrem'; did you mean 'board build'?",
     "selftst": "not 'selftst'; did you mean 'board selftest'?",
     "study vit": "command must be one of run, recommend, layers, export, report, not 'vit'",

@@ -1,13 +1,15 @@
 """Sums over blocks in Amaranth's own simulator against the golden model, stalled at random on both sides."""
 
+import random
+
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
 from fewbit import sim
 from fewbit.formats import Arithmetic, Blocks, parse
 from fewbit.hdl.blocks.block_accumulate import BlockAccumulate
 from fewbit.hdl.products.choose_build import choose_build
 from fewbit.hdl.units.block_dot import BlockDot
+from stream_driver import Feed, Take, drive, simulate
 
 SCALES = ["float8_e8m0fnu", "float8_e4m3fn", "ue5m3"]
 ELEMENTS = [
@@ -84,14 +86,27 @@ def random_sum(rng, weight, activation, blocks, terms, k=None):
     return Sum(weight, activation, blocks, terms, (*codes, *scales))
 
 
+class Moves:
+    """A side of a simulation that counts the cycles in which an input would have been taken."""
+
+    def __init__(self, stream):
+        self.stream = stream
+        self.count = 0
+
+    def offer(self, ctx):
+        pass
+
+    def look(self, ctx, cycle):
+        self.count += ctx.get(self.stream.ready)
+
+
 def run(unit, sums, *, seed=0, stalls=True, by_busy=True):
     """Feed the blocks of all sums, those of ``unit.depth`` at a time interleaved, and compare what comes out."""
     rng = np.random.default_rng([seed, 7])
     waiting = list(range(len(sums)))
     places = {}  # by index: the sum, its next block, when the block before it entered
-    order, seen, entered, moves = [], [], 0, 0
+    order = []
     total = sum(len(one.blocks) for one in sums)
-    cycles, first_out = 0, None
 
     def candidate(busy):
         for index in rng.permutation(unit.depth):
@@ -99,54 +114,47 @@ def run(unit, sums, *, seed=0, stalls=True, by_busy=True):
                 places[index] = [waiting.pop(0), 0, 0]
             if index in places:
                 _, block, since = places[index]
-                if not block or (not busy if by_busy else moves - since >= unit.distance):
+                if not block or (not busy if by_busy else moves.count - since >= unit.distance):
                     return int(index)
         return None
 
-    async def testbench(ctx):
-        nonlocal entered, moves, cycles, first_out
-        offered, held = None, None
-        while len(seen) < len(sums):
-            if offered is None and (not stalls or rng.random() < 0.9):
-                offered = candidate(ctx.get(unit.busy))
-                if offered is not None:
-                    one, block, _ = places[offered]
-                    tag = {"tag": one % (1 << unit.tag_bits)} if unit.tag_bits else {}
-                    ctx.set(unit.i.payload, sums[one].blocks[block] | {"index": offered} | tag)
-            ready = not stalls or rng.random() < 0.7
-            ctx.set(unit.i.valid, offered is not None)
-            ctx.set(unit.o.ready, ready)
-            moves += ctx.get(unit.i.ready)
-            accepted = offered is not None and ctx.get(unit.i.ready)
-            out = ctx.get(unit.o.payload) if ctx.get(unit.o.valid) else None
-            bits = None if out is None else out.as_bits()
-            assert held is None or held == bits, "a payload that waits must not change"
-            if out is not None and ready:
-                first_out = cycles if first_out is None else first_out
-                seen.append({name: int(out[name]) for name, _ in unit.o.payload.shape()})
-            held = None if ready else bits
-            await ctx.tick()
-            cycles += 1
-            if accepted:
-                one, block, _ = places[offered]
-                places[offered] = [one, block + 1, moves]
-                if block + 1 == len(sums[one].blocks):
-                    order.append(one)
-                    del places[offered]
-                offered, entered = None, entered + 1
-            assert cycles < 40 * total + 400
+    chosen = None
 
-    simulator = Simulator(unit)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(testbench)
-    simulator.run()
-    assert entered == total
-    for one, result in zip(order, seen, strict=True):
+    def block_of(ctx):
+        nonlocal chosen
+        chosen = candidate(ctx.get(unit.busy))
+        if chosen is None:
+            return None
+        one, block, _ = places[chosen]
+        tag = {"tag": one % (1 << unit.tag_bits)} if unit.tag_bits else {}
+        return sums[one].blocks[block] | {"index": chosen} | tag
+
+    def taken(cycle):
+        one, block, _ = places[chosen]
+        places[chosen] = [one, block + 1, moves.count]
+        if block + 1 == len(sums[one].blocks):
+            order.append(one)
+            del places[chosen]
+
+    chance = random.Random(seed)
+    moves = Moves(unit.i)
+    feed = Feed(unit.i, block_of, 0.9 if stalls else 1, chance, taken)
+    take = Take(unit.o, 0.7 if stalls else 1, chance)
+    cycles = 0
+
+    async def testbench(ctx):
+        nonlocal cycles
+        most = 40 * total + 400
+        cycles = await drive(ctx, [moves, feed, take], until=lambda _: len(take.seen) == len(sums), most=most)
+
+    simulate(unit, testbench)
+    assert len(feed.cycles) == total
+    for one, result in zip(order, take.fields(), strict=True):
         expected = dict(sums[one].expected)
         if unit.tag_bits:
             expected["tag"] = one % (1 << unit.tag_bits)
         assert result == expected, (sums[one].blocks, result, sums[one].expected)
-    return cycles, first_out
+    return cycles, take.first
 
 
 def check(weight, activation, blocks, terms, depth, count, seed, **options):
@@ -266,6 +274,25 @@ def test_a_block_enters_every_cycle(accumulate, depth):
     assert (cycles, first) == (30 + unit.latency, unit.latency)
 
 
+def test_blocks_enter_until_a_sum_waits_at_the_output():
+    weight, scale = parse("e2m1"), parse("float8_e4m3fn")
+    blocks = Blocks(16, scale, scale)
+    rng = np.random.default_rng(1)
+    unit = BlockAccumulate(weight, weight, blocks, terms=16, depth=1)
+    sums = [random_sum(rng, weight, weight, blocks, 16) for _ in range(2 * unit.latency)]
+    feed, take = Feed(unit.i, [one.blocks[0] for one in sums]), Take(unit.o)
+    take.paused = True
+
+    async def testbench(ctx):
+        await drive(ctx, [feed, take], until=lambda cycle: cycle == 3 * unit.latency, most=3 * unit.latency)
+        assert feed.cycles == [*range(unit.latency)]
+        take.paused = False
+        await drive(ctx, [feed, take], until=lambda _: len(take.seen) == len(sums), most=3 * unit.latency)
+
+    simulate(unit, testbench)
+    assert take.fields() == [one.expected for one in sums]
+
+
 def test_the_accumulator_reads_zero_beside_a_flag():
     format = parse("float8_e5m2")
     blocks = Blocks(16, format, format, "exact")
@@ -293,40 +320,19 @@ def test_wrong_arguments_get_a_sentence(arguments, sentence):
 
 def run_dot(unit, sums, *, seed=0, stalls=True):
     """Feed the sums' codes beat by beat; what comes out, and in how many cycles."""
-    rng = np.random.default_rng([seed, 11])
     beats = [beat for one in sums for beat in beats_of(unit, one)]
-    seen, cycles = [], 0
+    chance = random.Random(seed)
+    feed = Feed(unit.i, beats, 0.8 if stalls else 1, chance)
+    take = Take(unit.o, 0.5 if stalls else 1, chance)
+    cycles = 0
 
-    async def feed(ctx):
-        for beat in beats:
-            while stalls and rng.random() < 0.2:
-                await ctx.tick()
-            ctx.set(unit.i.payload, beat)
-            ctx.set(unit.i.valid, 1)
-            await ctx.tick().until(unit.i.ready)
-            ctx.set(unit.i.valid, 0)
-
-    async def take(ctx):
+    async def testbench(ctx):
         nonlocal cycles
-        held = None
-        while len(seen) < len(sums):
-            ready = not stalls or rng.random() < 0.5
-            ctx.set(unit.o.ready, ready)
-            _, _, valid, payload = await ctx.tick().sample(unit.o.valid, unit.o.payload)
-            cycles += 1
-            bits = payload.as_bits() if valid else None
-            assert held is None or held == bits
-            held = None if ready else bits
-            if valid and ready:
-                seen.append({name: int(payload[name]) for name, _ in unit.o.payload.shape()})
-            assert cycles < 60 * len(beats) + 400
+        most = 60 * len(beats) + 400
+        cycles = await drive(ctx, [feed, take], until=lambda _: len(take.seen) == len(sums), most=most)
 
-    simulator = Simulator(unit)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(feed, background=True)
-    simulator.add_testbench(take)
-    simulator.run()
-    assert seen == [one.expected for one in sums]
+    simulate(unit, testbench)
+    assert take.fields() == [one.expected for one in sums]
     return cycles, len(beats)
 
 

@@ -1,11 +1,13 @@
 """Dequantize in Amaranth's own simulator against the golden model, stalled at random on all three sides."""
 
+import random
+
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
 from fewbit import sim
 from fewbit.formats import Overflow, Requantization, Rounding, parse
 from fewbit.hdl.scaling.dequant import Dequantize
+from stream_driver import Feed, Take, drive, simulate
 
 CASES = [
     ("e2m1", "float8_e8m0fnu", None, "bfloat16", 4, 32),
@@ -48,48 +50,22 @@ def check(names, *, seed=0, beats=60, stalls=True, **policies):
     expected = [(pack(golden[k], output.width), int(last[k])) for k in range(beats)]
 
     unit = Dequantize(format, how, lanes=lanes, block_size=block_size)
-    seen, first = [], {}
+    chance = random.Random(seed)
+    beat_payloads = [{"codes": pack(codes[k], format.width), "last": int(last[k])} for k in range(beats)]
+    feeds = [
+        Feed(unit.i, beat_payloads, 0.8 if stalls else 1, chance),
+        Feed(unit.scale, map(int, scales), 0.5 if stalls else 1, chance),
+    ]
+    take = Take(unit.o, 0.7 if stalls else 1, chance)
 
     async def testbench(ctx):
-        sent = taken = cycle = 0
-        offering = scaling = False
-        waiting = None
         if tensor is not None:
             ctx.set(unit.tensor_scale, tensor)
-        while len(seen) < beats:
-            offering = sent < beats and (offering or not stalls or rng.random() < 0.8)
-            scaling = taken < len(scales) and (scaling or not stalls or rng.random() < 0.5)
-            ctx.set(unit.i.valid, offering)
-            if offering:
-                payload = {"codes": pack(codes[sent], format.width), "last": int(last[sent])}
-                ctx.set(unit.i.payload, payload)
-            ctx.set(unit.scale.valid, scaling)
-            if scaling:
-                ctx.set(unit.scale.payload, int(scales[taken]))
-            ready = not stalls or rng.random() < 0.7
-            ctx.set(unit.o.ready, ready)
-            accepted, used = offering and ctx.get(unit.i.ready), scaling and ctx.get(unit.scale.ready)
-            out = (ctx.get(unit.o.payload.codes), ctx.get(unit.o.payload.last)) if ctx.get(unit.o.valid) else None
-            assert waiting is None or waiting == out, "a payload that waits must not change"
-            if out is not None:
-                first.setdefault("cycle", cycle)
-                if ready:
-                    seen.append(out)
-            waiting = None if ready else out
-            await ctx.tick()
-            cycle += 1
-            if accepted:
-                sent, offering = sent + 1, False
-            if used:
-                taken, scaling = taken + 1, False
-            assert cycle < 20 * beats + 200
-        assert stalls or (first["cycle"] == unit.latency and cycle == beats + unit.latency)
+        cycles = await drive(ctx, [*feeds, take], until=lambda _: len(take.seen) == beats, most=20 * beats + 200)
+        assert stalls or (take.first, cycles) == (unit.latency, beats + unit.latency)
 
-    simulator = Simulator(unit)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(testbench)
-    simulator.run()
-    assert seen == expected
+    simulate(unit, testbench)
+    assert [(beat["codes"], beat["last"]) for beat in take.fields()] == expected
 
 
 @pytest.mark.parametrize("names", CASES)

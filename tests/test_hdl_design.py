@@ -3,7 +3,7 @@ import re
 
 import pytest
 from fewbit.formats import Accumulator, Blocks, Engine, Requantization, parse, study_formats
-from fewbit.hdl import BUILDS, FAMILIES, UNITS, Design, verilog_of
+from fewbit.hdl import BUILDS, FAMILIES, UNITS, Design, MacDesign, register_unit, verilog_of
 from fewbit.hdl.emit import YosysError, to_verilog
 
 E2M1, INT4 = parse("e2m1"), parse("int4")
@@ -182,6 +182,18 @@ def test_streams_have_a_field_at_every_byte_that_begins_one(unit):
 )
 def test_contract_is_a_sentence(unit, parameters, contract):
     assert Design(unit, E2M1, **parameters).description()["contract"] == contract
+
+
+def test_a_unit_of_ones_own_is_made_by_its_name(monkeypatch):
+    class Tally(MacDesign):
+        unit = "tally"
+        summary = "a mac by another name"
+
+    monkeypatch.setitem(UNITS, "tally", None)  # so that it goes with the test
+    register_unit(Tally)
+    design = Design("tally", E2M1, INT4, terms=100)
+    assert type(design) is Tally and design != Design("mac", E2M1, INT4, terms=100)
+    assert (design.module, design.description()["unit"], design.description()["terms"]) == ("tally", "tally", 100)
 
 
 FLOATING = Blocks(16, parse("float8_e8m0fnu"), parse("float8_e8m0fnu"))

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from amaranth.sim import Simulator
 from fewbit import sim
+from fewbit.boards.link.description import Description
 from fewbit.formats import EXACT, Arithmetic, Blocks, Element, Engine, Requantization, parse, parse_element
 from fewbit.hdl import Build, Design, DotDesign, Mac, MatmulDesign, Multiply, hardware_of
+from fewbit.tb.engine import read_engine
 from test_hdl_matmul import Bench, random_inputs
 from test_sim_cycles import simulated
 from trial_elements import Halves, Truncated, truncated
@@ -150,6 +152,13 @@ def test_a_design_tells_its_arithmetic():
     )
     assert other["arithmetic"] == {"element": "truncated:drop=3", "rule": "truncated"}
     assert other["accumulator"]["lsb_exponent"] == 3
+
+
+def test_an_engines_element_is_in_its_json_and_in_what_a_board_says():
+    engine = engine_of(Truncated(3), "e2m1 int8")
+    assert read_engine(json.loads(json.dumps(MatmulDesign(engine).description()))) == engine
+    text = Description("sim", engine, 12_000_000, 1_000_000).text()
+    assert '"element":"truncated:drop=3"' in text and Description.of(text).engine == engine
 
 
 @pytest.mark.parametrize("element", [EXACT, Halves(), Truncated(5)])

@@ -4,12 +4,12 @@ import random
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
-from fewbit.formats import DATAFLOWS, Blocks, Engine, Integer, Requantization, Rounding, parse
+from fewbit.formats import DATAFLOWS, Blocks, Engine, Integer, Overflow, Requantization, Rounding, parse
 from fewbit.hdl import Matmul
 from fewbit.hdl.engine.core import matmul_latency
 from fewbit.hdl.products.choose_build import choose_build
 from fewbit.sim import engine_matmul, pack, unpack
+from stream_driver import Feed, Take, drive, simulate
 
 
 def few(values, count):
@@ -63,7 +63,7 @@ def streams_of(engine, inputs, rng):
     }
 
 
-class Bench:
+class EngineBench:
     """An engine in the simulator; ``product`` runs one and gives C and its cycles."""
 
     def __init__(self, engine, pipeline=2):
@@ -73,10 +73,7 @@ class Bench:
         self.latency = matmul_latency(engine, build)
 
     def run(self, testbench):
-        simulator = Simulator(self.dut)
-        simulator.add_clock(1e-8)
-        simulator.add_testbench(testbench)
-        simulator.run()
+        simulate(self.dut, testbench)
 
     async def product(self, ctx, inputs, stalls=0.0, seed=0, stop_after=None):
         engine, dut = self.engine, self.dut
@@ -94,31 +91,19 @@ class Bench:
         ctx.set(dut.start, 1)
         await ctx.tick()
         ctx.set(dut.start, 0)
-        words, cycles, offered = [], 0, set()
-        while ctx.get(dut.busy):
-            for name, rest in waiting.items():
-                stream = getattr(dut, name)
-                if rest and (name in offered or chance.random() >= stalls):
-                    offered.add(name)
-                    ctx.set(stream.payload, rest[0])
-                ctx.set(stream.valid, name in offered)
-            ctx.set(dut.c.ready, chance.random() >= stalls)
-            taken = [name for name in offered if ctx.get(getattr(dut, name).ready)]
-            if ctx.get(dut.c.valid) and ctx.get(dut.c.ready):
-                words.append(ctx.get(dut.c.payload.data))
-                assert ctx.get(dut.c.payload.last) == (
-                    len(words)
-                    == m * sum(-(-min(engine.columns, n - c) // engine.outputs) for c in range(0, n, engine.columns))
-                )
-            await ctx.tick()
-            cycles += 1
-            for name in taken:
-                waiting[name].pop(0)
-                offered.discard(name)
-            if stop_after is not None and cycles == stop_after:
-                return None, cycles
-            assert cycles < 5000 + 60 * m * n * k, "the product must end"
-        assert not any(waiting.values()), "every word must be taken"
+        feeds = [Feed(getattr(dut, name), words, 1 - stalls, chance) for name, words in waiting.items()]
+        take = Take(dut.c, 1 - stalls, chance)
+        cycles = await drive(
+            *(ctx, [*feeds, take]),
+            until=lambda cycle: cycle == stop_after or not ctx.get(dut.busy),
+            most=5000 + 60 * m * n * k,
+        )
+        if cycles == stop_after:
+            return None, cycles
+        assert [len(feed.cycles) for feed in feeds] == [*map(len, waiting.values())], "every word must be taken"
+        found = take.fields()
+        assert [word["last"] for word in found] == [0] * (len(found) - 1) + [1]
+        words = [word["data"] for word in found]
         size = -(-engine.stream_bits["c"] // 8)
         array = np.array([list(word.to_bytes(size, "little")) for word in words], dtype=np.uint8)
         return unpack(engine, array, m, n), cycles
@@ -170,7 +155,7 @@ def check(seed, blocks=False):
     """One random engine, two products one after another."""
     chance = random.Random(seed)
     engine = random_engine(chance, blocks)
-    bench = Bench(engine, pipeline=chance.choice([1, 2, 3]))
+    bench = EngineBench(engine, pipeline=chance.choice([1, 2, 3]))
     stochastic = engine.requantization.rounding is Rounding.STOCHASTIC
 
     async def testbench(ctx):
@@ -214,7 +199,7 @@ SMALL = {"rows": 2, "columns": 4, "lanes": 2, "max_k": 32, "outputs": 2}
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
 def test_refused_sizes_touch_no_data(dataflow):
     engine = Engine(INT8, INT8, Requantization(INT8, scale=parse("dyadic16s5")), dataflow=dataflow, tile_m=4, **SMALL)
-    bench = Bench(engine)
+    bench = EngineBench(engine)
     dut = bench.dut
     refusals = {
         "refused_zero": [(0, 4, 4), (4, 0, 4), (4, 4, 0), (0, 0, 0)],
@@ -247,13 +232,34 @@ def test_refused_sizes_touch_no_data(dataflow):
     bench.run(testbench)
 
 
+@pytest.mark.parametrize("dataflow", DATAFLOWS)
+def test_nan_and_infinities_come_through_an_array(dataflow):
+    """One sum of each kind: NaN, both infinities, their difference, infinity times zero, and a number."""
+    form = parse("float8_e5m2")
+    one, zero, infinity, minus_infinity, nan = 0x3C, 0, 0x7C, 0xFC, 0x7F
+    rows = [(one, nan), (one, infinity), (minus_infinity, one), (infinity, minus_infinity), (one, one)]
+    how = Requantization(parse("float32"), overflow=Overflow.INFINITY)
+    engine = Engine(form, form, how, rows=1, columns=2, lanes=1, tile_m=1, max_k=2, dataflow=dataflow)
+    inputs = {"activation": np.array(rows), "weight": np.array([[one, one], [one, zero]])}
+    bench = EngineBench(engine, pipeline=1)
+
+    async def testbench(ctx):
+        found, _ = await bench.product(ctx, inputs)
+        values = found.astype(np.uint32).view(np.float32)
+        sums = [[np.nan, np.nan], [np.inf, np.nan], [-np.inf, -np.inf], [np.nan, np.nan], [2, 1]]
+        np.testing.assert_array_equal(values, np.array(sums, dtype=np.float32))
+        assert np.array_equal(found, engine_matmul(engine, **inputs))
+
+    bench.run(testbench)
+
+
 @pytest.mark.parametrize(("form", "zero_point"), [("float8_e5m2", False), ("int8", True)])
 def test_activations_past_k_count_for_nothing(form, zero_point):
     """Their weights are zero; but zero times NaN is NaN, and the sum of a row's activations heeds no weight."""
     form = parse(form)
     sizes = {"rows": 2, "columns": 1, "lanes": 2, "tile_m": 2, "max_k": 8, "dataflow": "weight_stationary"}
     engine = Engine(form, form, Requantization(parse("bfloat16")), weight_zero_point=zero_point, **sizes)
-    bench = Bench(engine)
+    bench = EngineBench(engine)
 
     async def testbench(ctx):
         for k in (1, 2, 3, 5):
@@ -268,7 +274,7 @@ def test_activations_past_k_count_for_nothing(form, zero_point):
 
 def test_start_at_work_is_refused_and_changes_nothing():
     engine = Engine(INT8, INT8, Requantization(INT8, scale=parse("dyadic16s5")), tile_m=4, **SMALL)
-    bench = Bench(engine)
+    bench = EngineBench(engine)
     dut = bench.dut
     refused = []
 
@@ -290,11 +296,7 @@ def test_start_at_work_is_refused_and_changes_nothing():
             ctx.set(dut.start, 0)
         assert all(refused)
 
-    simulator = Simulator(dut)
-    simulator.add_clock(1e-8)
-    simulator.add_testbench(testbench)
-    simulator.add_testbench(insist, background=True)
-    simulator.run()
+    simulate(dut, testbench, insist)
 
 
 @pytest.mark.slow
@@ -303,10 +305,8 @@ def test_reset_in_the_middle_is_clean(dataflow):
     from amaranth.hdl import ResetInserter, Signal
 
     engine = Engine(INT8, INT8, Requantization(INT8, scale=parse("dyadic16s5")), dataflow=dataflow, tile_m=4, **SMALL)
-    bench = Bench(engine)
+    bench = EngineBench(engine)
     reset = Signal()
-    simulator = Simulator(ResetInserter(reset)(bench.dut))
-    simulator.add_clock(1e-8)
 
     async def testbench(ctx):
         for seed in range(4):
@@ -321,5 +321,4 @@ def test_reset_in_the_middle_is_clean(dataflow):
             found, _ = await bench.product(ctx, inputs)
             assert np.array_equal(found, engine_matmul(engine, **inputs))
 
-    simulator.add_testbench(testbench)
-    simulator.run()
+    simulate(ResetInserter(reset)(bench.dut), testbench)

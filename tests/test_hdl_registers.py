@@ -9,6 +9,7 @@ import pytest
 from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
+from fewbit.hdl.bus.axi_lite import AxiLite
 from fewbit.hdl.bus.registers import Field, Register, RegisterBlock, c_header, register_map
 from fewbit.hdl.bus.wishbone import Wishbone
 
@@ -324,3 +325,54 @@ def test_wishbone_reads_and_writes():
     simulator.add_testbench(count_pulses, background=True)
     simulator.run()
     assert seen == pulses and seen
+
+
+async def axi_lite_access(ctx, axi, offset, value=None):
+    """One access, whose answer waits for a cycle; give back the data and whether it was an error."""
+    request, answer = ("ar", "r") if value is None else ("aw", "b")
+
+    def port(channel, name):
+        return getattr(axi, f"s_axi_{channel}{name}")
+
+    ctx.set(port(request, "addr"), offset)
+    for channel in (request, *(["w"] if value is not None else [])):
+        assert ctx.get(port(channel, "ready"))
+        ctx.set(port(channel, "valid"), 1)
+    if value is not None:
+        ctx.set(axi.s_axi_wdata, value)
+        ctx.set(axi.s_axi_wstrb, 0xF)
+    await ctx.tick()
+    for channel in ("ar", "aw", "w"):
+        ctx.set(port(channel, "valid"), 0)
+    await ctx.tick()
+    for ready in (0, 1):
+        assert ctx.get(port(answer, "valid")), "an answer must come after two cycles, and stay"
+        found = ctx.get(axi.s_axi_rdata), bool(ctx.get(port(answer, "resp")))
+        ctx.set(port(answer, "ready"), ready)
+        await ctx.tick()
+    ctx.set(port(answer, "ready"), 0)
+    assert not ctx.get(port(answer, "valid"))
+    return found
+
+
+def test_axi_lite_reaches_every_address():
+    axi, block, model, rng = AxiLite(6), RegisterBlock(REGISTERS, 6), Model(), random.Random(8)
+    inputs = {"identity": 0xFEEDBEEF, "busy": 1, "count": 0x155, "done": 0}
+    top = Module()
+    top.submodules.axi, top.submodules.block = axi, block
+    wiring.connect(top, axi.bus, block.bus)
+
+    async def testbench(ctx):
+        for name, value in inputs.items():
+            ctx.set(getattr(block, name), value)
+        for offset in rng.sample(range(0, 1 << 6, 4), 1 << 4) * 2:
+            value = rng.getrandbits(32)
+            model.step(inputs, offset, value, 0xF)
+            _, error = await axi_lite_access(ctx, axi, offset, value)
+            assert error == (offset not in MAPPED)
+            found, error = await axi_lite_access(ctx, axi, offset)
+            assert error == (offset not in MAPPED) and (error or found == model.word(offset, inputs))
+            for name in ("m", "k", "key", "interrupt"):
+                assert ctx.get(getattr(block, name)) == model.values[name], name
+
+    simulate(top, testbench)

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fewbit.formats import Accumulator, Format, Overflow, Special, parse
+from fewbit.formats import Accumulator, Format, Minifloat, Overflow, Special, parse
+from fewbit.formats.minifloat import Specials
 from fewbit.sim import Exact, decode, dot, encode, matmul, multiply
 from fewbit.sim.codes import largest_integer
 from fewbit.sim.elements.exact import _plan
@@ -276,3 +277,14 @@ def test_a_name_is_not_a_format():
         multiply([1], [1], "int4", "int4")
     with pytest.raises(ValueError, match=r"^format must be a format, as formats\.parse gives, not 'int4'"):
         encode([1.0], "int4")
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_infinity_times_zero_is_nan_where_neither_format_has_one(swapped: bool) -> None:
+    endless, other = Minifloat(3, 0, specials=Specials.IEEE, alias="endless"), parse("int4")
+    assert endless.has_infinity and not endless.has_nan
+    pairs = [([0x07, 0x0F, 0x07], endless), ([0, 0, 1], other)]
+    (x, x_format), (y, y_format) = pairs[::-1] if swapped else pairs
+    product = multiply(x, y, x_format, y_format)
+    assert product.nan is not None and product.nan.tolist() == [True, True, False]
+    assert product.positive_infinity is not None and product.positive_infinity.tolist() == [False, False, True]

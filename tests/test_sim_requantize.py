@@ -282,6 +282,11 @@ def test_chunks_are_no_boundary() -> None:
     shuffled = requantize(Exact(accumulator.integers[some], -30), how, scale=scale[some], words=words[some])
     np.testing.assert_array_equal(shuffled, codes[some])
 
+    shifted = Requantization(parse("int8"), zero_point=True)
+    zeros = random.integers(-128, 128, count)
+    nothing = Exact(np.zeros(count, dtype=np.int64), 0, nan=np.zeros(count, dtype=bool))
+    np.testing.assert_array_equal(requantize(nothing, shifted, zero_point=zeros).view(np.int8), zeros)
+
 
 def test_the_words_carry_what_is_cut_off() -> None:
     """Over all words, up as often as the first sixteen bits of what is cut off say."""
@@ -328,6 +333,11 @@ def test_specials_by_hand() -> None:
     assert dequantize([8], parse("e2m1"), Requantization(parse("e2m1"))) == [0]
     zero_scale = Requantization(parse("float8_e5m2"), parse("float32"))
     assert requantize(accumulator, zero_scale, scale=0).tolist() == [0, 0x7E, 0x7E, 0x7E]
+
+    two = Requantization(parse("float8_e5m2"), parse("bfloat16"), parse("float32"), overflow=Overflow.INFINITY)
+    one, signs = Exact(np.array([1, -1, 0]), 0), [0x7C, 0xFC, 0x7E]
+    assert requantize(one, two, scale=0x7F80, tensor_scale=0x3F800000).tolist() == signs
+    assert requantize(one, two, scale=0x3F80, tensor_scale=0x7F800000).tolist() == signs
     assert requantize(accumulator, zero_scale, scale=0xFF800000).tolist() == [0x7E, 0x7E, 0xFB, 0x7B]
     # Both scales: infinity times zero is NaN, whatever the sum.
     two = Requantization(parse("float8_e5m2"), parse("float32"), parse("float32"))

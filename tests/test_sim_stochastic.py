@@ -64,6 +64,7 @@ class Words(np.random.PCG64):
 
     def random_raw(self, size: Any = None, lock: bool = True) -> Any:
         dealt, self.words = self.words[:size], self.words[size:]
+        assert len(dealt) == size, "no word may be drawn for what is decided"
         return np.array(dealt, dtype=np.uint64)
 
 
@@ -74,7 +75,7 @@ class Words(np.random.PCG64):
         (2.0**-65, [0, 1 << 63], 0),
         (2.0**-65, [1], 0),
         (2.0**-64, [0], 1),
-        (2.0**-64, [1], 0),
+        (2.0**-64, [1, 0], 0),  # tied so far; 0 is not below the second word, 0
         (2.0**-1074, [0] * 17, 1),  # 2**-1074 is 2**14 units of the seventeenth word
         (2.0**-1074, [0] * 16 + [(1 << 14) - 1], 1),
         (2.0**-1074, [0] * 16 + [1 << 14], 0),

@@ -25,6 +25,10 @@ MADE = {
 }
 
 
+TABLES = ["bipolar", "int3 bipolar", "codebook3e-2xf7fcff0001020509 int4", "int2 codebook2e0xd125"]
+"""The last has no zero, and neither has bipolar: what they make of a convolution's border is a value of theirs."""
+
+
 class Toy:
     def __init__(self, name, samples=16):
         make, self.input, shape = MADE[name]
@@ -55,7 +59,9 @@ def test_unquantized_layers_and_segments_are_the_network(toy):
     )
 
 
-@pytest.mark.parametrize("formats", ["int3", "int4", "e2m1", "e3m0", "int8", "e1m4", "e7m0", "int4 e4m3", "e2m1 int8"])
+@pytest.mark.parametrize(
+    "formats", ["int3", "int4", "e2m1", "e3m0", "int8", "e1m4", "e7m0", "int4 e4m3", "e2m1 int8", *TABLES]
+)
 @pytest.mark.parametrize("techniques", [(), ("equalize", "smooth", "gptq", "bias")])
 def test_both_engines_agree_to_the_bit_where_float32_holds_the_sums(toy, formats, techniques):
     layers = toy.quantized(*formats.split(), techniques=techniques)

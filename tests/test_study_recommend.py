@@ -251,6 +251,12 @@ def test_what_was_not_measured_is_said_to_be(made_up):
     assert [claim.remark for claim in claims(made_up)] == ["", "", "Written by hand: a < b & c.", "", ""]
 
 
+def test_the_papers_claims_are_judged_on_networks_of_the_zoo_alone(made_up):
+    own = [replace(point, network="mine") for point in made_up.points]
+    assert claims(replace(made_up, points=own)) == []
+    assert claims(replace(made_up, points=[*made_up.points, *own])) == claims(made_up)
+
+
 def test_two_kinds_of_mac_are_told_and_both_are_generated(made_up):
     point = replace(made_up.points[0], weight="int4", activation="e3m2", products=0.2, longest_dot=100)
     price = replace(made_up.prices[0], weight="int4", activation="e3m2", luts=50, terms=256, fmax_mhz=None)

@@ -16,10 +16,13 @@ from itertools import count, islice
 from pathlib import Path
 
 import pytest
-from fewbit.study.choice.findings import Findings
+from fewbit.study.choice.findings import Findings, read_findings
 from fewbit.study.choice.pareto import AXES, KINDS, join, knee, of_kind, pareto, with_cost
+from fewbit.study.measurement.points_file import write_points
+from fewbit.study.prices.price_table import write_prices
 from fewbit.study.report.charts import figure
 from fewbit.study.report.data import rows, views
+from fewbit.study.report.labels import framed, named
 from fewbit.study.report.write import report_files
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -162,11 +165,36 @@ def test_charts_find_the_fronts_and_knees_that_python_finds(made_up):
         marks = scene_marks({"items": [vl_convert.vegalite_to_scenegraph(picture)["scenegraph"]]}, {})
         for number, axis in enumerate(AXES):
             wanted = expected(made_up, view.name, axis)
-            layer = {n: marks[f"concat_{number}_layer_{n}_marks"] for n in (0, 1, 4, 6)}
+            layer = {n: marks[f"concat_{number}_layer_0_layer_{n}_marks"] for n in (0, 1, 4)}
             assert len(layer[0][0]) == wanted["front"]
             assert sorted(len(line) for line in layer[1]) == sorted(wanted["kinds"].values())
             assert len(layer[4][0]) == wanted["points"]
-            assert layer[6][0][0]["text"] == wanted["knee"]
+            names = [item["text"] for item in marks[f"concat_{number}_layer_4_marks"][0]]
+            assert (wanted["knee"] in names) == (wanted["knee"] is not None) and "float32" in names
+
+
+@pytest.mark.parametrize("axis", AXES)
+@pytest.mark.parametrize("network", ["resnet8", "vit"])
+def test_pictures_name_the_points_of_fronts_and_no_name_is_over_another(made_up, network, axis):
+    view = next(view for view in views(made_up) if view.name == network)
+    drawn = rows(join(view.points, made_up.prices, "xc7"))
+    seen = [row for row in drawn if row[axis] is not None]
+    frame = framed(seen, axis, 430, 400)
+    names = named(drawn, seen, axis, frame)
+    wanted = expected(made_up, network, axis)
+    assert [name["text"] for name in names if name["kind"] is None] == [wanted["knee"], "float32"]
+    assert len({(name["text"], name.get("to_cost")) for name in names}) == len(names) > wanted["front"]
+    boxes = []
+    for name in names:
+        left, middle = frame.place(name["at"], name["value"])
+        boxes.append((left, middle - 6, left + 5.9 * len(name["text"]), middle + 6))
+    for place, (left, top, right, bottom) in enumerate(boxes):
+        assert left >= 0 and top >= 0 and right <= 430.001 and bottom <= 400.001
+        for other in boxes[:place]:
+            assert right <= other[0] or other[2] <= left or bottom <= other[1] + 1e-6 or other[3] <= top + 1e-6
+        for row in seen:
+            x, y = frame.place(row[axis], row["accuracy"])
+            assert not (left < x < right and top < y < bottom)
 
 
 def test_the_report_is_the_same_bytes_again(files):
@@ -220,6 +248,26 @@ def test_the_page_loads_nothing_and_says_what_it_rests_on(files):
     for text in (COMMAND, "fewbit study --all", "yosys 0.70", "seeds 1", "Written by hand: a &lt; b &amp; c."):
         assert text in page
     assert page.count("<article") == 5
+
+
+def test_a_network_of_ones_own_is_not_held_against_the_paper(made_up, files):
+    own = [replace(point, network="mine") for point in made_up.points if point.network == "vit"]
+    _, content = next(report_files(replace(made_up, points=own), COMMAND))
+    page = files[1]["report.html"]
+    assert b"What the paper claims" in page and b'href="#claims"' in page
+    assert b"What the paper claims" not in content and b'href="#claims"' not in content
+
+
+def test_evaluations_on_few_samples_are_compared_and_in_no_front(made_up, tmp_path):
+    exact = replace(made_up.points[0], network="few", evaluation="integer", metrics={"top1": 0.75}, samples=4)
+    fast = replace(exact, evaluation="float", metrics={"top1": 0.5})
+    _, content = next(report_files(replace(made_up, evaluations=[exact, fast]), COMMAND))
+    assert b"<td>few</td><td>1</td>" in content and b'"few' not in content
+    for folder, points in ((tmp_path, made_up.points), (tmp_path / "evaluations", [exact, fast])):
+        folder.mkdir(exist_ok=True)
+        write_points(points, folder)
+    write_prices(made_up.prices, tmp_path / "study_prices", [])
+    assert read_findings(tmp_path).evaluations == [exact, fast]
 
 
 def test_views_of_one_network_are_told_apart(made_up):

@@ -62,6 +62,8 @@ def test_what_the_peer_wins_is_named():
         {"family": "gowin"},
         {"latency": 1},
         {"parameters": {"terms": 4096}},
+        {"unit": "multiply", "parameters": {"pipeline": 2}},
+        {"parameters": {"terms": 8192, "element": "halves", "interval": 2}},
     ],
 )
 def test_rows_under_another_contract_are_left_out(changes):

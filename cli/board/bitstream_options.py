@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..common.choices import choice, completed, known
+from ..common.choices import choice, known
 from ..common.designs import choose_pairs, parse_integers
 from ..common.engine_options import EngineOptions
-from ..common.options import Build, OneActivation, Seeds, Stages, Weight, boards
+from ..common.options import Build, OneActivation, Seeds, Stages, Weight
+from ..common.options import board as board_option
 from ..common.options import mhz as mhz_option
 from ..common.options import recipe as recipe_option
 
@@ -30,10 +31,7 @@ SHOWN = {"rows": "the board's", "columns": "the board's", "max_k": "256 or 1024"
 class BitstreamOptions:
     """The options that say what is in a bitstream, beside those of its engine."""
 
-    board: Annotated[
-        str,
-        typer.Option("--board", metavar="BOARD", help="One of `fewbit board list`.", autocompletion=completed(boards)),
-    ]
+    board: Annotated[str, board_option()]
     weight: Weight = None
     activation: OneActivation = None
     lanes: Annotated[

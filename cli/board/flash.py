@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from ..common.choices import choice, completed, known
+from ..common.choices import choice, known
 from ..common.console import status
-from ..common.options import boards
+from ..common.options import board as board_option
 
 __all__ = ["flash"]
 
@@ -19,13 +19,7 @@ def flash(
     ],
     board: Annotated[
         str | None,
-        typer.Option(
-            "--board",
-            metavar="BOARD",
-            help="Name of the board, as `fewbit board list` has it.",
-            show_default="the one that it was built for",
-            autocompletion=completed(boards),
-        ),
+        board_option(shown="the one that it was built for"),
     ] = None,
     persistent: Annotated[
         bool, typer.Option("--persistent", help="Write the flash, so that it is there after power-up.")

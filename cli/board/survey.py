@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..common.choices import completed
 from ..common.command import command_line
 from ..common.console import percent, print_json, print_table, say
 from ..common.designs import parse_size
-from ..common.options import Append, Json, Out, boards
+from ..common.options import Append, Json, Out
+from ..common.options import board as board_option
 from ..common.options import fill as fill_option
 from ..common.options import size as size_option
 from ..common.options import timeout as timeout_option
@@ -32,12 +32,7 @@ def survey(
     context: typer.Context,
     board: Annotated[
         str,
-        typer.Option(
-            "--board",
-            metavar="BOARDS",
-            help="Boards of `fewbit board list`, with commas between; or all.",
-            autocompletion=completed(lambda: [*boards(), "all"]),
-        ),
+        board_option("Boards of `fewbit board list`, with commas between; or all.", "all", metavar="BOARDS"),
     ] = "icebreaker",
     pairs: Annotated[
         str | None,

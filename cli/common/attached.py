@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .choices import completed
 from .console import say
 from .designs import choose_pairs
 from .engine_options import EngineOptions
-from .options import OneActivation, Weight, boards
+from .options import OneActivation, Weight
+from .options import board as board_option
 from .options import timeout as timeout_option
 
 if TYPE_CHECKING:
@@ -31,12 +31,9 @@ class AttachedOptions:
 
     board: Annotated[
         str | None,
-        typer.Option(
-            "--board",
-            metavar="BOARD",
-            show_default="the one that is attached, else sim",
-            help="Name of the board, as `fewbit board list` has it; sim is the simulated one.",
-            autocompletion=completed(lambda: [*boards(), SIM]),
+        board_option(
+            *("Name of the board, as `fewbit board list` has it; sim is the simulated one.", SIM),
+            shown="the one that is attached, else sim",
         ),
     ] = None
     port: Annotated[

@@ -1,7 +1,7 @@
 """Commands and groups of them: made when they are asked for; names that they had before still work."""
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import typer
@@ -64,7 +64,7 @@ def made(function: Callable[..., None], name: str, panel: str | None = None) -> 
     return typer.main.get_command(app)
 
 
-class Commands(MutableMapping[str, Any]):
+class Commands(Mapping[str, Any]):
     """Commands by name, each of which is made when it is first looked up: there are hundreds of options in all."""
 
     def __init__(self, makers: Mapping[str, Callable[[], Any]]):
@@ -75,12 +75,6 @@ class Commands(MutableMapping[str, Any]):
         if name not in self._made:
             self._made[name] = self._makers[name]()
         return self._made[name]
-
-    def __setitem__(self, name: str, command: Any) -> None:
-        self._makers[name] = lambda: command
-
-    def __delitem__(self, name: str) -> None:
-        del self._makers[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._makers)

@@ -154,7 +154,7 @@ def choose_designs(
 
 def design_name(design: "Design") -> str:
     """A name for files: ``mac_e2m1_int4``."""
-    return "_".join([design.unit, *(format.name for format in design.formats)])
+    return "_".join([design.unit, *(format.label for format in design.formats)])
 
 
 def parse_sizes(text: str) -> list[Size]:

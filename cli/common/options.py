@@ -26,7 +26,20 @@ __all__ = [
         "Json",
     ),
     *("Lanes", "OneActivation", "Out", "Pipeline", "Requantizer", "Seed", "Seeds", "Stages", "Terms", "Weight"),
-    *("activations", "boards", "families", "family", "fill", "formats", "mhz", "name", "recipe", "size", "timeout"),
+    *(
+        "activations",
+        "board",
+        "boards",
+        "families",
+        "family",
+        "fill",
+        "formats",
+        "mhz",
+        "name",
+        "recipe",
+        "size",
+        "timeout",
+    ),
     "weights",
 ]
 
@@ -51,6 +64,19 @@ def boards() -> "Sequence[str]":
     from ...boards.targets import board_names
 
     return board_names()
+
+
+def board(
+    help: str = "Name of the board, as `fewbit board list` has it.",
+    *others: str,
+    metavar: str = "BOARD",
+    shown: str | None = None,
+) -> Any:
+    """The option that names a board; ``others``: what may stand in the place of one."""
+    default: dict[str, Any] = {} if shown is None else {"show_default": shown}
+    return typer.Option(
+        "--board", metavar=metavar, help=help, autocompletion=completed(lambda: [*boards(), *others]), **default
+    )
 
 
 def _builds() -> "Sequence[str]":
@@ -138,7 +164,8 @@ def recipe() -> Any:
 
 
 Requantizer = Annotated[
-    bool, typer.Option("--requantizer/--no-requantizer", help="With the requantizer: several times the MAC's time.")
+    bool,
+    typer.Option("--requantizer/--no-requantizer", help="Count a requantizer, too; it takes several times as long."),
 ]
 Append = Annotated[bool, typer.Option("--append", help="Keep what the files in --out have of other questions.")]
 Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder for the files.")]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RESULTS",
+    "Edges",
     "Model",
     "NetworkOptions",
     "Results",
@@ -58,6 +59,18 @@ Model = Annotated[
         metavar="NAMES|FILE",
         help="Networks of the zoo with commas between, or an ONNX file.",
         autocompletion=completed(_networks),
+    ),
+]
+
+
+Edges = Annotated[
+    str | None,
+    typer.Option(
+        "--edges",
+        metavar="FORMAT",
+        show_default="that of all others",
+        help="Format of the first and the last layer, as int8.",
+        autocompletion=completed(formats),
     ),
 ]
 
@@ -113,16 +126,7 @@ class SchemeOptions:
     block_size: Annotated[
         int | None, typer.Option("--block-size", help="With --scale-per block: 16, 32, 64 or 128.")
     ] = None
-    edges: Annotated[
-        str | None,
-        typer.Option(
-            "--edges",
-            metavar="FORMAT",
-            show_default="that of all others",
-            help="Format of the first and the last layer, as int8.",
-            autocompletion=completed(formats),
-        ),
-    ] = None
+    edges: Edges = None
     techniques: Annotated[
         str,
         typer.Option(

@@ -62,7 +62,7 @@ def export(
             study = _study(source, networks, judged)
             for scheme in schemes:
                 report(len(rows), total)
-                file = out / f"{source.name}_{scheme.weight.name}_{scheme.activation.name}.onnx"
+                file = out / f"{source.name}_{scheme.weight.label}_{scheme.activation.label}.onnx"
                 content, quantizers = _written(study, scheme, batch)
                 write_bytes(file, content)
                 row = {"network": source.name, "weight": scheme.weight.name, "activation": scheme.activation.name}

@@ -4,12 +4,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..common.choices import completed
 from ..common.console import print_json, screen
 from ..common.designs import choose_targets
-from ..common.options import Json, Requantizer, formats
+from ..common.options import Json, Requantizer
 from ..common.options import family as family_option
-from ..common.study_options import RESULTS, Results
+from ..common.study_options import RESULTS, Edges, Results
 
 if TYPE_CHECKING:
     from ...study.choice.recommend import Recommendation
@@ -18,7 +17,7 @@ __all__ = ["recommend"]
 
 
 def recommend(
-    model: Annotated[str, typer.Option("--model", help="A network that was studied, as resnet8.")],
+    model: Annotated[str, typer.Option("--model", metavar="NETWORK", help="A network that was studied, as resnet8.")],
     family: Annotated[str, family_option("The FPGA:")] = "xc7",
     min_accuracy: Annotated[
         float | None, typer.Option("--min-accuracy", help="Least accuracy, as a share of the float32 network's: 0.99.")
@@ -28,16 +27,7 @@ def recommend(
         bool, typer.Option("--absolute", help="--min-accuracy is a value of the metric itself.")
     ] = False,
     requantizer: Requantizer = False,
-    edges: Annotated[
-        str | None,
-        typer.Option(
-            "--edges",
-            metavar="FORMAT",
-            show_default="that of all others",
-            help="Format of the first and the last layer, as int8.",
-            autocompletion=completed(formats),
-        ),
-    ] = None,
+    edges: Edges = None,
     results: Results = RESULTS,
     json: Json = False,
 ) -> None:

@@ -141,6 +141,8 @@ def _executor(scheduler: str | None) -> "Any":
 def _table(points: "list[Point]") -> Any:
     from rich.table import Table
 
+    from ...formats import label_of
+
     table = Table()
     for name in ("network", "weight", "activation", "techniques", "evaluation"):
         table.add_column(name)
@@ -157,7 +159,8 @@ def _table(points: "list[Point]") -> Any:
         table.add_column(name, justify="right")
     for point in points:
         table.add_row(
-            *(point.network, point.weight, point.activation, "+".join(point.techniques), point.evaluation),
+            *(point.network, label_of(point.weight), label_of(point.activation)),
+            *("+".join(point.techniques), point.evaluation),
             str(point.samples),
             *(_figure(name, point) for name in metrics),
             _percent(point.metric, point.float32[point.metric]),

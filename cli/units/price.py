@@ -225,6 +225,8 @@ def _show(tables: "dict[str, list[Price]]") -> None:
     """All of each table, or the cheapest and the dearest."""
     from rich.table import Table
 
+    from ...formats import label_of
+
     for title, prices in tables.items():
         rows = sorted(prices, key=lambda row: row.luts)
         cut = len(rows) > 3 * SHOWN
@@ -245,5 +247,5 @@ def _show(tables: "dict[str, list[Price]]") -> None:
             figures = (column[place] for column in measured.values())
             shown = ("" if figure is None else str(figure) for figure in figures)
             last = cut and place == SHOWN - 1
-            table.add_row(rows[place].weight, rows[place].activation, *shown, end_section=last)
+            table.add_row(label_of(rows[place].weight), label_of(rows[place].activation), *shown, end_section=last)
         print_table(table)

@@ -39,6 +39,7 @@ def synth(
 
     Every design is generated for its family, synthesized by several recipes, and routed where the family can be.
     """
+    from ...hdl import MatmulDesign
     from ...synth import PEER_FAMILIES, compare, write_csv, write_json, write_whole
     from ..common.files import check_folder
 

@@ -86,7 +86,8 @@ class Codebook(Format):
 def read_codebook(path: str | Path) -> Codebook:
     """The codebook of a file, by its ending.
 
-    ``.json``: a list of integers, or an object with ``integers`` and, unless it is 0, ``lsb_exponent``. ``.csv``:
+    ``.json``: a list of integers, or an object with ``integers``, ``lsb_exponent`` unless it is 0, and for people a
+    ``name``, which nothing reads. ``.csv``:
     integers in the order of codes, over any number of lines; a line ``lsb_exponent,-7`` says the exponent.
     Raises ValueError.
     """

@@ -1,1 +1,1 @@
-"""Sums over blocks, each with scales of its own."""
+"""This room adds up blocks, each of which has scales of its own."""

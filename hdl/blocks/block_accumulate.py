@@ -1,4 +1,4 @@
-"""Sums over blocks: every block's exact sum, times both of its scales, is added to the sum of its index."""
+"""Every block's exact sum is multiplied by both of its scales, and added to the sum of its index."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,14 +21,14 @@ __all__ = ["BlockAccumulate", "block_distance", "block_sum"]
 
 
 def block_sum(weight: Format, activation: Format, blocks: Blocks, terms: int, *, dsp: bool = False) -> BlockSum[Any]:
-    """How sums of up to ``terms`` products are added up by blocks, in the form that ``blocks`` asks for."""
+    """Choose how sums of up to ``terms`` products are added up by blocks, in the form that ``blocks`` asks for."""
     form = blocks.sum_format(weight, activation, terms)
     product = ScaledSum(weight, activation, blocks, min(blocks.size, terms), isinstance(form, FixedPoint), dsp)
     return ExactSum(product, form) if isinstance(form, FixedPoint) else FloatSum(product)
 
 
 def block_distance(added: BlockSum[Any], depth: int) -> int:
-    """Cycles after which the next block of a sum may follow, where ``depth`` sums are under way."""
+    """The cycles after which the next block of a sum may follow, where ``depth`` sums are under way."""
     # A memory is addressed a stage before its word is used.
     return added.written - added.used + (1 if depth == 1 else 2)
 
@@ -143,7 +143,10 @@ class BlockAccumulate(wiring.Component):
         return m
 
     def _store(self, m: Module, stages: _BlockStages) -> tuple[Value, Keep]:
-        """The kept sum of the block that is in the last stage so far, and how to replace it."""
+        """Make the place where sums are kept.
+
+        The results are the sum of the block that is in the last stage so far, and what replaces it.
+        """
         if self.depth == 1:
             kept = Signal(self._sum.width, reset_less=True)
 

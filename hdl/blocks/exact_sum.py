@@ -1,4 +1,4 @@
-"""An exact sum over blocks: every block's product is shifted into its place, and added."""
+"""An exact sum over blocks is kept as one integer: every block's product is shifted into its place, and added."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ __all__ = ["ExactSum"]
 
 @dataclass(frozen=True)
 class _Addend:
-    """A block in its place within the sum: ``addend + carry``; all else as in ``ScaledBlock``."""
+    """A block in its place within the sum is ``addend + carry``. All else is as in ``ScaledBlock``."""
 
     first: Value
     carried: Mapping[str, Value]
@@ -40,7 +40,7 @@ class _Sum:
 
 @dataclass(frozen=True)
 class ExactSum(BlockSum[_Addend]):
-    """An exact sum over blocks, of fixed point.
+    """The exact sum over blocks has a fixed point, and room for all that can be added.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ class ExactSum(BlockSum[_Addend]):
         return stages.register(aligned) if self._shift_bits else aligned
 
     def _shift_digit(self, m: Module, block: ScaledBlock, low: int) -> Value:
-        """The body shifted left by the exponent's two bits from ``low`` on."""
+        """Shift the body left by the exponent's two bits from ``low`` on."""
         assert block.exponent is not None
         is_signed = block.body.shape().signed
         digit = block.exponent[low : min(low + 2, self._shift_bits)]

@@ -1,4 +1,4 @@
-"""A float32 sum over blocks, rounded once for every block."""
+"""A float32 sum over blocks is rounded once for every block."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -91,7 +91,7 @@ class _Total:
 
 @dataclass(frozen=True)
 class FloatSum(BlockSum[ScaledBlock]):
-    """A float32 sum over blocks.
+    """The float32 sum over blocks works like a fused multiply-add.
 
     The operand with the smaller exponent is shifted to the other one, and what comes of both is rounded once.
 
@@ -119,7 +119,7 @@ class FloatSum(BlockSum[ScaledBlock]):
 
     @cached_property
     def _exponent_offset(self) -> int:
-        """What makes the runtime exponent that of the product's top bit, biased."""
+        """What has to be added to the runtime exponent, so that it is the biased one of the product's top bit."""
         return self.product.lsb_exponent + self.product.width - 1 + BIAS
 
     @cached_property
@@ -171,7 +171,7 @@ class FloatSum(BlockSum[ScaledBlock]):
         return stages.register(replace(state.block, exponent=self._top_exponent(m, state)))
 
     def _top_exponent(self, m: Module, state: _Normalizing) -> Signal:
-        """The biased exponent of the product's top bit."""
+        """Compute the biased exponent of the product's top bit."""
         runtime = state.block.exponent
         base = self._exponent_offset + (0 if runtime is None else runtime)
         least = self._exponent_offset + self.product.least_exponent - (1 << self._leading_bits)
@@ -281,5 +281,5 @@ class FloatSum(BlockSum[ScaledBlock]):
 
 
 def _left(value: Value, width: int) -> Value:
-    """The value at the upper end of so many bits."""
+    """Put the value at the upper end of so many bits."""
     return Cat(Const(0, width - len(value)), value)

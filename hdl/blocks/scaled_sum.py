@@ -1,4 +1,4 @@
-"""A block's exact sum times both of its scales."""
+"""A block's exact sum is multiplied by both of its scales."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ __all__ = ["ScaledBlock", "ScaledSum", "sum_fields"]
 
 
 def sum_fields(form: FixedPoint | Format) -> dict[str, Shape | int]:
-    """Shapes of what a sum over blocks is, by name."""
+    """The shapes of the parts of a sum over blocks, by name."""
     if isinstance(form, FixedPoint):
         return {"accumulator": Shape(form.width, form.signed), **dict.fromkeys(form.specials, 1)}
     return {"code": form.width}
@@ -88,7 +88,7 @@ class ScaledSum:
 
     @cached_property
     def fields(self) -> dict[str, Shape | int]:
-        """Shapes of what comes in, by name."""
+        """The shapes of the inputs, by name."""
         return {**sum_fields(self.source), **{name: format.width for name, format in self.scales.items()}}
 
     @cached_property
@@ -124,7 +124,7 @@ class ScaledSum:
 
     @cached_property
     def lsb_exponent(self) -> int:
-        """Of the lowest bit's weight, where the runtime part of the exponent is 0."""
+        """The exponent of the lowest bit's weight, where the runtime part of the exponent is 0."""
         return (
             self.source.lsb_exponent + sum(format.lsb_exponent for format in self.scales.values()) - self.least_exponent
         )
@@ -173,7 +173,7 @@ class ScaledSum:
         return stages.register(replace(block, body=product.as_signed() if block.body.shape().signed else product))
 
     def _multiply(self, m: Module, one: Value, other: Value) -> Value:
-        """The product of two integers, of which the second is unsigned."""
+        """Multiply two integers, of which the second is unsigned."""
         if one.shape().signed:
             other = Cat(other, Const(0, 1)).as_signed()
         if self.dsp:

@@ -1,1 +1,1 @@
-"""Registers and streams as other people's designs have them: AXI4-Lite, Wishbone, AXI4-Stream."""
+"""This room speaks the buses of other people's designs: AXI4-Lite, Wishbone, AXI4-Stream."""

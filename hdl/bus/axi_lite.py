@@ -1,4 +1,4 @@
-"""AXI4-Lite to registers."""
+"""The adapter by which AXI4-Lite reads and writes registers."""
 
 from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import wiring
@@ -40,7 +40,7 @@ class AxiLite(wiring.Component):
 
     @staticmethod
     def ports(address_bits: int) -> dict[str, wiring.Member]:
-        """The members at the edge."""
+        """The ports of AXI4-Lite, as members of a component."""
         return {
             "s_axi_awaddr": In(address_bits),
             "s_axi_awprot": In(3),

@@ -1,4 +1,4 @@
-"""AXI4-Stream by name: the ports of a stream at the edge of a unit."""
+"""The ports of an AXI4-Stream at the edge of a unit, which are members with the names that AXI gives them."""
 
 from amaranth.hdl import Cat, Const, Module, Value
 from amaranth.lib import stream, wiring
@@ -28,7 +28,7 @@ def axi_stream_out(name: str, bits: int) -> dict[str, wiring.Member]:
 
 
 def connect_in(m: Module, unit: wiring.Component, name: str, inner: stream.Interface) -> None:
-    """From the ports to a stream of the same data; ``tlast`` is not looked at."""
+    """Connect the ports to a stream inside, which has the same data. ``tlast`` is not looked at."""
     data: Value = getattr(unit, f"{name}_tdata")
     m.d.comb += [
         Value.cast(inner.payload).eq(data),
@@ -38,7 +38,7 @@ def connect_in(m: Module, unit: wiring.Component, name: str, inner: stream.Inter
 
 
 def connect_out(m: Module, unit: wiring.Component, name: str, inner: stream.Interface, last: Value) -> None:
-    """From a stream to the ports; bits past its data are 0."""
+    """Connect a stream inside to the ports. Bits past its data are 0."""
     m.d.comb += [
         getattr(unit, f"{name}_tdata").eq(Cat(Value.cast(inner.payload.data), Const(0, 1))),
         getattr(unit, f"{name}_tvalid").eq(inner.valid),

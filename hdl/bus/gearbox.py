@@ -1,4 +1,4 @@
-"""Streams of one width made into streams of another: bus beats to words, words to bus beats."""
+"""Bus beats are put together to words, and words are cut into bus beats."""
 
 from amaranth.hdl import Cat, Const, Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
@@ -15,7 +15,7 @@ def _beats(word_bits: int, bus_bits: int) -> int:
 
 
 class Upsizer(wiring.Component):
-    """Words of several bus beats, the lowest bits in the first; bits of the last beat past the word are ignored.
+    """It puts bus beats together to words. The first beat has the lowest bits; bits past the word are ignored.
 
     One beat a word: combinational, no register, latency 0. More: the word is in a register, latency 1 cycle from its
     last beat. A beat is taken in every cycle in which no finished word is waiting or the waiting one leaves, so a
@@ -83,7 +83,7 @@ class Upsizer(wiring.Component):
 
 
 class Downsizer(wiring.Component):
-    """Bus beats of every word, its lowest bits in the first; bits of the last beat past the word are 0.
+    """It cuts words into bus beats. The first beat has the lowest bits; bits past the word are 0.
 
     ``last`` is up with the last beat of a word that had it. One beat a word: combinational, no register, latency 0.
     More: the word is taken into a register, latency 1 cycle, and the next one as the last beat leaves, so no cycle

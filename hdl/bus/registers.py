@@ -1,4 +1,4 @@
-"""Registers described as data: the block that holds them, their map for programs, and their C header."""
+"""Registers are described as data, from which come the block that holds them, a map for programs, and a C header."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -31,7 +31,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True)
 class Field:
-    """Some bits of a register. Raises ValueError where they cannot be.
+    """Some bits of a register. Raises ValueError where there can be no such field.
 
     Parameters
     ----------
@@ -65,13 +65,13 @@ class Field:
 
     @property
     def mask(self) -> int:
-        """Its bits in the register's word."""
+        """The field's bits in the register's word."""
         return ((1 << self.width) - 1) << self.lsb
 
 
 @dataclass(frozen=True)
 class Register:
-    """One 32-bit word. Raises ValueError where it cannot be.
+    """One 32-bit word. Raises ValueError where there can be no such register.
 
     Without ``fields`` it is a single field from bit 0 that has the register's own name.
 
@@ -109,12 +109,12 @@ class Register:
 
     @property
     def parts(self) -> tuple[Field, ...]:
-        """The fields; of a register without any, the one that it is."""
+        """The fields of the register. One that was made without any is a single field itself."""
         return self.fields or (Field(self.name, 0, self.width, self.access, self.reset, self.meaning),)
 
 
 def bus_signature(address_bits: int) -> wiring.Signature:
-    """The interface between a bus adapter and a ``RegisterBlock``, as the adapter sees it; no wait states.
+    """The interface between a bus adapter and a ``RegisterBlock``, as the adapter sees it. It has no wait states.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def bus_signature(address_bits: int) -> wiring.Signature:
 
 
 class RegisterBlock(wiring.Component):
-    """The registers of a unit, behind a bus.
+    """It holds the registers of a unit, which a bus reads and writes.
 
     A write is seen at the outputs in the next cycle: an ``rw`` field holds its new value from then on, a ``pulse``
     field is up for that cycle alone. Reads are combinational. Bytes that are not strobed keep their value; writes to
@@ -202,7 +202,7 @@ class RegisterBlock(wiring.Component):
         return m
 
     def _word(self, register: Register) -> Value:
-        """What a read of the register gives."""
+        """The word that a read of the register gives."""
         bits: list[Value] = []
         end = 0
         for field in register.parts:
@@ -231,7 +231,7 @@ class RegisterBlock(wiring.Component):
 
 
 def register_map(registers: Iterable[Register]) -> list[dict[str, Any]]:
-    """The registers as a program in any language wants them, ready for JSON, by rising offset."""
+    """Describe the registers as a program in any language wants them: ready for JSON, by rising offset."""
     registers = tuple(registers)
     _check_registers(registers)
     return [
@@ -256,8 +256,10 @@ def register_map(registers: Iterable[Register]) -> list[dict[str, Any]]:
 
 
 def c_header(name: str, registers: Iterable[Register]) -> str:
-    """A C99 header that needs no other: of every register its ``_OFFSET`` in bytes, of every field its ``_SHIFT``,
-    its ``_MASK`` in place, its ``_WIDTH`` and its ``_RESET`` value.
+    """Write a C99 header that needs no other.
+
+    It has of every register the ``_OFFSET`` in bytes, and of every field the ``_SHIFT``, the ``_MASK`` in place, the
+    ``_WIDTH`` and the ``_RESET`` value.
 
     Macros are called ``NAME_REGISTER_FIELD_MASK`` and so on; without the part ``FIELD`` in a register without fields.
     Raises ValueError where two would have the same name.

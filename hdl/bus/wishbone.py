@@ -1,4 +1,4 @@
-"""Wishbone to registers."""
+"""The adapter by which Wishbone reads and writes registers."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
@@ -39,7 +39,7 @@ class Wishbone(wiring.Component):
 
     @staticmethod
     def ports(address_bits: int) -> dict[str, wiring.Member]:
-        """The members at the edge."""
+        """The ports of Wishbone, as members of a component."""
         return {
             "wb_cyc": In(1),
             "wb_stb": In(1),

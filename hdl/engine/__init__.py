@@ -1,1 +1,1 @@
-"""The matmul engine: loops, panels of operands, arrays, the way out, and the edge around them."""
+"""This room is the matmul engine: loops, panels of operands, arrays, the drain of sums, and the edge around them."""

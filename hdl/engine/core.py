@@ -1,4 +1,4 @@
-"""The matmul engine: panels in, an array of elements, sums drained and requantized, a stream of outputs."""
+"""The core of the matmul engine: panels feed an array of elements, whose sums are drained and requantized."""
 
 from amaranth.hdl import Cat, Module, Signal, unsigned
 from amaranth.lib import data, stream, wiring
@@ -21,7 +21,7 @@ __all__ = ["Matmul", "matmul_latencies", "matmul_latency"]
 
 
 def matmul_latencies(engine: Engine, build: Build) -> dict[str, int]:
-    """Cycles of the parts of an engine: what ``sim.engine_cycles`` starts from.
+    """The cycles of the parts of an engine, from which ``sim.engine_cycles`` starts.
 
     array: from a word at the array to the sums with it
     blocks, block_distance: of ``BlockAccumulate``, where there are blocks
@@ -36,7 +36,7 @@ def matmul_latencies(engine: Engine, build: Build) -> dict[str, int]:
 
 
 def matmul_latency(engine: Engine, build: Build) -> int:
-    """Cycles from the issue of the last word of a sum to the valid output made of it, where nothing stalls."""
+    """The cycles from the issue of the last word of a sum to the valid output made of it, where nothing stalls."""
     found = matmul_latencies(engine, build)
     return found["array"] + found.get("blocks", 0) + found["requantize"] + 4
 
@@ -109,7 +109,10 @@ class Matmul(wiring.Component):
         return m
 
     def _configure(self, m: Module) -> tuple[dict[str, Signal], Signal]:
-        """What was set when the product began, and when it begins."""
+        """Take sizes and parameters when a product begins.
+
+        The results are what was taken, by name, and the signal of the cycle in which the product begins.
+        """
         engine = self.engine
         sizes = size_bits(engine)
         names = {**sizes, **engine.tensor_fields}

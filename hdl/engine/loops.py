@@ -1,4 +1,4 @@
-"""Nested loops of run-time lengths, stepped once a cycle: what the loaders and the array count by."""
+"""The loaders and the array count by nested loops, whose lengths are set at run time; a step takes a cycle."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ __all__ = ["Loop", "LoopNest", "no_more"]
 
 @dataclass(frozen=True)
 class Loop:
-    """One loop: it counts ``total`` down in steps of ``step``, the last step being what is left.
+    """It counts ``total`` down in steps of ``step``. The last step takes what is left.
 
     Parameters
     ----------
-    total: how far; None for what is left of the loop ``within``, at most one step of that
+    total: what it counts down; None where it counts down one step of the loop ``within``, or what that has left
     step: 1 or more
-    within: name of a loop further out
+    within: the name of a loop further out
     """
 
     name: str
@@ -25,7 +25,7 @@ class Loop:
 
 
 class LoopNest:
-    """Loops one in another, the outermost first.
+    """Loops that stand one in another, the outermost first.
 
     Members
     -------
@@ -60,12 +60,12 @@ class LoopNest:
         return self.wraps[self.loops[0].name]
 
     def start(self) -> None:
-        """Statements for the context they are in: every loop at its beginning."""
+        """Put every loop at its beginning, by statements in the context of the call."""
         for loop in self.loops:
             self._restart(loop, None)
 
     def advance(self) -> None:
-        """Statements for the context they are in: one step of the innermost loop, and of those that it ends."""
+        """Take a step of the innermost loop and of those that it ends, by statements in the context of the call."""
         m = self.m
         inner: Value = Const(1, 1)
         for loop in reversed(self.loops):
@@ -109,5 +109,5 @@ class LoopNest:
 
 
 def no_more(value: Value, most: int) -> Value:
-    """``value <= most`` for an unsigned value, a constant where it cannot be otherwise: Verilator warns of those."""
+    """``value <= most`` for an unsigned value. It is a constant where it always holds: Verilator warns."""
     return Const(1, 1) if most >= (1 << len(value)) - 1 else value <= most

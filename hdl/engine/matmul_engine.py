@@ -1,4 +1,4 @@
-"""The matmul engine at its edge: registers behind a bus, data by AXI4-Stream."""
+"""The edge of the matmul engine: registers stand behind a bus, and data comes and goes by AXI4-Stream."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
@@ -23,7 +23,7 @@ _BUS: dict[str, type[AxiLite] | type[Wishbone]] = {"axi_lite": AxiLite, "wishbon
 
 
 def engine_registers(engine: Engine) -> tuple[Register, ...]:
-    """The registers of an engine; which parameters there are depends on it, and the offsets don't."""
+    """The registers of an engine. It depends on the engine which parameters there are, but not at which offsets."""
     registers = [
         Register(
             "control",
@@ -103,7 +103,7 @@ def engine_registers(engine: Engine) -> tuple[Register, ...]:
 
 
 def engine_members(engine: Engine) -> dict[str, wiring.Member]:
-    """The ports of an engine, clock and reset aside."""
+    """The ports of an engine, without clock and reset."""
     members = dict(_BUS[engine.control].ports(ADDRESS_BITS))
     for name in engine.stream_bits:
         if name != "c":

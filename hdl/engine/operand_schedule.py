@@ -1,4 +1,4 @@
-"""When words are issued to an array: as soon as they are loaded and their sums have a place to go."""
+"""Words are issued to an array as soon as they are loaded and their sums have a place to go."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream
@@ -203,9 +203,10 @@ def schedule_weight_stationary(
 def _load_weights(
     m: Module, config: dict[str, Signal], begin: Signal, weights: stream.Interface, array: WeightStationary
 ) -> tuple[Signal, Signal]:
-    """Shift the weights of every tile into the array as soon as those before are in use.
+    """Shift the weights of every tile into the array as soon as those before them are in use.
 
-    Gives back whether the next ones are all there, and the signal by which they are taken.
+    Returns two signals. The first tells the caller that all weights of the next tile are there; with the second the
+    caller tells that they are put to use, so that the ones after them may come.
     """
     engine = array.engine
     loops = [

@@ -1,4 +1,4 @@
-"""From finished sums to outputs: row by row and some columns at a time, blocks added up, requantized."""
+"""Finished sums are drained row by row, some columns at a time: blocks are added up, and all is requantized."""
 
 from dataclasses import dataclass, replace
 
@@ -19,7 +19,7 @@ __all__ = ["block_depth", "drain_sums"]
 
 @dataclass(frozen=True)
 class _BlockPlace:
-    """Which block the sums of a chunk are those of.
+    """It says which block the sums of a chunk are those of.
 
     Members
     -------
@@ -71,7 +71,7 @@ class _Chunk:
 
 
 def block_depth(engine: Engine) -> int:
-    """Sums over blocks that are under way at a time, for every output of a beat."""
+    """How many sums over blocks are under way at a time, for every output of a beat."""
     return engine.rows * (engine.columns // engine.outputs)
 
 
@@ -158,7 +158,7 @@ def drain_sums(
 def _choose(
     engine: Engine, config: dict[str, Signal], loaders: dict[str, PanelLoader], handover: Handover, place: _Place
 ) -> _Chunk:
-    """The sums at a place of the row that was read, and what comes with them."""
+    """Choose the sums at a place of the row that was read, and what comes with them."""
     chunks = engine.columns // engine.outputs
     if place.block is not None and engine.blocks is not None:
         bits = engine.outputs * engine.blocks.weight_scale.width
@@ -264,7 +264,7 @@ def _finish(
 
 
 def _hold(m: Module, name: str, enable: Value, record: Record) -> Record:
-    """The record behind a stage of registers."""
+    """Put a record behind a stage of registers."""
     values = {key: value for key, value in parts(record) if value is not None}
     held = {key: Signal(value.shape(), name=f"{name}_{key}", reset_less=True) for key, value in values.items()}
     with m.If(enable):

@@ -1,4 +1,4 @@
-"""The output-stationary array: every element keeps the sum of one output while operands are broadcast to it."""
+"""In an output-stationary array every element keeps the sum of one output, while operands are broadcast to it."""
 
 from collections.abc import Mapping
 
@@ -15,7 +15,7 @@ __all__ = ["OutputStationary", "sum_layout"]
 
 
 def sum_layout(form: FixedPoint) -> data.StructLayout:
-    """A sum and its flags."""
+    """The layout of a sum and its flags."""
     fields: dict[str, Shape | int] = {"accumulator": Shape(form.width, form.signed)}
     return data.StructLayout(fields | dict.fromkeys(form.specials, 1))
 
@@ -115,7 +115,7 @@ class OutputStationary(wiring.Component):
         ]
 
     def _enter(self, m: Module, name: str, count: int) -> list[Signal]:
-        """The operands of every row or column, decoded and registered."""
+        """Decode and register the operands of every row or column."""
         engine = self.engine
         format, word = getattr(engine, name), getattr(self, name)
         buses = dict(zip(("weight", "activation"), self._hardware.buses(engine.arithmetic, self.build), strict=True))

@@ -1,4 +1,4 @@
-"""Panels: a stream of words is written into one half of a memory while the other half is read."""
+"""A stream of words is written into one half of a memory, a panel, while the other half is read."""
 
 from dataclasses import dataclass
 
@@ -13,13 +13,13 @@ __all__ = ["LoaderLoop", "PanelLoader", "size_bits"]
 
 
 def size_bits(engine: Engine) -> dict[str, int]:
-    """Bits of m, k and n."""
+    """The number of bits of m, k and n."""
     return {"m": MAX_SIZE.bit_length(), "k": engine.max_k.bit_length(), "n": MAX_SIZE.bit_length()}
 
 
 @dataclass(frozen=True)
 class LoaderLoop:
-    """One loop of a loader.
+    """One loop of a loader, whose length is a size of the product.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class LoaderLoop:
 
 
 class PanelLoader(wiring.Component):
-    """Takes the words of one product from a stream, in the order of its loops, into two halves of a memory by turns.
+    """It takes the words of one product from a stream, in the order of its loops, into two halves of a memory by turns.
 
     Words are taken from ``start`` on, as many as the loops have steps, and wait while the half that they belong in is
     full. One word a cycle; no cycle is lost between halves.

@@ -1,4 +1,4 @@
-"""The weight-stationary array: weights stay while rows of activations stream past and partial sums add up."""
+"""In a weight-stationary array weights stay, while rows of activations stream past and partial sums add up."""
 
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal
 from amaranth.lib import data, memory, wiring
@@ -110,7 +110,7 @@ class WeightStationary(wiring.Component):
         return held
 
     def _weights(self, m: Module) -> list[Signal]:
-        """The weights in use of every column, and behind them the next ones."""
+        """Make the registers of the weights in use of every column, and behind them those of the next ones."""
         engine = self.engine
         edge, _ = self._hardware.buses(engine.arithmetic, self.build)
         lanes = edge.word_bits(engine.lanes)

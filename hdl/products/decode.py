@@ -121,12 +121,12 @@ def _decode(format: Format, m: Module, code: Value, name: str) -> Operand:
     shape = Shape.cast(layout["significand"].shape)
     index = code[:-1] if format.has_sign_bit else code
     significand = Signal(shape, name=f"{name}_significand")
-    m.d.comb += significand.eq(truth_table(index, lambda entry: significands[entry], shape.width))
+    m.d.comb += significand.eq(truth_table(index, significands.__getitem__, shape.width))
     flags = {}
     for flag, specials in _FLAGS.items():
         if flag in layout.members:
-            up = [format.special(entry) in specials for entry in range(1 << format.width)]
-            flags[flag] = truth_table(code, lambda entry, up=up: int(up[entry]), 1)
+            up = [int(format.special(entry) in specials) for entry in range(1 << format.width)]
+            flags[flag] = truth_table(code, up.__getitem__, 1)
     return Operand(code, significand, code[-1] if format.has_sign_bit else None, **flags)
 
 

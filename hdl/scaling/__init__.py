@@ -1,1 +1,1 @@
-"""From exact sums to codes and back: scales, one rounding, pipelines that stall as a whole."""
+"""This room leads from exact sums to codes and back: scales, one rounding, pipelines that stall as a whole."""

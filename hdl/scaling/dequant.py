@@ -1,4 +1,4 @@
-"""From block-scaled codes to finished operands: several lanes at a time, one scale for every block."""
+"""Block-scaled codes become finished operands: several lanes at a time, with one scale for every block."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
@@ -27,7 +27,7 @@ def check_dequantize(format: Format, how: Requantization, lanes: int, block_size
 
 
 class Dequantize(wiring.Component):
-    """A stream of codes, ``lanes`` at a time, each multiplied by its block's scale and rounded once.
+    """It takes codes, ``lanes`` at a time, multiplies each by its block's scale, and rounds it once.
 
     ``code = round(code * scale * tensor_scale)``, exactly as ``Requantization`` tells; random words go to the lanes in
     their order. Initiation interval 1; ``latency`` cycles from a transfer in to ``o.valid`` where nothing stalls.

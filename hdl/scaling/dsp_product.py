@@ -1,4 +1,4 @@
-"""The product of a number and its scales' significands by plain ``*``, of parts that DSP blocks can hold."""
+"""A number is multiplied by its scales' significands with plain ``*``, in parts that DSP blocks can hold."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ LONG_FACTOR = 17
 
 @dataclass(frozen=True)
 class _Parts:
-    """A long product on its way: ``parts`` by name stand in the place of the number's body and factor."""
+    """A long product on its way has ``parts`` by name in the place of the number's body and factor."""
 
     number: Unscaled
     parts: Mapping[str, Value]

@@ -1,4 +1,4 @@
-"""The random words of stochastic rounding."""
+"""An LFSR makes the random words of stochastic rounding."""
 
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
@@ -46,8 +46,10 @@ class Lfsr(wiring.Component):
 
 
 def random_sources(m: Module, how: Requantization, lanes: int = 1) -> list[Random | None]:
-    """For every lane, what gives its random words: None without stochastic rounding. The first lane says when all lanes
-    have used theirs up."""
+    """Make what gives every lane its random words; None without stochastic rounding.
+
+    The lanes use their words up together, when the first lane says so.
+    """
     if how.rounding is not Rounding.STOCHASTIC:
         return [None] * lanes
     m.submodules.lfsr = lfsr = Lfsr(how.seed, lanes)

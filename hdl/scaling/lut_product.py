@@ -1,7 +1,7 @@
-"""The product of a number and a scale's significand without DSP blocks: row by row, a few rows a stage.
+"""A number is multiplied by a scale's significand without DSP blocks: row by row, a few rows a stage.
 
-Where a LUT has six inputs it makes a bit of a row and adds it too, as long as the rows are added one after the other:
-half of what becomes of a plain ``*``.
+Where a LUT has six inputs it makes a bit of a row and adds it too, as long as the rows are added one after the other.
+That takes half of the LUTs that a plain ``*`` takes.
 """
 
 from dataclasses import dataclass, replace

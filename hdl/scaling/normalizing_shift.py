@@ -1,4 +1,4 @@
-"""What is known beforehand of the shift that brings a number to where its output keeps bits of it."""
+"""Some of the shift that brings a number to where its output keeps bits of it is known beforehand, and stands here."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -47,7 +47,7 @@ class NormalizingShift:
 
     @cached_property
     def window(self) -> int:
-        """Bits kept before rounding: for an integer one more than its own, for the sign or what overflows."""
+        """The bits that are kept before rounding. An integer has one more than its own, for its sign or an overflow."""
         match self.output:
             case Integer():
                 return self.output.bits + 1
@@ -75,7 +75,7 @@ class NormalizingShift:
 
     @cached_property
     def zeros(self) -> int:
-        """With that many of them, all of a body that lies lower still is below the guard bits."""
+        """How many bits are set above the body. More are of no use: a body lower still is below the guard bits."""
         below = self._top_exponent - (self.constant + self.least + self.width - 1)
         return min(max(below, 0), self.window + self.guard + self.twos)
 
@@ -90,12 +90,12 @@ class NormalizingShift:
 
     @cached_property
     def detects(self) -> bool:
-        """Whether the leading bit has to be found: no, where it is known wherever it is above the least binade."""
+        """Whether the leading bit has to be found. It is known where it is the top bit save in the least binade."""
         return self.floats and not (self.normalized and self._offset + self.least <= self.zeros)
 
     @cached_property
     def _offset(self) -> int:
-        """What makes an exponent the shift that is allowed."""
+        """What has to be added to an exponent to get the shift that it allows."""
         return self.constant + self.extended - 1 - self._top_exponent
 
     @cached_property
@@ -134,8 +134,11 @@ class NormalizingShift:
 
     @cached_property
     def stages(self) -> int:
-        """Register stages of the shift: a digit that has to be found takes one, or two if that means to look at many
-        bits; one that is known takes half of one."""
+        """The register stages of the shift.
+
+        A digit that has to be found takes one stage, or two where that means to look at many bits. Two digits that are
+        known share a stage.
+        """
         if not self.shifts:
             return 0
         bits = self.farthest.bit_length()
@@ -147,7 +150,7 @@ class NormalizingShift:
         return self.least < self.greatest
 
     def allowed(self, m: Module, exponent: Value | None) -> Value | int:
-        """The shift that is allowed, 0 to ``most_allowed``, for the runtime part of the exponent."""
+        """Compute the shift, 0 to ``most_allowed``, that the runtime part of the exponent allows."""
         if not self.runtime or exponent is None:
             return min(max(self._offset + self.least, 0), self._enough)
         total = exponent + self._offset

@@ -1,4 +1,4 @@
-"""From exact sums to the codes of a narrow format: bias, scale, ReLU, and one rounding."""
+"""Exact sums become codes of a narrow format, by a bias, scales, a ReLU, and one rounding."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
@@ -13,7 +13,7 @@ __all__ = ["Requantize"]
 
 
 class Requantize(wiring.Component):
-    """A stream of exact sums, or of codes, in; their codes in another format out, each rounded once.
+    """It takes exact sums, or codes, and gives their codes in another format, each rounded once.
 
     ``code = round((accumulator + bias) * scale * tensor_scale)``, exactly as ``Requantization`` tells. Initiation
     interval 1; ``latency`` cycles from a transfer in to ``o.valid`` where nothing stalls. The pipeline stalls as a

@@ -1,4 +1,4 @@
-"""The one rounding: any number, as a body and a power of two, to the code of any format by any policy."""
+"""Any number, as a body and a power of two, is rounded to the code of any format by any policy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -200,7 +200,7 @@ def _largest(output: Format) -> tuple[int, int]:
 
 
 def _nan(output: Format) -> int:
-    """NaN's code but for the sign: quiet, as ml_dtypes writes it."""
+    """The code of NaN but for its sign. It is the quiet one, as ml_dtypes writes it."""
     assert isinstance(output, Minifloat)
     _, past = _largest(output)
     match output.specials:

@@ -1,4 +1,4 @@
-"""Rounding to an integer, with its zero point, and what becomes of it where it is out of range."""
+"""A number is rounded to an integer, gets its zero point, and is then judged to be in range or not."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The data path of one value: taken apart, biased, multiplied by its scales, and rounded once."""
+"""A value is taken apart, biased, multiplied by its scales, and rounded once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ class _Scaled:
 
 @dataclass(frozen=True)
 class ScaleAndRound:
-    """The data path of one value, without its handshake: what every unit that scales and rounds is made of.
+    """The data path of one value, without its handshake. Every unit that scales and rounds is made of it.
 
     A value is at first an integer, or the significand of a code: two's complement, or a magnitude beside a sign. It is
     multiplied as what it is.
@@ -65,7 +65,7 @@ class ScaleAndRound:
 
     @cached_property
     def fields(self) -> dict[str, data.Layout | object]:
-        """Shapes of what comes in, by name, in the order of their bits."""
+        """The shapes of the inputs by name, in the order of their bits."""
         source, how = self.source, self.how
         fields: dict[str, object] = {}
         if isinstance(source, FixedPoint):

@@ -1,4 +1,4 @@
-"""What decides how a number in its window is rounded."""
+"""It is settled how a number in its window will be rounded: its special values, and whether it goes up."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A pipeline that stalls as a whole: what a stream's consumer holds up stands still in all of its registers."""
+"""A pipeline that stalls as a whole: where its consumer is not ready, all of its registers stand still."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass

@@ -1,4 +1,4 @@
-"""The dot product of block-scaled operands, as OCP's microscaling formats and NVFP4 have them."""
+"""The dot product of block-scaled operands, which OCP's microscaling formats and NVFP4 are."""
 
 from amaranth.hdl import EnableInserter, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
@@ -130,8 +130,11 @@ class BlockDot(wiring.Component):
     def _add_products(
         self, m: Module, block_first: Signal, block_last: Signal, sum_first: Signal, block: data.View
     ) -> Value:
-        """Add up the products of a block, and show the sum in ``block`` from the cycle after the one in which what is
-        given back is up until it is up again."""
+        """Add up the products of a block, and show their sum in ``block``.
+
+        The result is up for a cycle when a sum is complete. The sum stands in ``block`` from the next cycle on, until
+        the result is up again.
+        """
         arithmetic, hardware = self.arithmetic, hardware_of(self.arithmetic)
         pipeline = Pipeline(m, self.build.cuts)
         control = hardware.control(m, arithmetic, self.build, self.i.valid, block_first, block_last)

@@ -9,7 +9,7 @@ from amaranth.hdl import Fragment, Shape
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from ...formats import EXACT, Arithmetic, Blocks, Element, Engine, Format, Requantization, check_format
+from ...formats import EXACT, Arithmetic, Blocks, Element, Engine, Format, Requantization, check_operand
 from ..describe import describe_format
 from ..emit import port_order, to_rtlil, to_verilog
 from ..keywords import check_module
@@ -291,7 +291,7 @@ def make_design(
         check_known("family", family, FAMILIES)
     given["activation"] = weight if activation is None else activation
     for name in ("weight", "activation"):
-        check_format(name, given[name])
+        check_operand(name, given[name])
     check_terms(terms)
     check_lanes(lanes)
     check_range("pipeline", pipeline, 0, MAX_PIPELINE)

@@ -28,6 +28,7 @@ __all__ = [
 POINTS = "study_points.json"
 PRICES = "study_prices.json"
 REMARKS = "study_remarks.json"
+EVALUATIONS = "evaluations"
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,14 @@ class Findings:
     points, prices: as the files have them, in their order
     commands: that made them, where the files say (their key ``command`` or ``commands``)
     remarks: written by a person on claims of the paper, by the claim's key
+    evaluations: points that compare the two evaluations on few samples, and are in no front
     """
 
     points: list[Point]
     prices: list[Price]
     commands: list[str] = field(default_factory=list)
     remarks: dict[str, str] = field(default_factory=dict)
+    evaluations: list[Point] = field(default_factory=list)
 
     @property
     def networks(self) -> list[str]:
@@ -63,13 +66,14 @@ class Findings:
 
 
 def read_findings(folder: Path) -> Findings:
-    """``study_points.json`` and ``study_prices.json`` of the folder, and ``study_remarks.json`` where there is one.
+    """``study_points.json`` and ``study_prices.json`` of the folder, and if there are such ``study_remarks.json`` and
+    ``evaluations/study_points.json``.
 
     Points as ``fewbit study run`` writes them, but those of networks that came in mixed formats, which have no one
     price; prices as ``fewbit price`` does or prints them with ``--json``; remarks are an object of texts. Raises
     OSError where a file is missing, ValueError where it does not hold what it should.
     """
-    points = _read(folder / POINTS)
+    points, subset = _read(folder / POINTS), folder / EVALUATIONS / POINTS
     commands, prices = _prices(folder / PRICES)
     remarks = _read(folder / REMARKS) if (folder / REMARKS).exists() else {}
     return Findings(
@@ -77,6 +81,7 @@ def read_findings(folder: Path) -> Findings:
         prices,
         list(dict.fromkeys([*_commands(points), *commands])),
         {str(key): str(text) for key, text in remarks.items()},
+        [*map(Point.from_dict, _list(_read(subset), "points", POINTS))] if subset.exists() else [],
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
-from ...formats import Minifloat, parse
+from ...formats import parse
 from ...synth import FAMILIES
 from ..measurement.point import Point
 from ..prices.price import Price
@@ -30,7 +30,7 @@ __all__ = [
     "with_cost",
 ]
 
-KINDS = ("integer", "minifloat", "mixed")
+KINDS = ("integer", "minifloat", "mixed", "table")
 
 STANDARD_ERRORS = 2
 """Differences of so many standard errors, or fewer, are not told apart."""
@@ -41,9 +41,9 @@ Number = Callable[[Item], float]
 
 @cache
 def kind_of(weight: str, activation: str) -> str:
-    """``minifloat`` where both formats, given by name, are; ``integer`` where neither is; ``mixed`` else."""
-    floats = {isinstance(parse(name), Minifloat) for name in (weight, activation)}
-    return "mixed" if len(floats) == 2 else "minifloat" if floats == {True} else "integer"
+    """The kind of both formats, given by name, where it is the same; ``mixed`` else."""
+    one, other = parse(weight).kind, parse(activation).kind
+    return one if one == other else "mixed"
 
 
 @dataclass(frozen=True)

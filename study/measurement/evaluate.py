@@ -1,26 +1,21 @@
 """One point of the study: a network, quantized by a scheme, on its test samples."""
 
-import hashlib
-import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ... import __version__
-from ...places import sources_hash
 from ..network.batching import by_sample, joined
 from ..network.execute import Multiply, batches, execute
 from ..network.float_layer import plain_engine
 from ..network.graph import Graph
 from ..network.layer import Layer
 from ..network.metrics import JUDGES, agreement, check_expected, check_metrics, mean_and_error, signal_to_noise
-from ..network.network import Judge, Network, Samples
+from ..network.network import Judge, Network
 from ..network.runtime import run_session, session, sized
 from ..quantization.as_it_came import as_it_came
 from ..quantization.block_layer import BlockLayer
@@ -28,53 +23,15 @@ from ..quantization.calibrate import Statistics, calibrate
 from ..quantization.engines import float_engine, integer_engine
 from ..quantization.quantize import QuantizedLayer, quantize
 from ..quantization.scheme import Scheme
+from .fingerprint import hash_on, point_key, versions
 from .point import Point, check_evaluation
 
-__all__ = ["Study", "network_hash", "point_key", "versions"]
+__all__ = ["Study"]
 
 Array = NDArray[Any]
 
 MOMENTS = {"gptq", "rounding", "bias"}
 """Techniques that need second moments."""
-
-
-def versions() -> dict[str, str]:
-    """Of everything that a figure depends on."""
-    return {"fewbit": __version__, **{name: version(name) for name in ("numpy", "onnx", "onnxruntime", "scipy")}}
-
-
-def network_hash(network: Network, samples: int | None) -> str:
-    """Of name, model, data (the first ``samples`` of the test), metrics, a user's own code included, and the output
-    that is judged where that was chosen."""
-    return _hash_of(network, network.test().first(samples))
-
-
-def _hash_of(network: Network, test: Samples) -> str:
-    names = [network.name, network.metrics, *([network.output] if network.output else [])]
-    parts = [
-        network.content(),
-        json.dumps(names).encode(),
-        network.judged_by,
-        _content(network.calibration()),
-        _content(test),
-    ]
-    return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
-
-
-def point_key(network: str, scheme: Scheme | None, evaluation: str, seed: int) -> str:
-    """Of all that a point's figures follow from, the code included: equal ones give equal figures on one machine."""
-    words = json.dumps([network, scheme and scheme.to_dict(), evaluation, seed, versions()], sort_keys=True)
-    return hashlib.sha256(f"{sources_hash('formats', 'sim', 'study')} {words}".encode()).hexdigest()
-
-
-def _content(samples: Samples) -> bytes:
-    arrays = {**samples.inputs, "expected": samples.expected, "clusters": samples.clusters}
-    sums = [(name, np.ascontiguousarray(values)) for name, values in arrays.items() if values is not None]
-    return b"".join(
-        f"{name} {values.dtype.str} {values.shape}".encode()
-        + hashlib.sha256(values.reshape(-1).view(np.uint8).data).digest()
-        for name, values in sums
-    )
 
 
 class Study:
@@ -106,7 +63,7 @@ class Study:
 
     @cached_property
     def _hash(self) -> str:
-        return _hash_of(self.network, self.test)
+        return hash_on(self.network, self.test)
 
     @cached_property
     def batch(self) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...formats import Arithmetic, Blocks, Format, Minifloat
+from ...formats import Arithmetic, Blocks, Format
 from ...sim import block_matmul, decode, encode
 from ..network import grid
 from ..network.layer import Layer
@@ -124,7 +124,7 @@ def unit(largest: float, format: Format, scale_format: Format) -> np.float32:
     """The power of two that brings a tensor of that largest magnitude within reach of the scales; 1 for wide scales."""
     if largest == 0 or float(scale_format.min_subnormal) < NARROW < 1 / NARROW < float(scale_format.max_finite):
         return np.float32(1)
-    reach = float(format.max_finite) * float(scale_format.max_finite)
+    reach = float(format.reach) * float(scale_format.max_finite)
     return np.float32(2.0 ** np.ceil(np.log2(largest / reach)))
 
 
@@ -140,11 +140,11 @@ def block_scales(rows: Array, format: Format, scale_format: Format, size: int) -
     padded = np.zeros((m, count * size), np.float32)
     padded[:, :k] = np.abs(rows)
     largest = padded.reshape(m, count, size).max(axis=2).astype(np.float64)
-    if isinstance(scale_format, Minifloat) and scale_format.fraction_bits == 0:
-        exponent = np.frexp(largest)[1] - np.frexp(float(format.max_finite))[1]
+    if scale_format.powers_of_two:
+        exponent = np.frexp(largest)[1] - np.frexp(float(format.reach))[1]
         wanted = np.ldexp(1.0, exponent)
     else:
-        wanted = largest / float(format.max_finite)
+        wanted = largest / float(format.reach)
     smallest = float(scale_format.min_subnormal)
     return encode(np.where(largest > 0, np.maximum(wanted, smallest), 1.0), scale_format)
 

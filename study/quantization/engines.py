@@ -1,6 +1,7 @@
 """Two ways to compute a quantized network: float32, which is fast, and the golden model, which is the hardware's."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -43,12 +44,27 @@ class float_engine:
         values = [grid.values(code, format) for code, format in codes]
         if quantized.zero_point:
             values[0] = values[0] - np.float32(quantized.zero_point)
+        border = _border(quantized)
+        if border and layer.convolution is not None:
+            pads = layer.convolution.pads_of(values[0].shape[2:])
+            values[0] = np.pad(values[0], ((0, 0), (0, 0), *pads), constant_values=border)
         return self._floats[layer.name](values)
 
 
 def _float_layer(quantized: QuantizedLayer, threads: int) -> FloatLayer:
     before = bias_before(quantized)
-    return FloatLayer(quantized.layer, quantized.weights, before, quantized.scale, quantized.after, threads)
+    layer = quantized.layer
+    if _border(quantized) and layer.convolution is not None:
+        unpadded = tuple((0, 0) for _ in layer.convolution.kernel)
+        layer = replace(layer, convolution=replace(layer.convolution, pads=unpadded, same=""))
+    return FloatLayer(layer, quantized.weights, before, quantized.scale, quantized.after, threads)
+
+
+def _border(quantized: QuantizedLayer) -> float:
+    """What a convolution's border of zeros is encoded as: the nearest value in a format without zero."""
+    if quantized.zero_point or quantized.activation_format.has_zero:
+        return 0.0
+    return float(grid.round_to(np.zeros(1, np.float32), quantized.activation_format)[0])
 
 
 def bias_before(quantized: QuantizedLayer) -> Array | None:

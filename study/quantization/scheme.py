@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ...formats import EXACT, Arithmetic, Dyadic, Element, Format, check_format, parse
+from ...formats import EXACT, Arithmetic, Element, Format, check_format, parse
 
 __all__ = ["SCALE_FORMAT", "SCALE_PER", "TECHNIQUES", "Scheme"]
 
@@ -22,9 +22,9 @@ TECHNIQUES = ("equalize", "smooth", "gptq", "rounding", "bias")
 
 def _check_operand(name: str, format: Format) -> None:
     check_format(name, format)
-    if isinstance(format, Dyadic) or format.width > WIDEST:
+    if format.scales_only or format.width > WIDEST:
         raise ValueError(f"{name} must be a format of at most {WIDEST} bits, not {format.name}")
-    if format.max_finite >= 2.0**128:
+    if format.reach >= 2.0**128:
         raise ValueError(f"{name} must be a format whose values float32 has, not {format.name}")
 
 
@@ -58,7 +58,7 @@ class Scheme:
 
     def __post_init__(self) -> None:
         check_format("scale_format", self.scale_format)
-        if isinstance(self.scale_format, Dyadic):
+        if self.scale_format.scales_only:
             raise ValueError(f"scale_format must be one that operands can have, not {self.scale_format.name}")
         if self.scale_format.name == "e8m0":
             raise ValueError(

@@ -1,11 +1,13 @@
 """The charts of the report: one description for the page, for SVG and for PNG."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Any
 
 import altair as alt
 
 from ..choice.pareto import AXES, KINDS, Axis
+from .labels import SIZE, Frame, framed, named
 
 __all__ = ["DATA", "chart", "figure", "save"]
 
@@ -14,18 +16,20 @@ DATA = "candidates"
 
 INK, QUIET, GRID = "#1a1a1a", "#666666", "#e6e6e6"
 
-COLORS = {"integer": "#0072b2", "minifloat": "#d55e00", "mixed": "#009e73"}
+COLORS = {"integer": "#0072b2", "minifloat": "#d55e00", "mixed": "#009e73", "table": "#cc79a7"}
 """Okabe and Ito's, which the colour-blind tell apart; each kind has a shape of its own, too."""
 
-SHAPES = {"integer": "circle", "minifloat": "diamond", "mixed": "triangle-up"}
-DASHES = {"integer": [1, 0], "minifloat": [7, 3], "mixed": [2, 2]}
+SHAPES = {"integer": "circle", "minifloat": "diamond", "mixed": "triangle-up", "table": "square"}
+DASHES = {"integer": [1, 0], "minifloat": [7, 3], "mixed": [2, 2], "table": [1, 3]}
 
 ON_A_FRONT = "datum.on_front || datum.on_front_of_kind"
 
 LEAST_PICTURED = 0.5
 """Share of float32's accuracy from which on a picture shows points; the page lets one choose."""
 
-PICTURE = {"width": 330, "height": 300}
+PICTURE = {"width": 430, "height": 400}
+LETTERS = 70
+"""Of the subtitle, as wide as a panel: a longer line would leave what is right of the panels blank."""
 TOOLTIPS = {
     "pair": "formats",
     "kind": "kind",
@@ -58,17 +62,53 @@ def figure(rows: Sequence[Mapping[str, Any]], title: str, subtitle: str) -> alt.
     ``rows``: as ``data.rows`` gives them. What has less than half of float32's accuracy is left out.
     """
     data = alt.InlineData(values=list(rows), name=DATA)
-    panels = [
-        _with_fronts(alt.LayerChart(layer=_layers(axis)), axis).properties(**PICTURE)
-        for axis in AXES.values()
-        if any(row[axis.name] is not None for row in rows)
-    ]
+    panels = [_panel(rows, axis) for axis in AXES.values() if any(row[axis.name] is not None for row in rows)]
+    lines = wrap(subtitle, LETTERS * len(panels))
     return (
         alt.hconcat(*panels, data=data, spacing=28)
         .add_params(*_parameters(LEAST_PICTURED))
-        .properties(title=alt.TitleParams(title, subtitle=subtitle, fontSize=16, subtitleColor=QUIET, anchor="start"))
+        .properties(title=alt.TitleParams(title, subtitle=lines, fontSize=16, subtitleColor=QUIET, anchor="start"))
         .configure(**_configuration(legend=True), background="white", padding=12)
     )
+
+
+def _panel(rows: Sequence[Mapping[str, Any]], axis: Axis) -> alt.LayerChart:
+    """One cost, with the names of the points on fronts: nothing can be hovered over in a picture."""
+    seen = [row for row in rows if row[axis.name] is not None and _is_pictured(row)]
+    if not seen:
+        return _with_fronts(alt.LayerChart(layer=_layers(axis)), axis).properties(**PICTURE)
+    frame = framed(seen, axis.name, PICTURE["width"], PICTURE["height"])
+    charts = _with_fronts(alt.LayerChart(layer=_layers(axis, frame)), axis)
+    return alt.LayerChart(layer=[charts, *_names(named(rows, seen, axis.name, frame), frame)]).properties(**PICTURE)
+
+
+def _is_pictured(row: Mapping[str, Any]) -> bool:
+    return row["float32"] is None or row["accuracy"] >= LEAST_PICTURED * row["float32"]
+
+
+def _names(names: Sequence[Mapping[str, Any]], frame: Frame) -> list[alt.Chart]:
+    """Texts, and a hair from each to its point."""
+    of = alt.Chart(alt.InlineData(values=list(names)))
+    x, y = _scales(frame)
+    hair = (
+        of.transform_filter("isValid(datum.to_cost)")
+        .mark_rule(color=QUIET, strokeWidth=0.6, opacity=0.6)
+        .encode(x=alt.X("from_cost:Q", scale=x), x2="to_cost:Q", y=alt.Y("from_value:Q", scale=y), y2="to_value:Q")
+    )
+    place: dict[str, Any] = {"align": "left", "baseline": "middle", "fontSize": SIZE}
+    at: dict[str, Any] = {"x": alt.X("at:Q", scale=x), "y": alt.Y("value:Q", scale=y), "text": "text:N"}
+    halo = of.mark_text(**place, stroke="white", strokeWidth=2.5, strokeJoin="round", aria=False).encode(**at)
+    of_points = of.transform_filter("isValid(datum.kind)").mark_text(**place).encode(**at, color=_color())
+    others = of.transform_filter("!isValid(datum.kind)").mark_text(**place, fontWeight=600)
+    return [hair, halo, of_points, others.encode(**at, color=alt.value(INK))]
+
+
+def _scales(frame: Frame | None) -> tuple[alt.Scale, alt.Scale]:
+    """Of cost and accuracy; as wide as the data where no frame is given."""
+    if frame is None:
+        return alt.Scale(type="log", nice=False, padding=14), alt.Scale(zero=False, padding=8)
+    across = alt.Scale(type="log", nice=False, domain=list(frame.costs))
+    return across, alt.Scale(zero=False, nice=False, domain=list(frame.values))
 
 
 def _configuration(legend: bool) -> dict[str, Any]:
@@ -107,15 +147,17 @@ def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def _layers(axis: Axis) -> list[alt.Chart]:
+def _layers(axis: Axis, frame: Frame | None = None) -> list[alt.Chart]:
     """From the back to the front. The knee's ring is behind the points, which are to be hovered over."""
-    y = alt.Y("accuracy:Q", title=None, scale=alt.Scale(zero=False, padding=8))
-    scale = alt.Scale(type="log", nice=False, padding=14)
+    scale, values = _scales(frame)
+    y = alt.Y("accuracy:Q", title=None, scale=values)
     ticks = alt.Axis(format="~s", tickCount=6, labelOverlap=True)
     x = alt.X("cost:Q", title=_capital(axis.title), scale=scale, axis=ticks)
     seen = alt.Chart().transform_filter("datum.accuracy >= datum.least_accuracy")
     ring, *label = _knee(seen, x, y)
-    return [*_lines(seen, x, y), _errors(seen, x), ring, _points(seen, axis, x, y), *label, *_float32()]
+    line, *reference = _float32()
+    names = [*label, *reference] if frame is None else []  # in a frame they have their places among the others
+    return [*_lines(seen, x, y), _errors(seen, x), ring, _points(seen, axis, x, y), line, *names]
 
 
 def _by_kind(values: Mapping[str, Any]) -> alt.Scale:

@@ -12,6 +12,7 @@ from ..choice.findings import Findings, Ground, alike, share_of_float32
 from ..choice.pareto import AXES, STANDARD_ERRORS, Candidate, join, kind_of, pareto, target_of, targets_of, with_cost
 from ..measurement.point import Point
 from ..prices.price import Price
+from ..zoo.networks import LARGE, SMALL
 
 __all__ = ["AGREES", "IN_PART", "NOT", "NOTHING", "VISION_TRANSFORMERS", "Claim", "claims"]
 
@@ -19,6 +20,8 @@ AGREES, IN_PART, NOT, NOTHING = "agrees", "agrees in part", "does not agree", "n
 
 VISION_TRANSFORMERS = ("vit", "deit", "swin")
 """A network is one if its name begins with one of these."""
+
+ZOO = frozenset((*SMALL, *LARGE))
 
 LEAST_WIDTH = 4
 USEFUL = 0.9
@@ -56,8 +59,13 @@ class Claim:
 
 
 def claims(findings: Findings) -> list[Claim]:
-    """All five, each computed from the points and prices."""
-    points = [point for some in alike(findings.points).values() for point in some]
+    """All five, each computed from the prices and from the points of the zoo's networks; none without such a point.
+
+    What one network of a user's does says nothing of claims on networks at large.
+    """
+    points = [point for some in alike(findings.points).values() for point in some if point.network in ZOO]
+    if not points:
+        return []
     duels = _duels(points)
     said = {
         "a": (
@@ -117,7 +125,12 @@ def _duels(points: Iterable[Point], without: str | None = None) -> list[_Duel]:
         kind = kind_of(point.weight, point.activation)
         if without and without in (point.weight[: len(without)], point.activation[: len(without)]):
             continue
-        if point.layers or kind == "mixed" or width != parse(point.activation).width or width < LEAST_WIDTH:
+        if (
+            point.layers
+            or kind not in ("integer", "minifloat")
+            or width != parse(point.activation).width
+            or width < LEAST_WIDTH
+        ):
             continue
         how = (point.scale_per, point.scale_format, point.block_size, point.techniques)
         best = grounds.setdefault((point.network, width, point.evaluation, Ground.of(point), *how), {})

@@ -26,6 +26,11 @@ FOLDER = Path(__file__).parent / "assets"
 PRICED = ("luts", "luts_with_requantizer", "fmax_mhz", *(f"standing_{name}" for name in AXES))
 """Columns that depend on the target."""
 
+CLAIMS_LINK = ' <a href="#claims">Claims</a>'
+
+LONG = 200
+"""Letters of a text that is shown whole."""
+
 NEAR = 0.99
 """Share of float32's accuracy at which the cheapest integers and minifloats are compared."""
 
@@ -43,8 +48,8 @@ def page(findings: Findings, command: str, views: Sequence[View], targets: Seque
         libraries=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vl_version=_vega_lite()),
         data=data.replace("<", "\\u003c"),
         fronts=_fronts(findings, views, targets),
-        claims="\n".join(_claim(claim.to_dict()) for claim in claims(findings)),
-        evaluations=_evaluations(findings.points),
+        **_claims(findings),
+        evaluations=_evaluations([*findings.points, *findings.evaluations]),
         provenance=_definitions(_provenance(findings, command)),
     )
 
@@ -146,13 +151,22 @@ def _near(candidates: Sequence[Candidate], axis: Axis) -> str:
     return f"{enough[0].pair} ({axis.cost(enough[0]):,.0f})" if enough else "none"
 
 
+def _claims(findings: Findings) -> dict[str, str]:
+    """The paper's claims, and the way there; nothing where no network of the zoo is among the findings."""
+    found = claims(findings)
+    if not found:
+        return {"claims": "", "claims_link": ""}
+    texts = "\n".join(_claim(claim.to_dict()) for claim in found)
+    return {"claims": Template(_text("claims.html")).substitute(claims=texts), "claims_link": CLAIMS_LINK}
+
+
 def _claim(claim: Mapping[str, str]) -> str:
     remark = f"<p><strong>Remark.</strong> {escape(claim['remark'])}</p>" if claim["remark"] else ""
     return (
         f'<article id="claim_{claim["key"]}" data-verdict="{escape(claim["verdict"])}"><h3>({claim["key"]}) '
         f"{escape(claim['claim'])}</h3>"
         f'<p><span class="verdict">{escape(claim["verdict"].capitalize())}:</span> {escape(claim["measured"])}.</p>'
-        f'<p class="note">{escape(claim["why"])}</p>{remark}</article>'
+        f'<details><summary>Why</summary><p class="note">{escape(claim["why"])}</p></details>{remark}</article>'
     )
 
 
@@ -228,7 +242,14 @@ def _several(texts: Iterable[str]) -> str:
 
 
 def _definitions(texts: Mapping[str, str]) -> str:
-    return f"<dl>{''.join(f'<dt>{escape(key)}</dt><dd>{escape(text)}</dd>' for key, text in texts.items())}</dl>"
+    return f"<dl>{''.join(f'<dt>{escape(key)}</dt><dd>{_folded(text)}</dd>' for key, text in texts.items())}</dl>"
+
+
+def _folded(text: str) -> str:
+    """A long text opens when it is asked for."""
+    if len(text) <= LONG:
+        return escape(text)
+    return f"<details><summary>{escape(text[:LONG])} …</summary>{escape(text)}</details>"
 
 
 def _table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
