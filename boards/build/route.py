@@ -134,7 +134,7 @@ class BoardRouter:
         return found
 
     def sizes(self, netlist: BoardNetlist) -> dict[str, tuple[int, int]]:
-        """The shares of the device that a netlist takes, as far as synthesis knows them."""
+        """How many of each resource a netlist takes, and how many there are, as far as synthesis knows."""
         counts, capacity = netlist.counts, self.board.part.target.device.capacity
         assert capacity is not None
         return {

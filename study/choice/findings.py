@@ -66,12 +66,12 @@ class Findings:
 
 
 def read_findings(folder: Path) -> Findings:
-    """``study_points.json`` and ``study_prices.json`` of the folder, and if there are such ``study_remarks.json`` and
-    ``evaluations/study_points.json``.
+    """Read ``study_points.json`` and ``study_prices.json`` of the folder.
 
-    Points as ``fewbit study run`` writes them, but those of networks that came in mixed formats, which have no one
-    price; prices as ``fewbit price`` does or prints them with ``--json``; remarks are an object of texts. Raises
-    OSError where a file is missing, ValueError where it does not hold what it should.
+    ``study_remarks.json`` and ``evaluations/study_points.json`` are read too if they are there. Points are what
+    ``fewbit study run`` writes; those of networks that came in mixed formats are left out, since they have no single
+    price. Prices are what ``fewbit price`` writes, or prints with ``--json``. Remarks are an object of texts. Raises
+    OSError if a file is missing, and ValueError if it does not hold what it should.
     """
     points, subset = _read(folder / POINTS), folder / EVALUATIONS / POINTS
     commands, prices = _prices(folder / PRICES)
