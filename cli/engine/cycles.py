@@ -3,6 +3,7 @@
 import io
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,7 +33,7 @@ INK, QUIET = "#222222", "#707070"
 COLORS = ("#9cc3d5", "#1f6f8b", "#d1495b")
 
 
-@takes_engine
+@partial(takes_engine, shown={"max_k": "the largest k of --size"})
 def cycles(
     context: typer.Context,
     weight: Annotated[str, typer.Option("--weight", help="Format of the weights.")] = DEFAULT_FORMAT,

@@ -1,6 +1,7 @@
 """``fewbit fit``: the largest matmul array that a device takes."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +34,7 @@ SCALE = "float8_e8m0fnu"
 BUS_BITS = 32
 
 
-@takes_engine
+@partial(takes_engine, shown={"max_k": str(MAX_K), "scale": SCALE, "bus_bits": str(BUS_BITS)})
 def fit(
     context: typer.Context,
     weight: Formats = None,

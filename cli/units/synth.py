@@ -1,5 +1,6 @@
 """``fewbit synth``: what designs cost on FPGAs, and against the best open ones."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["measure_rows", "synth"]
 
 
-@takes_engine
+@partial(takes_engine, shown={"max_k": "1024, or what the device has block RAMs for"})
 def synth(
     unit: UnitName,
     weight: Formats = None,
@@ -75,6 +76,8 @@ def synth(
             build=build,
             engine=engine,
         )
+        if unit == "matmul":
+            designs = [_with_room(design, targets, engine.max_k is None) for design in designs]
     else:
         engine.check_unused(unit)
         targets = choose_targets(family or ",".join(PEER_FAMILIES))
@@ -118,6 +121,24 @@ def synth(
             _show_elements(designs, rows, target_mhz, seed_numbers)
     if not json:
         print(f"written: {out / unit}_cost.csv and .json")
+
+
+def _with_room(design: "Design", targets: "list[Target]", free: bool) -> "Design":
+    """The design with the largest k, where that is ``free``, that all devices have room for. Raises ValueError."""
+    from dataclasses import replace
+
+    from ...synth.room import check_room, fitting_max_k
+    from ..common.console import say
+
+    engine = design.engine
+    assert engine is not None
+    max_k = fitting_max_k(engine, targets) if free else None
+    if max_k is not None and max_k < engine.max_k:
+        say(f"--max-k is {max_k}: with {engine.max_k} the panels need more block RAMs than the device has")
+        return replace(design, engine=replace(engine, max_k=max_k))
+    for target in targets:
+        check_room(engine, target)
+    return design
 
 
 def measure_rows(
