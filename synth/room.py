@@ -15,7 +15,7 @@ def block_rams(engine: Engine, target: Target) -> int | None:
 
 
 def has_room(engine: Engine, target: Target) -> bool:
-    """Whether the device has the block RAMs for it; so has one that does not say how many it has."""
+    """Whether the device has the block RAMs for the engine. A device that does not say how many it has counts as one."""
     needed, capacity = block_rams(engine, target), target.device.capacity
     return needed is None or capacity is None or needed <= capacity.brams
 
@@ -35,7 +35,7 @@ def check_room(engine: Engine, target: Target, *, name: str = "") -> None:
     """
     if has_room(engine, target):
         return
-    device, capacity = target.device, target.device.capacity
+    capacity = target.device.capacity
     assert capacity is not None
     would = []
     max_k = fitting_max_k(engine, [target])
@@ -43,12 +43,11 @@ def check_room(engine: Engine, target: Target, *, name: str = "") -> None:
         would.append(f"--max-k {max_k}")
     if engine.tile_m > engine.rows and has_room(replace(engine, tile_m=engine.rows), target):
         would.append(f"--tile-m {engine.rows}")
-    larger = (
-        () if name else (Target(target.family, other) for other in target.family.devices if other.capacity is not None)
-    )
-    would += [f"--family {other.name}" for other in larger if has_room(engine, other)][:1]
+    others = [] if name else [Target(target.family, each) for each in target.family.devices if each.capacity]
+    would += [f"--family {other.name}" for other in others if has_room(engine, other)][:1]
     advice = f"; {' or '.join(would)} would do" if would else "; the array must be smaller"
+    what = name or f"{target.family.name} {target.device.name}"
     raise ValueError(
-        f"matmul must fit {name or f'{target.family.name} {device.name}'}: its panels need {block_rams(engine, target)} block RAMs, "
+        f"matmul must fit {what}: its panels need {block_rams(engine, target)} block RAMs, "
         f"the device has {capacity.brams}{advice}"
     )
