@@ -15,7 +15,7 @@ def block_rams(engine: Engine, target: Target) -> int | None:
 
 
 def has_room(engine: Engine, target: Target) -> bool:
-    """Whether the device has the block RAMs for the engine. A device that does not say how many it has counts as one."""
+    """Whether the device has the block RAMs for it, as one is taken to have that does not say how many it has."""
     needed, capacity = block_rams(engine, target), target.device.capacity
     return needed is None or capacity is None or needed <= capacity.brams
 

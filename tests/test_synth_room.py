@@ -70,3 +70,15 @@ def test_largest_k_goes_by_the_smallest_device():
     assert fitting_max_k(ENGINE, [parse_target("ecp5")]) == 1024
     assert fitting_max_k(ENGINE, [parse_target("ecp5"), parse_target("ice40")]) == 512
     assert fitting_max_k(ENGINE, [parse_target("xcup"), parse_target("xc7")]) == 1024
+
+
+def test_default_k_of_a_small_engine_fits(capsys):
+    from fewbit.cli.units.synth import _with_room
+
+    design = Design.matmul(ENGINE)
+    made = _with_room(design, [parse_target("ice40")], True)
+    assert made.engine.max_k == 512 and block_rams(made.engine, parse_target("ice40")) <= 32
+    assert "--max-k is 512" in capsys.readouterr().err
+    assert _with_room(design, [parse_target("ecp5")], True) == design
+    with pytest.raises(ValueError, match="--max-k 512"):
+        _with_room(design, [parse_target("ice40")], False)

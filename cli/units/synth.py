@@ -127,6 +127,7 @@ def _with_room(design: "Design", targets: "list[Target]", free: bool) -> "Design
     """The design with the largest k, where that is ``free``, that all devices have room for. Raises ValueError."""
     from dataclasses import replace
 
+    from ...hdl import Design
     from ...synth.room import check_room, fitting_max_k
     from ..common.console import say
 
@@ -135,7 +136,8 @@ def _with_room(design: "Design", targets: "list[Target]", free: bool) -> "Design
     max_k = fitting_max_k(engine, targets) if free else None
     if max_k is not None and max_k < engine.max_k:
         say(f"--max-k is {max_k}: with {engine.max_k} the panels need more block RAMs than the device has")
-        return replace(design, engine=replace(engine, max_k=max_k))
+        smaller = replace(engine, max_k=max_k)
+        return Design.matmul(smaller, pipeline=design.pipeline, build=design.build, dsp=design.dsp)
     for target in targets:
         check_room(engine, target)
     return design
