@@ -12,6 +12,7 @@ from typing import Any
 
 from ... import __version__
 from ...synth.cache import Cache
+from ...synth.room import check_room
 from ...synth.table import write_bytes, write_whole
 from ...synth.tools import ToolError
 from ..gateware.pll import Settings
@@ -125,6 +126,7 @@ def build(
     check_name(name)
     tools = tools_of(request.board)
     engine = request.engine
+    check_room(engine, request.board.part.target, name=request.board.name)
     shape = f"{engine.rows}x{engine.columns}x{engine.lanes}"
     if name is None:
         name = f"{request.board.name}_{engine.weight}_{engine.activation}_{shape}"
