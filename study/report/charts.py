@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 
 from ..choice.pareto import AXES, KINDS, Axis
-from .labels import SIZE, Frame, framed, named
+from .labels import SIZE, PlotFrame, framed, named
 
 __all__ = ["DATA", "chart", "figure", "save"]
 
@@ -86,7 +86,7 @@ def _is_pictured(row: Mapping[str, Any]) -> bool:
     return row["float32"] is None or row["accuracy"] >= LEAST_PICTURED * row["float32"]
 
 
-def _names(names: Sequence[Mapping[str, Any]], frame: Frame) -> list[alt.Chart]:
+def _names(names: Sequence[Mapping[str, Any]], frame: PlotFrame) -> list[alt.Chart]:
     """Texts, and a hair from each to its point."""
     of = alt.Chart(alt.InlineData(values=list(names)))
     x, y = _scales(frame)
@@ -103,7 +103,7 @@ def _names(names: Sequence[Mapping[str, Any]], frame: Frame) -> list[alt.Chart]:
     return [hair, halo, of_points, others.encode(**at, color=alt.value(INK))]
 
 
-def _scales(frame: Frame | None) -> tuple[alt.Scale, alt.Scale]:
+def _scales(frame: PlotFrame | None) -> tuple[alt.Scale, alt.Scale]:
     """Of cost and accuracy; as wide as the data where no frame is given."""
     if frame is None:
         return alt.Scale(type="log", nice=False, padding=14), alt.Scale(zero=False, padding=8)
@@ -147,7 +147,7 @@ def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def _layers(axis: Axis, frame: Frame | None = None) -> list[alt.Chart]:
+def _layers(axis: Axis, frame: PlotFrame | None = None) -> list[alt.Chart]:
     """From the back to the front. The knee's ring is behind the points, which are to be hovered over."""
     scale, values = _scales(frame)
     y = alt.Y("accuracy:Q", title=None, scale=values)
