@@ -169,7 +169,7 @@ def _write(found: Bitstream, request: Request, file: bytes, described: Path) -> 
     if not request.board.part.routed:
         family = request.board.part.family
         written.append(described.with_suffix(f".{family.constraints_suffix}"))
-        write_whole(written[-1], family.constraints(request.board))
+        write_whole(written[-1], request.board.constraints)
     found = replace(found, files=(*written, described))
     try:
         write_whole(described, json.dumps(found.to_dict(), indent=1) + "\n")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from ..gateware.pll import Settings
 from ..proof.routed_netlist import RoutedNetlist
-from ..targets.board import Board, Pin
+from ..targets.pin import Pin
 
 __all__ = ["BoardFamily", "Packer", "Provable", "constraint_lines"]
 
@@ -64,7 +64,7 @@ class BoardFamily:
     ----------
     suffix: of the file that is programmed; ``edif`` where there is no open place and route in PyPI
     constraints_suffix: of the file that says which pins the ports are
-    constraints: writes it for a board
+    constraints: writes it for the pins of a board, by port, and its oscillator's frequency in Hz
     pins: nextpnr's options that name it
     plls: by kind, every setting of such a PLL, for an oscillator's frequency in Hz
     packer: None where there is no open place and route in PyPI
@@ -78,7 +78,7 @@ class BoardFamily:
 
     suffix: str
     constraints_suffix: str
-    constraints: Callable[[Board], str]
+    constraints: Callable[[Mapping[str, Pin], int], str]
     plls: Mapping[str, Callable[[int], Iterator[Settings]]] = field(default_factory=dict)
     pins: tuple[str, ...] = ()
     packer: Packer | None = None

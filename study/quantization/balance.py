@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..network.graph import Graph, Segment
 from ..network.layer import Layer
-from .calibrate import Statistics
+from .calibrate import CalibrationStatistics
 from .scheme import Scheme
 
 __all__ = ["balance", "levels"]
@@ -25,7 +25,7 @@ CHANNELWISE = ("Relu", "Clip", "LeakyRelu", "Gelu", "MaxPool", "AveragePool", "G
 """Nodes that keep channels apart: behind them a channel is still that of the layer before."""
 
 
-def balance(graph: Graph, scheme: Scheme, statistics: Statistics) -> dict[str, Array]:
+def balance(graph: Graph, scheme: Scheme, statistics: CalibrationStatistics) -> dict[str, Array]:
     """By tensor, a factor for each channel (float32), for all tensors that meet weights; nothing without techniques.
 
     ``smooth``: SmoothQuant (Xiao et al., arXiv 2211.10438), ``max|x|**a / max|w|**(1-a)``, at a = 1/2. ``equalize``:
