@@ -1,4 +1,4 @@
-"""What each board makes of each pair of formats: the largest array, its clock, and products a second with the link."""
+"""The survey finds, for each board and pair of formats, the largest array, its clock, and products a second."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -24,17 +24,18 @@ from .targets.board import BITS_A_BYTE, Board
 __all__ = ["PAIRS", "SurveyRow", "check_board", "survey"]
 
 PAIRS = (("int8", "int8"), ("e4m3", "e4m3"), ("e2m1", "int4"), ("e2m1", "e2m1"))
-"""Weight and activation of what is built unless the caller says otherwise."""
+"""The pairs of weight and activation that are built unless the caller names others."""
 
 LIMITS = {"array": "array", "sent": "link to the board", "received": "link from the board"}
 SURE = 0.8
 
 TIMEOUT, PATIENCE = 300.0, 200.0
-"""A large array is simulated hundreds of times slower than its clock; what asks it meanwhile would be measured too."""
+"""A large array is simulated hundreds of times slower than its clock. If the host asked it meanwhile whether it is
+alive, that would be measured too."""
 
 TRIES, ASKED = 3, 0.01
-"""A product is measured again where more than this share of what was sent asked whether the board lives: it answers as
-slowly as this machine simulates it."""
+"""A product is measured again, up to so many times, if more than this share of the bytes sent asked whether the board
+is alive. It answers as slowly as this machine simulates it."""
 
 Size = tuple[int, int, int]
 Say = Callable[[str], None]
@@ -46,20 +47,20 @@ class SurveyRow:
 
     Parameters
     ----------
-    board, device, weight, activation, output: names
-    rows, columns, lanes, dsp_policy: of the array
-    tile_m, max_k: of the engine
-    used, available: by nextpnr's name of a resource, all of the FPGA's, link included
-    fmax_mhz, clock_mhz: what place and route gives, what the PLL was set to
-    baud: of the link
+    board, device, weight, activation, output: their names
+    rows, columns, lanes, dsp_policy: the shape of the array, and how it uses DSPs
+    tile_m, max_k: the panels of the engine
+    used, available: how many of each resource are used, with the link, and how many there are, by nextpnr's name of it
+    fmax_mhz, clock_mhz: Fmax by place and route, and the clock that the PLL was set to
+    baud: bits a second of the link
     peak: products a second if every element made one in every cycle
     size: m, k, n of the product that was measured
     measured: products a second of that in the simulated board, from the first byte to the last
-    busy: share of that time in which the array would be busy at its peak, the line to the board, the line from it
-    bound: what takes most of that time
-    single_mac_mhz: Fmax, the median of three seeds, of one MAC of these formats alone on this device: its products a
-        second, in millions; None where single units are not routed for the family
-    recipe, seed, sha256, tools, fewbit_version: of the bitstream
+    busy: the shares of that time that the array at its peak, the line to the board, and the line from it would need
+    bound: which of these takes most of that time
+    single_mac_mhz: Fmax of one MAC of these formats alone on this device, as the median of three seeds. It is also the
+        MAC's millions of products a second. None if single units are not routed for the family
+    recipe, seed, sha256, tools, fewbit_version: how the bitstream was made
     """
 
     board: str
@@ -96,7 +97,7 @@ class SurveyRow:
 
     @property
     def times_single(self) -> float | None:
-        """Peak, in units of a single MAC's products a second."""
+        """How many single MACs would make as many products a second as the peak."""
         return None if self.single_mac_mhz is None else self.peak / (self.single_mac_mhz * 1e6)
 
     def to_dict(self) -> dict[str, Any]:
@@ -105,7 +106,7 @@ class SurveyRow:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "SurveyRow":
-        """Raises ValueError where that is no row."""
+        """The row with these values. Raises ValueError if they are not those of a row."""
         try:
             return cls(**(values | {"size": tuple(values["size"])}))
         except (TypeError, KeyError) as error:
@@ -125,17 +126,17 @@ def survey(
     cache_folder: Path | None = None,
     say: Say = lambda text: None,
 ) -> SurveyRow:
-    """Build the largest array of a pair for a board, and measure it on the simulated board: the very same design.
+    """Build the largest array of a pair for a board, and measure the same design on the simulated board.
 
     Parameters
     ----------
     size: m, k, n of the product that is measured
     search: whether to search for the largest array even if one is known
-    seconds, fill: of that search, as in ``largest``
-    out: where the bitstream is written
+    seconds, fill: limits of that search, as in ``largest``
+    out: the folder into which the bitstream is written
 
-    Raises ValueError for a board that bitstreams cannot be built for; what ``build`` and ``largest`` raise; and
-    RuntimeError where the simulated board multiplies wrong.
+    Raises ValueError for a board that bitstreams cannot be built for, everything that ``build`` and ``largest`` raise,
+    and RuntimeError if the simulated board multiplies wrongly.
     """
     check_board(board)
     request = _request(board, weight, activation)
@@ -149,7 +150,7 @@ def survey(
 
 
 def check_board(board: Board) -> None:
-    """Raises ValueError for one that bitstreams cannot be built for."""
+    """Raise ValueError for a board that bitstreams cannot be built for."""
     if not board.part.routed:
         raise ValueError(f"board must be one with open place and route, not {board.name}: {board.part.name} has none")
 
@@ -193,7 +194,7 @@ def _row(made: Bitstream, request: Request, size: Size, cache_folder: Path | Non
 
 
 def _measure(made: Bitstream, request: Request, size: Size) -> tuple[float, dict[str, float]]:
-    """Products a second of a product of random codes on the simulated board, and shares of its time."""
+    """Measure a product of random codes on the simulated board: its products a second, and the shares of its time."""
     described, engine = made.description, request.engine
     m, k, n = size
     chance = np.random.default_rng(1)
@@ -230,7 +231,7 @@ def _measure(made: Bitstream, request: Request, size: Size) -> tuple[float, dict
 
 
 def _single_mac_mhz(request: Request, cache_folder: Path | None) -> float | None:
-    """Of a naive accelerator: one MAC of the same formats, for sums as long, on the same device without DSPs."""
+    """Fmax of a naive accelerator: one MAC of the same formats, for sums as long, on the same device without DSPs."""
     engine = request.engine
     design = priced_unit(engine.arithmetic, engine.max_k)
     (row,) = sweep([design], [request.board.part.target], cache_folder=cache_folder, jobs=1)

@@ -67,20 +67,22 @@ def cells_of(row: Fit) -> list[str]:
 
 _INTRODUCTION = """# The largest arrays
 
-Whole matmul engines (registers, panels in block RAM, array, requantization, streams), each with the largest array that
-was found to place and route.
+Each row is a whole matmul engine (registers, panels in block RAM, array, requantization, streams) with the largest
+array that could be placed and routed.
 
-- **Array**: rows x columns x lanes, so many products a cycle at the peak. It is kept busy where k is long enough for
-  the sums to be drained meanwhile, and streams bring operands fast enough; neither is part of the figure.
-- **Fmax**: median and range over the seeds of place and route that succeeded, one clock for all of the engine.
-- **Logic cells**: what nextpnr packs LUTs, carry and flip-flops into (on ECP5 without the latter), less those of the
-  harness, which stands for the pins and has to go in too. Percents are of the device.
-- Shapes are predicted from arrays of 2 x 2, 2 x 4 and 4 x 4, sides differ by a factor of two at most, and one candidate
-  differs from the next by 2% or more. What was tried, and what became of it, is in `fit.json`. Another seed or a larger
-  effort may fit a larger one: nothing here is an upper bound.
-- Where a command has `--fill` and `--no-climb`, nothing larger was tried: on ECP5, arrays that take 82 to 99% of the
-  cells were seen to find no place for their flip-flops.
-- **DSP policy** `auto`: as many elements as there are multipliers for have their products there, all others in logic.
+- **Array**: the rows, columns and lanes; their product is the number of products a cycle at the peak. The array is
+  kept busy if k is long enough for sums to be drained meanwhile, and if streams bring operands fast enough. The
+  figure contains neither.
+- **Fmax**: the median and the range over those seeds of place and route that succeeded. The whole engine has one
+  clock.
+- **Logic cells**: the cells into which nextpnr packs LUTs, carry and flip-flops (on ECP5 without flip-flops), minus
+  those of the harness. The harness stands for the pins, and has to fit too. Percentages are of the device.
+- **Search**: shapes are predicted from arrays of 2 x 2, 2 x 4 and 4 x 4. Sides differ by a factor of two at most, and
+  one candidate differs from the next by 2% or more. `fit.json` says what was tried, and with which result. Another
+  seed or more effort may fit a larger array, so no figure here is an upper bound.
+- **`--fill` and `--no-climb`**: where a command has these, nothing larger was tried. On ECP5, arrays that take 82 to
+  99% of the cells were seen to find no place for their flip-flops.
+- **DSP policy** `auto`: as many elements as the device has multipliers for use them, and all others are in logic.
 """
 
 

@@ -1,4 +1,4 @@
-"""An engine for a board as a bitstream: at the highest clock that meets timing with a margin, or not at all."""
+"""A bitstream is built for the highest clock that meets timing with a margin, or not at all."""
 
 import hashlib
 import json
@@ -23,38 +23,39 @@ from .route import BoardRouter, Routed, TooLarge, tools_of
 __all__ = ["Bitstream", "TimingNotMet", "build", "check_name"]
 
 ROUNDS = 4
-"""So many clocks are tried, at most."""
+"""Most clocks that are tried."""
 
 GAIN = 1.03
-"""What clocks that are tried one after the other differ by, at least: place and route of a large device takes minutes,
-and what it reaches is by chance a few hundredths more or less."""
+"""A clock is tried only if it is higher by this factor. Place and route of a large device takes minutes, and its result
+varies by a few hundredths by chance."""
 
 
 LONGEST_NAME = 200
-"""Bytes: file systems take 255, with what is put before and behind it."""
+"""Most bytes of a name. File systems take 255, of which some are needed before and behind it."""
 
 
 class TimingNotMet(ToolError):
-    """No clock that the board can make, or not the wanted one, is met with the margin."""
+    """The wanted clock, or any clock that the board can make, does not meet timing with the margin."""
 
 
 @dataclass(frozen=True)
 class Bitstream:
-    """A finished bitstream; or, where the board's FPGA has no open place and route, the netlist and the constraints.
+    """A finished bitstream, or the netlist and the constraints if the board's FPGA has no open place and route.
 
     Parameters
     ----------
-    board: name
-    description: what the board will say of itself, its clock among it
-    files: what was written: what the FPGA is programmed with first, its JSON last
-    utilization: by nextpnr's name of a resource, how many are used and how many there are; of yosys's where not routed
-    fmax_mhz: of the last place and route; None where there is none
-    margin: share of it that the clock had to stay below it
-    recipe, seed: by which it was made
-    tools: versions
-    seconds: that it took
-    sha256: of the file
-    command: by which it was asked for
+    board: the name of the board
+    description: what the board will say of itself, with its clock
+    files: the files that were written; the first is the one to program, and the last is its JSON
+    utilization: how many of a resource are used, and how many there are, by nextpnr's name of it, or by yosys's if
+        nothing was routed
+    fmax_mhz: Fmax of the last place and route; None if there was none
+    margin: the share of Fmax by which the clock had to stay below it
+    recipe, seed: the recipe of synthesis and the seed of place and route that made it
+    tools: the versions of the tools
+    seconds: how long it took
+    sha256: the hash of the file
+    command: the command that asked for it
     """
 
     board: str
@@ -75,7 +76,7 @@ class Bitstream:
         return self.description.clock_hz / 1e6
 
     def to_dict(self) -> dict[str, Any]:
-        """As the JSON file has it."""
+        """Plain values, as the JSON file has them."""
         return {
             "board": self.board,
             "file": self.files[0].name,
@@ -105,21 +106,23 @@ def build(
     say: Callable[[str], None] = lambda text: None,
     command: str = "",
 ) -> Bitstream:
-    """Build a bitstream and write ``NAME.bin`` (``.bit``, ``.fs``) and ``NAME.json`` into ``out``, whole or not at all.
+    """Build a bitstream, and write ``NAME.bin`` (``.bit``, ``.fs``) and ``NAME.json`` into ``out``.
 
-    The first place and route finds how fast the design can be; the clock is then set to the highest of the PLL's below
-    that, less the margin, and all is built again for it, since the serial line and the description go by the clock.
-    Where that is met with ``GAIN`` to spare, it is tried once more at what that place and route reached, and if need be
-    between the two.
+    Both files are whole, or neither is written.
+
+    The first place and route finds how fast the design can be. The clock is then set to the highest one of the PLL that
+    leaves the margin. Everything is built again for that clock, because the serial line and the description depend on
+    it. If timing is met with ``GAIN`` to spare, a higher clock is tried: the one that the last place and route reached,
+    and if that fails one between the two.
 
     Parameters
     ----------
-    name: of the files; ``BOARD_WEIGHT_ACTIVATION_ROWSxCOLUMNSxLANES`` unless given
-    cache_folder: of everything that was built, see ``Cache``
-    say: gets a line for every step
-    command: by which it was asked for
+    name: the name of the files; ``BOARD_WEIGHT_ACTIVATION_ROWSxCOLUMNSxLANES`` unless given
+    cache_folder: the folder of the cache of all that was built, see ``Cache``
+    say: is called with a line for every step
+    command: the command that asked for it
 
-    Raises ValueError for a name that is none of files; TooLarge, TimingNotMet, ToolMissing; ToolError where a tool
+    Raises ValueError for a name that files cannot have; TooLarge, TimingNotMet, ToolMissing; and ToolError if a tool
     fails.
     """
     began = time.monotonic()
@@ -154,7 +157,7 @@ def build(
 
 
 def check_name(name: str | None) -> None:
-    """Raises ValueError where files cannot be called that; None is a name that ``build`` finds."""
+    """Raise ValueError for a name that files cannot have. For None, ``build`` makes a name."""
     if name is None:
         return
     if not name.isprintable() or name in ("", ".", "..") or Path(name).name != name:
@@ -191,7 +194,7 @@ class _Made:
 
 @dataclass(frozen=True)
 class _Attempt(_Made):
-    """``reach``: Hz, what the place and route can do less the margin."""
+    """A place and route at one clock. ``reach`` is the highest clock, in Hz, that it leaves the margin for."""
 
     routed: Routed
     reach: float
@@ -210,7 +213,7 @@ def _synthesized(request: Request, router: BoardRouter) -> _Made:
 
 
 def _routed(request: Request, router: BoardRouter) -> _Made:
-    """For the wanted clock; without one, for the highest that is found."""
+    """Place and route for the wanted clock, or for the highest that can be found if none is wanted."""
     settings = request.settings((request.mhz or request.board.part.first_mhz) * 1e6)
     router.choose_recipe(request.rtlil(settings))
     if request.mhz is None:
@@ -222,9 +225,10 @@ def _routed(request: Request, router: BoardRouter) -> _Made:
 
 
 def _highest(request: Request, router: BoardRouter, first: _Attempt) -> _Attempt:
-    """By clocks from what the last place and route reached, lower ones where that was not met, while that is a gain.
+    """Search for the highest clock that is met, as long as there is something to gain.
 
-    Where no other is met, the first attempt, if its clock was.
+    Each clock is what the last place and route reached, or a lower one if that clock was not met. If no other clock is
+    met, the result is the first attempt, provided that its clock was met.
     """
     found, limit, tried = first if first.met else None, first.reach, [first]
     for _ in range(ROUNDS - 1):
@@ -255,9 +259,9 @@ def _timing_not_met(request: Request, *tried: _Attempt) -> TimingNotMet:
 
 
 def _best_seed(request: Request, router: BoardRouter, settings: Settings, *, all_seeds: bool) -> _Attempt:
-    """The first seed that meets the clock, else the fastest; without ``all_seeds`` the first that can be placed.
+    """The result of the first seed that meets the clock, or else of the fastest one.
 
-    Raises TooLarge where none can.
+    Without ``all_seeds`` it is the first that can be placed. Raises TooLarge if none can be placed.
     """
     rtlil, best, failure = request.rtlil(settings), None, ""
     for seed in request.seeds:

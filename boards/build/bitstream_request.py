@@ -1,4 +1,4 @@
-"""What a bitstream is to be: a board, an engine, and how it is built."""
+"""A request for a bitstream says for which board it is, with which engine, and how it is built."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,13 +19,13 @@ from ..targets.board import BAUDS, Board
 __all__ = ["CYCLES_A_BIT", "MARGIN", "SEEDS", "Request"]
 
 MARGIN = 0.05
-"""Share of Fmax that the clock stays below it."""
+"""The share of Fmax by which the clock stays below it."""
 
 SEEDS = (1, 2, 3)
-"""Of place and route: the next is taken where one fails or is too slow."""
+"""Seeds of place and route. The next one is tried if one fails or is too slow."""
 
 CYCLES_A_BIT = 6
-"""Clock cycles in a bit of the serial line, at least: two more than the UART can do with."""
+"""Fewest clock cycles in a bit of the serial line. The UART needs two fewer."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +34,17 @@ class Request:
 
     Parameters
     ----------
-    board: see there
-    engine: its ``control`` and ``bus_bits`` don't count
+    board: the board that it is for
+    engine: the engine on it, whose ``control`` and ``bus_bits`` have no meaning here
     pipeline: register stages of the engine, 1 to 3
     build: how products are built, see ``MatmulDesign``
-    dsp: ``none``; or ``auto``, as many elements by the device's multipliers as there are, all others in logic
-    mhz: the highest clock that is wanted; None for whatever the device makes
-    margin: share of Fmax that the clock stays below it, 0 to 0.5
-    baud: of the link, one of ``BAUDS``; None for the fastest that the chip and the clock allow
-    seeds: of place and route
-    recipe: of synthesis, by name; ``auto`` takes the smallest result
-    pll: whether there may be one; without, the clock is the oscillator's
+    dsp: ``none``, or ``auto``: as many elements as the device has multipliers for use them, and the others are in logic
+    mhz: the highest clock that is wanted; None stands for the highest that the device reaches
+    margin: the share of Fmax by which the clock stays below it, 0 to 0.5
+    baud: bits a second of the link, one of ``BAUDS``; None stands for the fastest that the chip and the clock allow
+    seeds: the seeds of place and route
+    recipe: the name of the recipe of synthesis; ``auto`` takes the smallest result
+    pll: whether a PLL may be used; without one, the clock is the oscillator's
     buffer_bytes: see ``Description``
     """
 
@@ -106,11 +106,11 @@ class Request:
         )
 
     def settings(self, wanted_hz: float) -> Settings:
-        """Of the highest clock up to ``wanted_hz``. Raises ValueError."""
+        """The settings of the PLL for the highest clock up to ``wanted_hz``. Raises ValueError."""
         return fastest(self.board.part.pll if self.pll else "none", self.board.oscillator_hz, wanted_hz)
 
     def description(self, clock_hz: int) -> Description:
-        """What a board with that clock says of itself. Raises ValueError where the clock is too slow for the link."""
+        """What a board with that clock says of itself. Raises ValueError if the clock is too slow for the link."""
         baud = self._baud(clock_hz)
         return Description(self.board.name, self.engine, clock_hz, baud, self.buffer_bytes, __version__)
 
@@ -122,6 +122,6 @@ class Request:
         return max(found)
 
     def rtlil(self, settings: Settings) -> str:
-        """All of the FPGA, module ``top``, ports as ``board.pins`` has them."""
+        """RTLIL of the whole FPGA. Its module is ``top``, and its ports are those of ``board.pins``."""
         inner = BoardTop(self.description(round(settings.hz)), self.design)
         return relax_memories(to_rtlil(Pinned(self.board, inner, settings), "top"))

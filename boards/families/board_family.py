@@ -1,4 +1,4 @@
-"""What a family of FPGAs is on a board: pins, PLLs, the file that is programmed, the proof of that file."""
+"""The board's half of an FPGA family: its pins, its PLLs, the file that is programmed, and the proof of that file."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ class Packer:
 
     Parameters
     ----------
-    tool: name in ``tools.TOOLS``
-    placed: the file that nextpnr writes for it
-    write: nextpnr's option by which it does
-    output: the packer's option in front of the file to make, in front of ``placed`` too; empty where that file comes
-        last and without one
+    tool: its name in ``tools.TOOLS``
+    placed: the name of the file that nextpnr writes for it
+    write: the option by which nextpnr writes that file
+    output: the packer's option that names the file to make, which then comes before ``placed``. If it is empty, the
+        file comes last and needs no option
     """
 
     tool: str
@@ -29,7 +29,7 @@ class Packer:
     output: str = ""
 
     def arguments(self, made: str) -> list[str]:
-        """For the file ``made``."""
+        """The packer's arguments to make the file ``made``."""
         return [self.output, made, self.placed] if self.output else [self.placed, made]
 
 
@@ -39,12 +39,14 @@ class Provable:
 
     Parameters
     ----------
-    netlist: makes Verilog of what nextpnr writes
-    pll: type of the PLL's cell in there
-    divisors: its parameters, in the order of the arguments ``settings`` has after the oscillator's frequency
-    settings: of a PLL
-    library: yosys's file with models of cells that the netlist has, and ``models``, more of them
-    unpacks: whether ``iceunpack`` and ``icebox_vlog`` make a netlist of the file itself, where it has no DSPs
+    netlist: the class that makes Verilog of what nextpnr writes
+    pll: the type of the PLL's cell in that netlist
+    divisors: the parameters of that cell, in the order in which ``settings`` takes them after the oscillator's
+        frequency
+    settings: the class of the PLL's settings
+    library: yosys's file with models of cells that the netlist has
+    models: Verilog with further models
+    unpacks: whether ``iceunpack`` and ``icebox_vlog`` make a netlist of the file itself, if it has no DSPs
     """
 
     netlist: type[RoutedNetlist]
@@ -58,22 +60,22 @@ class Provable:
 
 @dataclass(frozen=True)
 class BoardFamily:
-    """The board's half of ``families.Family``, of the same name.
+    """The board's half of the ``families.Family`` that has the same name.
 
     Parameters
     ----------
-    suffix: of the file that is programmed; ``edif`` where there is no open place and route in PyPI
-    constraints_suffix: of the file that says which pins the ports are
-    constraints: writes it for the pins of a board, by port, and its oscillator's frequency in Hz
-    pins: nextpnr's options that name it
-    plls: by kind, every setting of such a PLL, for an oscillator's frequency in Hz
-    packer: None where there is no open place and route in PyPI
-    timeout: seconds that a tool may take: an array that fills a large device takes its time, and place and route of one
-        that is too full for it may never end
-    fill: share of the device that a search for the largest array begins at
-    input_buffer, output_buffer: cells that pins need where place and route does not add them; empty where it does
-    clock_buffer: cell behind the clock's input buffer; empty for none
-    proof: None where the finished file cannot be simulated
+    suffix: the suffix of the file that is programmed; ``edif`` if there is no open place and route in PyPI
+    constraints_suffix: the suffix of the file that says which pins the ports are
+    constraints: writes that file for the pins of a board, by port, and its oscillator's frequency in Hz
+    pins: the options of nextpnr that name that file
+    plls: functions that give every setting of a kind of PLL for an oscillator's frequency in Hz, by the kind
+    packer: the packer; None if there is no open place and route in PyPI
+    timeout: seconds that a tool may take. An array that fills a large device takes long, and place and route of an
+        array that is too large may never end
+    fill: the share of the device at which a search for the largest array begins
+    input_buffer, output_buffer: cells that pins need if place and route does not add them; empty if it does
+    clock_buffer: the cell behind the clock's input buffer; empty if there is none
+    proof: how a finished file is simulated; None if it cannot be
     """
 
     suffix: str
@@ -91,5 +93,5 @@ class BoardFamily:
 
 
 def constraint_lines(pins: Mapping[str, Pin], line: Callable[[str, Pin], str]) -> str:
-    """A line, or several, for each pin."""
+    """The text of constraints with what ``line`` gives for each pin."""
     return "".join(f"{line(name, pin)}\n" for name, pin in pins.items())

@@ -1,4 +1,4 @@
-"""Lattice ECP5 on boards: LPF, EHXPLLL, ecppack; proven by place and route once more."""
+"""Lattice ECP5 on boards uses LPF, EHXPLLL and ecppack. A file is proven by running place and route again."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -57,7 +57,8 @@ class Ecp5Pll:
 
     @classmethod
     def all(cls, input_hz: int) -> Iterator["Ecp5Pll"]:
-        """All that are within the limits, of those with the same VCO only one: that of the least feedback divisor."""
+        """Yield all settings within the limits. Of those with the same VCO, only the one with the least feedback
+        divisor."""
         if not within(input_hz, cls.INPUT):
             return
         for clki in cls.DIVISORS:
@@ -81,7 +82,7 @@ class Ecp5Pll:
         lock, feedback = Signal(name="lock"), Signal(name="feedback")
         m.submodules.pll = Instance(
             "EHXPLLL",
-            # the analog settings that Project Trellis found, which nextpnr passes on
+            # these analog settings were found by Project Trellis, and nextpnr passes them on
             a_ICP_CURRENT="12",
             a_LPF_RESISTOR="8",
             a_MFG_ENABLE_FILTEROPAMP="1",
@@ -139,6 +140,6 @@ BOARD_FAMILY = BoardFamily(
     plls={"ecp5": Ecp5Pll.all},
     pins=("--lpf", "pins.lpf"),
     packer=Packer("yowasp-ecppack", "placed.config", "--textcfg"),
-    fill=0.55,  # from 82% on there was no place (docs/fit.md), which takes hours to say so
+    fill=0.55,  # nextpnr found no place from 82% on (docs/fit.md), and needs hours to say so
     proof=Provable(Ecp5Netlist, "EHXPLLL", ("CLKI_DIV", "CLKFB_DIV", "CLKOP_DIV", "CLKOS_DIV"), Ecp5Pll),
 )

@@ -1,4 +1,4 @@
-"""Gowin on boards: CST, rPLL, gowin_pack."""
+"""Gowin on boards uses CST, rPLL and gowin_pack."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class GowinPll:
 
     @classmethod
     def all(cls, input_hz: int) -> Iterator["GowinPll"]:
-        """All that are within the limits."""
+        """Yield all settings within the limits."""
         if not within(input_hz, cls.REFERENCE):
             return
         for idiv in range(64):
@@ -115,7 +115,7 @@ BOARD_FAMILY = BoardFamily(
     pins=("--vopt", "cst=pins.cst"),
     packer=Packer("gowin_pack", "placed.json", "--write", output="-o"),
     timeout=1800,
-    fill=0.7,  # a guess
+    fill=0.7,  # this is a guess
     input_buffer="IBUF",
     output_buffer="OBUF",
 )

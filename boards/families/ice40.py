@@ -1,4 +1,4 @@
-"""Lattice iCE40 on boards: PCF, SB_PLL40, icepack; proven out of the file itself."""
+"""Lattice iCE40 on boards uses PCF, SB_PLL40 and icepack. A file without DSPs is proven from the file itself."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Ice40Pll:
 
     Parameters
     ----------
-    pad: whether the oscillator's pin is the PLL's own, which it then has for itself
+    pad: whether the oscillator's pin is the PLL's own pin, which nothing else can use then
     """
 
     input_hz: int
@@ -54,12 +54,12 @@ class Ice40Pll:
 
     @property
     def filter_range(self) -> int:
-        """1 to 6."""
+        """The number of the filter range, 1 to 6, for the phase detector's frequency."""
         return 1 + sum(self.reference_hz >= limit * MHZ for limit in self.FILTERS)
 
     @classmethod
     def all(cls, input_hz: int, pad: bool = False) -> Iterator["Ice40Pll"]:
-        """All that are within the limits."""
+        """Yield all settings within the limits."""
         for divr in range(16):
             if not within(Fraction(input_hz, divr + 1), cls.REFERENCE):
                 continue

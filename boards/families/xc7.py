@@ -1,4 +1,4 @@
-"""AMD 7-series on boards: a netlist (EDIF) and XDC for the maker's tools, the oscillator for a clock."""
+"""AMD 7-series on boards gets a netlist (EDIF) and XDC for the maker's tools. Its clock is the oscillator."""
 
 from collections.abc import Mapping
 
@@ -21,7 +21,7 @@ BOARD_FAMILY = BoardFamily(
     suffix="edif",
     constraints_suffix="xdc",
     constraints=_xdc,
-    fill=0.7,  # a guess
+    fill=0.7,  # this is a guess
     input_buffer="IBUF",
     output_buffer="OBUF",
     clock_buffer="BUFG",

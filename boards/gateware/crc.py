@@ -1,4 +1,7 @@
-"""The frames' CRC-32, a bit a cycle: a serial line leaves the time, and it is a third of what a byte a cycle takes."""
+"""The CRC-32 of frames, computed one bit a cycle.
+
+A serial line is slow enough for that, and it takes a third of the logic of a CRC that takes a byte a cycle.
+"""
 
 from amaranth.hdl import Cat, Const, Module, Signal, unsigned
 from amaranth.lib import stream, wiring
@@ -9,16 +12,17 @@ __all__ = ["Crc"]
 
 
 class Crc(wiring.Component):
-    """CRC-32 of bytes, that of zlib and IEEE 802.3.
+    """Computes the CRC-32 of bytes, as zlib and IEEE 802.3 define it.
 
-    A byte every 9 cycles: ``i.ready`` is low for 8 cycles after one was taken, and then it counts.
+    It takes a byte every 9 cycles: ``i.ready`` is low for 8 cycles after a byte was taken. When it is up again, the
+    outputs include that byte.
 
     Members
     -------
-    start: In(1), begin anew; not within 8 cycles after a byte
-    i: In(stream.Signature(8))
+    start: In(1), begins a new CRC; it must not be up within 8 cycles after a byte
+    i: In(stream.Signature(8)), the bytes
     lowest: Out(8), the lowest byte of the CRC of all bytes since ``start``
-    is_right: Out(1), the last four bytes were the CRC of those before them
+    is_right: Out(1), says that the last four bytes were the CRC of those before them
     """
 
     def __init__(self):
@@ -34,7 +38,7 @@ class Crc(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.bits = bits = CRC32_ISO_HDLC(data_width=1).create()
-        # The bits still to come, and above them a 1.
+        # This holds the bits still to come, and a 1 above them that marks their end.
         waiting = Signal(9, init=1)
         m.d.comb += [
             self.i.ready.eq(waiting[1:] == 0),

@@ -1,4 +1,4 @@
-"""Good frames to where they belong: parameters and start of a product, operands, questions."""
+"""The dispatcher hands the content of good frames to whom it is for: the engine, its streams, or the sender."""
 
 from amaranth.hdl import Cat, Module, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
@@ -12,24 +12,25 @@ __all__ = ["Dispatcher"]
 
 
 class Dispatcher(wiring.Component):
-    """Takes frames in order: what one asks for is done after all bytes before it are where they belong.
+    """Reads frames in order, and does what each asks for.
 
-    A byte of an operand goes on in the cycle in which it comes; a frame takes two cycles besides, a PRODUCT three.
-    ``start`` waits until no product is at hand, and so do all frames after it. Reset drops the frame at hand.
+    A frame is acted on after all bytes of the frames before it have been handed over. The byte of an operand is handed
+    over in the cycle in which it comes. Each frame takes two more cycles, and a PRODUCT takes three. ``start`` waits
+    until no product is at hand, and all later frames wait with it. Reset drops the frame that is being read.
 
     Parameters
     ----------
-    engine: which streams and parameters there are
+    engine: says which streams and parameters there are
 
     Members
     -------
-    i: In(stream.Signature(8)), kind, length and payload of good frames
-    at_hand: In(1), a product is; no other begins
-    start: Out(1), up for a cycle: begin the product of the parameters
-    m, n, k, and those of ``engine.tensor_fields``: Out, steady with ``start``
-    a, w, p, a_scales, w_scales: Out(stream.Signature(8)), the inputs of ``engine.stream_bits``
-    describe: Out(stream.Signature(8)), a block's number; the frame is consumed when it is taken
-    consumed: Out(1), up for a cycle with the end of every frame
+    i: In(stream.Signature(8)), the kind, length and payload of each good frame
+    at_hand: In(1), says that a product is being computed, so that no other may begin
+    start: Out(1), is up for a cycle to begin a product with the parameters below
+    m, n, k, and those of ``engine.tensor_fields``: Out, do not change while ``start`` is up
+    a, w, p, a_scales, w_scales: Out(stream.Signature(8)), the bytes for the inputs in ``engine.stream_bits``
+    describe: Out(stream.Signature(8)), the number of a block; its frame is consumed when the number is taken
+    consumed: Out(1), is up for a cycle at the end of every frame
     """
 
     def __init__(self, engine: Engine):
@@ -85,7 +86,10 @@ class Dispatcher(wiring.Component):
         return m
 
     def _keep(self, m: Module, enable: Value) -> None:
-        """Move the byte at ``i`` into the parameters. Whatever was there, a PRODUCT's payload fills them."""
+        """Shift the byte at ``i`` into the parameters.
+
+        The payload of a PRODUCT is as long as all of them, so it replaces whatever was there.
+        """
         sizes = product_bytes(self.engine)
         parameters = Signal(8 * sum(sizes.values()), reset_less=True)
         with m.If(enable):

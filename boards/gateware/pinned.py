@@ -1,4 +1,4 @@
-"""A board's top level down to its pins."""
+"""The whole of an FPGA on a board, down to its pins."""
 
 from typing import Any
 
@@ -13,15 +13,17 @@ __all__ = ["Pinned"]
 
 
 class Pinned(wiring.Component):
-    """All of a board's FPGA: clock and reset, what computes behind the serial line, and the pins.
+    """Connects clock, reset and what computes behind the serial line to the pins of a board.
 
     Parameters
     ----------
-    board: which pins there are, and of what polarity
-    inner: component with ``rx: In(1)``, ``tx: Out(1)``, ``busy: Out(1)``, ``error: Out(1)``, in domain ``sync``
-    settings: of the PLL
+    board: says which pins there are, and which of them are inverted
+    inner: a component with ``rx: In(1)``, ``tx: Out(1)``, ``busy: Out(1)`` and ``error: Out(1)``, in domain ``sync``
+    settings: the settings of the PLL
 
-    Members: one for each of ``board.pins``, ``In(1)`` for ``clk`` and ``rx``, else ``Out(1)``.
+    Members
+    -------
+    There is one for each of ``board.pins``: ``In(1)`` for ``clk`` and ``rx``, and ``Out(1)`` for the others.
     """
 
     def __init__(self, board: Board, inner: wiring.Component, settings: Settings):

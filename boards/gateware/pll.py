@@ -1,4 +1,4 @@
-"""What a PLL's settings are, and the clock and reset that a board gets by them."""
+"""The settings of a PLL, and the clock and the reset that a board gets from them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ MHZ = 1_000_000
 
 
 class Settings(Protocol):
-    """One way to make a clock of an oscillator's.
+    """One way to make a clock from an oscillator.
 
     Attributes
     ----------
-    input_hz: the oscillator's frequency
-    hz: the clock's, exactly
+    input_hz: the frequency of the oscillator
+    hz: the exact frequency of the clock
     """
 
     @property
@@ -31,13 +31,13 @@ class Settings(Protocol):
     def hz(self) -> Fraction: ...
 
     def add(self, m: Module, pin: Any, clock: Any) -> Any:
-        """Put it between ``pin`` and ``clock``; returns what is 1 while the clock is good."""
+        """Put the PLL between ``pin`` and ``clock``. Returns a value that is 1 while the clock can be used."""
         ...
 
 
 @dataclass(frozen=True)
 class Direct:
-    """No PLL: the oscillator itself."""
+    """The oscillator is the clock; there is no PLL."""
 
     input_hz: int
 
@@ -55,20 +55,21 @@ class Direct:
 
 
 def within(hz: Fraction | int, limits: tuple[int, int]) -> bool:
-    """Whether a frequency is at or between two limits."""
+    """Whether a frequency is within two limits, or equal to one of them."""
     return limits[0] <= hz <= limits[1]
 
 
 class Clocking(wiring.Component):
-    """A clock out of an oscillator's pin, and the reset of its domain.
+    """Makes a clock from the pin of an oscillator, and the reset that belongs to the clock.
 
-    The reset is up from power-up until the PLL has been locked for ``2**CYCLES_BITS`` cycles without a break: on iCE40,
-    block RAM cannot be read in the first microseconds.
+    The reset is up from power-up until the PLL has been locked for ``2**CYCLES_BITS`` cycles without a break. It waits
+    so long because block RAM of an iCE40 cannot be read in the first microseconds.
 
     Members
     -------
     pin: In(1), the oscillator
-    clk: Out(1), rst: Out(1)
+    clk: Out(1), the clock
+    rst: Out(1), the reset, synchronous to ``clk``
     """
 
     CYCLES_BITS = 10

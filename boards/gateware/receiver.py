@@ -1,4 +1,4 @@
-"""Frames from the host: bytes in, the good frames out, one after another."""
+"""The receiver finds frames among the bytes from the host, and passes on those that are good."""
 
 from amaranth.hdl import Cat, Module, Signal, Value, unsigned
 from amaranth.lib import memory, stream, wiring
@@ -11,36 +11,37 @@ from .crc import Crc
 __all__ = ["EVENT_BITS", "Receiver", "product_bytes", "stream_kinds"]
 
 EVENT_BITS = 8
-"""Of a set of ``protocol.Event``."""
+"""Bits of a set of ``protocol.Event``."""
 
 
 def product_bytes(engine: Engine) -> dict[str, int]:
-    """The payload of a PRODUCT: names and bytes, in order."""
+    """The fields in the payload of a PRODUCT, in order: the name of each, and its number of bytes."""
     return {"m": 2, "n": 2, "k": 2} | {name: -(-bits // 8) for name, bits in engine.tensor_fields.items()}
 
 
 def stream_kinds(engine: Engine) -> dict[str, Kind]:
-    """The input streams of an engine and the kind of frame for each."""
+    """The names of an engine's input streams, and the kind of frame that carries each."""
     return {name: STREAM_KINDS[name] for name in engine.stream_bits if name != "c"}
 
 
 class Buffer(wiring.Component):
-    """Bytes in order; those written are given out once they are committed, or are dropped.
+    """Keeps bytes in order until it is known whether they are wanted.
 
-    All ``depth`` bytes can be filled; a byte makes room as it is given out. A committed byte is given out from the
-    second cycle on, and another every 2 cycles while none is written.
+    Bytes that were written are given out after they are committed; bytes that are dropped are never given out. All
+    ``depth`` bytes can be in use. A byte makes room when it is given out. A committed byte can be given out from the
+    second cycle on, and then one every 2 cycles as long as none is written.
 
     Parameters
     ----------
-    depth: in bytes, a power of two
+    depth: size in bytes, a power of two
 
     Members
     -------
-    i: In(stream.Signature(8)); ``ready`` says that there is room
-    commit: In(1), give out what was written before this cycle
-    drop: In(1), forget what was written since the last commit
-    clear: In(1), forget everything
-    o: Out(stream.Signature(8))
+    i: In(stream.Signature(8)), the bytes to keep; ``ready`` says that there is room
+    commit: In(1), commits what was written before this cycle
+    drop: In(1), drops what was written since the last commit
+    clear: In(1), forgets everything
+    o: Out(stream.Signature(8)), the committed bytes
     """
 
     def __init__(self, depth: int):
@@ -62,7 +63,7 @@ class Buffer(wiring.Component):
         m.submodules.bytes = store = memory.Memory(shape=unsigned(8), depth=self.depth, init=[])
         write = store.write_port()
         read = store.read_port()
-        # One bit more than an address has: a full buffer is no empty one.
+        # These have one bit more than an address, so that a full buffer differs from an empty one.
         committed = Signal(range(2 * self.depth))
         ahead = Signal.like(committed)
         written = Signal.like(committed)
@@ -74,7 +75,7 @@ class Buffer(wiring.Component):
             write.data.eq(self.i.payload),
             write.en.eq(self.i.valid & self.i.ready),
             read.addr.eq(given),
-            # Never both at once: see top.relax_memories.
+            # The memory is never read and written at once: see top.relax_memories.
             read.en.eq(~write.en),
             self.o.payload.eq(read.data),
         ]
@@ -94,29 +95,30 @@ class Buffer(wiring.Component):
 
 
 class Receiver(wiring.Component):
-    """Takes frames apart, keeps the good ones in a buffer, and gives them out as kind, length, payload.
+    """Takes frames apart, keeps the good ones in a buffer, and gives out the kind, length and payload of each.
 
-    A frame is good if its CRC is right, its kind is one of this engine's, its length is that kind's, its sequence is
-    the expected one, and all of it found room in the buffer. What is wrong first, in this order, is told in
-    ``events``; of a bad frame no byte is given out. A RESET with the right CRC and no payload is obeyed whatever its
-    sequence, and however full the buffer is. Bytes between frames are passed over.
+    A frame is good if its CRC is right, its kind is one of this engine's, its length is right for that kind, its
+    sequence is the expected one, and all of it found room in the buffer. These are checked in this order, and the first
+    that fails is reported in ``events``. No byte of a bad frame is given out. A RESET with the right CRC and no payload
+    is always obeyed, whatever its sequence is and however full the buffer is. Bytes between frames are ignored.
 
-    Takes a byte every 10 cycles, more than a serial line brings. What a frame is worth is known 9 cycles after its last
-    byte; from the second cycle after that on it is given out. If it is a RESET, ``reset`` is up in the next cycle,
-    ``expected`` is then what follows the RESET's sequence, and after that cycle nothing is left in the buffer.
+    The receiver takes a byte every 10 cycles, which is more than a serial line brings. It has checked a frame 9 cycles
+    after the frame's last byte, and gives it out from the second cycle after that on. After a RESET, ``reset`` is up in
+    the next cycle, ``expected`` is then the number after the RESET's sequence, and the buffer is empty after that
+    cycle.
 
     Parameters
     ----------
-    engine: which kinds there are, and how long a PRODUCT is
-    buffer_bytes: room for frames that are good and not yet given out, a power of two
+    engine: says which kinds there are, and how long a PRODUCT is
+    buffer_bytes: room for good frames that have not been given out yet, a power of two
 
     Members
     -------
-    i: In(stream.Signature(8, always_ready=True))
-    o: Out(stream.Signature(8))
-    expected: Out(16), sequence of the next good frame
-    reset: Out(1), up for a cycle: a RESET came, drop all that is under way
-    events: Out(8), CRC, KIND, SEQUENCE and OVERRUN of ``protocol.Event``, up for a cycle
+    i: In(stream.Signature(8, always_ready=True)), the bytes from the serial line
+    o: Out(stream.Signature(8)), the bytes of good frames
+    expected: Out(16), the sequence that the next frame must have
+    reset: Out(1), is up for a cycle when a RESET came, so that everything under way is dropped
+    events: Out(8), CRC, KIND, SEQUENCE and OVERRUN of ``protocol.Event``, each up for a cycle
     """
 
     def __init__(self, engine: Engine, buffer_bytes: int):
@@ -198,7 +200,7 @@ class Receiver(wiring.Component):
     def _decide(
         self, m: Module, is_right: Value, is_known: Value, is_reset: Value, sequence: Value, is_overrun: Value
     ) -> None:
-        """What becomes of the frame that has just ended."""
+        """Decide whether the frame that has just ended is kept, obeyed or dropped."""
         m.d.comb += self.buffer.drop.eq(1)
         with m.If(~is_right):
             m.d.comb += self.events.eq(Event.CRC)

@@ -1,4 +1,4 @@
-"""What a product gives, on its way to the host."""
+"""The results of a product wait here until they are sent to the host."""
 
 from amaranth.hdl import Module, Signal, Value, unsigned
 from amaranth.lib import data, memory, stream, wiring
@@ -7,28 +7,29 @@ from amaranth.lib.wiring import In, Out
 __all__ = ["RESULT_BYTES", "Results"]
 
 RESULT_BYTES = 512
-"""Of C that wait for the line at most: one block RAM."""
+"""Most bytes of C that can wait for the line: they fill one block RAM."""
 
 
 class Results(wiring.Component):
-    """The bytes of C until they are sent, and how long the product took.
+    """Keeps the bytes of C until they are sent, and counts the cycles of the product.
 
-    A byte every 2 cycles. After a product's last one none is taken until all were given out and ``done`` was up: bytes
-    of two products never meet here. Reset forgets everything.
+    It takes a byte every 2 cycles. After the last byte of a product it takes none until all bytes have been given out
+    and ``done`` was up. So bytes of two products are never here at the same time. Reset forgets everything.
 
     Members
     -------
-    start: In(1), a product begins; not while one is at hand
+    start: In(1), says that a product begins; it must not be up while a product is at hand
     i: In(stream.Signature(data, last)), the bytes of C
-    byte: Out(8), the first one that is not given out yet, from the third cycle after it became that
-    give: In(1), it is given out; only while there is one
-    count: Out(10), bytes that are not given out yet, up to 512
-    ended: Out(1), the product's last byte is among them, or was
-    done: In(1), forget that it ended
-    at_hand: Out(1), from the cycle after ``start`` until the last byte was taken and its cycles are in place
-    cycles: Out(8), the lowest byte of what the last complete product took from ``start`` to its last byte, modulo 2**32
-    turn: In(1), go on to the next byte of ``cycles``; after the highest it is the lowest again
-    telling: In(1), leave ``cycles`` as they are
+    byte: Out(8), the next byte to give out; it is valid from the third cycle after it became the next
+    give: In(1), says that ``byte`` is given out; it must be up only while ``count`` is not 0
+    count: Out(10), the number of bytes that have not been given out yet, up to 512
+    ended: Out(1), says that the last byte of the product has come
+    done: In(1), clears ``ended``
+    at_hand: Out(1), is up from the cycle after ``start`` until the last byte was taken and ``cycles`` has been updated
+    cycles: Out(8), a byte of the number of cycles that the last complete product took, from ``start`` to its last byte,
+        modulo 2**32; the lowest byte comes first
+    turn: In(1), makes ``cycles`` show the next byte; the lowest byte follows the highest
+    telling: In(1), keeps ``cycles`` from being updated
     """
 
     def __init__(self):
@@ -61,11 +62,11 @@ class Results(wiring.Component):
             write.data.eq(self.i.payload.data),
             write.en.eq(self.i.valid & self.i.ready),
             read.addr.eq(given),
-            # Never both at once: see top.relax_memories.
+            # The memory is never read and written at once: see top.relax_memories.
             read.en.eq(~write.en),
             self.byte.eq(read.data),
         ]
-        # Counted and not subtracted: much that is to be known in a cycle hangs on it.
+        # This is counted, and not the difference of two pointers: much logic of the same cycle depends on it.
         m.d.sync += [rests.eq(write.en), self.count.eq(self.count + write.en - self.give)]
         with m.If(self.give):
             m.d.sync += given.eq(given + 1)
@@ -79,7 +80,7 @@ class Results(wiring.Component):
         return m
 
     def _count(self, m: Module, last: Value) -> None:
-        """The cycles of the product, which end with its last byte, and wait until they may be told."""
+        """Count the cycles of the product up to its last byte. The count waits until ``cycles`` may be updated."""
         counted, kept = Signal(32), Signal(32)
         is_counting, is_over = Signal(), Signal()
         m.d.comb += [self.at_hand.eq(is_counting | is_over), self.cycles.eq(kept)]

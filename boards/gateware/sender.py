@@ -1,4 +1,4 @@
-"""Frames to the host: what happened, what the product gave, what the board is."""
+"""The sender makes the frames to the host: events, results of products, and the description of the board."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import memory, stream, wiring
@@ -13,42 +13,47 @@ from .result_stream import RESULT_BYTES
 __all__ = ["Sender"]
 
 ENOUGH = 128
-"""Bytes of C that are worth a frame while more are to come."""
+"""A frame with a part of C is sent when so many bytes wait for it."""
 
 ROM_BYTES = MAX_DESCRIPTION + 2
-"""The description's length, then its text."""
+"""Size of the ROM that holds the length of the description, and then its text."""
 
 HEAD_BYTES = 4
-"""Of the header, without START: kind, sequence, length."""
+"""Bytes of the header without START: the kind, the sequence and the length."""
 
 
 class Sender(wiring.Component):
-    """Makes frames of what there is to say, one at a time.
+    """Makes frames, one at a time.
 
-    STATUS: while an event was not told, or ``consumed`` was up since the last one. DESCRIPTION: while it is asked for.
-    RESULT: while 128 bytes of C wait, or a product's last byte does; it has all that wait, up to 255. Where several are
-    due, STATUS takes turns with the others, and DESCRIPTION goes before RESULT. A STATUS tells what is so in the cycle
-    in which it begins; DONE comes after the product's last RESULT.
+    - A STATUS is due when there was an event that no STATUS has reported, or when ``consumed`` was up since the last
+      STATUS.
+    - A DESCRIPTION is due while the host asks for one.
+    - A RESULT is due when 128 bytes of C wait, or when the last byte of a product waits. It carries all bytes that
+      wait, up to 255.
 
-    After ``reset`` the next frame to begin is the STATUS with sequence 0 and no event but RESET. A frame that was
-    begun before is finished, with a wrong CRC, unless its last byte was taken: it may hold anything.
+    If several are due, a STATUS and one of the others alternate, and a DESCRIPTION goes before a RESULT. A STATUS
+    reports the state of the cycle in which it begins. The event DONE is reported after the last RESULT of a product.
 
-    A byte every 9 cycles, more than a serial line takes; a frame begins 2 cycles after it is due. ``o.payload`` may
-    change while it waits, with ``reset`` only.
+    After ``reset``, the next frame is a STATUS with sequence 0, and RESET is its only event. A frame that had begun by
+    then may hold anything, so it is finished with a wrong CRC, unless its last byte was taken already.
+
+    The sender gives a byte every 9 cycles, which is more than a serial line takes. A frame begins 2 cycles after it is
+    due. ``o.payload`` may change while it waits, but only because of ``reset``.
 
     Parameters
     ----------
-    text: the description's. Blocks have numbers modulo 8; what is past the text is zeros
+    text: the text of the description. Numbers of blocks are taken modulo 8, and zeros follow the text
 
     Members
     -------
-    reset: In(1), a RESET is obeyed in this cycle
-    events: In(8), of ``protocol.Event``, those of this cycle
-    expected: In(16), for STATUS
-    consumed: In(1), a frame was consumed in this cycle
-    describe: In(stream.Signature(8)), number of the block asked for; taken with the end of its frame
-    byte, count, ended, cycles: In; give, done, turn, telling: Out; those of ``Results``
-    o: Out(stream.Signature(8))
+    reset: In(1), says that a RESET is obeyed in this cycle
+    events: In(8), the events of this cycle, of ``protocol.Event``
+    expected: In(16), the expected sequence, which a STATUS reports
+    consumed: In(1), says that a frame was consumed in this cycle
+    describe: In(stream.Signature(8)), the number of the block that is asked for; it is taken at the end of its frame
+    byte, count, ended, cycles: In, as ``Results`` has them
+    give, done, turn, telling: Out, as ``Results`` has them
+    o: Out(stream.Signature(8)), the bytes for the serial line
     """
 
     def __init__(self, text: str):
@@ -86,7 +91,7 @@ class Sender(wiring.Component):
         offset = Signal(range(BLOCK_BYTES))
         body = Mux(is_result, self.byte, self._block(m, offset))
         m.d.comb += [
-            # A memory's next byte is there before the CRC has taken in this one.
+            # The next byte of a memory has been read by the time that the CRC has taken in this one.
             self.o.valid.eq(~is_idle & crc.i.ready),
             self.o.payload.eq(byte),
             transfer.eq(self.o.valid & self.o.ready),
@@ -116,7 +121,7 @@ class Sender(wiring.Component):
             with m.State("HEAD"):
                 m.d.comb += [byte.eq(held), self.turn.eq(transfer & self.telling & ~last)]
                 with m.If(transfer):
-                    # A STATUS has 13 bytes here: 12 turns, and the cycles are again as they were.
+                    # A STATUS has 13 bytes here, which makes 12 turns: the cycles are then where they began.
                     m.d.sync += held.eq(Cat(held[8:], self.cycles))
                 with m.If(last):
                     m.d.sync += left.eq(Mux(is_result, held, Mux(is_description, BLOCK_BYTES, CRC_BYTES)))
@@ -130,7 +135,7 @@ class Sender(wiring.Component):
                     m.d.sync += [left.eq(CRC_BYTES), offset.eq(0)]
                     m.next = "CRC"
             with m.State("CRC"):
-                # A CRC that takes in its own lowest byte is left with those above it.
+                # When a CRC takes in its own lowest byte, it is left with the bytes above that.
                 m.d.comb += [byte.eq(crc.lowest), crc.i.payload.eq(~byte), end.eq(last)]
                 m.d.comb += self.o.payload[0].eq(byte[0] ^ is_stale)
                 with m.If(last):
@@ -143,7 +148,8 @@ class Sender(wiring.Component):
         return m
 
     def _due(self, m: Module, may_begin: Value, sent: Value) -> tuple[Signal, Value]:
-        """The kind of the frame that begins in this cycle, 0 for none, and the first bytes of it, cycles left out."""
+        """The kind of the frame that begins in this cycle, or 0 if none does, and the first bytes of it without the
+        cycles."""
         sequence, consumed = Signal(16), Signal(16)
         pending = Signal(EVENT_BITS)
         moved, was_other = Signal(), Signal()
@@ -172,7 +178,7 @@ class Sender(wiring.Component):
         return kind, Cat(kind, sequence, length, first, self.expected, consumed)
 
     def _block(self, m: Module, offset: Signal) -> Value:
-        """The description's byte at that place of the block asked for."""
+        """The byte of the description at this offset in the block that is asked for."""
         content = len(self.text).to_bytes(2, "little") + self.text.encode()
         m.submodules.rom = rom = memory.Memory(shape=unsigned(8), depth=ROM_BYTES, init=content)
         read = rom.read_port()

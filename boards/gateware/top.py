@@ -1,4 +1,4 @@
-"""A board's top: the matmul engine behind a serial line."""
+"""The top level of what is on a board: the matmul engine behind a serial line."""
 
 import re
 
@@ -23,10 +23,10 @@ ERRORS = Event.CRC | Event.SEQUENCE | Event.KIND | Event.OVERRUN | Event.ZERO_SI
 
 
 class EngineLink(wiring.Component):
-    """The matmul engine behind bytes: frames of ``protocol`` in and out.
+    """Lets the matmul engine be used by frames of ``protocol``, in both directions.
 
-    Takes a byte every 10 cycles, gives one every 9. A RESET leaves nothing of what was there before it, but for the
-    frame that is being sent: it is finished with a wrong CRC.
+    It takes a byte every 10 cycles, and gives one every 9. A RESET clears everything that was there before. Only the
+    frame that is being sent is finished, with a wrong CRC.
 
     Parameters
     ----------
@@ -35,9 +35,10 @@ class EngineLink(wiring.Component):
 
     Members
     -------
-    i: In(stream.Signature(8, always_ready=True)), o: Out(stream.Signature(8)), the host's bytes and the board's
-    busy: Out(1), from a PRODUCT's start to its last byte of C
-    error: Out(1), there was an error's event since the last RESET
+    i: In(stream.Signature(8, always_ready=True)), the bytes from the host
+    o: Out(stream.Signature(8)), the bytes to the host
+    busy: Out(1), is up from the start of a PRODUCT to its last byte of C
+    error: Out(1), says that an event since the last RESET was an error
     """
 
     def __init__(self, description: Description, design: MatmulDesign):
@@ -103,20 +104,21 @@ class EngineLink(wiring.Component):
 
 
 class BoardTop(wiring.Component):
-    """The matmul engine behind a serial line: ``EngineLink`` between a ``UartReceiver`` and a ``UartTransmitter``.
+    """Puts the matmul engine behind a serial line: ``EngineLink`` between ``UartReceiver`` and ``UartTransmitter``.
 
-    Keeps up with a host that sends without a pause, a byte every 10 bit times, 40 cycles at the least.
+    It keeps up with a host that sends without a pause: a byte takes 10 bit times, which are at least 40 cycles.
 
     Parameters
     ----------
-    description: what the board says of itself; its clock at least 4 times its baud
+    description: what the board says of itself; its clock must be at least 4 times its baud
     design: a matmul of ``description.engine``
 
     Members
     -------
-    rx: In(1), tx: Out(1), the line from the host and the line to it
-    busy: Out(1), from a PRODUCT's start to its last byte of C
-    error: Out(1), there was an error's event since the last RESET
+    rx: In(1), the line from the host
+    tx: Out(1), the line to the host
+    busy: Out(1), is up from the start of a PRODUCT to its last byte of C
+    error: Out(1), says that an event since the last RESET was an error
     """
 
     def __init__(self, description: Description, design: MatmulDesign):
@@ -144,21 +146,22 @@ class BoardTop(wiring.Component):
 
 
 def relax_memories(rtlil: str) -> str:
-    """The same RTLIL, in which the link's memories do not care what is read while it is written: that never happens.
+    """Return the RTLIL with a promise: the link's memories never read an address while it is written.
 
-    yosys does not find out by itself. For an iCE40 it puts registers and a bypass around each, 87 logic cells in all.
+    yosys cannot find that out by itself. For an iCE40 it would put registers and a bypass around each memory, which
+    take 87 logic cells in all.
     """
     ports = r'(parameter \\MEMID "\\\\bytes"\n(?: *parameter .*\n)*? *parameter \\COLLISION_X_MASK) 1\'0'
     return re.sub(ports, r"\1 1'1", rtlil)
 
 
 def top_rtlil(description: Description, design: MatmulDesign) -> str:
-    """``BoardTop`` as RTLIL, for synthesis: module ``top``, ports clk, rst, rx, tx, busy, error."""
+    """``BoardTop`` as RTLIL for synthesis: its module is ``top``, and its ports are clk, rst, rx, tx, busy, error."""
     return relax_memories(to_rtlil(BoardTop(description, design), "top"))
 
 
 def top_verilog(description: Description, design: MatmulDesign) -> str:
-    """``BoardTop`` as Verilog-2005: module ``top``, ports clk, rst, rx, tx, busy, error. Raises YosysError."""
+    """``BoardTop`` as Verilog-2005, with the module and ports of ``top_rtlil``. Raises YosysError."""
     top = BoardTop(description, design)
     (verilog,) = to_verilog([("top", to_rtlil(top, "top"), port_order(top))])
     return verilog

@@ -1,4 +1,4 @@
-"""Bytes on a serial line: one start bit, eight data bits from the lowest up, no parity, one stop bit."""
+"""A serial line carries bytes: a start bit, eight data bits with the lowest first, no parity, and a stop bit."""
 
 from itertools import count
 
@@ -10,19 +10,19 @@ from amaranth.lib.wiring import In, Out
 __all__ = ["MIN_CYCLES", "UartReceiver", "UartTransmitter", "phase_step"]
 
 BITS = 10
-"""Of a byte on the line."""
+"""Bits that a byte takes on the line."""
 
 MIN_CYCLES = 4
-"""Clock cycles in a bit, at least."""
+"""Fewest clock cycles in a bit."""
 
 MAX_DRIFT = 0.015
-"""Of a bit: how far the end of a byte may be off because the rate is rounded."""
+"""How far the end of a byte may be off because the rate is rounded, as a fraction of a bit."""
 
 
 def phase_step(clock_hz: int, baud: int) -> tuple[int, int]:
-    """Bits of a phase accumulator that overflows ``baud`` times a second, and what it gains in a cycle.
+    """The width of a phase accumulator that overflows ``baud`` times a second, and what is added to it every cycle.
 
-    As few bits as keep the end of a byte within ``MAX_DRIFT``. Raises ValueError.
+    The width is the least that keeps the end of a byte within ``MAX_DRIFT``. Raises ValueError.
     """
     for name, value in (("clock_hz", clock_hz), ("baud", baud)):
         if not (isinstance(value, int) and value >= 1):
@@ -37,23 +37,23 @@ def phase_step(clock_hz: int, baud: int) -> tuple[int, int]:
 
 
 class UartReceiver(wiring.Component):
-    """Bytes from a serial line.
+    """Receives bytes from a serial line.
 
-    Every bit is sampled in its middle, give or take a cycle; what is high in the middle of a start bit was none. A
-    byte with a low stop bit is dropped, and the line has to be high before another begins. ``o.valid`` is up for one
-    cycle, as the stop bit is sampled: 2 to 3 cycles after its middle on the line. Two bytes are 10 bit times apart at
-    least, less the sampling's cycle and what the sender is too fast. At 4 cycles a bit the sender's clock may be off
-    by 2%.
+    Every bit is sampled in its middle, or at most a cycle away from it. A start bit that is high in its middle is taken
+    for noise. A byte with a low stop bit is dropped, and then the line has to be high before another byte can begin.
+    ``o.valid`` is up for one cycle when the stop bit is sampled, which is 2 to 3 cycles after the middle of that bit on
+    the line. Two bytes are about 10 bit times apart: a cycle of sampling, and a fast sender, can make it less. At 4
+    cycles a bit, the clock of the sender may be off by 2%.
 
     Parameters
     ----------
-    clock_hz: of the domain
-    baud: bits a second, at most a quarter of the clock; any fraction
+    clock_hz: frequency of the domain's clock
+    baud: bits a second, at most a quarter of the clock; it need not divide the clock
 
     Members
     -------
-    rx: In(1), the line, asynchronous
-    o: Out(stream.Signature(8, always_ready=True))
+    rx: In(1), the line, which is asynchronous
+    o: Out(stream.Signature(8, always_ready=True)), the bytes
     """
 
     def __init__(self, clock_hz: int, baud: int):
@@ -74,7 +74,8 @@ class UartReceiver(wiring.Component):
         m.d.sync += phase.eq(following)
         with m.FSM():
             with m.State("IDLE"):
-                # As if the edge were half a cycle ago and a sample came half a cycle late: neither is so on the whole.
+                # The phase begins as if the edge had been half a cycle ago and each sample came half a cycle late.
+                # The two assumptions cancel on average.
                 m.d.sync += phase.eq((1 << self.phase_bits - 1) + self.step)
                 with m.If(~line):
                     m.next = "START"
@@ -98,20 +99,20 @@ class UartReceiver(wiring.Component):
 
 
 class UartTransmitter(wiring.Component):
-    """Bytes to a serial line.
+    """Sends bytes over a serial line.
 
-    The start bit begins in the cycle after a byte's transfer; a byte that is there in time follows the one before it
-    without a pause, 10 bit times on average from start bit to start bit. Edges are less than a cycle late.
+    The start bit begins in the cycle after the transfer of a byte. If the next byte is there in time, it follows
+    without a pause: start bits are then 10 bit times apart on average. Edges are less than a cycle late.
 
     Parameters
     ----------
-    clock_hz: of the domain
-    baud: bits a second, at most a quarter of the clock; any fraction
+    clock_hz: frequency of the domain's clock
+    baud: bits a second, at most a quarter of the clock; it need not divide the clock
 
     Members
     -------
-    i: In(stream.Signature(8))
-    tx: Out(1), the line; high while there is nothing to send
+    i: In(stream.Signature(8)), the bytes
+    tx: Out(1), the line, which is high while there is nothing to send
     """
 
     def __init__(self, clock_hz: int, baud: int):

@@ -1,4 +1,4 @@
-"""Random products for a board to make, and whether it made them right."""
+"""Random products that a board is asked to compute, and the check of what it answers."""
 
 import time
 from typing import Any, NamedTuple
@@ -30,14 +30,14 @@ class Challenge(NamedTuple):
 
 
 def random_challenge(engine: Engine, chance: np.random.Generator, most: int = 4096) -> Challenge:
-    """A product of random, ragged sizes.
+    """Make a product of random sizes, which need not fit the array.
 
-    Codes are of all bit patterns, but special values so rare that about half of the sums are finite. Scales are such
-    that most of C is within the output's range, and one in ten any bit pattern.
+    Codes are random bit patterns, with so few special values that about half of the sums are finite. Scales are chosen
+    so that most of C is within the range of the output; one scale in ten is a random bit pattern.
 
     Parameters
     ----------
-    most: codes of A and W together, about
+    most: roughly how many codes A and W have together at most
     """
     k = _size(chance, min(engine.max_k, max(1, most // 2)))
     m = _size(chance, min(max(1, most // 2 // k), 3 * engine.tile_m))
@@ -66,7 +66,7 @@ def random_challenge(engine: Engine, chance: np.random.Generator, most: int = 40
 
 
 def compute(device: Device, challenge: Challenge) -> tuple[bool, float]:
-    """Whether the board gives what the golden model gives, bit for bit, and the seconds it took. Raises LinkError."""
+    """Whether the board gives every bit that the golden model gives, and the seconds that it took. Raises LinkError."""
     a, w, given = challenge
     begun = time.monotonic()
     found = device.matmul(a, w, codes=True, **given)
@@ -75,7 +75,7 @@ def compute(device: Device, challenge: Challenge) -> tuple[bool, float]:
 
 
 def _size(chance: np.random.Generator, most: int) -> int:
-    """1 to ``most``: each power of two as likely as the next."""
+    """A random size from 1 to ``most``, for which each power of two is as likely as the next."""
     return min(most, int(2.0 ** chance.uniform(0, np.log2(most + 1))))
 
 

@@ -1,4 +1,4 @@
-"""Frames to and from a board: counted, never more than it has room for, and trouble told by name."""
+"""The channel sends numbered frames to a board, never more than it has room for, and notices when one is lost."""
 
 import random
 import time
@@ -17,28 +17,28 @@ Piece = tuple[Kind, bytes]
 
 PING_BYTES = STORED_BYTES + 1
 PING_ROOM = 8 * PING_BYTES
-"""Room in the board's buffer that is kept for pings: they ask a silent board whether it missed something."""
+"""Room in the board's buffer that is kept for pings, which ask a silent board whether it missed something."""
 
 LEAST_QUIET, FIRST_QUIET = 0.005, 0.25
-"""Seconds of silence before the host asks: at least, and while it does not know how long an answer takes."""
+"""Seconds of silence before the host asks: the least, and what it waits before it knows how long an answer takes."""
 
 PINGS_ALONE = 2
-"""Pings that have no flush before them: it takes the line as long as a frame, and an answer is late more often than a
-board is stuck in a frame."""
+"""So many pings are sent without a flush before them. A flush takes as long as a frame, and late answers are more
+common than boards that are stuck in a frame."""
 
 FORGET = 0.95
-"""What becomes of the longest wait for an answer with every shorter one."""
+"""The longest wait for an answer is multiplied by this with every shorter wait, so that it is forgotten in time."""
 
 _ERRORS = Event.CRC | Event.SEQUENCE | Event.KIND | Event.OVERRUN
 _REFUSALS = Event.ZERO_SIZE | Event.TOO_LARGE
 
 
 class Trouble(Exception):
-    """Something is lost: the board is to be reset, and the product at hand to be sent anew.
+    """Something was lost, so the board has to be reset, and the product at hand has to be sent again.
 
     Parameters
     ----------
-    cause: a word for it, by which it is counted
+    cause: the word by which it is counted
     """
 
     def __init__(self, cause: str, message: str):
@@ -48,17 +48,18 @@ class Trouble(Exception):
 
 @dataclass
 class Statistics:
-    """What has gone over a link since it was opened.
+    """Counts what has gone over a link since it was opened.
 
     Parameters
     ----------
-    sent, received: bytes, good and bad
-    asked: of these sent, what asked a silent board whether it lives, flushes too
-    resets: RESETs that were answered
-    retries: how often something was done anew, by cause: the names of ``Event``, ``gap`` in the board's frames,
-        ``silence``, ``status`` that contradicts what was sent, ``result`` of a wrong length
-    products: PRODUCTs that are complete
-    cycles: of the board's clock that they took
+    sent, received: number of bytes, good and bad
+    asked: how many of the bytes sent asked a silent board whether it is alive; flushes are among them
+    resets: number of RESETs that were answered
+    retries: how often something was done again, by its cause. Causes are the names of ``Event``; ``gap``, where frames
+        of the board are missing; ``silence``; ``status``, where one contradicts what was sent; and ``result``, where
+        one has a wrong length
+    products: number of PRODUCTs that are complete
+    cycles: cycles of the board's clock that these products took
     """
 
     sent: int = 0
@@ -75,15 +76,15 @@ class Channel:
 
     Parameters
     ----------
-    transport: the line
-    timeout: seconds in which the board must get on
-    patience: by so much longer it waits before it asks, for a simulated board that is slower than its clock
-    random: where sequences of RESETs come from
+    transport: the serial line
+    timeout: seconds within which the board must make progress
+    patience: factor by which the channel waits longer before it asks; a simulated board is slower than its clock
+    random: source of the sequences of RESETs
 
     Attributes
     ----------
-    buffer_bytes: room that the board has
-    baud: of the line; the slowest until it is known
+    buffer_bytes: room that the board has for frames
+    baud: bits a second of the line, the lowest of ``BAUDS`` until it is known
     """
 
     def __init__(self, transport: Transport, timeout: float, random: random.Random, patience: float = 1.0):
@@ -104,12 +105,14 @@ class Channel:
         self._answer_seconds = {True: 0.0, False: 0.0}
 
     def _quiet(self, flushed: bool = False) -> float:
-        """Seconds of silence after which the host asks: somewhat longer than an answer takes now, and than the line
-        needs for all that is on the way.
+        """Seconds of silence after which the host asks.
+
+        They are somewhat longer than an answer takes at present, and longer than the line needs for all that is on the
+        way.
 
         Parameters
         ----------
-        flushed: whether a flush is on the way before what is to be answered
+        flushed: whether a flush is on the way before the frame that is to be answered
         """
         usual = self._answer_seconds[flushed]
         underway = len(self._outgoing) + self._taken + FRAME_BYTES * len(self._unconsumed)
@@ -118,19 +121,20 @@ class Channel:
         return min(self.patience * quiet, max(self.timeout / 4, line))
 
     def _learn(self, flushed: bool, seconds: float) -> None:
-        """How long the board took to answer this time: a longer wait than usual counts half, at first all.
+        """Take account of how long the board took to answer this time.
 
-        One that is much longer counts as twice what the host waits: a spoilt frame may have been behind it.
+        The first wait is taken as it is. A wait that is longer than usual counts half. One that is much longer counts
+        as twice the time that the host waits, because a spoilt frame may have been its cause.
         """
         usual = self._answer_seconds[flushed]
         longer = (usual + min(seconds, 2 * self._quiet(flushed))) / 2 if usual else seconds
         self._answer_seconds[flushed] = max(longer, FORGET * usual)
 
     def reset(self) -> None:
-        """Bring the board back to its beginning. Raises Trouble where it does not answer within the timeout.
+        """Bring the board back to its initial state. Raises Trouble if it does not answer within the timeout.
 
-        A receiver mostly waits for a frame and needs no flush: only where the first RESET is not answered, or the board
-        is not known yet, there is one before it.
+        A receiver usually waits for a frame and needs no flush. So a flush is sent only if the first RESET is not
+        answered, or if the board is not known yet.
         """
         begun = time.monotonic()
         flushed = not self._answer_seconds[True]
@@ -161,7 +165,7 @@ class Channel:
         return True
 
     def _answered(self, following: int, end: float) -> bool:
-        """Whether the board has answered the RESET before that sequence; all else that comes is dropped."""
+        """Whether the board has answered the RESET before that sequence. Everything else that comes is dropped."""
         while True:
             while self._inbox:
                 frame = self._inbox.popleft()
@@ -175,21 +179,21 @@ class Channel:
                 return False
 
     def exchange(self, pieces: Iterator[Piece]) -> Iterator[Frame | Status]:
-        """Send frames as fast as the board has room for them, and give what it answers: every frame once and in order.
+        """Send frames as fast as the board has room for them, and yield what it answers: each frame once, in order.
 
-        A STATUS comes as ``Status``. Never ends by itself: whoever has got all that it wants stops. Raises Trouble with
-        an error event, a gap in the board's frames, or where the board does not get on within the timeout; LinkError
-        where the line is gone.
+        A STATUS is yielded as ``Status``. The iterator never ends by itself; the caller stops when it has all that it
+        wants. Raises Trouble after an error event, after a gap in the board's frames, and if the board makes no
+        progress within the timeout. Raises LinkError if the line is gone.
         """
         piece = next(pieces, None)
-        # since when: the board got on, a byte came, the last ping, the last look
+        # the times of the last progress, the last byte, the last ping and the last look
         begun = heard = pinged = now = time.monotonic()
         asked, silence = 0, 0.0
         while True:
             while piece is not None and self._fits(len(piece[1]) + STORED_BYTES + PING_ROOM):
                 self._queue(*piece)
                 piece = next(pieces, None)
-            own = time.monotonic() - now  # the host's time, in which it did not listen, is no silence of the board
+            own = time.monotonic() - now  # while the host did not listen, the board was not silent
             begun, heard, pinged = begun + own, heard + own, pinged + own
             end = min(max(heard, pinged) + self._quiet() * 2**asked, begun + self.timeout)
             came = self._move(end - time.monotonic())
@@ -207,7 +211,7 @@ class Channel:
                     begun, asked, silence = now, 0, 0.0
                 if answer is not None:
                     yield answer
-            # whatever came: garbage may never end
+            # this is checked whatever came, because garbage may never end
             if now >= begun + self.timeout:
                 raise Trouble("silence", f"the board has not got on for {self.timeout:g} s")
 
@@ -221,7 +225,7 @@ class Channel:
         self._sequence = (self._sequence + 1) % SEQUENCES
 
     def _ping(self, flush: bool) -> None:
-        """Make the board talk: a board that missed a frame says so with this one, a host that did sees a gap."""
+        """Make the board talk. If it missed a frame, it says so now; if the host missed one, it sees a gap."""
         before = len(self._outgoing)
         self._outgoing += FLUSH * flush
         if self._fits(PING_BYTES):
@@ -229,12 +233,13 @@ class Channel:
         self.statistics.asked += len(self._outgoing) - before
 
     def _give_up_frame(self) -> bool:
-        """End a frame of the board that has begun and does not come to its end; whether that brought any other."""
+        """End a frame of the board that has begun and is never completed. Returns whether other frames were found in
+        it."""
         self._inbox.extend(self._parser.feed(FLUSH))
         return bool(self._inbox)
 
     def _move(self, seconds: float) -> bool:
-        """Write and read what goes; whether anything was read."""
+        """Write and read as much as possible. Returns whether anything was read."""
         written, received = self.transport.exchange(self._outgoing, seconds)
         del self._outgoing[:written]
         self.statistics.sent += written
@@ -243,7 +248,7 @@ class Channel:
         return bool(received)
 
     def _take(self, frame: Frame) -> tuple[bool, Frame | Status | None]:
-        """Whether the board got on with this frame, and what is new in it. Raises Trouble."""
+        """Whether this frame shows progress of the board, and the frame if it is new. Raises Trouble."""
         ahead = (frame.sequence - self._expected) % SEQUENCES
         if ahead >= SEQUENCES // 2:
             return False, None
@@ -256,7 +261,8 @@ class Channel:
         return self._heed(status) or Event.DONE in status.events, status
 
     def _heed(self, status: Status) -> bool:
-        """Whether the board has consumed a frame, a ping not counted: that it lives is not that it gets on."""
+        """Whether the board has consumed a frame that is no ping. Consuming pings shows that it is alive, but no
+        progress."""
         if status.events & _REFUSALS:
             names = " and ".join(event.name or "" for event in status.events & _REFUSALS)
             raise RuntimeError(f"the board refused a PRODUCT with {names}: it was not made for this board")

@@ -1,4 +1,4 @@
-"""Verilog as a program: a board's top level behind a pseudo-terminal, compiled by Verilator."""
+"""Verilator compiles a board's top level to a program, which serves it behind a pseudo-terminal."""
 
 import shutil
 import sys
@@ -22,10 +22,10 @@ def compiled(content: str, verilog: Callable[[], str], library: Path | None = No
 
     Parameters
     ----------
-    content: that the Verilog follows from, itself perhaps
-    verilog: makes it, where there is no program yet
-    library: more Verilog, whose modules are taken where they are wanted
-    level: of the compiler's optimization
+    content: what determines the Verilog; it may be the Verilog itself
+    verilog: makes the Verilog, and is called only if there is no program yet
+    library: a file with more modules, of which those are used that the Verilog needs
+    level: the optimization level of the C++ compiler
 
     Raises ToolMissing and ToolError.
     """
@@ -39,7 +39,7 @@ def compiled(content: str, verilog: Callable[[], str], library: Path | None = No
         sources = ["--top-module", "top", "top.v", "-v", "library.v", SOURCE.name]
         run("verilator", ["-cc", "--exe", "--prefix", "Vtop", "-Mdir", ".", "-o", PROGRAM, *_OPTIONS, *sources], folder)
         for part in _runtime(folder, tools).iterdir():
-            shutil.copy(part, folder)  # newer than the makefile, which they depend on
+            shutil.copy(part, folder)  # the copies must be newer than the makefile, which they depend on
         _make(folder, level)
         _keep(folder, PROGRAM)
 
@@ -48,7 +48,8 @@ def compiled(content: str, verilog: Callable[[], str], library: Path | None = No
 
 
 def _runtime(folder: Path, tools: Sequence[str]) -> Path:
-    """The object files of Verilator's own library, alike for every design, by the makefile in ``folder``."""
+    """The object files of Verilator's own library, made by the makefile in ``folder``. They are the same for every
+    design."""
 
     def make(scratch: Path) -> None:
         _make(folder, "-O2", *RUNTIME)

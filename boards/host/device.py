@@ -1,4 +1,4 @@
-"""The host's side of a board: matrices in, their product out, or a LinkError; never anything wrong."""
+"""A board that multiplies matrices for the host. It gives the right product or raises LinkError, and nothing else."""
 
 import random
 import warnings
@@ -30,19 +30,19 @@ Array = NDArray[Any]
 Report = Callable[[int, int], None]
 
 TRIES = 5
-"""How often in a row the host tries without any product being completed."""
+"""How often the host tries again in a row while no product is completed."""
 
 TIMEOUT, SIMULATED_TIMEOUT = 2.0, 20.0
-"""Seconds in which a board must get on, and a simulated one."""
+"""Seconds within which a board, and a simulated board, must make progress."""
 
 SIMULATED_PATIENCE = 20.0
 """A simulated board stands still in the middle of a frame while the machine does something else."""
 
 PROBE_SECONDS = 0.5
-"""For an answer at a baud rate that may be wrong."""
+"""Seconds that the host waits for an answer at a baud rate that may be wrong."""
 
 TILE_SECONDS = 1.0
-"""Of link time that one product takes, and is lost where it has to be sent anew."""
+"""Seconds of link time that one PRODUCT takes. They are lost if it has to be sent again."""
 
 BLOCKS = -(-(MAX_DESCRIPTION + 2) // BLOCK_BYTES)
 
@@ -52,22 +52,22 @@ class Device:
 
     Parameters
     ----------
-    transport: the line to the board; closed with the device
-    description: of the board where it is known; None asks the board
-    timeout: seconds in which the board must get on, above 0
-    seed: of the sequences of RESETs; None for a random one
-    simulated: the simulated board behind the line, stopped with the device
+    transport: the line to the board, which is closed with the device
+    description: the description of the board if it is known; for None, the board is asked
+    timeout: seconds within which the board must make progress, above 0
+    seed: the seed of the sequences of RESETs; None stands for a random one
+    simulated: the simulated board behind the line, which is stopped with the device
     patience: see ``Channel``
 
     Attributes
     ----------
     description: what the board says of itself
     statistics: see ``Statistics``
-    computed: of the last product, every tile in order, and how many words of C the board had given before it since its
-        reset: what ``tiles.golden`` needs
+    computed: for every tile of the last product, in order: the tile, and how many words of C the board had given since
+        its reset before the tile. ``tiles.golden`` needs these
 
-    Raises LinkError where no board answers or it is another one than ``description`` says, ValueError for a wrong
-    timeout.
+    Raises LinkError if no board answers, or if the board is not the one that ``description`` describes. Raises
+    ValueError for a wrong timeout.
     """
 
     def __init__(
@@ -111,16 +111,17 @@ class Device:
         timeout: float | None = None,
         seed: int | None = None,
     ) -> "Device":
-        """The board at a serial port.
+        """Open the board at a serial port.
 
         Parameters
         ----------
-        port: name of a serial port; ``sim`` for the simulated board; ``auto`` for the port that looks like a board's,
-            and the simulated board, with a warning, where there is none
-        description: of the board where it is known: its baud rate is used, and it is an error if the board is another;
-            of the simulated board what it is to be
-        design: of the simulated board's engine; None chooses
-        timeout, seed: see ``Device``; None is 2 s, and 20 s for the simulated board, which is slower than its clock
+        port: the name of a serial port; ``sim`` for the simulated board; or ``auto`` for a port that looks like a
+            board's. If ``auto`` finds none, it warns and takes the simulated board
+        description: the description of the board if it is known. Its baud rate is used, and it is an error if the board
+            is another. The simulated board becomes what it describes
+        design: the design of the simulated board's engine; for None it is chosen
+        timeout, seed: see ``Device``; a timeout of None is 2 s, and 20 s for the simulated board, which is slower than
+            its clock
 
         Raises LinkError, ValueError, TypeError.
         """
@@ -148,7 +149,8 @@ class Device:
         for baud in BAUDS:
             line = Port(port, baud)
             try:
-                # other sequences than the device's: an answer that comes late is to no RESET of it
+                # the sequences differ from the device's, so that a late answer is not taken for one to a RESET of the
+                # device
                 chance = random.Random(None if seed is None else seed + 1)
                 answers = Channel(line, min(timeout, PROBE_SECONDS), chance).answers()
             except BaseException:
@@ -191,23 +193,24 @@ class Device:
         progress: Report | None = None,
         **parameters: ArrayLike | None,
     ) -> Array:
-        """``C[m, n] = requantize(A[m, k] @ W[k, n])``, every bit as ``sim.engine_matmul`` has it.
+        """Compute ``C[m, n] = requantize(A[m, k] @ W[k, n])``, with every bit as ``sim.engine_matmul`` gives it.
 
         Parameters
         ----------
-        a, w: values of shapes (m, k) and (k, n), each one of its format exactly; or codes
+        a, w: values of shapes (m, k) and (k, n), each of which is exactly a value of its format; or codes
         codes: whether ``a``, ``w`` and the result are codes
-        rounded: whether values are rounded to the formats first: to nearest, saturating; infinities stay where the
-            format has them
-        progress: takes the bytes of C that have come and those there will be
-        parameters: those of ``sim.engine_matmul`` that the engine takes: scales as codes. What is left out is 1 for a
-            scale, and 0 for a bias or a zero point
+        rounded: whether values are first rounded to the formats, to nearest and with saturation. An infinity stays one
+            if the format has it
+        progress: is called with the number of bytes of C that have come, and the number that will come in all
+        parameters: the parameters of ``sim.engine_matmul`` that the engine takes, with scales as codes. A scale that is
+            left out is 1; a bias or a zero point is 0
 
-        Returns C: codes, or values: int32, float32 for ``float32``, else float64. Where k is over ``max_k`` and the
-        host may add up parts, int64, or float64 for formats with fractions, and no codes.
+        Returns C as codes or as values. Values are int32 for integers, float32 for ``float32``, and float64 for other
+        formats. If k is over ``max_k`` and the host adds up parts, C is int64, or float64 for formats with fractions,
+        and never codes.
 
-        Raises ValueError for what the engine does not take, LinkError where the board was lost: its message says which
-        rows of C were done.
+        Raises ValueError for what the engine does not take. Raises LinkError if the board was lost; the message says
+        which rows of C were done.
         """
         if self._closed:
             raise LinkError("the device is closed: open another")
@@ -221,7 +224,7 @@ class Device:
     def golden(
         self, a: ArrayLike, w: ArrayLike, *, codes: bool = False, rounded: bool = False, **parameters: ArrayLike | None
     ) -> Array:
-        """What the last ``matmul``, which had these arguments, must have returned, by the golden model."""
+        """What the last ``matmul`` must have returned, by the golden model. The arguments are those that it had."""
         x, y, given = check_operands(self.engine, a, w, codes=codes, rounded=rounded, **parameters)
         return self._result(golden(self.engine, self.computed, x, y, given), x.shape[1], codes)
 
@@ -273,7 +276,7 @@ class Device:
     def _try(
         self, tiles: list[Tile], parts: list[Array], a: Array, w: Array, given: Parameters, progress: Report | None
     ) -> None:
-        """Compute what is not done, and append it tile by tile to ``parts``. Raises Trouble."""
+        """Compute the tiles that are not done yet, and append each to ``parts``. Raises Trouble."""
         engine = self.engine
         sizes = [result_bytes(engine, tile.m, tile.n) for tile in tiles]
         came, total = sum(sizes[: len(parts)]), sum(sizes)
@@ -307,7 +310,7 @@ class Device:
         self.statistics.products += 1
 
     def _describe(self) -> Description:
-        """What the board says of itself. Raises LinkError."""
+        """Ask the board for its description. Raises LinkError."""
         for attempt in range(TRIES):
             try:
                 self._reset()
@@ -346,7 +349,7 @@ def _connected(kind: type[Device], line: Transport, **options: Any) -> Device:
 
 
 def check_timeout(timeout: float) -> None:
-    """Raises ValueError where no board could answer in so many seconds."""
+    """Raise ValueError for a timeout within which no board could answer."""
     if not (isinstance(timeout, int | float) and timeout > 0):
         raise ValueError(f"timeout must be above 0 seconds, not {timeout!r}")
 

@@ -1,4 +1,4 @@
-"""Matrices and parameters as an engine takes them: values of its formats, as codes."""
+"""Matrices and parameters are checked here, and turned into the codes that an engine takes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,9 +32,9 @@ def check_operands(
     rounded: bool = False,
     **parameters: ArrayLike | None,
 ) -> tuple[Array, Array, dict[str, ArrayLike | None]]:
-    """Codes of A and W, and all parameters, as an engine takes them; the arguments are those of ``Device.matmul``.
+    """Codes of A and W, and all parameters, as an engine takes them. The arguments are those of ``Device.matmul``.
 
-    Raises ValueError where it does not.
+    Raises ValueError for what the engine does not take.
     """
     for name in parameters:
         if name not in PARAMETERS:
@@ -53,7 +53,7 @@ def check_operands(
 
 
 def _numbers(name: str, values: ArrayLike, codes: bool) -> Array:
-    """As an array, of numbers unless they are codes, which nothing is asked of here. Raises ValueError."""
+    """The values as an array. Raises ValueError if they are not numbers; codes are not checked here."""
     if isinstance(values, np.ma.MaskedArray) and (missing := np.ma.count_masked(values)):
         raise ValueError(f"{name} must have a value everywhere, and {missing} of {values.size} are masked")
     with _named(name):
@@ -62,7 +62,7 @@ def _numbers(name: str, values: ArrayLike, codes: bool) -> Array:
 
 @contextmanager
 def _named(name: str) -> Iterator[None]:
-    """Every ValueError says which matrix it is of."""
+    """Put the name of the matrix in front of the message of every ValueError."""
     try:
         yield
     except ValueError as error:
@@ -70,7 +70,7 @@ def _named(name: str) -> Iterator[None]:
 
 
 def _codes(name: str, array: Array, format: Format, codes: bool, rounded: bool) -> Array:
-    """Values or codes as codes. Raises ValueError that names the first value that is none of the format."""
+    """Values or codes as codes. Raises ValueError that names the first value that the format does not have."""
     if codes:
         with _named(name):
             return check_codes(array, format).astype(code_dtype(format))
@@ -89,9 +89,9 @@ def _codes(name: str, array: Array, format: Format, codes: bool, rounded: bool) 
 
 
 def _differs(values: Array, array: Array) -> NDArray[np.bool_]:
-    """Where these floats are not those numbers; NaN is NaN."""
+    """Where floats differ from the numbers that they stand for. NaN equals NaN here."""
     wrong = np.asarray((values != array) & ~(np.isnan(values) & (array != array)))
-    if array.dtype.kind in "iu":  # which NumPy compares as floats
+    if array.dtype.kind in "iu":  # NumPy compares these as floats
         long = np.abs(array.astype(np.float64)) > 1 << 53
         wrong[long] = [int(value) != number for value, number in zip(values[long], array[long].tolist(), strict=True)]
     return wrong
@@ -104,7 +104,7 @@ def _offender(name: str, array: Array, wrong: NDArray[np.bool_], format: Format)
 
 
 def _filled(engine: Engine, given: Parameters, m: int, k: int, n: int) -> dict[str, ArrayLike | None]:
-    """The parameters, ones and zeros in place of those that the engine takes and that are not given."""
+    """The parameters, with a one or a zero for each that the engine takes and that is not given."""
     how = engine.requantization
     filled: dict[str, ArrayLike | None] = {name: value for name, value in given.items() if value is not None}
     fields = {*engine.tensor_fields, *engine.channel_fields}
@@ -134,7 +134,7 @@ def _one(name: str, format: Format) -> Array:
 
 
 def _check_parameters(engine: Engine, given: Parameters, n: int) -> None:
-    """Raise ValueError where the engine does not take these, by the golden model with one value of k."""
+    """Raise ValueError if the engine does not take these. The golden model finds out, with a k of 1."""
     some = {name: value for name, value in given.items() if value is not None}
     for name, part in (("activation_scale", np.s_[:1, :1]), ("weight_scale", np.s_[:1, :])):
         if name in some:
@@ -144,7 +144,7 @@ def _check_parameters(engine: Engine, given: Parameters, n: int) -> None:
 
 
 def values_of(codes: Array, output: Format) -> Array:
-    """As the narrowest dtype that holds the format: float32 for ``float32``, int32 for whole numbers, else float64."""
+    """The values of codes: float32 for ``float32``, int32 for whole numbers, and float64 for other formats."""
     if output == parse("float32"):
         return codes.astype(np.uint32).view(np.float32)
     values = decode(codes, output)

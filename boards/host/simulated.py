@@ -1,4 +1,4 @@
-"""The simulated board: the top level of a bitstream, compiled by Verilator, behind a pseudo-terminal."""
+"""The simulated board is the top level of a bitstream, compiled by Verilator, behind a pseudo-terminal."""
 
 import json
 import select
@@ -21,12 +21,12 @@ ANSWER_SECONDS = 10.0
 
 
 def default_description(engine: Engine | None = None, board: str = "sim") -> Description:
-    """Of a simulated board that nobody asked to be another one.
+    """The description of a simulated board if the caller asks for nothing else.
 
     Parameters
     ----------
-    engine: None is int8 by int8 to float32, as ``fewbit board build`` without options has them
-    board: what it calls itself
+    engine: the engine; None stands for int8 by int8 to float32, which ``fewbit board build`` has without options
+    board: the name that the board gives itself
     """
     from ... import __version__
 
@@ -37,19 +37,19 @@ def default_description(engine: Engine | None = None, board: str = "sim") -> Des
 
 
 class Simulated:
-    """A board of this description, running until it is closed; use it as a context manager.
+    """Runs a simulated board until it is closed. It is a context manager.
 
     Parameters
     ----------
-    description: of the board
-    design: of its engine; None chooses
-    program: of another top level with the same ports, by ``compiled``
+    description: what the board is to be
+    design: the design of its engine; for None it is chosen
+    program: a program that ``compiled`` made of another top level with the same ports
 
     Attributes
     ----------
     port: name of the pseudo-terminal, to be opened as any serial port
 
-    Raises ToolMissing and ToolError where it cannot be built.
+    Raises ToolMissing and ToolError if it cannot be built.
     """
 
     def __init__(self, description: Description, design: MatmulDesign | None = None, program: Path | None = None):
@@ -77,9 +77,9 @@ class Simulated:
     def figures(self) -> dict[str, int]:
         """What has happened so far.
 
-        cycles: of the simulated clock in which something was in flight; it stands still while the host thinks
-        to_board, from_board: bytes on its line
-        framing_errors: bytes from the board without a stop bit
+        cycles: cycles of the simulated clock in which something was in flight; the clock stops while the host thinks
+        to_board, from_board: number of bytes on the line
+        framing_errors: number of bytes from the board that had no stop bit
         """
         assert self._process.stdin is not None
         try:
@@ -89,7 +89,7 @@ class Simulated:
         return {name: int(value) for name, value in json.loads(self._line()).items()}
 
     def seconds(self) -> float:
-        """Simulated time in which something was in flight."""
+        """Seconds of simulated time in which something was in flight."""
         return self.figures()["cycles"] / self.description.clock_hz
 
     def _line(self) -> str:
@@ -102,7 +102,7 @@ class Simulated:
         return line
 
     def close(self) -> None:
-        """End it."""
+        """Stop the simulated board."""
         with suppress(OSError):
             self._process.stdin.close()  # type: ignore[union-attr]
         try:
@@ -122,6 +122,6 @@ class Simulated:
 
 
 def _settle(engine: Engine) -> int:
-    """Cycles after which a board whose lines are still will do nothing more: twice what a whole panel takes."""
+    """Cycles after which a board does nothing more if its lines are still. They are twice what a whole panel takes."""
     rows = engine.tile_m // engine.rows if engine.output_stationary else engine.tile_m
     return 2000 + 2 * (rows * engine.k_words + engine.tile_m * engine.columns)

@@ -1,4 +1,4 @@
-"""A product of any size as PRODUCTs that a board's engine takes, and each of them as frames."""
+"""A product of any size is cut into tiles, each of which a board computes as one PRODUCT, and each tile into frames."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ _TENSOR = ("scale", "tensor_scale", "zero_point", "weight_zero_point")
 
 @dataclass(frozen=True)
 class Tile:
-    """The part of a product that one PRODUCT is: rows of A, columns of W, and what lies between them of k.
+    """The part of a product that one PRODUCT computes. Ends are exclusive.
 
     Parameters
     ----------
-    top, bottom: rows of A and C
-    left, right: columns of W and C
-    first, end: of k
+    top, bottom: the range of rows of A and C
+    left, right: the range of columns of W and C
+    first, end: the range of k, columns of A and rows of W
     """
 
     top: int
@@ -52,7 +52,7 @@ class Tile:
         return self.end - self.first
 
     def parameters(self, engine: Engine, given: Parameters) -> dict[str, ArrayLike | None]:
-        """Of ``sim.engine_matmul``, those of this tile."""
+        """The parameters of ``sim.engine_matmul`` that belong to this tile."""
         cut = dict(given)
         for name in _CHANNEL:
             value = given.get(name)
@@ -68,11 +68,11 @@ class Tile:
 
 
 def split(engine: Engine, m: int, k: int, n: int, most_bytes: int) -> list[Tile]:
-    """The tiles of a product, panel by panel of A, so that rows of C are complete from the first one on.
+    """Cut a product into tiles, one panel of A after the other, so that rows of C are completed in order.
 
-    A panel has ``tile_m`` rows. Its columns of W are cut so that neither direction of the link carries more than about
-    ``most_bytes``, and A, which every tile carries anew, is at most half of what goes to the board. Raises ValueError
-    where k must not be cut and is too long.
+    A panel has ``tile_m`` rows. The columns of W are cut so that neither direction of the link carries more than about
+    ``most_bytes`` for a tile. Every tile sends its rows of A again, and these are at most half of what it sends. Raises
+    ValueError if k is too long and must not be cut.
     """
     check_depth(engine, k)
     tiles = []
@@ -86,7 +86,7 @@ def split(engine: Engine, m: int, k: int, n: int, most_bytes: int) -> list[Tile]
 
 
 def _columns(engine: Engine, m: int, k: int, most_bytes: int) -> int:
-    """Columns of W in a tile: whole panels, one at least."""
+    """The number of columns of W in a tile, which are whole panels, at least one."""
     sizes = stream_bytes(engine, m, k, engine.columns)
     fixed = sizes.pop("a") + sizes.pop("a_scales", 0)
     panel = max(sum(sizes.values()), 1)
@@ -96,7 +96,7 @@ def _columns(engine: Engine, m: int, k: int, most_bytes: int) -> int:
 
 
 def check_depth(engine: Engine, k: int) -> None:
-    """Raise ValueError where k must not be cut and is too long."""
+    """Raise ValueError if k is too long and must not be cut."""
     refusal = depth_refusal(engine) if k > engine.max_k else ""
     if refusal:
         raise ValueError(
@@ -106,10 +106,10 @@ def check_depth(engine: Engine, k: int) -> None:
 
 
 def depth_refusal(engine: Engine) -> str:
-    """Why the host must not add up parts of k for this engine; empty where it may.
+    """Why the host must not add up parts of k for this engine; the text is empty if it may.
 
-    It may where what the board gives is the exact sum itself: nothing is scaled, added or cut off, and the output holds
-    every sum of ``max_k`` products without rounding and without saturating.
+    It may if the board gives the exact sum itself: nothing is scaled, added or cut off, and the output holds every sum
+    of ``max_k`` products without rounding and without saturating.
     """
     how = engine.requantization
     fields = (*engine.tensor_fields, *engine.channel_fields)
@@ -125,7 +125,7 @@ def depth_refusal(engine: Engine) -> str:
 
 
 def _holds(engine: Engine) -> bool:
-    """Whether every finite sum of ``max_k`` products is a value of the output, and none is anything else."""
+    """Whether every finite sum of ``max_k`` products is a value of the output, so that none is rounded."""
     sums = engine.accumulator
     output = engine.requantization.output
     if sums.specials or sums.lsb_exponent < output.lsb_exponent:
@@ -136,7 +136,7 @@ def _holds(engine: Engine) -> bool:
 
 
 def stream_bytes(engine: Engine, m: int, k: int, n: int) -> dict[str, int]:
-    """Bytes of every input stream of a PRODUCT with one panel of A."""
+    """The number of bytes in each input stream of a PRODUCT with one panel of A, by the stream's name."""
     slices = -(-k // engine.k_step)
     groups, panels = -(-m // engine.rows), -(-n // engine.columns)
     words = {
@@ -152,20 +152,20 @@ def stream_bytes(engine: Engine, m: int, k: int, n: int) -> dict[str, int]:
 
 
 def result_bytes(engine: Engine, m: int, n: int) -> int:
-    """Bytes of C."""
+    """The number of bytes of C."""
     return beats(engine, m, n) * -(-engine.stream_bits["c"] // 8)
 
 
 def frames(engine: Engine, tile: Tile, a: Array, w: Array, given: Parameters) -> Iterator[tuple[Kind, bytes]]:
-    """The PRODUCT of a tile and all its streams, in an order in which the board never waits for what comes later.
+    """Yield the PRODUCT of a tile and all its streams, in an order in which the board never waits for later bytes.
 
-    All of A comes first: the engine has room for a panel of it. Then, panel by panel of W, what comes with its columns,
-    its block scales, and W: for a panel the engine wants nothing that comes after it.
+    All of A comes first, because the engine has room for a panel of it. Then, for each panel of W, come the parameters
+    of its columns, its block scales, and W itself. The engine needs nothing for a panel that comes after that panel.
 
     Parameters
     ----------
     a, w: codes of all of A and W
-    given: parameters of ``sim.engine_matmul``, of the whole product
+    given: parameters of ``sim.engine_matmul`` for the whole product
     """
     part_a, part_w = tile.operands(a, w)
     parameters = tile.parameters(engine, given)
@@ -203,11 +203,14 @@ def _cut(stream: str, content: bytes) -> Iterator[tuple[Kind, bytes]]:
 
 
 def golden(engine: Engine, computed: list[tuple[Tile, int]], a: Array, w: Array, given: Parameters) -> Array:
-    """C as the golden model has it, tile by tile: what ``Device.matmul`` must return, as codes, or as sums of parts.
+    """C as the golden model computes it tile by tile, which is what ``Device.matmul`` must return.
+
+    It is codes, or sums of parts if k was cut.
 
     Parameters
     ----------
-    computed: tiles, and the words of C that the board had given before each since its reset: ``Device.computed``
+    computed: the tiles, each with the words of C that the board had given since its reset before it, as
+        ``Device.computed`` has them
     """
     parts = []
     for tile, earlier in computed:
@@ -217,7 +220,7 @@ def golden(engine: Engine, computed: list[tuple[Tile, int]], a: Array, w: Array,
 
 
 def assemble(engine: Engine, tiles: list[Tile], parts: list[Array]) -> Array:
-    """C as codes, (m, n), from the codes of its tiles; where k was cut, the sums as values: int64, or float64."""
+    """Put C, (m, n), together from the codes of its tiles. It is codes, or int64 or float64 values if k was cut."""
     shape = max(tile.bottom for tile in tiles), max(tile.right for tile in tiles)
     cut = any(tile.first for tile in tiles)
     c: Array = np.zeros(shape, dtype=np.int64 if cut else parts[0].dtype)
@@ -232,7 +235,7 @@ def assemble(engine: Engine, tiles: list[Tile], parts: list[Array]) -> Array:
 
 
 def _integers(engine: Engine, codes: Array) -> Array:
-    """Exact sums in units of the accumulator's lowest bit."""
+    """The exact sums that codes stand for, in units of the accumulator's lowest bit."""
     from ...sim import decode
 
     return np.ldexp(decode(codes, engine.requantization.output), -engine.accumulator.lsb_exponent).astype(np.int64)

@@ -1,4 +1,4 @@
-"""A serial line as bytes in and bytes out, every wait bounded; and which serial ports may be a board's."""
+"""A serial line carries bytes in both directions, with a limit to every wait. Ports that may be a board's are found."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ __all__ = ["LinkError", "Port", "Transport", "attached_port", "find_ports", "is_
 READ_BYTES = 1 << 14
 
 GENERIC = ("Dual RS232-HS", "Single RS232-HS", "Quad RS232-HS")
-"""Product names of FTDI's chips that nobody gave another: any adapter has them, not a board alone."""
+"""Product names that FTDI's chips have if nobody changed them. Any adapter may have them, so they name no board."""
 
 DENIED = "; be in its group, mostly dialout: sudo usermod -aG dialout $USER, and log in anew"
 
@@ -29,8 +29,8 @@ class LinkError(ConnectionError):
 
     Attributes
     ----------
-    rows_done: of the product at hand, rows of C that were complete, from the first one on
-    rows: of C; 0 where there was no product
+    rows_done: how many rows of C were complete, counted from the first one
+    rows: how many rows C has in all; 0 if there was no product
     """
 
     def __init__(self, message: str, rows_done: int = 0, rows: int = 0):
@@ -44,10 +44,11 @@ class Transport(Protocol):
 
     Members
     -------
-    name: of the port, for messages
-    exchange: write as much of ``data`` as goes at once and read what is there; where neither goes, wait up to
-        ``seconds``. Returns the number of bytes written and the bytes read. Raises LinkError where the line is gone
-    close: give the port back
+    name: the name of the port, for messages
+    exchange: writes as much of ``data`` as the line takes at once, and reads what is there. If it can do neither, it
+        waits up to ``seconds``. It returns the number of bytes written and the bytes read. Raises LinkError if the line
+        is gone
+    close: gives the port back
     """
 
     name: str
@@ -58,14 +59,14 @@ class Transport(Protocol):
 
 
 class Port:
-    """A serial port of this machine, 8 data bits and no parity, for this process alone.
+    """A serial port of this machine, with 8 data bits and no parity. No other process can use it at the same time.
 
     Parameters
     ----------
-    name: of the device, as ``/dev/ttyUSB1``
+    name: the device, as ``/dev/ttyUSB1``
     baud: bits a second
 
-    Raises LinkError where it cannot be opened.
+    Raises LinkError if it cannot be opened.
     """
 
     def __init__(self, name: str, baud: int):
@@ -83,7 +84,7 @@ class Port:
             if number in (errno.EAGAIN, errno.EBUSY):
                 why = "another program has it open"
             raise LinkError(f"serial port {name} cannot be opened: {why}{hint}") from None
-        if sys.platform == "linux":  # where alone pyserial can set it
+        if sys.platform == "linux":  # pyserial can set it only on these systems
             # An FTDI keeps bytes for 16 ms otherwise. A driver without such a mode, as a pseudo-terminal's, is a
             # ValueError, and is as fast as it is.
             with suppress(ValueError):
@@ -125,8 +126,8 @@ def find_ports(board: str | None = None) -> list[str]:
 
     Parameters
     ----------
-    board: name; None is any, but only by a product name that no other adapter has: nobody asked for those to be
-        spoken to
+    board: the name of the board. For None, ports of all boards are found, but only those with a product name that no
+        plain adapter has: nobody asked to speak to other adapters
     """
     links = _links(board)
     return sorted(
@@ -135,11 +136,11 @@ def find_ports(board: str | None = None) -> list[str]:
 
 
 def attached_port(board: str | None = None) -> str | None:
-    """The one port that looks like a board's; None where there is none. Raises ValueError where there are several.
+    """The one port that looks like a board's, or None if there is none. Raises ValueError if there are several.
 
     Parameters
     ----------
-    board: name; None is any
+    board: the name of the board; None stands for any
     """
     ports = find_ports(board)
     if len(ports) > 1:
@@ -159,21 +160,21 @@ def _links(board: str | None) -> "list[HostLink]":
 
 
 def is_named(usb: "Usb", product: str, generic: bool = True) -> bool:
-    """Whether a product string has one of the names in it, as all do where there are none.
+    """Whether a product string contains one of the names of a USB device. If the device has no names, all strings do.
 
-    ``generic``: even one of those that any adapter has.
+    ``generic``: whether a name counts that any adapter may have
     """
     known = [name.lower() for name in usb.names if generic or name not in GENERIC]
     return not usb.names or any(name in product.lower() for name in known)
 
 
 def _fits(link: "HostLink", port: Any, generic: bool) -> bool:
-    """Whether that serial port is such a link's."""
+    """Whether that serial port may belong to such a link."""
     usb = link.usb
     if usb is None or (port.vid, port.pid) != (usb.vendor, usb.product):
         return False
     if not is_named(usb, port.product or "", generic):
         return False
-    # Linux and macOS end a location in configuration and interface, "1-2:1.1"; elsewhere nothing is known of it.
+    # On Linux and macOS a location ends in configuration and interface, as "1-2:1.1". Other systems do not say them.
     _, found, place = (port.location or "").rpartition(":")
     return not found or place.rpartition(".")[2] == str(link.interface)

@@ -1,4 +1,4 @@
-"""What a board says of itself: everything that a host needs to compute with it, in a ROM of the bitstream."""
+"""The description of a board: all that a host must know to compute with it. The bitstream has it in a ROM."""
 
 import json
 from dataclasses import MISSING, dataclass, fields
@@ -11,7 +11,7 @@ from ...formats import Blocks, Element, Engine, Format, Overflow, Requantization
 __all__ = ["MAX_DESCRIPTION", "Description"]
 
 MAX_DESCRIPTION = 510
-"""Bytes of the text at most: it shares a block RAM of 512 bytes with its length."""
+"""Most bytes of the text, which shares a block RAM of 512 bytes with its length."""
 
 _KINDS: dict[str, Any] = {
     "requantization": Requantization,
@@ -23,16 +23,16 @@ _KINDS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Description:
-    """The engine on a board and the link to it.
+    """Describes the engine on a board and the link to it.
 
     Parameters
     ----------
-    board: name, a key of the boards' list, or ``sim``
-    engine: its ``control`` and ``bus_bits`` say nothing here
-    clock_hz: of everything on the board
-    baud: of the serial line
-    buffer_bytes: room for frames that were received and not consumed, a power of two
-    version: of fewbit
+    board: the board's name in the list of boards, or ``sim``
+    engine: the engine, whose ``control`` and ``bus_bits`` have no meaning here
+    clock_hz: frequency of the one clock on the board
+    baud: bits a second of the serial line
+    buffer_bytes: room for frames that were received and not yet consumed, a power of two
+    version: the version of fewbit that made it
     """
 
     board: str
@@ -50,7 +50,10 @@ class Description:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)!r}")
 
     def text(self) -> str:
-        """JSON in ASCII without spaces, fields that have their default left out. Raises ValueError where too long."""
+        """The description as JSON in ASCII, without spaces and without the fields that have their default.
+
+        Raises ValueError if it is longer than ``MAX_DESCRIPTION``.
+        """
         text = json.dumps(_plain(self), separators=(",", ":"))
         if len(text) > MAX_DESCRIPTION:
             raise ValueError(f"description must be at most {MAX_DESCRIPTION} bytes, not {len(text)}: {text}")
@@ -67,7 +70,7 @@ class Description:
 
     @classmethod
     def read(cls, path: str | Path) -> "Description":
-        """Of a bitstream, by the JSON file that was written beside it. Raises OSError, ValueError."""
+        """The description in the JSON file that was written beside a bitstream. Raises OSError, ValueError."""
         try:
             found = json.loads(Path(path).read_text())["description"]
         except (ValueError, KeyError, TypeError, RecursionError):
@@ -76,7 +79,7 @@ class Description:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON has it."""
+    """A value in the form in which JSON can hold it."""
     if isinstance(value, Format):
         return value.name
     if isinstance(value, Element):
@@ -90,7 +93,7 @@ def _plain(value: Any) -> Any:
 
 
 def _made(kind: Any, given: Any) -> Any:
-    """The dataclass with these fields; whichever is a format, policy or dataclass is made from what stands for it."""
+    """The dataclass with these fields, in which names and dictionaries stand for formats, policies and dataclasses."""
     formats = {"weight", "activation", "output", "scale", "tensor_scale", "weight_scale", "activation_scale"}
     found = {}
     for name, value in given.items():

@@ -1,6 +1,6 @@
-"""The host link's frames: what both sides of the serial line agree on, in one place.
+"""The frames of the host link, on which both sides of the serial line agree.
 
-A frame, byte by byte:
+A frame has these bytes:
 
     0      START
     1      kind, one of ``Kind``
@@ -9,12 +9,12 @@ A frame, byte by byte:
     5...   payload
     last 4 CRC-32 (that of zlib and IEEE 802.3) of everything from kind to payload, low byte first
 
-The host counts its frames: the one after a RESET has the RESET's sequence plus 1, and so on modulo 2**16. The board
-takes a frame only with the sequence that it expects, so after one lost or bad frame it takes none until the next RESET:
-the engine never sees anything but a beginning of what the host sent. The board counts all its own frames, from 0 with
-the STATUS that answers a RESET. Whoever misses a frame of the other starts over with RESET.
+The host numbers its frames: the frame after a RESET has the RESET's sequence plus 1, and so on modulo 2**16. The board
+takes a frame only if it has the sequence that the board expects. So after a frame was lost or bad, the board takes none
+until the next RESET, and the engine never sees a gap in what the host sent. The board numbers its own frames too; the
+STATUS that answers a RESET has the number 0. If the host misses a frame of the board, it begins anew with a RESET.
 
-A receiver that has lost its place is back at the search for START after ``FLUSH``.
+A receiver that has lost its place searches for START again after ``FLUSH``.
 """
 
 import zlib
@@ -48,26 +48,29 @@ FRAME_BYTES = HEADER_BYTES + CRC_BYTES
 """Bytes of a frame besides its payload."""
 
 STORED_BYTES = 2
-"""Bytes besides its payload that a frame takes in the board's buffer: kind and length."""
+"""Bytes that a frame takes in the board's buffer besides its payload, for its kind and length."""
 
 FLUSH = bytes(MAX_PAYLOAD + FRAME_BYTES)
-"""Ends whatever frame a receiver believes itself in."""
+"""Bytes that end whatever frame a receiver believes to be in."""
 
 BLOCK_BYTES = 64
 """Bytes of the board's description in one DESCRIPTION frame."""
 
 
 class Kind(IntEnum):
-    """What a frame is. Up to 0x7f from the host, from 0x80 from the board.
+    """The kinds of frames. The host sends those up to 0x7f, and the board those from 0x80.
 
-    RESET: drops the product at hand and all frames received; taken whatever its sequence. No payload
-    DESCRIBE: asks for a block of the description; payload: its number, a byte
-    PRODUCT: begins a product; payload: m, n, k of 2 bytes each, then ``engine.tensor_fields``, each of as many bytes as
-        it needs. Waits until the engine is through with the one before
-    A, W, P, A_SCALES, W_SCALES: the next bytes of that stream of the engine, 1 or more, its words one after another
-    STATUS: payload: see ``Status``. Sent when a frame was consumed, and at every event
-    RESULT: the next bytes of C, 1 or more
-    DESCRIPTION: payload: the block's number, then its ``BLOCK_BYTES`` bytes
+    RESET: drops the product at hand and all frames that were received. It is taken whatever its sequence is. It has no
+        payload
+    DESCRIBE: asks for a block of the description. The payload is one byte, the number of the block
+    PRODUCT: begins a product, as soon as the engine has finished the one before. The payload is m, n and k of 2 bytes
+        each, and then the ``engine.tensor_fields``, each in as many bytes as it needs
+    A, W, P, A_SCALES, W_SCALES: bring the next bytes of that stream of the engine, 1 or more. The words of the stream
+        follow each other without gaps
+    STATUS: is sent when a frame was consumed, and at every event. ``Status`` describes the payload
+    RESULT: brings the next bytes of C, 1 or more
+    DESCRIPTION: brings a block of the description. The payload is the number of the block, and then its ``BLOCK_BYTES``
+        bytes
     """
 
     RESET = 0x01
@@ -88,15 +91,15 @@ STREAM_KINDS = {"a": Kind.A, "w": Kind.W, "p": Kind.P, "a_scales": Kind.A_SCALES
 
 
 class Event(IntFlag):
-    """What has happened on the board since its last STATUS.
+    """The things that can have happened on the board since its last STATUS.
 
     RESET: a RESET was obeyed
     CRC: a frame with a wrong CRC was dropped
-    SEQUENCE: a good frame with another sequence than the expected one was dropped
-    KIND: a good frame of a kind, or of a length, that this board does not know was dropped
-    OVERRUN: a good frame was dropped since the buffer was full
-    ZERO_SIZE, TOO_LARGE: a PRODUCT was refused since a size was 0, or was too large
-    DONE: a product is complete, and its last RESULT is sent
+    SEQUENCE: a frame was dropped because it did not have the expected sequence
+    KIND: a frame was dropped because this board does not know its kind, or its length is wrong for its kind
+    OVERRUN: a frame was dropped because the buffer was full
+    ZERO_SIZE, TOO_LARGE: a PRODUCT was refused because a size was 0, or was too large
+    DONE: a product is complete, and its last RESULT has been sent
     """
 
     RESET = 0x01
@@ -111,11 +114,11 @@ class Event(IntFlag):
 
 @dataclass(frozen=True)
 class Frame:
-    """One frame. Raises ValueError where it cannot be sent.
+    """One frame. Raises ValueError if it cannot be sent.
 
     Parameters
     ----------
-    kind: a ``Kind``; other bytes are allowed, since a receiver has to answer them
+    kind: a ``Kind``, or any other byte, since a receiver has to answer those as well
     sequence: 0 to 65535
     payload: up to 255 bytes
     """
@@ -143,11 +146,11 @@ class Status:
 
     Parameters
     ----------
-    events: since the last one
-    expected: sequence that the board expects of the next frame
-    consumed: sequence of the first frame that still takes room in the board's buffer; ``expected`` where none does
-    cycles: clock cycles of the last complete product, from its PRODUCT's consumption to its last byte of C, modulo
-        2**32
+    events: what has happened since the last STATUS
+    expected: the sequence that the board expects of the next frame
+    consumed: the sequence of the first frame that still takes room in the board's buffer, or ``expected`` if none does
+    cycles: the clock cycles that the last complete product took, from the consumption of its PRODUCT to its last byte
+        of C, modulo 2**32
     """
 
     events: Event
@@ -159,7 +162,7 @@ class Status:
 
     @classmethod
     def parse(cls, payload: bytes) -> "Status":
-        """Raises ValueError where that is no status."""
+        """The status that has this payload. Raises ValueError if there is none."""
         if len(payload) != cls.BYTES:
             raise ValueError(f"payload of a STATUS must be {cls.BYTES} bytes, not {len(payload)}")
         parts = (payload[1:3], payload[3:5], payload[5:9])
@@ -171,12 +174,13 @@ class Status:
 
 
 class Parser:
-    """Finds the good frames in a stream of bytes, whatever is between them; it never raises and never looks twice at
-    a byte of a good frame.
+    """Finds the good frames in a stream of bytes, whatever is between them.
+
+    It never raises, and it never looks twice at a byte of a good frame.
 
     Attributes
     ----------
-    dropped: bytes so far that were part of no good frame
+    dropped: number of bytes so far that were part of no good frame
     """
 
     def __init__(self) -> None:
@@ -184,7 +188,7 @@ class Parser:
         self._held = bytearray()
 
     def feed(self, received: bytes) -> Iterator[Frame]:
-        """The frames that are complete with these bytes, in order. Must be read to its end before the next call."""
+        """Yield the frames that these bytes complete, in order. It must be read to its end before the next call."""
         self._held += received
         position = 0
         while True:
@@ -205,6 +209,6 @@ class Parser:
         del self._held[:position]
 
     def clear(self) -> None:
-        """Forget a frame that has begun."""
+        """Forget a frame that has begun and is not complete."""
         self.dropped += len(self._held)
         self._held.clear()

@@ -1,4 +1,4 @@
-"""A bitstream into a board: by openFPGALoader or iceprog, with errors that say what to do."""
+"""openFPGALoader or iceprog puts a bitstream into a board. Errors say what to do."""
 
 import hashlib
 import json
@@ -19,23 +19,24 @@ from ..targets.board import Board, Usb
 __all__ = ["DEVICES", "PROGRAMMERS", "Attached", "NoBoard", "Plan", "attached", "plan", "program"]
 
 PROGRAMMERS = ("openFPGALoader", "iceprog")
-"""Programs that bitstreams go into boards by."""
+"""The programs that can put a bitstream into a board."""
 
 PREAMBLES = {".bin": b"\x7e\xaa\x99\x7e", ".bit": b"\xff\xff\xbd\xb3"}
-"""What an FPGA waits for before it takes anything for its configuration: iCE40 (Lattice FPGA-TN-02001), ECP5
-(FPGA-TN-02039)."""
+"""The bytes with which a configuration begins, by the suffix of the file. Sources: Lattice FPGA-TN-02001 for the iCE40,
+FPGA-TN-02039 for the ECP5."""
 
 PREAMBLE_WITHIN = 4096
-"""Bytes, comments in front included."""
+"""The preamble stands within so many bytes, behind comments."""
 
 LIBRARIES = "apt-get install libusb-1.0-0 libftdi1-2"
 RULES = "/etc/udev/rules.d/70-fewbit-{}.rules"
 DEVICES = Path("/sys/bus/usb/devices")
 TIMEOUT, READING_TIMEOUT, START_TIMEOUT = 600.0, 3600.0, 60.0
-"""Seconds: some USB chips read a flash far slower than they write it."""
+"""Seconds that programming, reading back, and starting the program may take. Some USB chips read far slower than they
+write."""
 
 FTDI = 0x0403
-"""Vendor of the chips among which a programmer can be told which to take."""
+"""The USB vendor of FTDI. A programmer can be told which of several of its chips to take."""
 
 CHOICE = "--busdev-num"
 
@@ -45,7 +46,7 @@ _NOT_FOUND = re.compile(
     r"can't find ice ftdi usb device|unable to open (ftdi|usb) device|unable to find device",
     re.IGNORECASE,
 )
-# libftdi's -3 is also a configuration that another program keeps it from setting
+# libftdi returns -3 also if another program keeps it from setting the configuration
 _ABSENT = re.compile(r"ftdi device: -3 \(device not found")
 _DENIED = re.compile(r"ftdi device: -[48] |inappropriate permissions")
 _BUSY = re.compile(r"ftdi device: -5 |unable to set usb configuration|fail to claim (device|interface)", re.IGNORECASE)
@@ -60,7 +61,7 @@ _WRITTEN_BY_DFU = re.compile(r"^Open device .*?^Done", re.MULTILINE | re.DOTALL)
 
 
 class NoBoard(ToolError):
-    """No board is attached, or it cannot be opened; the message says what was looked for, and what to do."""
+    """No board is attached, or it cannot be opened. The message says what was looked for, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Attached:
     Parameters
     ----------
     product: its product string
-    bus, number: by which the kernel knows it
+    bus, number: the numbers by which the kernel knows it
     """
 
     product: str
@@ -83,14 +84,14 @@ class Attached:
 
 @dataclass(frozen=True)
 class Plan:
-    """What programming comes down to.
+    """How a board will be programmed.
 
     Parameters
     ----------
-    board: see there
-    file: what is programmed
-    command: that is run
-    persistent: whether it is kept when the power goes
+    board: the board
+    file: the file that is programmed
+    command: the command that is run
+    persistent: whether the board keeps it without power
     verify: whether it is read back and compared
     """
 
@@ -111,27 +112,27 @@ def plan(
     check: bool = True,
     devices: Path = DEVICES,
 ) -> Plan:
-    """How to program a board with what ``build`` wrote.
+    """Plan how to program a board with what ``build`` wrote.
 
     Parameters
     ----------
-    file: the bitstream, or its JSON, which has to be beside it unless ``board`` is given
-    board: name; unless given, that of the JSON
-    persistent: whether it is to be kept when the power goes; a board that cannot do without writes its flash anyway
-    verify: whether the flash is to be read back and compared; iceprog does so unasked
-    programmer: one of ``PROGRAMMERS``; ``auto`` takes the first that is there and can
-    check: whether the programmer has to be there
-    devices: where the kernel tells of USB devices
+    file: the bitstream or its JSON. The JSON has to be beside the bitstream unless ``board`` is given
+    board: the name of the board; that in the JSON unless given
+    persistent: whether the board is to keep it without power. Boards that only have a flash to load from always do
+    verify: whether the flash is to be read back and compared; iceprog always does so
+    programmer: one of ``PROGRAMMERS``; ``auto`` takes the first that is installed and knows the board
+    check: whether the programmer has to be installed
+    devices: the folder where the kernel lists USB devices
 
-    Raises ValueError where file and board don't go together, the file is not what was built, or several devices may be
-    the board; ToolMissing.
+    Raises ValueError if file and board do not belong together, if the file is not what was built, or if several devices
+    may be the board. Raises ToolMissing.
     """
     if not file.name or file.is_dir():
         raise ValueError(f"file must be one that `fewbit board build` wrote, not the folder {str(file)!r}")
     described = _described(file)
     _check_there(file)
     if file.suffix == ".json":
-        assert described is not None  # it is what it is described by
+        assert described is not None  # the file is its own description
         file = file.with_name(str(described["file"]))
     if board is None:
         if described is None:
@@ -153,7 +154,7 @@ def plan(
 
 
 def _described(file: Path) -> dict[str, Any] | None:
-    """What the JSON beside it says."""
+    """What the JSON beside the file says."""
     beside = file.with_suffix(".json")
     if not beside.exists():
         return None
@@ -172,7 +173,8 @@ def _check_there(file: Path) -> None:
 
 
 def _check_content(file: Path, described: dict[str, Any] | None, board: Board) -> None:
-    """By the JSON beside it, whatever both are called; without one, by what bitstreams for that FPGA have in common."""
+    """Raise ValueError if the file is not what its JSON says, or without a JSON, if it is no bitstream for that
+    FPGA."""
     _check_there(file)
     content = file.read_bytes()
     if described is None:
@@ -193,7 +195,7 @@ def _check_content(file: Path, described: dict[str, Any] | None, board: Board) -
 def _command(
     board: Board, file: Path, options: Sequence[str], programmer: str, check: bool, devices: Path
 ) -> Sequence[str]:
-    """``options``: of openFPGALoader."""
+    """The command that programs the board; ``options`` are what openFPGALoader can do."""
     if programmer not in ("auto", *PROGRAMMERS):
         raise ValueError(f"programmer must be auto or one of {', '.join(PROGRAMMERS)}, not {programmer!r}")
     if programmer == "iceprog" and not board.programming.iceprog:
@@ -218,7 +220,7 @@ def _command(
 
 
 def _options(loader: str) -> tuple[str, str]:
-    """What openFPGALoader says of its options, and what keeps it from starting; nothing where it starts."""
+    """What openFPGALoader says of its options, and what keeps it from starting; the latter is empty if it starts."""
     try:
         ended = subprocess.run(
             [loader, "--help"], capture_output=True, text=True, errors="replace", timeout=START_TIMEOUT, check=False
@@ -232,7 +234,7 @@ def _options(loader: str) -> tuple[str, str]:
 
 
 def _chosen(board: Board, devices: Path, able: bool) -> Attached | None:
-    """The USB device that is the board; None where none is attached. Raises ValueError where several may be.
+    """The USB device that is the board, or None if none is attached. Raises ValueError if several may be.
 
     Parameters
     ----------
@@ -251,7 +253,7 @@ def _chosen(board: Board, devices: Path, able: bool) -> Attached | None:
 
 
 def attached(usb: Usb | str, devices: Path = DEVICES) -> list[Attached]:
-    """The USB devices of that id that are plugged in, as far as the kernel tells."""
+    """The USB devices of that id that are plugged in, as far as the kernel lists them."""
     found = []
     for device in sorted(devices.glob("*")):
         ids = [_text(device / name) for name in ("idVendor", "idProduct")]
@@ -269,11 +271,11 @@ def _text(file: Path) -> str:
 
 
 def program(planned: Plan, *, devices: Path = DEVICES) -> str:
-    """Run the programmer; returns what it printed. Raises NoBoard, and ToolError where it fails otherwise."""
+    """Run the programmer, and return what it printed. Raises NoBoard, and ToolError if it fails for another reason."""
     name = os.path.basename(planned.command[0])
     timeout = READING_TIMEOUT if planned.verify else TIMEOUT
     try:
-        # in one stream, since "Wait for CDONE " and "FAIL" are of two
+        # stdout and stderr are joined, since "Wait for CDONE " is on one of them and "FAIL" on the other
         ended = subprocess.run(
             planned.command,
             stdin=subprocess.DEVNULL,
@@ -298,16 +300,16 @@ def program(planned: Plan, *, devices: Path = DEVICES) -> str:
 
 
 def _failure(output: str) -> str:
-    """The line by which a programmer says that it failed; empty where there is none."""
+    """The line in which a programmer says that it failed; empty if there is none."""
     written = _WRITTEN_BY_DFU.search(output)
     if written:
-        output = output[: written.end()]  # the board then starts anew, and the programmer misses it
+        output = output[: written.end()]  # the board then restarts, and the programmer no longer finds it
     lines = [found[0].strip() for found in _FAILED.finditer(output)]
     return next((line for line in lines if " " in line), lines[0] if lines else "")
 
 
 def _why_not_opened(board: Board, output: str, there: Sequence[Attached]) -> str:
-    """What is wrong and what to do about it where the board could not be opened; empty where it could."""
+    """What is wrong and what to do about it if the board could not be opened; empty if it could."""
     usb, note = board.programming.usb, board.programming.note
     if _BUSY.search(output):
         return f"{board.name}: USB device {usb} is attached, but another program has it open: end that"

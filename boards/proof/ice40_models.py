@@ -1,6 +1,6 @@
-"""Verilog models of iCE40's cells that yosys has none of, for the simulation of what comes out of a bitstream.
+"""Verilog models of those cells of an iCE40 for which yosys has none. A netlist out of a bitstream needs them.
 
-A PLL passes its input on, and is locked: whoever simulates gives it the clock that the PLL would make.
+A PLL passes its input on, and is locked: whoever simulates it gives it the clock that the PLL would make.
 """
 
 __all__ = ["ICE40_MODELS"]

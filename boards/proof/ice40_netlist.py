@@ -1,8 +1,8 @@
-"""What nextpnr-ice40 placed and routed, as Verilog that simulates: logic cells as Lattice's iCE40 data sheets describe
-them; RAM and DSPs are instances of SB_RAM40_4K and SB_MAC16, of which yosys has models (``ice40/cells_sim.v``).
+"""A netlist of nextpnr-ice40 is written as Verilog to simulate.
 
-Inputs without a net read 0, as unrouted ones do in an iCE40, but enables 1. A PLL passes its input on, and is locked:
-whoever simulates gives it the clock that it would make.
+Logic cells do what Lattice's iCE40 data sheets describe. RAM and DSPs are instances of SB_RAM40_4K and SB_MAC16, for
+which yosys has models (``ice40/cells_sim.v``). Inputs without a net read 0, as they do in an iCE40, except that enables
+read 1. A PLL passes its input on, and is locked: whoever simulates it gives it the clock that the PLL would make.
 """
 
 from ...synth.tools import ToolError
@@ -23,7 +23,8 @@ _DSP_BITS = (
 
 
 class Ice40Netlist(RoutedNetlist):
-    """See there. Without a model: pins with registers, RAM at falling edges, PLLs of two outputs."""
+    """A netlist for an iCE40. It has no model of pins with registers, of RAM at falling edges, or of PLLs of two
+    outputs."""
 
     def _icestorm_lc(self, cell: Cell, index: int) -> None:
         flags = {name: value == "1" for name, value in cell["parameters"].items()}
@@ -48,7 +49,7 @@ class Ice40Netlist(RoutedNetlist):
         self._out(cell, "O", f"q{index}")
 
     def _icestorm_ram(self, cell: Cell, index: int) -> None:
-        # x: contents that do not matter, 0 in the file
+        # an x stands for contents that do not matter; they are 0 in the file
         parameters = {name: int(value.replace("x", "0"), 2) for name, value in cell["parameters"].items()}
         if parameters.pop("NEG_CLK_R") + parameters.pop("NEG_CLK_W"):
             raise ToolError("a netlist must have block RAM at rising edges to be simulated")
@@ -96,7 +97,8 @@ class Ice40Netlist(RoutedNetlist):
         self._out(cell, "LOCK", "1'b1")
 
     def _pll_clock(self) -> str:
-        """A global buffer without an input is the PLL's; a PLL without an input has a pin for itself."""
+        """Connect the PLL: a global buffer without an input belongs to it, and without an input it has a pin for
+        itself."""
         plls = self.cells("ICESTORM_PLL")
         pins = [cell for cell in self.cells("SB_IO") if "D_IN_0" not in cell["connections"]]
         inputs = [self._in(pll, "REFERENCECLK", "") for pll in plls]

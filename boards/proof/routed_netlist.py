@@ -1,4 +1,4 @@
-"""What nextpnr placed and routed, as Verilog that simulates: what is alike for all families.
+"""A netlist that nextpnr placed and routed is written as Verilog to simulate. This file is what all families share.
 
 A family's cells are methods of its class: ``_kind(cell, index)`` writes what a cell of type ``KIND`` does. PLLs pass
 their input on, and are locked: whoever simulates gives them the clock that they would make.
@@ -15,18 +15,18 @@ Cell = Mapping[str, Any]
 
 
 class RoutedNetlist:
-    """A module out of what nextpnr's ``--write`` wrote.
+    """A module of the JSON that nextpnr writes by ``--write``.
 
     Parameters
     ----------
-    netlist: of the JSON file
-    top: name of the module
+    netlist: the content of the JSON file
+    top: the name of the module
 
     Attributes
     ----------
-    IDLE: what most inputs read where no net is at them
+    IDLE: what most inputs read if no net is connected to them
 
-    Raises ToolError in ``verilog`` where a cell is used in a way that has no model.
+    ``verilog`` raises ToolError if a cell is used in a way that has no model.
     """
 
     IDLE = "1'b0"
@@ -41,17 +41,17 @@ class RoutedNetlist:
         return len(self._module["cells"])
 
     def cells(self, kind: str) -> list[Cell]:
-        """Those of that type."""
+        """The cells of that type."""
         return [cell for cell in self._module["cells"].values() if cell["type"] == kind]
 
     def parameters(self, kind: str) -> dict[str, int]:
-        """The binary parameters of the only cell of that kind; nothing where there is none."""
+        """The binary parameters of the only cell of that kind; empty if there is none."""
         cells = self.cells(kind)
         found = cells[0]["parameters"] if cells else {}
         return {name: int(value, 2) for name, value in found.items() if value and not value.strip("01")}
 
     def verilog(self, name: str) -> str:
-        """As a module of that name, with the ports of the FPGA."""
+        """The Verilog of a module of that name, with the ports of the FPGA."""
         ports = self._module["ports"]
         declared = ", ".join(f"{port['direction']} {each}" for each, port in ports.items())
         self._lines = [f"module {name} ({declared});"]
@@ -70,18 +70,18 @@ class RoutedNetlist:
         return "\n".join([*self._lines, "endmodule\n"])
 
     def _in(self, cell: Cell, port: str, idle: str | None = None) -> str:
-        """What an input reads; ``idle``, or ``IDLE``, where no net is at it."""
+        """What an input reads. If no net is connected to it, that is ``idle``, or ``IDLE`` without it."""
         net = cell["connections"].get(port) or []
         if not net:
             return self.IDLE if idle is None else idle
         return f"n{net[0]}" if isinstance(net[0], int) else f"1'b{net[0]}"
 
     def _word(self, cell: Cell, port: str, width: int) -> str:
-        """Inputs ``port`` 0 to ``width`` - 1 as one."""
+        """The inputs ``port`` 0 to ``width`` - 1 as one word."""
         return f"{{{', '.join(self._in(cell, f'{port}{i}') for i in reversed(range(width)))}}}"
 
     def _out_word(self, cell: Cell, port: str, width: int, value: str) -> None:
-        """Outputs ``port`` 0 to ``width`` - 1 are the lowest bits of a wire."""
+        """Connect the outputs ``port`` 0 to ``width`` - 1 to the lowest bits of a wire."""
         for i in range(width):
             self._out(cell, f"{port}{i}", f"{value}[{i}]")
 

@@ -1,4 +1,4 @@
-"""What a board is: its FPGA, its oscillator, its link to the host, and how it is programmed."""
+"""A board is described by its FPGA, its oscillator, its link to the host, and how it is programmed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ from .pin import Pin
 __all__ = ["BAUDS", "BITS_A_BYTE", "Board", "HostLink", "Part", "Programming", "Usb"]
 
 BITS_A_BYTE = 10
-"""On a serial line: a start bit, eight, and a stop bit."""
+"""Bits that a byte takes on a serial line: a start bit, eight data bits, and a stop bit."""
 
 BAUDS = (3_000_000, 2_000_000, 1_000_000, 921_600, 460_800, 115_200)
-"""What a link may run at, fastest first."""
+"""The rates, in bits a second, that a link may run at. The fastest comes first."""
 
 Shape = tuple[int, int, int, str]
 
@@ -26,13 +26,13 @@ class Part:
 
     Parameters
     ----------
-    name: the maker's
-    target: how it is synthesized, and what there is of LUTs, DSPs and block RAMs; its device's ``route`` are nextpnr's
-        options
-    pll: key of ``families.PLLS``
-    first_mhz: clock that the first place and route is asked for, which the best is then found from
-    pack: options of the program that makes this file
-    file_bytes: of every such file; None where they differ
+    name: the maker's name for it
+    target: how it is synthesized, and how many LUTs, DSPs and block RAMs it has; the ``route`` of its device are the
+        options of nextpnr
+    pll: the kind of its PLL, a key of ``families.PLLS``
+    first_mhz: the clock that the first place and route is asked for; the best clock is found from its result
+    pack: options of the packer, which makes the file to program
+    file_bytes: the size of that file; None if sizes differ
     """
 
     name: str
@@ -44,12 +44,12 @@ class Part:
 
     @property
     def family(self) -> BoardFamily:
-        """What is known of its family besides ``target``."""
+        """The board's half of its FPGA family."""
         return board_families()[self.target.family.name]
 
     @property
     def suffix(self) -> str:
-        """Of the file that is programmed; ``edif`` where there is no open place and route in PyPI."""
+        """The suffix of the file that is programmed; ``edif`` if there is no open place and route in PyPI."""
         return self.family.suffix
 
     @property
@@ -60,7 +60,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Usb:
-    """How a USB device is known: vendor and product id, and what its product string has in it."""
+    """A USB device is known by its vendor and product ids, and by names that its product string contains."""
 
     vendor: int
     product: int
@@ -71,7 +71,7 @@ class Usb:
 
     @property
     def udev_rule(self) -> str:
-        """The line that lets every user at the machine open it."""
+        """The udev rule that lets every user at the machine open the device."""
         ids = f'ATTRS{{idVendor}}=="{self.vendor:04x}", ATTRS{{idProduct}}=="{self.product:04x}"'
         return f'{ids}, MODE="0660", TAG+="uaccess"'
 
@@ -82,11 +82,11 @@ class HostLink:
 
     Parameters
     ----------
-    chip: what makes USB of it; says so where the board has none
+    chip: the chip that connects it to USB; the text says so if the board has none
     top_baud: the fastest of ``BAUDS`` that the chip can do
-    usb: how the host finds its port; None where that is whatever adapter the user has
-    interface: of the chip's several serial ports the one, counted from 0
-    rx, tx: pins of the FPGA, in and out; the platform's resource ``uart`` unless given
+    usb: how the host finds the port; None if the user has an adapter, which may be any
+    interface: which of the chip's serial ports it is, counted from 0
+    rx, tx: the FPGA's input and output pin; those of the platform's resource ``uart`` unless given
     note: what the user has to do first
     """
 
@@ -105,12 +105,12 @@ class Programming:
 
     Parameters
     ----------
-    loader: openFPGALoader's name of the board
-    usb: what is looked for
-    volatile: whether the FPGA can be programmed without its flash being written
-    iceprog: whether the program of that name can do it as well
-    options: more of openFPGALoader's
-    readable: whether it reads the flash back on request
+    loader: openFPGALoader's name for the board
+    usb: the USB device that is looked for
+    volatile: whether the FPGA can be programmed without writing its flash
+    iceprog: whether the program of that name can program it as well
+    options: further options of openFPGALoader
+    readable: whether openFPGALoader can read the flash back
     note: what the user has to do first
     """
 
@@ -129,12 +129,13 @@ class Board:
 
     Parameters
     ----------
-    name: by which users know it
-    title: in words
+    name: the name by which users know it
+    title: its name in words
     part: the FPGA
-    platform: amaranth-boards' class, which the pins come from
-    oscillator: name of its resource, with the frequency
-    link, programming: see there
+    platform: the class of amaranth-boards, which the pins come from
+    oscillator: the name of its resource, which also has its frequency
+    link: the serial line to the host
+    programming: how a bitstream gets into it
     lights: resources (name, number) of two LEDs, for "a product is at hand" and "an error since the last reset"
     high: pins that have to be held at 1
     shapes: rows, columns, lanes and DSP policy of the largest array that was found to fit, by weight and activation
@@ -161,7 +162,8 @@ class Board:
 
     @cached_property
     def pins(self) -> dict[str, Pin]:
-        """Of the ports ``clk``, ``rx``, ``tx`` and, where there are LEDs, ``busy`` and ``error``; ``high0`` and up."""
+        """The pins of the ports ``clk``, ``rx``, ``tx``, of ``busy`` and ``error`` if there are LEDs, and of ``high0``
+        and up."""
         found = {"clk": self._pin(self._platform.lookup(self.oscillator, 0))}
         for name, given in (("rx", self.link.rx), ("tx", self.link.tx)):
             if given is None:
@@ -176,7 +178,8 @@ class Board:
 
     @property
     def _plain_attributes(self) -> dict[str, Any]:
-        """Those of a pin that no resource describes: the oscillator's, which has the board's I/O voltage."""
+        """Attributes for a pin that no resource describes. They are the oscillator's, which has the board's I/O
+        voltage."""
         attributes = dict(self._platform.lookup(self.oscillator, 0).attrs)
         attributes.pop("GLOBAL", None)
         return attributes

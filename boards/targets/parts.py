@@ -21,7 +21,7 @@ UP5K_SHAPES = {
     ("e2m1", "e2m1"): (3, 3, 4, "auto"),
     ("e2m1", "int8"): (2, 3, 4, "auto"),
 }
-"""Of boards with 12 MHz: what a search found to place and route."""
+"""Arrays that a search could place and route, on boards with an oscillator of 12 MHz."""
 
 HX8K = Part("Lattice iCE40-HX8K", parse_target("ice40-hx8k"), "ice40", 60, file_bytes=135_100)
 UP5K = Part("Lattice iCE40-UP5K", parse_target("ice40-up5k"), "ice40", 24, file_bytes=104_090)
@@ -35,7 +35,7 @@ ECP5_24K_SHAPES = {
     ("e2m1", "int4"): (11, 17, 1, "auto"),
     ("e2m1", "e2m1"): (9, 11, 2, "auto"),
 }
-"""Of the 12F and the 25F: what a search found to place and route on the former."""
+"""Arrays for the 12F and the 25F that a search could place and route on the 12F."""
 
 ECP5_85F = _ecp5("Lattice LFE5U-85F", "85k", "CABGA381", 6, Capacity(83640, 156, 208))
 ECP5_25F = _ecp5("Lattice LFE5U-25F", "25k", "CSFBGA285", 8, Capacity(24288, 28, 56))

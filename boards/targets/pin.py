@@ -9,7 +9,7 @@ __all__ = ["Pin"]
 
 @dataclass(frozen=True)
 class Pin:
-    """A pin of the FPGA, and the attributes that amaranth-boards gives it. ``inverted``: low means 1."""
+    """A pin of the FPGA, with the attributes that amaranth-boards gives it. If it is ``inverted``, low means 1."""
 
     name: str
     attributes: Mapping[str, Any] = field(default_factory=dict)

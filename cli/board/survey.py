@@ -157,28 +157,31 @@ def _page(rows: "list[SurveyRow]", commands: list[str]) -> str:
 
 PAGE = """# What boards make of pairs of formats
 
-Whole bitstreams: the largest matmul engine that was found to place and route behind the serial line, at a clock of the
-board's PLL that is at least 5% below Fmax. Outputs are float32. Nothing here is an upper bound, and what has no row was
-not measured: `fewbit board list` has all boards. UPduino and iCEBreaker have one FPGA, and so have, but for its speed,
-ULX3S 12F and OrangeCrab, whose arrays are those that were found for the former. Those of ULX3S 85F were chosen, not
-searched for: with a third of its logic cells and no DSP, so that a place and route takes a quarter of an hour (with
-all 156 DSPs there was no place after half an hour). Commands without --search on boards whose arrays are known by now
-build those.
+Each row is a whole bitstream: the largest matmul engine that could be placed and routed behind the serial line, at a
+clock of the board's PLL that is at least 5% below Fmax. Outputs are float32. No figure here is an upper bound. Boards
+without a row were not measured; `fewbit board list` has all boards.
 
-So that a full iCE40 can be placed, flip-flops do without an enable or a reset that fewer than ten of them share, for
-some LUTs more: the eight of a block have one of each in common. Searches place by one seed alone, and end at the second
-larger array in a row that does not go in.
+UPduino and iCEBreaker have the same FPGA. ULX3S 12F and OrangeCrab have the same one at different speeds, and the
+arrays of both are those that were found for the former. The arrays of ULX3S 85F were chosen, not searched for: they
+take a third of its logic cells and no DSP, so that a place and route takes a quarter of an hour. With all 156 DSPs,
+no place was found within half an hour. A command without `--search` builds the array that is known for the board by
+now.
 
-- **Array**: rows x columns x lanes of processing elements; so many products a cycle at the peak.
-- **Logic cells, DSP, RAM**: of the whole FPGA, link included; DSP of Tang Nano 9K are multipliers of 9 x 9 bits, two to
-  each of the 20 that `fewbit board list` has.
-- **Peak**: products a second if every element made one in every cycle, and how many single MACs of the same formats,
-  each at its own Fmax on this device (median of three seeds, no DSP), would make as many.
-- **Measured**: one product of random codes on the simulated board, which is the bitstream's own design at its clock and
-  baud rate; every bit of C was compared with the golden model. Simulated time, from the first byte to the last: the
-  link is in it, the host's computer is not.
-- **Busy**: of that time, how much the array at its peak, the line to the board and the line from it would need. What
-  needs most bounds it. Where that is the link, a smaller array would measure the same.
+The eight flip-flops of an iCE40's logic block share one enable and one reset. So that a full iCE40 can be placed, an
+enable or reset that fewer than ten flip-flops share is made of LUTs instead. Searches use one seed, and end when two
+larger arrays in a row do not fit.
+
+- **Array**: the rows, columns and lanes of processing elements; their product is the number of products a cycle at
+  the peak.
+- **Logic cells, DSP, RAM**: what the whole FPGA uses, with the link. The DSPs of Tang Nano 9K are multipliers of 9 x
+  9 bits, two for each of the 20 that `fewbit board list` has.
+- **Peak**: products a second if every element made one in every cycle. Beside it: how many single MACs of the same
+  formats would make as many, each at its own Fmax on this device (the median of three seeds, without DSPs).
+- **Measured**: one product of random codes on the simulated board, which is the bitstream's own design at its clock
+  and baud rate. Every bit of C was compared with the golden model. The time is simulated, from the first byte to the
+  last; the link is part of it, and the host's computer is not.
+- **Busy**: the share of that time that the array at its peak, the line to the board, and the line from it would need.
+  The largest share bounds the product. Where that is the link, a smaller array would measure the same.
 
 All of W goes over the line again for every `tile_m` rows of A, so block RAM decides how well the link is used.
 """

@@ -1,4 +1,4 @@
-"""What a study left behind: its files of points and prices, read for whoever draws conclusions from them."""
+"""Findings are the points and prices that a study wrote into files, read for those who draw conclusions from them."""
 
 import json
 import math
@@ -37,9 +37,9 @@ class Findings:
 
     Members
     -------
-    points, prices: as the files have them, in their order
-    commands: that made them, where the files say (their key ``command`` or ``commands``)
-    remarks: written by a person on claims of the paper, by the claim's key
+    points, prices: what the files have, in their order
+    commands: the commands that made them, if the files say so (their key ``command`` or ``commands``)
+    remarks: what a person wrote on claims of the paper, by the claim's key
     evaluations: points that compare the two evaluations on few samples, and are in no front
     """
 
@@ -51,27 +51,27 @@ class Findings:
 
     @property
     def networks(self) -> list[str]:
-        """Names, in the order of the points."""
+        """The names of the networks, in the order of the points."""
         return list(dict.fromkeys(point.network for point in self.points))
 
     @property
     def without_score(self) -> int:
-        """How many points have NaN for their score: no front has them."""
+        """How many points have NaN for their score. They are on no front."""
         return sum(math.isnan(point.accuracy) for point in self.points)
 
     @property
     def with_dsps(self) -> int:
-        """How many prices are of MACs that DSPs may be used for: no front has them."""
+        """How many prices are of MACs that may use DSPs. They are on no front."""
         return sum(price.dsp_policy != "none" for price in self.prices)
 
 
 def read_findings(folder: Path) -> Findings:
-    """``study_points.json`` and ``study_prices.json`` of the folder, and if there are such ``study_remarks.json`` and
-    ``evaluations/study_points.json``.
+    """Read ``study_points.json`` and ``study_prices.json`` of the folder.
 
-    Points as ``fewbit study run`` writes them, but those of networks that came in mixed formats, which have no one
-    price; prices as ``fewbit price`` does or prints them with ``--json``; remarks are an object of texts. Raises
-    OSError where a file is missing, ValueError where it does not hold what it should.
+    ``study_remarks.json`` and ``evaluations/study_points.json`` are read too if they are there. Points are what
+    ``fewbit study run`` writes; those of networks that came in mixed formats are left out, since they have no single
+    price. Prices are what ``fewbit price`` writes, or prints with ``--json``. Remarks are an object of texts. Raises
+    OSError if a file is missing, and ValueError if it does not hold what it should.
     """
     points, subset = _read(folder / POINTS), folder / EVALUATIONS / POINTS
     commands, prices = _prices(folder / PRICES)
@@ -114,7 +114,7 @@ def _list(values: dict[str, Any], key: str, file: str) -> list[dict[str, Any]]:
 
 
 class Ground(NamedTuple):
-    """What points must have in common for a difference of their scores to mean something."""
+    """What points must have in common, so that a difference between their scores means something."""
 
     network: str
     edges: str | None
@@ -128,9 +128,9 @@ class Ground(NamedTuple):
 
 
 def alike(points: Iterable[Point]) -> dict[Ground, list[Point]]:
-    """Points that can be compared, in order of first appearance: of each scheme the one with the best evidence.
+    """Groups of points that can be compared, in order of first appearance. Each scheme has its best evidence in them.
 
-    Those without a score (NaN) are left out.
+    Points without a score (NaN) are left out.
     """
     groups: dict[Ground, list[Point]] = {}
     for point in points:
@@ -140,9 +140,9 @@ def alike(points: Iterable[Point]) -> dict[Ground, list[Point]]:
 
 
 def best_evidence(points: Iterable[Point]) -> list[Point]:
-    """One point for each network and scheme, in order of first appearance: that of the most samples.
+    """One point for each network and scheme, in order of first appearance: the one with the most samples.
 
-    Of as many samples, the one by integers, which is what the hardware computes; else the last.
+    Of points with as many samples, it is the one by integers, since the hardware computes those, or else the last.
     """
     best: dict[tuple[Any, ...], Point] = {}
     for point in points:
@@ -164,7 +164,7 @@ def _scheme(point: Point) -> tuple[Any, ...]:
 
 
 def unit(point: Point) -> str:
-    """Of the metric to compare by: ``dB``, ``%`` for a share of 0 to 1, or nothing."""
+    """The unit of the metric to compare by: ``dB``, ``%`` for a share of 0 to 1, or nothing."""
     if point.metric == "sqnr":
         return "dB"
     values = (point.accuracy, point.float32.get(point.metric, point.accuracy))
@@ -179,7 +179,7 @@ def shown(value: float, unit: str) -> str:
 
 
 def share_of_float32(point: Point) -> float | None:
-    """The accuracy divided by the float32 network's; None where that says nothing: decibels, or no positive number."""
+    """The accuracy divided by the float32 network's. It is None for decibels, and if that accuracy is not positive."""
     reference = point.float32.get(point.metric, math.nan)
     if point.metric == "sqnr" or not math.isfinite(reference) or reference <= 0:
         return None

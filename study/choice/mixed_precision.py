@@ -1,4 +1,4 @@
-"""Formats layer by layer: the least loss of accuracy that a budget of hardware or of bits buys."""
+"""Formats are chosen layer by layer, with the least loss of accuracy within a budget of hardware or of bits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ __all__ = ["COSTS", "Choice", "choose"]
 COSTS = ("luts", "bits")
 
 _SLACK = 1e-6
-"""By so much HiGHS may exceed a constraint: nothing in bits, which are whole, and nothing that matters in LUTs."""
+"""HiGHS may exceed a constraint by so much. It is nothing in bits, which are whole, and does not matter in LUTs."""
 
 _PRECISE = 1e3
-"""Range of the objective, of which HiGHS finds the least to 1e-6."""
+"""The range that the objective is scaled to. HiGHS finds its minimum to 1e-6."""
 
 _EXACT = {"mip_rel_gap": 0}
 
@@ -26,10 +26,10 @@ class Choice:
     Members
     -------
     weight, activation: names of formats
-    loss: by how much the network's error rises when this layer alone computes in them and all others in float32; below
-        0 where it falls
-    luts: of a MAC of this pair, times the layer's share of the network's MACs (0 to 1)
-    bits: of the layer's weights, all together
+    loss: by how much the network's error rises when this layer alone computes in them and all others in float32. It is
+        below 0 if the error falls
+    luts: LUTs of a MAC of this pair, times the layer's share of the network's MACs (0 to 1)
+    bits: bits of all weights of the layer together
     """
 
     weight: str
@@ -40,26 +40,26 @@ class Choice:
 
 
 def choose(layers: Mapping[str, Sequence[Choice]], budget: float, *, cost: str) -> dict[str, Choice]:
-    """The choice for each layer by which the sum of losses is least, with costs that sum up to ``budget`` at most.
+    """Choose a pair of formats for each layer, so that the sum of losses is least and costs are within ``budget``.
 
-    Losses are taken to add up, which holds for small ones: check the network that comes out of it. The sum of ``luts``
-    is what a MAC costs on average where every layer has hardware of its own, in proportion to its MACs, as in a
-    dataflow accelerator that keeps all layers equally busy; it means nothing for one engine that all layers share. The
-    sum of ``bits`` is the size of the model.
+    Losses are assumed to add up, which holds for small ones; so the network with these formats should be tested. The
+    sum of ``luts`` is what a MAC costs on average if every layer has hardware of its own, in proportion to its MACs, as
+    in a dataflow accelerator that keeps all layers equally busy. It means nothing for one engine that all layers share.
+    The sum of ``bits`` is the size of the model.
 
-    An integer program with a binary variable for each choice, solved by HiGHS to the optimum (to a billionth of the
-    range of losses). Of choices that are equally good, any.
+    It is an integer program with a binary variable for each choice. HiGHS solves it to the optimum, to a billionth of
+    the range of losses. If several solutions are equally good, the result may be any of them.
 
     Parameters
     ----------
-    layers: the choices by layer, one at least for each
-    budget: most LUTs a MAC, or bits
+    layers: the choices for each layer, at least one
+    budget: most LUTs a MAC, or most bits
     cost: ``luts`` or ``bits``
 
-    Raises ValueError where a layer has no choice, a figure is not finite, or no choice is within the budget: it tells
-    the least one.
+    Raises ValueError if a layer has no choice, if a figure is not finite, or if no solution is within the budget. The
+    message then says how small the budget can be.
     """
-    # a second that whoever only imports this has no use for
+    # this import takes a second, which those who only import this file need not wait
     from scipy.optimize import Bounds, LinearConstraint, milp
     from scipy.sparse import csr_array
 
@@ -67,7 +67,7 @@ def choose(layers: Mapping[str, Sequence[Choice]], budget: float, *, cost: str) 
     if not layers:
         return {}
     flat = [(layer, choice) for layer, choices in layers.items() for choice in choices]
-    # above the least of the layer, which changes no decision and leaves nothing but differences to the solver
+    # figures are taken above the least of the layer: that changes no decision, and the solver sees only differences
     losses = _above_least(layers, "loss")
     costs = _above_least(layers, cost)
     left = budget - _least(layers, cost)
@@ -86,7 +86,7 @@ def choose(layers: Mapping[str, Sequence[Choice]], budget: float, *, cost: str) 
         taken = found.x > 0.5
         if costs[taken].sum() <= left + _SLACK:
             return {layer: choice for (layer, choice), is_taken in zip(flat, taken, strict=True) if is_taken}
-        # variables may be off from 0 or 1 by a millionth, which is much of a large cost: anything but this
+        # variables may be off from 0 or 1 by a millionth, which is a lot of a large cost, so they must not be
         constraints.append(LinearConstraint(taken[None].astype(float), -np.inf, len(layers) - 1))
 
 
@@ -111,6 +111,6 @@ def _least(layers: Mapping[str, Sequence[Choice]], cost: str) -> float:
 
 
 def _above_least(layers: Mapping[str, Sequence[Choice]], figure: str) -> NDArray[np.float64]:
-    """A figure of all choices, less the least of the layer."""
+    """A figure of all choices, minus the least of the same layer."""
     values = [[getattr(choice, figure) for choice in choices] for choices in layers.values()]
     return np.array([value - min(own) for own in values for value in own], dtype=float)

@@ -33,7 +33,7 @@ __all__ = [
 KINDS = ("integer", "minifloat", "mixed", "table")
 
 STANDARD_ERRORS = 2
-"""Differences of so many standard errors, or fewer, are not told apart."""
+"""Two accuracies that differ by at most so many standard errors are taken to be equal."""
 
 Item = TypeVar("Item")
 Number = Callable[[Item], float]
@@ -50,9 +50,9 @@ def kind_of(weight: str, activation: str) -> str:
 class Candidate:
     """A pair of formats to choose for a network: how accurate it is, and what its MAC costs.
 
-    ``price`` is that of the pair's MAC, None where none was measured or where no such MAC does the work (see ``join``).
-    ``products`` is that of the MAC for products of two activations, where it is another one: both of its operands have
-    the activations' format.
+    ``price`` is the price of the pair's MAC. It is None if none was measured, or if no such MAC does the work (see
+    ``join``). ``products`` is the price of the MAC that multiplies two activations, if that is another MAC: both of its
+    operands have the activations' format.
     """
 
     point: Point
@@ -65,7 +65,7 @@ class Candidate:
 
     @property
     def pair(self) -> str:
-        """``e2m1`` where both formats are alike, else ``e2m1 × int4``."""
+        """The pair for people: ``e2m1`` if both formats are alike, and ``e2m1 × int4`` otherwise."""
         weight, activation = self.point.weight, self.point.activation
         return weight if weight == activation else f"{weight} × {activation}"
 
@@ -75,8 +75,10 @@ class Candidate:
 
     @property
     def luts(self) -> float | None:
-        """Of one MAC, times its cycles a product; where there are two kinds of MACs, on average over the
-        multiply-accumulates, to a tenth."""
+        """LUTs of one MAC, times its cycles a product.
+
+        If there are two kinds of MACs, it is their average over the multiply-accumulates, rounded to a tenth.
+        """
         return self._average(lambda price: price.lut_cycles)
 
     @property
@@ -92,19 +94,19 @@ class Candidate:
 
     @property
     def bits(self) -> int:
-        """Of weights and activations moved for one sample."""
+        """Bits of the weights and activations that are moved for one sample."""
         return self.point.weight_bits + self.point.activation_bits
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A cost: the name of the member of ``Candidate``, and what it is called."""
+    """A cost: the member of ``Candidate`` that has it, and the words for it."""
 
     name: str
     title: str
 
     def cost(self, candidate: Candidate) -> float:
-        """Raises ValueError where the candidate has no such cost."""
+        """The cost of a candidate. Raises ValueError if it has none."""
         value = getattr(candidate, self.name)
         if value is None:
             raise ValueError(f"{candidate.pair} must have a price to be compared by {self.title}")
@@ -122,27 +124,28 @@ AXES = {
 
 
 def with_cost(candidates: Iterable[Candidate], axis: Axis) -> list[Candidate]:
-    """Those whose cost is known."""
+    """The candidates whose cost is known."""
     return [candidate for candidate in candidates if getattr(candidate, axis.name) is not None]
 
 
 def of_kind(candidates: Iterable[Candidate], kind: str | None) -> list[Candidate]:
-    """Those of a kind; all of them for None."""
+    """The candidates of a kind, or all of them for None."""
     return [candidate for candidate in candidates if kind in (None, candidate.kind)]
 
 
 def target_of(price: Price) -> str:
-    """What a price was measured on: ``xc7``, ``ice40-up5k``; ``xc7 with DSPs`` where the policy lets DSPs be used."""
+    """The target that a price was measured on, as ``xc7`` or ``ice40-up5k``, or ``xc7 with DSPs`` if DSPs may be
+    used."""
     default = FAMILIES[price.family].devices[0].name == price.device
     name = price.family if default else f"{price.family}-{price.device}"
     return name if price.dsp_policy == "none" else f"{name} with DSPs"
 
 
 def targets_of(prices: Iterable[Price]) -> list[str]:
-    """Every target that prices were measured on, in order; but with DSPs, on which there are no fronts.
+    """Every target that prices were measured on, in order, without those that use DSPs.
 
-    A MAC there costs LUTs and DSPs, and what a DSP is worth in LUTs is for no one else to say than for whoever has the
-    device to fill: by LUTs alone whatever takes DSPs would win.
+    There are no fronts with DSPs. A MAC there costs both LUTs and DSPs, and only the user can say how many LUTs a DSP
+    is worth on the device to fill. By LUTs alone, whatever uses DSPs would win.
     """
     return list(dict.fromkeys(target_of(price) for price in prices if price.dsp_policy == "none"))
 
@@ -150,10 +153,11 @@ def targets_of(prices: Iterable[Price]) -> list[str]:
 def join(points: Iterable[Point], prices: Iterable[Price], target: str) -> list[Candidate]:
     """Every point with the price of its pair of formats and its element on a target, as ``target_of`` names it.
 
-    The price is that of sums as long as the network's longest or, where none was measured, of the next longer ones that
-    were. Where a network multiplies activations with each other and its two formats differ, there are two kinds of MAC,
-    and both must have a price. A point has none if its scales are by blocks or if its layers differ in format: its
-    hardware is another. The first and the last layer may (``edges``): the price is that of the MAC of all others.
+    The price is that of sums as long as the network's longest. If none was measured for that length, it is the price of
+    the next longer sums that were measured. If a network multiplies activations with each other, and its two formats
+    differ, there are two kinds of MAC, and both must have a price. A point has no price if its scales are by blocks or
+    its layers differ in format, since other hardware computes it. Only the first and the last layer may differ
+    (``edges``): the price is then that of the MAC of all other layers.
     """
     known: dict[tuple[str, str, str], list[Price]] = {}
     for price in prices:
@@ -163,8 +167,10 @@ def join(points: Iterable[Point], prices: Iterable[Price], target: str) -> list[
 
 
 def macs_of(point: Point) -> list[tuple[str, str]]:
-    """Weight and activation of the MACs that compute the point, that for two activations last; none where scales are by
-    blocks or layers differ in format, whose hardware has no one price."""
+    """Weight and activation of the MACs that compute the point; the MAC for two activations comes last.
+
+    There are none if scales are by blocks or layers differ in format, since such hardware has no single price.
+    """
     if point.layers or point.scale_per == "block":
         return []
     pairs = [(point.weight, point.activation), *([(point.activation, point.activation)] if point.products else [])]
@@ -181,15 +187,16 @@ def _candidate(point: Point, known: Mapping[tuple[str, str, str], Sequence[Price
 
 def _price_of(point: Point, prices: Sequence[Price]) -> Price | None:
     enough = [price for price in prices if price.terms >= point.longest_dot]
-    # of a narrower accumulator, made for some weights alone, the point says nothing
+    # the point does not say whether a narrower accumulator, made for certain weights alone, would be enough
     return min(enough, key=lambda price: (price.terms, -price.accumulator_bits, price.luts), default=None)
 
 
 def pareto(items: Iterable[Item], cost: "Number[Item]", value: "Number[Item]") -> list[Item]:
-    """The items that no other beats: none is worth more at no greater cost, or as much at less.
+    """The items that no other item beats. An item beats another if it is worth more at no greater cost, or as much at
+    less.
 
-    Of items equal in both the first is kept. Ascending in cost, and so in value. Exact: nothing is rounded. Raises
-    ValueError where a cost or a value is NaN, which has no order.
+    The items are in ascending order of cost, and so of value. Of items that are equal in both, the first is kept. Costs
+    and values are compared exactly, without rounding. Raises ValueError if one is NaN, which has no order.
     """
     items = [*items]
     front: list[Item] = []
@@ -202,10 +209,11 @@ def pareto(items: Iterable[Item], cost: "Number[Item]", value: "Number[Item]") -
 
 
 def knee(front: Sequence[Item], cost: "Number[Item]", value: "Number[Item]") -> Item | None:
-    """The item of a front that is farthest above the chord from its first to its last.
+    """The item of a front that is farthest above the chord from its first to its last item.
 
-    With both axes scaled to 0 to 1, and the logarithm of the cost: where a doubling begins to buy less than it does on
-    average. The cheaper of two as far; None where none is above the chord, as on a front of fewer than three.
+    The axes are the logarithm of the cost and the value, both scaled to 0 to 1. From the knee on, doubling the cost
+    buys less than it does on average. If two items are equally far, it is the cheaper one. It is None if no item is
+    above the chord, as on a front of fewer than three.
     """
     if len(front) < 3:
         return None
@@ -223,9 +231,10 @@ def _scaled(values: list[float]) -> list[float]:
 def hypervolume(
     items: Iterable[Item], cost: "Number[Item]", value: "Number[Item]", reference: tuple[float, float]
 ) -> float:
-    """The area that items dominate, up to a reference point (cost, value), in doublings of the cost times the value.
+    """The area that items dominate, up to a reference point (cost, value).
 
-    What costs more than the reference, or is worth less, adds nothing.
+    Its unit is a doubling of the cost times the unit of the value. An item that costs more than the reference, or is
+    worth less, adds nothing.
     """
     dearest, least = reference
     front = pareto((item for item in items if cost(item) <= dearest and value(item) >= least), cost, value)
@@ -234,9 +243,9 @@ def hypervolume(
 
 
 def tied(candidates: Sequence[Candidate], axis: Axis) -> list[bool]:
-    """Of each candidate, whether statistics cannot tell it from the front: a flag, in the order given.
+    """Whether each candidate cannot be told from the front by statistics, as flags in the order given.
 
-    It is tied if it is not ``behind`` the best of no greater cost.
+    A candidate is tied with the front if it is not ``behind`` the best one of no greater cost.
     """
     front = pareto(candidates, axis.cost, lambda candidate: candidate.accuracy)
     flags = []
@@ -247,10 +256,10 @@ def tied(candidates: Sequence[Candidate], axis: Axis) -> list[bool]:
 
 
 def behind(candidate: Candidate, other: Candidate) -> bool:
-    """Whether the other is ahead by more than two standard errors of the difference.
+    """Whether the other candidate is ahead by more than two standard errors of the difference.
 
-    That is taken of independent samples; these are the same ones, mostly, and so the true error is smaller: some that
-    are behind seem not to be.
+    The standard error is computed as if the samples were independent. Mostly they are the same samples, so that the
+    true error is smaller. So some candidates that are behind are taken not to be.
     """
     error = math.hypot(other.point.standard_error, candidate.point.standard_error)
     return other.accuracy - candidate.accuracy > STANDARD_ERRORS * error

@@ -1,4 +1,4 @@
-"""Which pair of formats to choose: the cheapest that is accurate enough, or the most accurate within a price."""
+"""A pair of formats is recommended: the cheapest that is accurate enough, or the most accurate within a price."""
 
 import math
 import shlex
@@ -18,16 +18,16 @@ __all__ = ["Recommendation", "recommend"]
 
 @dataclass(frozen=True, kw_only=True)
 class Recommendation:
-    """An answer, why it is that, and how to get the hardware.
+    """The answer, the reasons for it, and the command that generates the hardware.
 
     Members
     -------
     model, target: what was asked for
     candidate: the pair, with its point and its price
     why: a paragraph with the numbers
-    scheme: how the network is to be quantized to be as accurate, in words
-    command: that generates the MAC which was priced, or both where there are two kinds
-    cheaper, dearer: its neighbours on the Pareto front, None at an end
+    scheme: how the network has to be quantized to be as accurate, in words
+    command: the command that generates the MAC that was priced, or both if there are two kinds
+    cheaper, dearer: its neighbours on the Pareto front; None at an end
     """
 
     model: str
@@ -85,19 +85,19 @@ def recommend(
     requantizer: bool = False,
     edges: str | None = None,
 ) -> Recommendation:
-    """The cheapest pair at least as accurate as asked for, or the most accurate of at most so many LUTs.
+    """Recommend the cheapest pair that is at least so accurate, or the most accurate pair of at most so many LUTs.
 
     Parameters
     ----------
     model: a network of the findings
-    target: an FPGA as ``front.target_of`` names it
-    min_accuracy, max_luts: exactly one of both
+    target: an FPGA, as ``pareto.target_of`` names it
+    min_accuracy, max_luts: what is asked for; exactly one of them is given
     absolute: whether ``min_accuracy`` is a value of the metric, and not a share of the float32 network's
-    requantizer: whether its LUTs count too
-    edges: format of the first and the last layer, by name; None for that of all others
+    requantizer: whether the requantizer's LUTs count too
+    edges: the name of the format of the first and the last layer; None if it is that of all others
 
-    Raises ValueError where the findings have no such network or target, or where nothing is good or cheap enough; it
-    says then what the best possible is.
+    Raises ValueError if the findings have no such network or target, or if nothing is good or cheap enough. The message
+    then says what the best possible is.
     """
     if (min_accuracy is None) == (max_luts is None):
         raise ValueError("exactly one of min_accuracy and max_luts must be given")
@@ -127,7 +127,7 @@ def recommend(
 
 @dataclass(frozen=True)
 class _Asked:
-    """The question: which candidates suit, which of them is best, and how that is said."""
+    """What was asked: it says which candidates suit, which of them is best, and in which words."""
 
     axis: Axis
     words: str
@@ -213,9 +213,9 @@ def _accuracy(candidate: Candidate) -> float:
 def _candidates(
     findings: Findings, model: str, target: str, axis: Axis, edges: str | None
 ) -> tuple[list[Candidate], list[str]]:
-    """Those that can be compared: of several such groups that of the most samples, and then of the most pairs.
+    """The candidates that can be compared, and sentences on what is left out.
 
-    And sentences on what is left out.
+    If there are several groups that can be compared, it is the one with the most samples, and then with the most pairs.
     """
     if model not in findings.networks:
         raise ValueError(f"model must be {_or(findings.networks)}, not {model!r}")
@@ -260,7 +260,7 @@ def _or(names: Sequence[str]) -> str:
 
 
 def _score(candidate: Candidate) -> str:
-    """``90.5% ± 0.4% (99.2% of float32's)``."""
+    """The score in words, as ``90.5% ± 0.4% (99.2% of float32's)``."""
     point = candidate.point
     share = share_of_float32(point)
     relative = "" if share is None else f" ({100 * share:.1f}% of float32's)"
@@ -275,7 +275,7 @@ def _why(
     asked: _Asked,
     target: str,
 ) -> list[str]:
-    """Sentences."""
+    """The sentences that say why this candidate was chosen."""
     said = [
         f"Of {len(candidates)} measured, {chosen.pair} is the {asked.best} that {asked.words}: {_score(chosen)}, "
         f"{_samples(chosen)}{_float32(chosen)}.",
@@ -330,7 +330,7 @@ def _hardware(candidate: Candidate, target: str) -> str:
 
 
 def _as_good(chosen: Candidate, candidates: Sequence[Candidate], axis: Axis) -> Candidate | None:
-    """The cheapest of those that are cheaper and not ``behind``; None where none is."""
+    """The cheapest candidate that costs less than the chosen one and is not ``behind`` it; None if there is none."""
     cheaper = [each for each in candidates if axis.cost(each) < axis.cost(chosen) and not behind(each, chosen)]
     return min(cheaper, key=lambda each: (axis.cost(each), -each.accuracy), default=None)
 
@@ -340,7 +340,7 @@ def _told(candidate: Candidate, axis: Axis) -> str:
 
 
 def _other_kinds(chosen: Candidate, candidates: Sequence[Candidate], asked: _Asked) -> list[str]:
-    """The best integers where minifloats are chosen, the best minifloats where integers are, both where it is mixed."""
+    """The best candidates of other kinds: integers if minifloats are chosen, minifloats if integers are, or both."""
     said = []
     for kind in ("integer", "minifloat"):
         if kind != chosen.kind:
@@ -354,7 +354,7 @@ def _other_kinds(chosen: Candidate, candidates: Sequence[Candidate], asked: _Ask
 
 
 def _command(candidate: Candidate) -> str:
-    """That writes the Verilog which was priced."""
+    """The command that writes the Verilog that was priced."""
     assert candidate.price is not None
     if candidate.products is None:
         return _verilog(candidate.price)
@@ -364,7 +364,7 @@ def _command(candidate: Candidate) -> str:
 def _verilog(price: Price) -> str:
     formats = ["--weight", price.weight, "--activation", price.activation]
     unit = priced_unit(price.arithmetic, price.terms).unit
-    if price.element != EXACT.text:  # which no option of that command names
+    if price.element != EXACT.text:  # no option of that command names them
         formats_in_python = f"parse({price.weight!r}), parse({price.activation!r})"
         options = f"terms={price.terms}, family={price.family!r}, element=parse_element({price.element!r})"
         return f"Design({unit!r}, {formats_in_python}, {options}).verilog()"

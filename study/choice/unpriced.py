@@ -1,4 +1,4 @@
-"""Why candidates have no cost, and what would give them one, in words."""
+"""Sentences that say why candidates have no cost, and which command would price them."""
 
 import shlex
 from collections.abc import Iterable, Sequence
@@ -9,13 +9,14 @@ from .pareto import Axis, Candidate, macs_of, target_of
 __all__ = ["told"]
 
 NAMED = 4
-"""Pairs that a sentence names, at most."""
+"""Most pairs that a sentence names."""
 
 
 def told(candidates: Iterable[Candidate], prices: Sequence[Price], target: str, axis: Axis, *, helped: bool) -> str:
-    """What keeps candidates without that cost out, a clause for every cause; empty for none.
+    """Why candidates have no such cost, with a clause for every cause. The text is empty if all have it.
 
-    ``helped``: whether with a command that prices them. ``candidates``: as ``front.join`` has them, from ``prices``.
+    ``helped`` says whether to add a command that prices them. ``candidates`` are what ``pareto.join`` gives for
+    ``prices``.
     """
     candidates = [*candidates]
     here = [price for price in prices if target_of(price) == target]
@@ -39,7 +40,7 @@ def told(candidates: Iterable[Candidate], prices: Sequence[Price], target: str, 
 
 
 def _cause(candidate: Candidate, longest: dict[tuple[str, str, str], int]) -> tuple[str, list[tuple[str, str]]]:
-    """In words, and the pairs whose MAC has to be priced."""
+    """The cause in words, and the pairs whose MAC has to be priced."""
     point, needed = candidate.point, macs_of(candidate.point)
     if not needed:
         return "with scales by blocks or layers in formats of their own, whose hardware has no one price", []
@@ -52,7 +53,7 @@ def _cause(candidate: Candidate, longest: dict[tuple[str, str, str], int]) -> tu
 
 
 def _help(pairs: set[tuple[str, str]], target: str, terms: int, axis: Axis) -> str:
-    """A command for all pairs of a format with itself; where there is none, for those of the first weight."""
+    """The command that prices all pairs of a format with itself, or those of the first weight if there are none."""
     if not pairs:
         return ""
     alike = sorted(weight for weight, activation in pairs if weight == activation)

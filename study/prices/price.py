@@ -1,4 +1,4 @@
-"""What multiplying in two formats costs: the unit of a network's longest sum, and its requantizer."""
+"""The price of multiplying in two formats: that of the MAC for a network's longest sum, and of its requantizer."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
@@ -15,11 +15,11 @@ from ...synth.sweep import Progress
 __all__ = ["REQUANTIZER", "SCALE", "Price", "TermsOf", "price_of", "prices", "requantization", "terms_within"]
 
 TermsOf = int | Callable[[Format, Format], int]
-"""Most products in a sum: of all pairs, or of each."""
+"""Most products in a sum: one number for all pairs, or a function of the pair."""
 
 SCALE = "dyadic16s6"
-"""Format of the requantizer's scale: a multiplier of 16 bits, and a shift of up to 63 places. The product of two scales
-in bfloat16, from 2**-48 to 2**16, is one of its values."""
+"""Format of the requantizer's scale: a multiplier of 16 bits, and a shift of up to 63 places. Its values include the
+product of two bfloat16 scales, from 2**-48 to 2**16."""
 
 REQUANTIZER = f"to float32, scale {SCALE}, bias as wide as the sum"
 
@@ -30,18 +30,18 @@ class Price:
 
     Members
     -------
-    weight, activation: names of formats
-    terms: most products in a sum; ``accumulator_bits`` follow
+    weight, activation: the names of the formats
+    terms: most products in a sum, from which ``accumulator_bits`` follows
     family, device, dsp_policy, lut_kind: see ``synth.Row``
-    luts, carry, ff, dsp: of the MAC
-    fmax_mhz: of the MAC, median over the seeds; None where it was not routed
-    requantizer_luts: of one requantizer, as the study computes: the accumulator and a bias of its width (at most 64
-        bits), times a scale of 16 bits and a shift, rounded once to float32; None where it was not measured
-    luts_with_requantizer: of both together
-    rtl_sha256, tools: where the figures come from: the MAC's RTL, fewbit and the tools with their versions
-    fmax_min_mhz, fmax_max_mhz: range over the seeds
-    logic_cells: of the MAC, see ``synth.Row``
-    requantizer: what was measured by that name, ``REQUANTIZER``; None where nothing was
+    luts, carry, ff, dsp: the cells of the MAC
+    fmax_mhz: Fmax of the MAC, as the median over the seeds; None if it was not routed
+    requantizer_luts: LUTs of one requantizer as the study computes. It adds a bias as wide as the accumulator (at most
+        64 bits), multiplies by a scale of 16 bits and a shift, and rounds once to float32. None if it was not measured
+    luts_with_requantizer: LUTs of the MAC and the requantizer together
+    rtl_sha256, tools: where the figures come from: a hash of the MAC's RTL, and the versions of fewbit and the tools
+    fmax_min_mhz, fmax_max_mhz: the range of Fmax over the seeds
+    logic_cells: logic cells of the MAC, see ``synth.Row``
+    requantizer: what was measured as the requantizer, ``REQUANTIZER``; None if nothing was
     element: what multiplies and adds, as ``Element.text`` has it
     interval: cycles a product
     lut_cycles: LUTs of the MAC times its cycles a product, by which elements of different kinds are compared
@@ -77,7 +77,7 @@ class Price:
 
     @property
     def arithmetic(self) -> Arithmetic:
-        """What was priced. Raises ValueError for an element that this process does not know."""
+        """The arithmetic that was priced. Raises ValueError for an element that this process does not know."""
         return Arithmetic(parse(self.weight), parse(self.activation), parse_element(self.element))
 
     @property
@@ -90,11 +90,12 @@ class Price:
 
     @property
     def question(self) -> tuple[str, str, int, str, str, str, str]:
-        """What was asked: weight, activation, terms, family, device, DSP policy, element."""
+        """What was asked for: weight, activation, terms, family, device, DSP policy, and element."""
         return self.weight, self.activation, self.terms, self.family, self.device, self.dsp_policy, self.element
 
     def to_dict(self, whole: bool = True) -> dict[str, Any]:
-        """Plain JSON values; unless ``whole`` without element and interval, where these are the exact element's."""
+        """Plain JSON values. Unless ``whole``, element and interval are left out if they are those of the exact
+        element."""
         values = asdict(self)
         if not whole and self.element == EXACT.text:
             del values["element"], values["interval"]
@@ -102,17 +103,17 @@ class Price:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Raises ValueError where a field is missing or unknown.
+        """The price with these values. Raises ValueError if a field is missing or unknown.
 
-        Files without ``requantizer`` are older: what they have by that name is another unit, and is left out. Without
-        ``element`` it is the exact one.
+        Files without ``requantizer`` are older. Their figures of a requantizer are those of another unit, and are left
+        out. Without ``element``, the element is the exact one.
         """
         names = {field.name for field in fields(cls)}
         if not names - {"requantizer", "element", "interval"} <= {*values} <= names:
             raise ValueError(f"a price must have exactly the fields {sorted(names)}, not {sorted(values)}")
         known = values["family"] in FAMILIES
         counts = [values[name] for name in ("terms", "accumulator_bits", "luts")]
-        least = int(values["dsp_policy"] == "none")  # with DSPs a MAC may do without LUTs
+        least = int(values["dsp_policy"] == "none")  # a MAC with DSPs may need no LUTs
         if not known or not all(isinstance(count, int) and count >= least for count in counts):
             raise ValueError("a price must be of a known family, with counts for terms, accumulator_bits and luts")
         return cls(**values) if "requantizer" in values else cls(**{**values, "requantizer_luts": None})
@@ -132,24 +133,25 @@ def prices(
     cache_folder: Path | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Price]:
-    """Yield the price of every pair on every target under every DSP policy, as they finish; first those from the cache.
+    """Yield the price of every pair on every target under every DSP policy, as they finish.
 
-    The MAC is ``hdl.priced_unit``: what ``fewbit synth mac`` measures, with two register stages. The requantizer is a
-    unit of its own with AXI4-Stream at both ends, and does what the study's points are made by: to float32, since what
-    lies between layers (activation functions, normalization, residual sums) is float32 there. Neither that nor the
-    encoder in front of the next layer is priced. Close the iterator where it may be left early.
+    Prices from the cache come first. The MAC is ``hdl.priced_unit``, which ``fewbit synth mac`` measures, with two
+    register stages. The requantizer is a unit of its own with an AXI4-Stream at both ends. It gives float32, as in the
+    study's points, where everything between layers (activation functions, normalization, residual sums) is float32.
+    Neither that nor the encoder in front of the next layer is priced. A caller that may stop early has to close the
+    iterator.
 
     Parameters
     ----------
-    pairs: (weight, activation)
-    terms: most products in a sum, 1 to 2**32; or a function of weight and activation
+    pairs: the pairs (weight, activation)
+    terms: most products in a sum, 1 to 2**32, or a function of weight and activation
     element: what multiplies and adds
     targets, dsp_policies, route, executor, jobs, cache_folder: see ``synth.sweep``
-    requantizer: whether to measure it too, which takes several times as long as the MAC
+    requantizer: whether to measure the requantizer too, which takes several times as long as the MAC
     progress: called with the numbers of finished and of all designs
 
-    Raises ToolMissing and ValueError before anything is measured. SweepError at the end, where designs could not be
-    measured: a MAC whose requantizer is among them is yielded all the same, with None for it.
+    Raises ToolMissing and ValueError before anything is measured. Raises SweepError at the end if designs could not be
+    measured. If a requantizer is among those, the price of its MAC is still yielded, with None for the requantizer.
     """
     of_pair = (lambda weight, activation: terms) if isinstance(terms, int) else terms
     designs: list[Design] = []
@@ -177,7 +179,7 @@ def prices(
 
 
 def terms_within(weight: Format, activation: Format, bits: int, element: Element = EXACT) -> int:
-    """Most products whose sums, whatever they are, need no more bits than that; 1 where even a single one does."""
+    """How many products a sum may have to need at most so many bits; 1 if even a single product needs more."""
     arithmetic = Arithmetic(weight, activation, element)
     least, most = 1, 1 << 32
     while least < most:
@@ -190,12 +192,12 @@ def terms_within(weight: Format, activation: Format, bits: int, element: Element
 
 
 def requantization(bits: int) -> Requantization:
-    """What becomes of a sum of so many bits."""
+    """How a sum of so many bits is requantized."""
     return Requantization(parse("float32"), scale=parse(SCALE), bias_bits=min(bits, 64))
 
 
 def price_of(mac: Row, requantize: Row | None) -> Price:
-    """The price that rows of a MAC and of its requantizer, if that was measured, make."""
+    """The price by the row of a MAC, and by that of its requantizer if that was measured."""
     assert mac.accumulator_bits is not None
     return Price(
         weight=mac.weight,

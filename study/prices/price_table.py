@@ -1,4 +1,4 @@
-"""Prices as files: CSV for people, compact JSON for programs."""
+"""Prices are written as CSV for people and as compact JSON for programs."""
 
 import csv
 import io
@@ -15,14 +15,14 @@ from .price import Price
 __all__ = ["add_prices", "read_prices", "write_prices"]
 
 OPTIONAL = ("fmax_mhz", "fmax_min_mhz", "fmax_max_mhz", "logic_cells", "requantizer_luts", "requantizer")
-"""What a row has only where it was asked for."""
+"""Columns that a row has only if they were asked for."""
 
 
 def add_prices(prices: Sequence[Price], path: Path, commands: Sequence[str]) -> tuple[list[Price], list[str]]:
-    """Write them with those of other questions that are there already; returns all prices and commands.
+    """Add prices to the files, and return all prices and commands that these have then.
 
-    What was known of the very same MAC by the same tools, and was not asked for now (its Fmax, its requantizer), stays.
-    Other processes may do the same at the time.
+    A price takes the place of one that answers the same question. If that one is of the same MAC by the same tools, its
+    figures that were not asked for now (Fmax, the requantizer) are kept. Other processes may add at the same time.
     """
     with alone(path.parent):
         earlier = path.with_suffix(".json")
@@ -46,9 +46,10 @@ def _with_what_was_known(price: Price, known: Price | None) -> Price:
 
 
 def write_prices(prices: Sequence[Price], path: Path, commands: Sequence[str]) -> None:
-    """``path`` with suffix .csv and .json: in the latter ``commands``, ``tools``, ``columns``, and ``rows`` by columns.
+    """Write ``path`` with the suffixes .csv and .json.
 
-    ``tools`` are the sets of versions that there are; each row has the index of its own.
+    The JSON has ``commands``, ``tools``, ``columns``, and ``rows`` in the order of the columns. ``tools`` lists the
+    sets of versions that occur, and each row has the index of its set.
     """
     tools: list[dict[str, str]] = []
     rows = []
@@ -72,7 +73,7 @@ def write_prices(prices: Sequence[Price], path: Path, commands: Sequence[str]) -
 
 
 def read_prices(path: Path) -> tuple[list[str], list[Price]]:
-    """The commands and the prices of what ``write_prices`` wrote as JSON. Raises OSError, ValueError."""
+    """Read the commands and the prices from a JSON that ``write_prices`` wrote. Raises OSError, ValueError."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError:
