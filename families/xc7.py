@@ -1,6 +1,6 @@
 """AMD 7-series: LUT6, DSP48E1, block RAM of 36 Kbit. There is no open place and route as a wheel."""
 
-from .family import Family, FpgaDevice
+from .family import BlockRam, Family, FpgaDevice
 
 __all__ = ["FAMILY", "amd_family"]
 
@@ -31,6 +31,9 @@ def amd_family(name: str, title: str) -> Family:
         ff=r"FD[RSCP]E(_1)?",
         dsp=r"DSP48E\d",
         bram=r"RAMB.*",
+        ram=BlockRam(
+            36864, ((72, 512), (36, 1024), (18, 2048), (9, 4096), (4, 8192), (2, 16384), (1, 32768)), least_words=512
+        ),
         inverter="INV",
         tech="xilinx",
     )

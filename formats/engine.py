@@ -252,6 +252,29 @@ class Engine:
             words["w_scales"] = self.columns * self.blocks.weight_scale.width
         return words | {"c": self.outputs * self.requantization.output.width}
 
+    @property
+    def memories(self) -> dict[str, tuple[int, int, int]]:
+        """Bits of a word, words, and ports that read, of the memories: both halves of the panels, by their streams.
+
+        A weight-stationary array has one of ``sums`` besides. Sums of blocks are not among them: they are few words.
+        """
+        bits, groups = self.stream_bits, self.tile_m // self.rows
+        if self.output_stationary:
+            words = {"a": groups * self.k_words, "w": self.k_words}
+        else:
+            words = {"a": self.tile_m * self.k_words}
+        if self.blocks is not None:
+            blocks = -(-self.max_k // self.blocks.size)
+            words |= {"a_scales": groups * blocks, "w_scales": blocks}
+        found = {name: (bits[name], _both_halves(depth), 1) for name, depth in words.items()}
+        if "p" in bits:
+            found["p"] = (bits["p"] * self.outputs, _both_halves(self.columns // self.outputs), 1)
+        if not self.output_stationary:
+            width = self.columns * (self.accumulator.width + len(self.accumulator.specials))
+            width += self.row_sum.width if self.weight_zero_point else 0
+            found["sums"] = (width, 2 << (self.tile_m - 1).bit_length(), 2)
+        return found
+
     def seed(self, place: int) -> int:
         """Seed of the random words of the output at that place of a word, for stochastic rounding."""
         return (self.requantization.seed - 1 + place) % ((1 << 32) - 1) + 1
@@ -263,3 +286,8 @@ class Engine:
     def beats(self, stream: str) -> int:
         """Beats that a word of that stream takes."""
         return -(-self.stream_bits[stream] // self.bus(stream))
+
+
+def _both_halves(words: int) -> int:
+    """A half is addressed by its own bits, one at least."""
+    return 2 << max(1, (words - 1).bit_length())

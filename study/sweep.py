@@ -22,10 +22,13 @@ from .measurement.evaluate import Study
 from .measurement.fingerprint import network_hash, point_key
 from .measurement.point import Point
 from .measurement.sensitivity import Pair, sensitivity
+from .network.batching import batching
+from .network.float_layer import plain_engine
 from .network.graph import Graph
 from .network.metrics import check_expected, check_metrics
 from .network.network import Judge, Network, Samples, as_samples, read_model
 from .network.qonnx_read import is_qonnx
+from .quantization.as_it_came import as_it_came
 from .quantization.scheme import Scheme
 from .zoo.networks import network as from_zoo
 
@@ -77,6 +80,9 @@ class Source:
         graph = Graph(read_model(model), output=self.output)
         calibration = _samples("calibration", self.calibration, graph)
         test = _samples("test", self.test, graph)
+        batching(graph, test, plain_engine())  # whether it runs at all
+        if graph.quantized:
+            as_it_came(graph)
         metrics = self.metrics or ("top1",)
         judges = {name: _judge(name) for name in metrics if ":" in name}
         judged_by = b"".join(Path(name.rpartition(":")[0]).read_bytes() for name in judges)

@@ -15,6 +15,7 @@ from .fit_runner import HEADROOM, FitQuestion, FitRunner
 from .fit_search import PROBES, Model, NothingFits, Shape, search
 from .fit_table import Fit
 from .recipes import RECIPES
+from .room import check_room
 
 __all__ = ["fit"]
 
@@ -44,6 +45,9 @@ def fit(
 
     Raises NothingFits, ToolMissing; ToolError where not even the small arrays can be synthesized.
     """
+    smallest = question.design(Shape(1, 1, question.lanes[0]), 0).engine if question.engine.outputs == 1 else None
+    if smallest is not None:
+        check_room(smallest, question.target)
     with (
         closing(Cache(cache_folder)) as store,
         tempfile.TemporaryDirectory(prefix="fewbit-") as name,

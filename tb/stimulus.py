@@ -11,8 +11,8 @@ from .golden import Array, expect_products, expect_sums, to_bits
 from .unit import DescribedUnit
 
 __all__ = [
+    "ControlSequence",
     "Stimulus",
-    "SumControl",
     "codes_of_interest",
     "every_code",
     "extreme_pairs",
@@ -153,7 +153,7 @@ def pack(codes: Array, width: int) -> list[int]:
     return packed.tolist()
 
 
-class SumControl(NamedTuple):
+class ControlSequence(NamedTuple):
     """Every cycle's ``rst``, ``valid`` and ``first``, bool arrays."""
 
     reset: Array
@@ -163,7 +163,7 @@ class SumControl(NamedTuple):
 
 def random_control(
     unit: DescribedUnit, generator: np.random.Generator, cycles: int, reset_rate: float = 0.0
-) -> SumControl:
+) -> ControlSequence:
     """Sums of random length: gaps in ``valid``, ``first`` while ``valid`` is low, firsts back to back.
 
     The first sum after a reset may begin without ``first``. No sum has more products than the unit's ``terms``.
@@ -186,7 +186,7 @@ def random_control(
         elif valid[cycle]:
             first[cycle] = room == 0 or start[cycle]
             room = (longest if first[cycle] else room) - 1
-    return SumControl(reset, valid, first)
+    return ControlSequence(reset, valid, first)
 
 
 def random_sums(

@@ -83,7 +83,7 @@ class DescribedUnit:
                 latency=int(description["latency"]),
                 ports=ports,
                 element=read_element(description),
-                interval=int(description["initiation_interval"]),
+                interval=int(description.get("initiation_interval") or 1),
             )
         except (KeyError, IndexError, TypeError) as error:
             raise ValueError(f"description of {kind} must have every key of UNIT.json, {error} is missing") from None

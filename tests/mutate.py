@@ -233,9 +233,11 @@ def main() -> None:
     files = [name for name in (str(path.relative_to(ROOT)) for path in paths) if fnmatch.fnmatch(name, options.files)]
     mutants = [mutant for file in files for mutant in mutants_of(ROOT, file)]
 
-    old = json.loads(options.out.read_text())["mutants"] if options.out.exists() else []
+    before = json.loads(options.out.read_text()) if options.out.exists() else {"mutants": []}
     sources = {str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in paths}
-    known = {identity(record): record for record in old if sources.get(record["file"]) == record["source"]}
+    known = {
+        identity(record): record for record in before["mutants"] if sources.get(record["file"]) == record["source"]
+    }
     if options.again:
         found = {name for name, record in known.items() if record["outcome"] != "killed"}
         open_ones = [mutant for mutant in mutants if identity(record_of(mutant, sources)) in found]
@@ -244,6 +246,8 @@ def main() -> None:
         open_ones = [mutant for mutant in sample if identity(record_of(mutant, sources)) not in known]
     sampled = f"--seed {options.seed} --count {options.count} --seconds {options.seconds:g}"
     command = f"python tests/mutate.py --files '{options.files}' {sampled}"
+    if options.again:
+        command = before.get("command", command)
 
     with tempfile.TemporaryDirectory() as scratch:
         folders = [Path(scratch, str(k)) for k in range(options.jobs)]

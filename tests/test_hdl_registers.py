@@ -357,6 +357,7 @@ async def axi_lite_access(ctx, axi, offset, value=None):
 
 def test_axi_lite_reaches_every_address():
     axi, block, model, rng = AxiLite(6), RegisterBlock(REGISTERS, 6), Model(), random.Random(8)
+    assert (len(axi.s_axi_wdata), len(axi.s_axi_rdata), len(axi.s_axi_wstrb)) == (32, 32, 4)
     inputs = {"identity": 0xFEEDBEEF, "busy": 1, "count": 0x155, "done": 0}
     top = Module()
     top.submodules.axi, top.submodules.block = axi, block

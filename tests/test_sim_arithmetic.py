@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 PAIRS = [
     *(("e2m1", "int4"), ("int8", "int8"), ("int8s", "int8s"), ("uint8", "int4"), ("e4m3", "e4m3"), ("e5m2", "uint8")),
     *(("float8_e4m3fn", "e3m0"), ("float8_e5m2", "float8_e5m2"), ("float8_e4m3fnuz", "float8_e5m2"), ("e1m0", "sm8")),
-    *(("float8_e8m0fnu", "float8_e4m3fn"), ("float8_e8m0fnu", "float8_e8m0fnu"), ("float8_e5m2", "uint4")),
+    *(
+        ("float8_e8m0fnu", "float8_e4m3fn"),
+        ("float8_e8m0fnu", "float8_e8m0fnu"),
+        ("float8_e5m2", "uint4"),
+        ("uint4", "float8_e5m2"),
+    ),
     *(("bfloat16", "bfloat16"), ("float32", "float32"), ("float32", "int2"), ("int1", "bfloat16"), ("uint1", "uint1")),
     *(("e4m3b-300", "e8m7b300"), ("float16", "int16"), ("e5m10", "float8_e5m2"), ("e6m1", "int2s"), ("int1", "int1")),
 ]

@@ -85,7 +85,9 @@ def test_every_code_encodes_back(format: Format) -> None:
     negative_zero_is_zero = np.where((values == 0) & isinstance(format, Integer), 0, codes)
     for rounding in (EVEN, ZERO):
         np.testing.assert_array_equal(encode(values[finite], format, rounding), negative_zero_is_zero[finite])
-    np.testing.assert_array_equal(encode(values[finite], format, STOCHASTIC, seed=3), negative_zero_is_zero[finite])
+    if format.stochastic:
+        again = encode(values[finite], format, STOCHASTIC, seed=3)
+        np.testing.assert_array_equal(again, negative_zero_is_zero[finite])
     infinite = np.isinf(values)
     if infinite.any():
         np.testing.assert_array_equal(encode(values[infinite], format, overflow=INFINITY), codes[infinite])

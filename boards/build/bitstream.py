@@ -12,6 +12,7 @@ from typing import Any
 
 from ... import __version__
 from ...synth.cache import Cache
+from ...synth.room import check_room
 from ...synth.table import write_bytes, write_whole
 from ...synth.tools import ToolError
 from ..gateware.pll import Settings
@@ -128,6 +129,7 @@ def build(
     check_name(name)
     tools = tools_of(request.board)
     engine = request.engine
+    check_room(engine, request.board.part.target, name=request.board.name)
     shape = f"{engine.rows}x{engine.columns}x{engine.lanes}"
     if name is None:
         name = f"{request.board.name}_{engine.weight}_{engine.activation}_{shape}"
@@ -170,7 +172,7 @@ def _write(found: Bitstream, request: Request, file: bytes, described: Path) -> 
     if not request.board.part.routed:
         family = request.board.part.family
         written.append(described.with_suffix(f".{family.constraints_suffix}"))
-        write_whole(written[-1], family.constraints(request.board))
+        write_whole(written[-1], request.board.constraints)
     found = replace(found, files=(*written, described))
     try:
         write_whole(described, json.dumps(found.to_dict(), indent=1) + "\n")

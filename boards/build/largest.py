@@ -27,9 +27,6 @@ STEP = 1.05
 PANEL_SHARE = 0.4
 """The share of the block RAM that the two halves of A's panel may take, unless the caller says otherwise."""
 
-RAM_BITS = {"ice40": 4096, "ecp5": 18432, "gowin": 18432, "xc7": 36864}
-"""Bits of one block RAM, by family."""
-
 
 def default_max_k(board: Board) -> int:
     """The largest k of an engine on that board, unless the user says otherwise."""
@@ -47,9 +44,9 @@ def default_tile_m(board: Board, activation_bits: int, rows: int, max_k: int) ->
 
 def ram_bits(board: Board) -> int:
     """Bits of all block RAMs together."""
-    capacity = board.part.target.device.capacity
-    assert capacity is not None
-    return capacity.brams * RAM_BITS[board.part.target.family.name]
+    capacity, ram = board.part.target.device.capacity, board.part.target.family.ram
+    assert capacity is not None and ram is not None
+    return capacity.brams * ram.bits
 
 
 def with_shape(request: Request, shape: Shape) -> Request:

@@ -210,7 +210,7 @@ class BoardRouter:
     def _job(self, folder: Path) -> PlaceAndRoute:
         """Describe the run of nextpnr, and write the file of pins into the folder."""
         target, family = self.board.part.target, self.board.part.family
-        (folder / f"pins.{family.constraints_suffix}").write_text(family.constraints(self.board))
+        (folder / f"pins.{family.constraints_suffix}").write_text(self.board.constraints)
         timeout = family.timeout
         return PlaceAndRoute(target, "top", family.pins, give_up=GIVE_UP, timeout=timeout, other_router=True)
 
@@ -228,7 +228,7 @@ class BoardRouter:
     def _key(self, what: str, design: str) -> str:
         script = synthesis_script("cell $mem", "top", self.flow, RECIPES, ("all",))
         part = self.board.part
-        pins, tools = part.family.constraints(self.board), sorted(tools_of(self.board).items())
+        pins, tools = self.board.constraints, sorted(tools_of(self.board).items())
         parts = (what, script, tools, repr(part), repr(part.family.packer), pins, _code(), design)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 

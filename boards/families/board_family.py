@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from ..gateware.pll import Settings
 from ..proof.routed_netlist import RoutedNetlist
-from ..targets.board import Board, Pin
+from ..targets.pin import Pin
 
 __all__ = ["BoardFamily", "Packer", "Provable", "constraint_lines"]
 
@@ -66,7 +66,7 @@ class BoardFamily:
     ----------
     suffix: the suffix of the file that is programmed; ``edif`` if there is no open place and route in PyPI
     constraints_suffix: the suffix of the file that says which pins the ports are
-    constraints: writes that file for a board
+    constraints: writes that file for the pins of a board, by port, and its oscillator's frequency in Hz
     pins: the options of nextpnr that name that file
     plls: functions that give every setting of a kind of PLL for an oscillator's frequency in Hz, by the kind
     packer: the packer; None if there is no open place and route in PyPI
@@ -80,7 +80,7 @@ class BoardFamily:
 
     suffix: str
     constraints_suffix: str
-    constraints: Callable[[Board], str]
+    constraints: Callable[[Mapping[str, Pin], int], str]
     plls: Mapping[str, Callable[[int], Iterator[Settings]]] = field(default_factory=dict)
     pins: tuple[str, ...] = ()
     packer: Packer | None = None

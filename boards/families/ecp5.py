@@ -1,6 +1,6 @@
 """Lattice ECP5 on boards uses LPF, EHXPLLL and ecppack. A file is proven by running place and route again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -9,7 +9,7 @@ from amaranth.hdl import Const, Instance, Module, Signal
 
 from ..gateware.pll import MHZ, within
 from ..proof.ecp5_netlist import Ecp5Netlist
-from ..targets.board import Board, Pin
+from ..targets.pin import Pin
 from .board_family import BoardFamily, Packer, Provable, constraint_lines
 
 __all__ = ["BOARD_FAMILY", "Ecp5Pll"]
@@ -125,12 +125,12 @@ class Ecp5Pll:
         return lock
 
 
-def _lpf(board: Board) -> str:
+def _lpf(pins: Mapping[str, Pin], oscillator_hz: int) -> str:
     def line(name: str, pin: Pin) -> str:
         attributes = " ".join(f"{key}={value}" for key, value in pin.attributes.items())
         return f'LOCATE COMP "{name}" SITE "{pin.name}";\nIOBUF PORT "{name}" {attributes};'
 
-    return constraint_lines(board.pins, line)
+    return constraint_lines(pins, line)
 
 
 BOARD_FAMILY = BoardFamily(

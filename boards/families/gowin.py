@@ -1,6 +1,6 @@
 """Gowin on boards uses CST, rPLL and gowin_pack."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 from amaranth.hdl import Const, Instance, Module, Signal
 
 from ..gateware.pll import MHZ, within
-from ..targets.board import Board, Pin
+from ..targets.pin import Pin
 from .board_family import BoardFamily, Packer, constraint_lines
 
 __all__ = ["BOARD_FAMILY", "GowinPll"]
@@ -99,12 +99,12 @@ class GowinPll:
         return lock
 
 
-def _cst(board: Board) -> str:
+def _cst(pins: Mapping[str, Pin], oscillator_hz: int) -> str:
     def line(name: str, pin: Pin) -> str:
         attributes = " ".join(f"{key}={value}" for key, value in pin.attributes.items())
         return f'IO_LOC "{name}" {pin.name};\nIO_PORT "{name}" {attributes};'
 
-    return constraint_lines(board.pins, line)
+    return constraint_lines(pins, line)
 
 
 BOARD_FAMILY = BoardFamily(

@@ -1,6 +1,6 @@
 """Lattice iCE40 on boards uses PCF, SB_PLL40 and icepack. A file without DSPs is proven from the file itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -10,7 +10,7 @@ from amaranth.hdl import Const, Instance, Module, Signal
 from ..gateware.pll import MHZ, within
 from ..proof.ice40_models import ICE40_MODELS
 from ..proof.ice40_netlist import Ice40Netlist
-from ..targets.board import Board, Pin
+from ..targets.pin import Pin
 from .board_family import BoardFamily, Packer, Provable, constraint_lines
 
 __all__ = ["BOARD_FAMILY", "Ice40Pll"]
@@ -92,11 +92,11 @@ class Ice40Pll:
         return lock
 
 
-def _pcf(board: Board) -> str:
+def _pcf(pins: Mapping[str, Pin], oscillator_hz: int) -> str:
     def line(name: str, pin: Pin) -> str:
         return f"set_io {'-pullup yes ' if pin.attributes.get('PULLUP') else ''}{name} {pin.name}"
 
-    return constraint_lines(board.pins, line)
+    return constraint_lines(pins, line)
 
 
 BOARD_FAMILY = BoardFamily(

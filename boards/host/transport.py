@@ -12,7 +12,7 @@ import serial
 from serial.tools import list_ports
 
 if TYPE_CHECKING:
-    from ..targets.board import Link, Usb
+    from ..targets.board import HostLink, Usb
 
 __all__ = ["LinkError", "Port", "Transport", "attached_port", "find_ports", "is_named", "usb_ids"]
 
@@ -153,7 +153,7 @@ def usb_ids(board: str | None = None) -> list[str]:
     return sorted({str(link.usb) for link in _links(board) if link.usb is not None})
 
 
-def _links(board: str | None) -> "list[Link]":
+def _links(board: str | None) -> "list[HostLink]":
     from ..targets import board_names, find_board
 
     return [find_board(name).link for name in ([board] if board else board_names())]
@@ -168,7 +168,7 @@ def is_named(usb: "Usb", product: str, generic: bool = True) -> bool:
     return not usb.names or any(name in product.lower() for name in known)
 
 
-def _fits(link: "Link", port: Any, generic: bool) -> bool:
+def _fits(link: "HostLink", port: Any, generic: bool) -> bool:
     """Whether that serial port may belong to such a link."""
     usb = link.usb
     if usb is None or (port.vid, port.pid) != (usb.vendor, usb.product):

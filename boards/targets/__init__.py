@@ -9,7 +9,7 @@ from .board import Board
 
 __all__ = ["board_names", "find_board"]
 
-_NO_BOARDS = ("__init__", "board", "parts")
+_NO_BOARDS = ("__init__", "board", "parts", "pin")
 
 
 @cache

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...families import Target
+from ..families import BoardFamily, board_families
+from .pin import Pin
 
-if TYPE_CHECKING:
-    from ..families import BoardFamily
-
-__all__ = ["BAUDS", "BITS_A_BYTE", "Board", "Link", "Part", "Pin", "Programming", "Usb"]
+__all__ = ["BAUDS", "BITS_A_BYTE", "Board", "HostLink", "Part", "Programming", "Usb"]
 
 BITS_A_BYTE = 10
 """Bits that a byte takes on a serial line: a start bit, eight data bits, and a stop bit."""
@@ -44,10 +43,8 @@ class Part:
     file_bytes: int | None = None
 
     @property
-    def family(self) -> "BoardFamily":
+    def family(self) -> BoardFamily:
         """The board's half of its FPGA family."""
-        from ..families import board_families
-
         return board_families()[self.target.family.name]
 
     @property
@@ -80,7 +77,7 @@ class Usb:
 
 
 @dataclass(frozen=True)
-class Link:
+class HostLink:
     """The serial line to the host.
 
     Parameters
@@ -127,15 +124,6 @@ class Programming:
 
 
 @dataclass(frozen=True)
-class Pin:
-    """A pin of the FPGA, with the attributes that amaranth-boards gives it. If it is ``inverted``, low means 1."""
-
-    name: str
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    inverted: bool = False
-
-
-@dataclass(frozen=True)
 class Board:
     """A board that bitstreams can be built for.
 
@@ -158,7 +146,7 @@ class Board:
     part: Part
     platform: type
     oscillator: str
-    link: Link
+    link: HostLink
     programming: Programming
     lights: tuple[tuple[str, int], ...] = ()
     high: tuple[str, ...] = ()
@@ -200,3 +188,8 @@ class Board:
         (pins,) = resource.ios
         (name,) = pins.map_names(self._platform._conn_pins, resource)
         return Pin(name, {**(more or {}), **resource.attrs}, pins.invert)
+
+    @property
+    def constraints(self) -> str:
+        """The file that tells place and route which pins the ports are."""
+        return self.part.family.constraints(self.pins, self.oscillator_hz)

@@ -2,7 +2,7 @@
 
 from amaranth_boards.ice40_hx8k_b_evn import ICE40HX8KBEVNPlatform
 
-from .board import Board, Link, Programming, Usb
+from .board import Board, HostLink, Programming, Usb
 from .parts import HX8K
 
 USB = Usb(0x0403, 0x6010, ("Lattice FTUSB", "Dual RS232-HS"))
@@ -13,7 +13,7 @@ BOARD = Board(
     part=HX8K,
     platform=ICE40HX8KBEVNPlatform,
     oscillator="clk12",
-    link=Link("FT2232H", 3_000_000, USB, interface=1),
+    link=HostLink("FT2232H", 3_000_000, USB, interface=1),
     programming=Programming("ice40_generic", USB, volatile=False, iceprog=True),
     lights=(("led", 0), ("led", 1)),
     shapes={

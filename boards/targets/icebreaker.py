@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 
-from .board import Board, Link, Programming, Usb
+from .board import Board, HostLink, Programming, Usb
 from .parts import UP5K, UP5K_SHAPES
 
 USB = Usb(0x0403, 0x6010, ("iCEBreaker",))
@@ -15,7 +15,7 @@ BOARD = Board(
     part=replace(UP5K, pll="ice40_pad"),
     platform=ICEBreakerPlatform,
     oscillator="clk12",
-    link=Link("FT2232H", 3_000_000, USB, interface=1),
+    link=HostLink("FT2232H", 3_000_000, USB, interface=1),
     programming=Programming("ice40_generic", USB, volatile=False, iceprog=True),
     lights=(("led_g", 0), ("led_r", 0)),
     shapes=UP5K_SHAPES,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from amaranth_boards.orangecrab_r0_2 import OrangeCrabR0_2_25FPlatform
 
-from .board import Board, Link, Programming, Usb
+from .board import Board, HostLink, Programming, Usb
 from .parts import ECP5_24K_SHAPES, ECP5_25F
 
 ADAPTER = "connect a USB serial adapter of 3.3 V: its TX to the pin marked 0, its RX to the one marked 1, and ground"
@@ -16,7 +16,7 @@ BOARD = Board(
     part=replace(ECP5_25F, pack=("--compress", "--freq", "38.8")),
     platform=OrangeCrabR0_2_25FPlatform,
     oscillator="clk",
-    link=Link("none, needs a USB serial adapter", 3_000_000, None, rx="N17", tx="M18", note=ADAPTER),
+    link=HostLink("none, needs a USB serial adapter", 3_000_000, None, rx="N17", tx="M18", note=ADAPTER),
     programming=Programming(
         "orangeCrab", Usb(0x1209, 0x5AF0, ("OrangeCrab",)), volatile=False, readable=False, note=BUTTON
     ),

@@ -2,7 +2,7 @@
 
 from amaranth_boards.tang_nano_9k import TangNano9kPlatform
 
-from .board import Board, Link, Programming, Usb
+from .board import Board, HostLink, Programming, Usb
 from .parts import GW1NR_9C
 
 USB = Usb(0x0403, 0x6010, ("JTAG Debugger", "SIPEED", "USB Debugger"))
@@ -13,7 +13,7 @@ BOARD = Board(
     part=GW1NR_9C,
     platform=TangNano9kPlatform,
     oscillator="clk27",
-    link=Link("BL702", 2_000_000, USB, interface=1),
+    link=HostLink("BL702", 2_000_000, USB, interface=1),
     programming=Programming("tangnano9k", USB, readable=False),
     lights=(("led", 0), ("led", 1)),
     shapes={

@@ -2,7 +2,7 @@
 
 from amaranth_boards.ulx3s import ULX3S_12F_Platform
 
-from .board import Board, Link, Programming, Usb
+from .board import Board, HostLink, Programming, Usb
 from .parts import ECP5_12F, ECP5_24K_SHAPES
 
 USB = Usb(0x0403, 0x6015, ("ULX3S",))
@@ -13,7 +13,7 @@ BOARD = Board(
     part=ECP5_12F,
     platform=ULX3S_12F_Platform,
     oscillator="clk25",
-    link=Link("FT231X", 3_000_000, USB),
+    link=HostLink("FT231X", 3_000_000, USB),
     programming=Programming("ulx3s", USB),
     lights=(("led", 0), ("led", 1)),
     shapes=ECP5_24K_SHAPES,

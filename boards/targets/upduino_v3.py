@@ -2,7 +2,7 @@
 
 from amaranth_boards.upduino_v3 import UpduinoV3Platform
 
-from .board import Board, Link, Programming, Usb
+from .board import Board, HostLink, Programming, Usb
 from .parts import UP5K, UP5K_SHAPES
 
 USB = Usb(0x0403, 0x6014, ("UPduino",))
@@ -14,7 +14,7 @@ BOARD = Board(
     part=UP5K,
     platform=UpduinoV3Platform,
     oscillator="clk12",
-    link=Link("FT232H", 3_000_000, USB, rx="15", tx="14", note=SOLDER),
+    link=HostLink("FT232H", 3_000_000, USB, rx="15", tx="14", note=SOLDER),
     programming=Programming(
         *("ice40_generic", USB), volatile=False, iceprog=True, options=("--vid", "0x0403", "--pid", "0x6014")
     ),

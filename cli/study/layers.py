@@ -72,6 +72,7 @@ def layers(
         raise ValueError(f"model must be one network that did not come quantized, not {networks.model!r}")
     study = Study(sources[0].network(), networks.samples, networks.seed)
     check_expected(study.network.metrics, study.test)
+    study.judge(study.reference)  # what is wrong with a metric is told before anything takes long
     check_folder(out)
     if cost == "bits" and not any(_weights(study).values()):
         raise ValueError("cost must be luts for a network without weights, not 'bits'")

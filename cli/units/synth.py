@@ -1,5 +1,7 @@
 """``fewbit synth``: what designs cost on FPGAs, and against the best open ones."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,7 +11,7 @@ from ..common.designs import DesignOptions, choose_designs, choose_policies, cho
 from ..common.engine_options import EngineOptions
 from ..common.options import Jobs, Json, Out, Seeds
 from ..common.options import mhz as mhz_option
-from ..common.signature import takes_options
+from ..common.signature import narrowed, takes_options
 
 if TYPE_CHECKING:
     from ...hdl import Design, MatmulDesign
@@ -18,7 +20,12 @@ if TYPE_CHECKING:
 __all__ = ["measure_rows", "synth"]
 
 
-@takes_options
+def _takes_options(command: Callable[..., None]) -> Callable[..., None]:
+    default = "1024, or what the device has block RAMs for"
+    return narrowed(takes_options(command), {}, {"max_k": {"show_default": default}})
+
+
+@_takes_options
 def synth(
     unit: str,
     options: DesignOptions,
@@ -45,7 +52,10 @@ def synth(
 
     if against is None:
         targets, policies = choose_targets(options.family or "ice40,xc7"), choose_policies(options.dsp)
-        designs = options.designs(unit, engine, policies=("none",))
+        designs = [
+            _with_room(design, targets, engine.max_k is None) if isinstance(design, MatmulDesign) else design
+            for design in options.designs(unit, engine, policies=("none",))
+        ]
     else:
         targets, policies = choose_targets(options.family or ",".join(PEER_FAMILIES)), ("none",)
         designs = _peer_designs(options)
@@ -88,6 +98,21 @@ def synth(
             _show_elements(engines, rows, mhz, seed_numbers)
     if not json:
         print(f"written: {out / unit}_cost.csv and .json")
+
+
+def _with_room(design: "MatmulDesign", targets: "list[Target]", free: bool) -> "MatmulDesign":
+    """The design with the largest k, where that is ``free``, that all devices have room for. Raises ValueError."""
+    from ...synth.room import check_room, fitting_max_k
+    from ..common.console import say
+
+    engine = design.engine
+    max_k = fitting_max_k(engine, targets) if free else None
+    if max_k is not None and max_k < engine.max_k:
+        say(f"--max-k is {max_k}: with {engine.max_k} the panels need more block RAMs than the device has")
+        return replace(design, engine=replace(engine, max_k=max_k))
+    for target in targets:
+        check_room(engine, target)
+    return design
 
 
 def measure_rows(

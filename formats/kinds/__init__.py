@@ -12,11 +12,11 @@ from pathlib import Path
 
 from ..base import Format
 
-__all__ = ["Names", "kinds"]
+__all__ = ["KindNames", "kinds"]
 
 
 @dataclass(frozen=True)
-class Names:
+class KindNames:
     """The names that a kind of formats goes by.
 
     Parameters
@@ -34,7 +34,7 @@ class Names:
 
 
 @cache
-def kinds() -> tuple[Names, ...]:
+def kinds() -> tuple[KindNames, ...]:
     """The names of every kind in this folder, by the order of the files' names."""
     files = sorted(file.stem for file in Path(__file__).parent.glob("*.py") if file.stem != "__init__")
     return tuple(import_module(f".{name}", __package__).NAMES for name in files)

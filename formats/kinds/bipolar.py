@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from ..base import Format
-from . import Names
+from . import KindNames
 
 __all__ = ["NAMES", "Bipolar"]
 
@@ -33,4 +33,4 @@ class Bipolar(Format):
         return 1 if self.check_code(code) else -1
 
 
-NAMES = Names("bipolar", re.compile("bipolar"), lambda match: Bipolar(), (Bipolar(),))
+NAMES = KindNames("bipolar", re.compile("bipolar"), lambda match: Bipolar(), (Bipolar(),))

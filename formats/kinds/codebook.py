@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base import Format, check_integer
-from . import Names
+from . import KindNames
 
 __all__ = ["NAMES", "Codebook", "read_codebook"]
 
@@ -151,7 +151,7 @@ def _make(match: re.Match[str]) -> Codebook:
     return Codebook(tuple(code - top if code >= top // 2 else code for code in codes), int(match["exponent"]))
 
 
-NAMES = Names(
+NAMES = KindNames(
     "codebook:FILE",
     re.compile(r"codebook:(?P<file>.+)|codebook(?P<bits>[1-8])e(?P<exponent>-?\d+)x(?P<codes>[0-9a-f]+)"),
     _make,

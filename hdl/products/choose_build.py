@@ -71,7 +71,9 @@ def _group(lut: int, reach: int, twos_complement: bool) -> int:
 
 def _smallest(weight: Format, activation: Format, lut: int, reach: int, twos_complement: bool) -> str:
     bits = sum(format.width - (format.signed and not twos_complement) for format in (weight, activation))
-    if bits <= 6:
+    tables = "table" in (weight.kind, activation.kind)
+    # A table before the product costs as much as one bit more of a table in its place.
+    if bits <= (7 if tables and lut == 6 else 6):
         return "whole"
     short = min(weight.precision, activation.precision)
     if twos_complement:

@@ -19,7 +19,7 @@ from ..network.network import Judge, Network
 from ..network.runtime import run_session, session, sized
 from ..quantization.as_it_came import as_it_came
 from ..quantization.block_layer import BlockLayer
-from ..quantization.calibrate import Statistics, calibrate
+from ..quantization.calibrate import CalibrationStatistics, calibrate
 from ..quantization.engines import float_engine, integer_engine
 from ..quantization.quantize import QuantizedLayer, quantize
 from ..quantization.scheme import Scheme
@@ -57,7 +57,7 @@ class Study:
         self.graph = Graph(sized(content, self.test.inputs) if static else content, threads, network.output)
         if not len(self.test):
             raise ValueError("samples must be 1 or more, not 0")
-        self._statistics: dict[bool, Statistics] = {}
+        self._statistics: dict[bool, CalibrationStatistics] = {}
         self.graph.check(self.test)
         check_metrics(network)
 
@@ -86,7 +86,7 @@ class Study:
             raise ValueError(f"model must give numbers in float32, not NaN as {self.graph.output!r}")
         return found
 
-    def statistics(self, gram: bool) -> Statistics:
+    def statistics(self, gram: bool) -> CalibrationStatistics:
         """Statistics of the calibration samples, with second moments if asked for."""
         if True in self._statistics:
             return self._statistics[True]
@@ -296,7 +296,7 @@ def _summed(layer: QuantizedLayer | BlockLayer) -> Iterator[Array]:
             yield from part[start : start + size].T
 
 
-def _activation_bits(layers: Mapping[str, QuantizedLayer | BlockLayer], statistics: Statistics) -> int:
+def _activation_bits(layers: Mapping[str, QuantizedLayer | BlockLayer], statistics: CalibrationStatistics) -> int:
     """Bits of all operands that are activations. Each is counted once for every way in which it is rounded."""
     moved: dict[tuple[Any, ...], int] = {}
     for layer in layers.values():
@@ -304,13 +304,13 @@ def _activation_bits(layers: Mapping[str, QuantizedLayer | BlockLayer], statisti
     return sum(moved.values())
 
 
-def _codes(layer: QuantizedLayer, statistics: Statistics) -> dict[tuple[Any, ...], int]:
+def _codes(layer: QuantizedLayer, statistics: CalibrationStatistics) -> dict[tuple[Any, ...], int]:
     """Bits of what is rounded, by tensor and format."""
     format = layer.activation_format
     return {(name, format): statistics.sizes[name] * format.width for name in layer.layer.inputs}
 
 
-def _in_blocks(layer: BlockLayer, statistics: Statistics) -> dict[tuple[Any, ...], int]:
+def _in_blocks(layer: BlockLayer, statistics: CalibrationStatistics) -> dict[tuple[Any, ...], int]:
     """Bits of codes and scales of what is rounded, which is the rows or the columns of a tensor.
 
     The rows of a convolution are its patches. They overlap, and blocks lie differently in each.

@@ -38,9 +38,11 @@ class Samples:
 
     def first(self, count: int | None) -> "Samples":
         """The first so many of them; all of them for None."""
+        if count is None or count >= len(self):
+            return self
         cut = slice(count)
         return Samples(
-            {name: values[cut] for name, values in self.inputs.items()},
+            {name: values[cut].copy() for name, values in self.inputs.items()},  # a view would keep all of them
             None if self.expected is None else self.expected[cut],
             None if self.clusters is None else self.clusters[cut],
         )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..network.graph import Graph, Segment
 from ..network.layer import Layer
-from .calibrate import Statistics
+from .calibrate import CalibrationStatistics
 from .scheme import Scheme
 
 __all__ = ["balance", "levels"]
@@ -26,7 +26,7 @@ CHANNELWISE = ("Relu", "Clip", "LeakyRelu", "Gelu", "MaxPool", "AveragePool", "G
 """Nodes that do not mix channels: behind them, a channel is still the one of the layer before."""
 
 
-def balance(graph: Graph, scheme: Scheme, statistics: Statistics) -> dict[str, Array]:
+def balance(graph: Graph, scheme: Scheme, statistics: CalibrationStatistics) -> dict[str, Array]:
     """A factor for each channel (float32) of every tensor that meets weights, by tensor. Empty without techniques.
 
     ``smooth``: SmoothQuant (Xiao et al., arXiv 2211.10438), ``max|x|**a / max|w|**(1-a)``, at a = 1/2. ``equalize``:

@@ -15,7 +15,7 @@ from ..network.layer import Layer
 from ..network.network import Samples
 from ..network.patches import patches
 
-__all__ = ["Statistics", "calibrate", "channel_axis", "rows_of"]
+__all__ = ["CalibrationStatistics", "calibrate", "channel_axis", "rows_of"]
 
 Array = NDArray[Any]
 
@@ -26,7 +26,7 @@ GROUP = 32
 
 
 @dataclass
-class Statistics:
+class CalibrationStatistics:
     """Statistics of a float32 network on calibration samples.
 
     Members
@@ -76,8 +76,8 @@ def calibrate(
     gram: bool = False,
     seed: int = 0,
     report: Callable[[int, int], None] = lambda done, total: None,
-) -> Statistics:
-    """Run the network on all samples and keep what ``Statistics`` tells.
+) -> CalibrationStatistics:
+    """Run the network on all samples and keep what ``CalibrationStatistics`` tells.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def calibrate(
     """
     random = np.random.default_rng(seed)
     plain = plain_engine(graph.threads)
-    found = Statistics(batching=batching(graph, samples, plain))
+    found = CalibrationStatistics(batching=batching(graph, samples, plain))
     share = max(1, KEPT // -(-len(samples) // min(len(samples), GROUP)))
     drawn: dict[str, list[_Draw]] = {}
     done = 0
@@ -192,7 +192,7 @@ def _terms_and_columns(layer: Layer, operands: list[Array]) -> tuple[int, int]:
     return int(layer.weight.shape[1]), int(layer.weight.shape[2])
 
 
-def _add_moments(found: Statistics, layer: Layer, operand: Array, weight: float) -> None:
+def _add_moments(found: CalibrationStatistics, layer: Layer, operand: Array, weight: float) -> None:
     rows = np.nan_to_num(rows_of(layer, operand), nan=0, posinf=0, neginf=0)
     mean = rows.mean(axis=1, dtype=np.float64) * weight
     moment = np.matmul(rows.transpose(0, 2, 1), rows).astype(np.float64) / rows.shape[1] * weight

@@ -13,7 +13,7 @@ from ..network.graph import Graph
 from ..network.layer import Layer
 from .balance import balance, levels
 from .block_layer import BlockLayer, unit, weight_blocks
-from .calibrate import Statistics
+from .calibrate import CalibrationStatistics
 from .rounding import gptq, learned
 from .scales import best_scales
 from .scheme import Scheme
@@ -91,7 +91,7 @@ class QuantizedLayer:
             yield grid.codes(operands[1] / self.other_divisor, self.weight_format)
 
 
-def quantize(graph: Graph, scheme: Scheme, statistics: Statistics) -> dict[str, QuantizedLayer | BlockLayer]:
+def quantize(graph: Graph, scheme: Scheme, statistics: CalibrationStatistics) -> dict[str, QuantizedLayer | BlockLayer]:
     """Every layer of the network, by name.
 
     ``statistics`` must have second moments for the techniques ``gptq``, ``rounding`` and ``bias``. Raises ValueError
@@ -163,7 +163,7 @@ def _with_weights(
     layer: Layer,
     formats: tuple[Format, Format],
     scheme: Scheme,
-    statistics: Statistics,
+    statistics: CalibrationStatistics,
     scale: Array,
     factor: Array | None,
     level: Array | None,
@@ -201,7 +201,9 @@ def _with_weights(
     return QuantizedLayer(*(layer, *formats, codes, divisor, None, result_scale, exact, after), element=scheme.element)
 
 
-def _in_blocks(layer: Layer, scheme: Scheme, statistics: Statistics, factors: dict[str, Array]) -> BlockLayer:
+def _in_blocks(
+    layer: Layer, scheme: Scheme, statistics: CalibrationStatistics, factors: dict[str, Array]
+) -> BlockLayer:
     weight_format, activation_format = scheme.formats(layer.name, layer.edge)
     size, scale_format = scheme.block_size, scheme.scale_format
     assert size is not None
@@ -226,7 +228,7 @@ def _in_blocks(layer: Layer, scheme: Scheme, statistics: Statistics, factors: di
     return BlockLayer(layer, weight_format, activation_format, codes, scales, blocks, both, factor, after)
 
 
-def _corrected(layer: Layer, weight: Array, statistics: Statistics) -> Array:
+def _corrected(layer: Layer, weight: Array, statistics: CalibrationStatistics) -> Array:
     """The bias that corrects what rounded weights (groups, k, n) do to the mean result.
 
     Bias correction (Nagel et al., arXiv 1906.04721), by the mean operands of the calibration.

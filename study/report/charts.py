@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 
 from ..choice.pareto import AXES, KINDS, Axis
-from .labels import SIZE, Frame, framed, named
+from .labels import SIZE, PlotFrame, framed, named
 
 __all__ = ["DATA", "chart", "figure", "save"]
 
@@ -87,7 +87,7 @@ def _is_pictured(row: Mapping[str, Any]) -> bool:
     return row["float32"] is None or row["accuracy"] >= LEAST_PICTURED * row["float32"]
 
 
-def _names(names: Sequence[Mapping[str, Any]], frame: Frame) -> list[alt.Chart]:
+def _names(names: Sequence[Mapping[str, Any]], frame: PlotFrame) -> list[alt.Chart]:
     """The layers of names: the texts, and a thin line from each to its point."""
     of = alt.Chart(alt.InlineData(values=list(names)))
     x, y = _scales(frame)
@@ -104,7 +104,7 @@ def _names(names: Sequence[Mapping[str, Any]], frame: Frame) -> list[alt.Chart]:
     return [hair, halo, of_points, others.encode(**at, color=alt.value(INK))]
 
 
-def _scales(frame: Frame | None) -> tuple[alt.Scale, alt.Scale]:
+def _scales(frame: PlotFrame | None) -> tuple[alt.Scale, alt.Scale]:
     """The scales of cost and accuracy. Without a frame, they are as wide as the data."""
     if frame is None:
         return alt.Scale(type="log", nice=False, padding=14), alt.Scale(zero=False, padding=8)
@@ -149,7 +149,7 @@ def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def _layers(axis: Axis, frame: Frame | None = None) -> list[alt.Chart]:
+def _layers(axis: Axis, frame: PlotFrame | None = None) -> list[alt.Chart]:
     """The layers from the back to the front. The knee's ring is behind the points, so that these can be hovered
     over."""
     scale, values = _scales(frame)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..choice.pareto import KINDS, knee, pareto
 
-__all__ = ["Frame", "framed", "named"]
+__all__ = ["PlotFrame", "framed", "named"]
 
 Row = Mapping[str, Any]
 
@@ -23,7 +23,7 @@ REACH = (7, 14, 24, 36, 52)
 
 
 @dataclass(frozen=True)
-class Frame:
+class PlotFrame:
     """The range of costs (on a logarithmic scale) and of values that a panel shows, and its size in pixels."""
 
     costs: tuple[float, float]
@@ -56,7 +56,7 @@ class _Box:
         return across and self.top < other.bottom and other.top < self.bottom
 
 
-def framed(seen: Sequence[Row], cost: str, width: float, height: float) -> Frame:
+def framed(seen: Sequence[Row], cost: str, width: float, height: float) -> PlotFrame:
     """A frame with room for all rows, their standard errors and float32. ``cost`` names the column that is drawn
     across."""
     costs = [math.log(row[cost]) for row in seen]
@@ -71,10 +71,10 @@ def framed(seen: Sequence[Row], cost: str, width: float, height: float) -> Frame
         return low - more, high + more
 
     left, right = wider(min(costs), max(costs), width)
-    return Frame((math.exp(left), math.exp(right)), wider(min(values), max(values), height), width, height)
+    return PlotFrame((math.exp(left), math.exp(right)), wider(min(values), max(values), height), width, height)
 
 
-def named(rows: Sequence[Row], seen: Sequence[Row], cost: str, frame: Frame) -> list[dict[str, Any]]:
+def named(rows: Sequence[Row], seen: Sequence[Row], cost: str, frame: PlotFrame) -> list[dict[str, Any]]:
     """Where names go. Each has its ``text``, which begins at the cost ``at`` with its middle at ``value``.
 
     A thin line goes from ``from_cost`` and ``from_value`` to the point at ``to_cost`` and ``to_value``. ``kind`` is
@@ -118,7 +118,7 @@ def named(rows: Sequence[Row], seen: Sequence[Row], cost: str, frame: Frame) -> 
     return found
 
 
-def _free(places: Iterator[_Box], taken: Sequence[_Box], frame: Frame) -> _Box | None:
+def _free(places: Iterator[_Box], taken: Sequence[_Box], frame: PlotFrame) -> _Box | None:
     """The first place that is within the frame and over nothing that is taken."""
     for box in places:
         inside = box.left >= 0 and box.top >= 0 and box.right <= frame.width and box.bottom <= frame.height
@@ -135,7 +135,7 @@ def _around(x: float, y: float) -> _Box:
     return _Box(x - POINT, y - POINT, x + POINT, y + POINT)
 
 
-def _bars(seen: Sequence[Row], cost: str, frame: Frame) -> Iterator[_Box]:
+def _bars(seen: Sequence[Row], cost: str, frame: PlotFrame) -> Iterator[_Box]:
     """The boxes that the bars of points' standard errors take."""
     for row in seen:
         x, low = frame.place(row[cost], row["accuracy"] - (row["standard_error"] or 0))
@@ -143,7 +143,7 @@ def _bars(seen: Sequence[Row], cost: str, frame: Frame) -> Iterator[_Box]:
         yield _Box(x - 2, high, x + 2, low)
 
 
-def _along(value: float, frame: Frame) -> Iterator[_Box]:
+def _along(value: float, frame: PlotFrame) -> Iterator[_Box]:
     """Places above and below the line of a value, from the left on."""
     _, y = frame.place(frame.costs[0], value)
     wide = WIDTH * len("float32")

@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -236,7 +236,14 @@ def _fashion(part: str) -> Samples:
 
 
 def _stored(name: str, part: str) -> Samples:
-    arrays = read_npz(_folder(name) / f"{part}.npz")
+    path = _folder(name) / f"{part}.npz"
+    return _loaded(name, path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=2)
+def _loaded(name: str, path: Path, changed: int) -> Samples:
+    """Once for all who ask: a thousand pictures are 650 MB. ``changed``: when the file was."""
+    arrays = read_npz(path)
     expected, clusters = arrays.pop("expected", None), arrays.pop("clusters", None)
     return Samples(LARGE[name].load(arrays), expected, clusters)
 
