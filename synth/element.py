@@ -1,4 +1,4 @@
-"""What one element of a matmul engine's array takes, beside the MAC of the same formats."""
+"""The cost of one element of a matmul engine's array is put beside that of the MAC of the same formats."""
 
 import tempfile
 from dataclasses import dataclass, replace
@@ -21,7 +21,9 @@ class ElementCost:
 
 
 def element_cost(design: MatmulDesign, flow: Flow, store: Cache) -> ElementCost:
-    """Synthesized alone, by the smallest of the flow's recipes; of a weight-stationary array the share of a column.
+    """The cost of an element that is synthesized alone, by the smallest of the flow's recipes.
+
+    In a weight-stationary array, it is an element's share of a column.
 
     Raises ToolMissing and ToolError.
     """

@@ -1,4 +1,4 @@
-"""The largest matmul array that a device takes: predicted from small ones, then placed and routed to be sure."""
+"""The largest matmul array that fits a device is predicted from small ones, then placed and routed to be sure."""
 
 import tempfile
 from collections.abc import Callable
@@ -20,10 +20,10 @@ from .room import check_room
 __all__ = ["fit"]
 
 STEP = 1.02
-"""What the products of one candidate and the next differ by, at least."""
+"""Factor by which one candidate has more products than the one before, at least."""
 
 SURPRISE = 1.1
-"""So much more than the share of the device that it was to take makes all recipes be tried again on the first array."""
+"""If the first array takes so much more of the device than predicted, all recipes are tried again on it."""
 
 
 def fit(
@@ -38,12 +38,12 @@ def fit(
 
     Parameters
     ----------
-    jobs: runs of place and route at the same time, of the last array's seeds
-    cache_folder: of everything that was measured, see ``Cache``
-    say: gets a line for every step
-    command: by which the row was asked for
+    jobs: how many seeds of the last array are placed and routed at the same time
+    cache_folder: the folder of the cache of all that was measured, see ``Cache``
+    say: is called with a line for every step
+    command: the command that asked for the row
 
-    Raises NothingFits, ToolMissing; ToolError where not even the small arrays can be synthesized.
+    Raises NothingFits and ToolMissing, and ToolError if not even the small arrays can be synthesized.
     """
     smallest = question.design(Shape(1, 1, question.lanes[0]), 0).engine if question.engine.outputs == 1 else None
     if smallest is not None:
@@ -76,13 +76,13 @@ def fit(
 
 
 def _is_surprise(runner: FitRunner, shape: Shape) -> bool:
-    """Whether an array takes much more of the device than it was to take."""
+    """Whether an array takes much more of the device than predicted."""
     question = runner.question
     return runner.cells(runner.build(runner.design(shape))) > SURPRISE * question.fill * question.capacity.luts
 
 
 def _models(runner: FitRunner) -> tuple[dict[int, Model], dict[int, float]]:
-    """By lanes, what arrays in logic take, and what an element less takes whose products are in multipliers."""
+    """For each number of lanes, the model of arrays in logic, and what an element saves by using multipliers."""
     question, models, savings = runner.question, {}, {}
     for lanes in question.lanes:
         probes = [runner.build(question.design(Shape(*sides, lanes), 0)) for sides in PROBES]
@@ -106,7 +106,7 @@ def _models(runner: FitRunner) -> tuple[dict[int, Model], dict[int, float]]:
 def _candidates(
     question: FitQuestion, runner: FitRunner, models: dict[int, Model], savings: dict[int, float]
 ) -> tuple[list[Shape], int]:
-    """Shapes of more and more products, the cheapest for each number of them; and the one to begin with."""
+    """The cheapest shape for each number of products, in ascending order, and the one to begin with."""
     cheapest: dict[int, tuple[float, Shape]] = {}
     for shape in question.shapes():
         mixed = min(runner.dsp_elements[shape.lanes], shape.rows * shape.columns)

@@ -1,4 +1,5 @@
-"""What is to be fitted into what, and the tools that try it: a shape is synthesized, packed, routed, and all kept."""
+"""The question of what fits into a device, and the tools that try it. A shape is synthesized, packed, routed, and
+kept."""
 
 import hashlib
 import json
@@ -26,36 +27,37 @@ from .tools import ToolError, ToolTimeout
 __all__ = ["HEADROOM", "LANES", "Built", "FitQuestion", "FitRunner", "repeated_modules"]
 
 LANES = (1, 2, 4, 8)
-"""Lanes that are tried unless the caller names others."""
+"""The numbers of lanes that are tried unless the caller names others."""
 
 MOST_OBLONG = 2
 """Sides of an array differ by this factor at most."""
 
 HEADROOM = 1.05
-"""Candidates are predicted to take this much of the device, at most: a prediction may err."""
+"""Candidates may be predicted to take up to this share of the device, since a prediction may err."""
 
 GIVE_UP = 100
-"""See ``PlaceAndRoute``: nextpnr gives up on a device that is too full within seconds rather than many minutes."""
+"""An option of ``PlaceAndRoute``: nextpnr gives up on a device that is too full in seconds rather than many minutes."""
 
 
 @dataclass(frozen=True)
 class FitQuestion:
-    """What is to be fitted into what.
+    """Asks which engine fits into which device.
 
     Parameters
     ----------
-    engine: all of it counts but its rows, columns and lanes; ``tile_m`` grows with the rows
-    target: with a router and a capacity
-    dsp: ``none``; or ``auto``, as many elements by multipliers of the device as there are, all others in logic
-    lanes: those to choose from
+    engine: the engine; its rows, columns and lanes do not matter, and its ``tile_m`` grows with the rows
+    target: the device, which has a router and a known capacity
+    dsp: ``none``, or ``auto``: as many elements as the device has multipliers for use them, and the others are in logic
+    lanes: the numbers of lanes to choose from
     pipeline: register stages
-    build: how products are built; ``auto`` takes the fewest LUTs, which other builds are easier to place than
-    target_mhz: what nextpnr is asked for; the device's own unless given
-    seeds: of place and route, 3 or more; the search takes the next where one fails
-    fill: share of the device that the first attempt is predicted to take
-    climb: whether larger ones are tried once one fits
-    timeout: of every run of a tool, in seconds
-    recipe: of synthesis, by name; ``auto`` chooses by the smallest array, and by the first where that is a surprise
+    build: how products are built. ``auto`` takes the fewest LUTs, but other builds may be easier to place
+    target_mhz: the clock that nextpnr is asked for; the device's own unless given
+    seeds: the seeds of place and route, 3 or more. The search takes the next one if one fails
+    fill: the share of the device that the first attempt is predicted to take
+    climb: whether larger arrays are tried once one fits
+    timeout: seconds that a run of a tool may take
+    recipe: the name of the recipe of synthesis. ``auto`` chooses by the smallest array, and again by the first large
+        one if that takes more than predicted
     """
 
     engine: Engine
@@ -110,7 +112,7 @@ class FitQuestion:
         return self.target.family.harness
 
     def design(self, shape: Shape, dsp_elements: int) -> MatmulDesign:
-        """Raises ValueError where the engine cannot have that shape."""
+        """The design of that shape. Raises ValueError if the engine cannot have it."""
         tiles = max(1, self.engine.tile_m // self.engine.rows)
         engine = replace(self.engine, **asdict(shape), tile_m=tiles * shape.rows)
         dsp = self.dsp == "auto" and engine.output_stationary
@@ -124,7 +126,7 @@ class FitQuestion:
         )
 
     def shapes(self) -> Iterator[Shape]:
-        """All that the engine can have and that are not too oblong."""
+        """All shapes that the engine can have and that are not too oblong."""
         for lanes in self.lanes:
             for rows in range(1, 65):
                 for columns in range(-(-rows // MOST_OBLONG), min(64, MOST_OBLONG * rows) + 1):
@@ -138,7 +140,7 @@ class FitQuestion:
 
 @dataclass(frozen=True)
 class Built:
-    """A design synthesized and packed: yosys's counts, and what nextpnr's report says of what is used."""
+    """A design that is synthesized and packed, with yosys's counts and what nextpnr reports as used."""
 
     counts: CellCounts
     used: dict[str, int]
@@ -149,9 +151,9 @@ class Built:
 
 @dataclass
 class FitRunner:
-    """Synthesizes, packs and routes the shapes of one question, by the cache where it can.
+    """Synthesizes, packs and routes the shapes of one question. It asks the cache first.
 
-    Netlists are kept for as long as it lasts, so that seeds don't synthesize anew.
+    Netlists are kept as long as it exists, so that a new seed needs no new synthesis.
     """
 
     question: FitQuestion
@@ -163,7 +165,7 @@ class FitRunner:
     netlists: dict[str, Path] = field(default_factory=dict)
 
     def choose_recipe(self, design: MatmulDesign) -> None:
-        """From now on, whichever makes the least of this design."""
+        """Choose the recipe that makes this design smallest, from now on."""
         self.recipe = None
         name = self.build(design).recipe
         self.recipe = next(recipe for recipe in RECIPES if recipe.name == name)
@@ -196,14 +198,14 @@ class FitRunner:
         return built
 
     def netlist(self, design: MatmulDesign) -> Path:
-        """The folder with what is to be routed."""
+        """The folder with the netlist that is to be routed."""
         key = self._key("build", design)
         if key not in self.netlists:
             self._build(design, key)
         return self.netlists[key]
 
     def route(self, design: MatmulDesign, seed: int) -> float | str:
-        """Fmax, or why there is none."""
+        """Place and route a design. Returns Fmax, or why there is none."""
         question = self.question
         key = self._key(f"route {seed} {question.mhz:g}", design)
         known = self.store.get(key)
@@ -251,7 +253,7 @@ class FitRunner:
         return built.used[self.question.router.logic_cell] - built.harness_cells
 
     def share(self, built: Built) -> float:
-        """Of the scarcest resource, harness included: that has to go in too."""
+        """The share of the scarcest resource that is used. The harness counts, since it has to fit too."""
         router, capacity = self.question.router, self.question.capacity
         return max(
             built.used[router.logic_cell] / capacity.luts,
@@ -276,7 +278,7 @@ class FitRunner:
         return found
 
     def _first_routed(self, shape: Shape, design: MatmulDesign, share: float) -> Attempt:
-        """By the first seed that succeeds; none is tried after one that took too long."""
+        """Route by the first seed that succeeds. After a seed that took too long, no other is tried."""
         failure = ""
         for seed in self.question.seeds:
             found = self.route(design, seed)
@@ -284,7 +286,7 @@ class FitRunner:
                 return Attempt(shape, "routed", share, found)
             self.say(f"{shape}, seed {seed}: {found}")
             failure = found
-            if "was stopped after" in failure:  # from the cache it has no class
+            if "was stopped after" in failure:  # an error out of the cache has no class
                 break
         return Attempt(shape, failure, share)
 

@@ -1,4 +1,4 @@
-"""Which array to try next: shapes, what a small one predicts of a large one, and the way to the largest that fits."""
+"""The search for the largest array: shapes, what small arrays predict of large ones, and which to try next."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,16 +10,16 @@ PROBES = ((2, 2), (2, 4), (4, 4))
 
 
 RETREAT = 1.04
-"""How much smaller the next array is, at least, after one that did not fit; climbing makes good what was skipped."""
+"""After an array that did not fit, the next is at least so much smaller. Climbing makes up for what was skipped."""
 
 
 class NothingFits(ValueError):
-    """Not even the smallest array goes into the device."""
+    """Not even the smallest array fits the device."""
 
 
 @dataclass(frozen=True, order=True)
 class Shape:
-    """An array's rows, columns and lanes; ``products`` of them a cycle."""
+    """The rows, columns and lanes of an array, which makes ``products`` in a cycle."""
 
     rows: int
     columns: int
@@ -37,8 +37,8 @@ class Shape:
 class Attempt:
     """What became of one shape.
 
-    ``outcome``: ``routed``, or why not. ``share``: of the device's scarcest resource, what nextpnr packs the design
-    into; above 1 where it is too large. ``fmax_mhz`` where routed.
+    ``outcome`` is ``routed``, or says why it was not. ``share`` is the share of the device's scarcest resource that the
+    packed design takes; it is above 1 if the design is too large. ``fmax_mhz`` is there if it was routed.
     """
 
     shape: Shape
@@ -60,8 +60,9 @@ def search(
 ) -> tuple[Attempt, list[Attempt]]:
     """The largest of ``candidates`` (smallest first) that fits, and all attempts in their order.
 
-    Goes down from ``start`` until one fits, at once as far as it was too large; then up, past one that does not fit, to
-    the next two failures in a row. Without ``climb`` the first that fits is taken. Raises NothingFits.
+    The search goes down from ``start`` until an array fits. A step is as long as the last array was too large. Then it
+    goes up, and ends after two failures in a row. Without ``climb``, the first array that fits is taken. Raises
+    NothingFits.
     """
     tried: dict[int, Attempt] = {}
 
@@ -100,14 +101,14 @@ class Model:
 
     @classmethod
     def of(cls, probes: Sequence[float]) -> "Model":
-        """The model that is right for the arrays of ``PROBES``."""
+        """The model that fits the arrays of ``PROBES`` exactly."""
         small, oblong, large = probes
         element = (large - 2 * oblong + small) / 4
         side = (oblong - small - 4 * element) / 2
         return cls(small - 4 * side - 4 * element, side, element)
 
     def told(self, amount: Callable[[float], str]) -> str:
-        """In words; ``amount`` writes a number of logic cells, or whatever else the model is made of."""
+        """The model in words. ``amount`` writes a number of logic cells, or of what else the model counts."""
         return (
             f"an element is predicted to take {amount(self.element)}, a row or column {amount(self.side)}, "
             f"all else {amount(self.fixed)}"

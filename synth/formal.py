@@ -1,7 +1,7 @@
-"""Proof of the stream contract by yosys's own SAT solver: what a component offers stands until it is taken.
+"""The stream contract is proven by yosys's own SAT solver: what a component offers stays until it is taken.
 
-Temporal induction over all inputs and all states that can be reached, with resets at any time: no simulation, and no
-solver but the one inside yosys.
+The proof is by temporal induction, over all inputs and all states that can be reached, with resets at any time. Nothing
+is simulated, and no other solver is needed.
 """
 
 import json
@@ -21,18 +21,18 @@ __all__ = ["HandshakePorts", "check_stream"]
 
 _MODULE = "contract"
 _REGISTERS = ("$_DFF", "$_SDFF", "$_FF")
-"""How the names of yosys's cells begin that no path leads through within a cycle."""
+"""Beginnings of the names of those cells of yosys through which no path leads within a cycle."""
 
 
 @dataclass(frozen=True)
 class HandshakePorts:
-    """Ports of a component that make up a stream where it has no ``amaranth.lib.stream`` for it, as in AXI.
+    """Ports of a component that are a stream without being an ``amaranth.lib.stream``, as in AXI.
 
     Parameters
     ----------
-    name: what to call it in messages
-    valid, ready: names of members
-    payload: names of the members that have to stand still
+    name: the name of the stream in messages
+    valid, ready: the names of the members
+    payload: the names of the members that must not change while the stream waits
     """
 
     name: str
@@ -105,7 +105,7 @@ def _streams(component: wiring.Component) -> list[_Stream]:
             port = getattr(component, name)
             given = member.flow is wiring.Out
             if member.signature.always_valid or (given and member.signature.always_ready):
-                continue  # nothing ever waits
+                continue  # a stream that is always ready never waits
             found.append(_Stream(name, given, Value.cast(port.valid), Value.cast(port.ready), Value.cast(port.payload)))
     return found
 

@@ -1,4 +1,4 @@
-"""A ring of flip-flops around a synthesized netlist, so that routing it times the unit and not the pins."""
+"""A ring of flip-flops is put around a netlist, so that routing measures the time of the unit and not of the pins."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ Bit = int | str
 
 @dataclass(frozen=True)
 class Harness:
-    """A netlist in yosys's JSON form with its harness, and how many of the packed logic cells are the harness's."""
+    """A netlist in yosys's JSON form with its harness, and how many packed logic cells belong to the harness."""
 
     netlist: dict[str, Any]
     logic_cells: int
 
 
 SHARED_INPUTS = 16
-"""Flip-flops that all inputs of a unit are driven by in a thin harness."""
+"""How many flip-flops drive all inputs of a unit in a thin harness."""
 
 
 def wrap(netlist: dict[str, Any], top: str, clock: str, library: HarnessCells, *, thin: bool = False) -> Harness:
@@ -132,7 +132,7 @@ def wrap(netlist: dict[str, Any], top: str, clock: str, library: HarnessCells, *
 
 
 def _leave_open(module: dict[str, Any], library: HarnessCells) -> None:
-    """Take the constants away from the library's ``open_pins``."""
+    """Remove the constants at the library's ``open_pins``."""
     made: set[Bit] = {"0", "1", "x"}
     for cell in module["cells"].values():
         if cell["type"] in [constant.type for constant in (library.low, library.high) if constant]:
@@ -144,7 +144,7 @@ def _leave_open(module: dict[str, Any], library: HarnessCells) -> None:
 
 
 def _join(module: dict[str, Any], into: dict[int, int]) -> None:
-    """Put other nets in the place of some."""
+    """Replace some nets by others."""
     for cell in module["cells"].values():
         for pin, bits in cell["connections"].items():
             cell["connections"][pin] = [into.get(bit, bit) for bit in bits]
@@ -159,7 +159,7 @@ def _bits(module: dict[str, Any]) -> list[int]:
 
 
 def _packed_with_a_lut(module: dict[str, Any], outputs: list[int], luts: Sequence[str]) -> int:
-    """How many outputs are a LUT's alone: nextpnr packs it and the flip-flop that holds it into one logic cell."""
+    """How many outputs are driven by a LUT that drives nothing else. nextpnr packs it with the flip-flop behind it."""
     loads: Counter[Bit] = Counter(outputs)
     driven_by_lut = set()
     for cell in module["cells"].values():

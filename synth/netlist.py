@@ -1,4 +1,4 @@
-"""The netlist that was priced, as Verilog, so that a testbench can verify exactly that."""
+"""The netlist that was priced is written as Verilog, so that a testbench can verify that same netlist."""
 
 import tempfile
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ __all__ = ["PricedNetlist", "make_netlist"]
 
 @dataclass(frozen=True)
 class PricedNetlist:
-    """Verilog of cells of a family, the files with yosys's models of these, and the recipe that made it."""
+    """Verilog made of the cells of a family, the files with yosys's models of these, and the recipe that made it."""
 
     verilog: str
     cells: tuple[Path, ...]
@@ -22,9 +22,10 @@ class PricedNetlist:
 
 
 def make_netlist(rtlil: str, top: str, target: Target, dsp_policy: str = "none") -> PricedNetlist:
-    """What ``measure`` counts for this unit and target when there is no target frequency: the smallest of all recipes.
+    """The netlist that ``measure`` counts for this unit and target without a target frequency.
 
-    Raises ValueError for a family without netlists, or DSPs of one without models of them; ToolMissing and ToolError.
+    It is the smallest of all recipes. Raises ValueError for a family without models of its cells, or of its DSPs if
+    they may be used. Raises ToolMissing and ToolError.
     """
     family = target.family
     if not family.models:

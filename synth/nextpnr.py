@@ -1,4 +1,4 @@
-"""The one place where nextpnr is run: a netlist is packed, or placed and routed, and its report is read."""
+"""nextpnr is run here and nowhere else: a netlist is packed, or placed and routed, and the report is read."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -12,15 +12,15 @@ from .tools import TIMEOUT, ToolTimeout, run
 __all__ = ["NETLIST", "PlaceAndRoute", "RoutingReport"]
 
 NETLIST = "routed.json"
-"""The file with the netlist, in yosys's JSON form."""
+"""The name of the file with the netlist, in yosys's JSON form."""
 
 
 @dataclass(frozen=True)
 class RoutingReport:
     """What nextpnr says of a netlist.
 
-    ``used``: by its name of a resource, how many are used and how many there are. ``fmax_mhz`` of the slowest clock is
-    None where the netlist was packed alone.
+    ``used`` says how many of each resource are used and how many there are, by nextpnr's name of it. ``fmax_mhz`` is
+    that of the slowest clock, or None if the netlist was only packed.
     """
 
     used: dict[str, tuple[int, int]]
@@ -28,7 +28,7 @@ class RoutingReport:
 
     @property
     def mhz(self) -> float:
-        """Fmax of what was routed."""
+        """Fmax of a netlist that was routed."""
         assert self.fmax_mhz is not None
         return self.fmax_mhz
 
@@ -37,17 +37,18 @@ class RoutingReport:
 class PlaceAndRoute:
     """How the netlist ``NETLIST`` in a folder is placed and routed, whatever the seed and the clock.
 
-    Every method raises ToolMissing; ToolTimeout; ToolError where nextpnr fails otherwise; ToolKilled.
+    Every method raises ToolMissing, ToolTimeout, ToolKilled, and ToolError if nextpnr fails for another reason.
 
     Parameters
     ----------
-    target: of a family with ``nextpnr``
-    top: name of the module
-    options: more of nextpnr's, of every run: pins, or what a single unit needs
-    give_up: N of nextpnr's ``--placer-heap-cell-placement-timeout``, by which it gives up on a device that is too full
-        the sooner the larger it is; None leaves that to nextpnr
-    timeout: of every run, in seconds
-    other_router: whether a run that did not end in that time is tried once more by the family's other router, if any
+    target: the device; its family has ``nextpnr``
+    top: the name of the module
+    options: further options of every run of nextpnr, for pins, or for what a single unit needs
+    give_up: the N of nextpnr's ``--placer-heap-cell-placement-timeout``. The larger it is, the sooner nextpnr gives up
+        on a device that is too full. None leaves it to nextpnr
+    timeout: seconds that a run may take
+    other_router: whether a run that did not end in time is tried once more by the family's other router, if there is
+        one
     """
 
     target: Target
@@ -64,7 +65,7 @@ class PlaceAndRoute:
         return found
 
     def pack(self, folder: Path) -> RoutingReport:
-        """What the netlist takes, not placed."""
+        """Pack the netlist, and report what it takes. It is not placed."""
         return self._run(folder, ["--pack-only"], "report.json")
 
     def route(
@@ -77,14 +78,14 @@ class PlaceAndRoute:
         report: str = "report.json",
         say: Callable[[str], None] = lambda text: None,
     ) -> RoutingReport:
-        """The netlist placed and routed; a clock that is not met is no error.
+        """Place and route the netlist. It is no error if the clock is not met.
 
         Parameters
         ----------
-        mhz: what nextpnr is asked for; its own default for None
-        more: options of this run, for files that it is to write
-        report: name of its report, for runs that share a folder
-        say: gets a line where the other router is tried
+        mhz: the clock that nextpnr is asked for; None stands for its own default
+        more: further options of this run, for files that it is to write
+        report: the name of its report, for runs that share a folder
+        say: is called with a line if the other router is tried
         """
         asked = [] if mhz is None else ["--freq", f"{mhz:.4f}"]
         options = [*asked, "--timing-allow-fail", "--seed", str(seed), *more]

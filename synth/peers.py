@@ -1,4 +1,5 @@
-"""Our MACs against the best open ones, by the same counting; the peers' figures are in ``peers.json``."""
+"""fewbit's MACs are compared with the best open ones, by the same counting. The peers' figures are in
+``peers.json``."""
 
 import json
 from collections.abc import Iterable
@@ -28,11 +29,11 @@ def peer_pairs() -> list[tuple[str, str]]:
 
 @dataclass(frozen=True)
 class Match:
-    """One MAC of ours beside the peer's on one family.
+    """One MAC of fewbit beside that of the peer, on one family.
 
-    ``ours`` and ``theirs`` are cells: LUT cells, on ecp5 plus carry cells. Their parts are beside them; ``*_area``
-    counts an ecp5 carry cell as the two LUTs whose place it takes. ``*_logic_cells`` are yosys's estimate on xc7,
-    and None elsewhere, where the peers' are not known. ``ours_mhz`` and ``theirs_mhz`` only on ecp5.
+    ``ours`` and ``theirs`` are numbers of cells: LUT cells, and on ecp5 also carry cells. Their parts are beside them.
+    ``*_area`` counts an ecp5 carry cell as the two LUTs whose place it takes. ``*_logic_cells`` are yosys's estimate on
+    xc7, and None elsewhere, since the peers' are not known. ``ours_mhz`` and ``theirs_mhz`` are there only on ecp5.
     """
 
     weight: str
@@ -53,7 +54,7 @@ class Match:
 
     @property
     def ratio(self) -> float:
-        """Ours over theirs: below 1 is better than the peer."""
+        """Ours divided by theirs. Below 1, fewbit is better than the peer."""
         return self.ours / self.theirs
 
 
@@ -97,7 +98,7 @@ class Comparison:
 def compare(rows: Iterable[Row]) -> Comparison:
     """Match rows with the peers'. Rows under another contract are left out: other units, terms, DSP policy or devices.
 
-    Raises ValueError where no row is left.
+    Raises ValueError if no row is left.
     """
     known = {(row["weight"], row["activation"]): row for row in peers()["rows"]}
     matches = [

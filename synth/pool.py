@@ -1,4 +1,4 @@
-"""Many pieces of work in parallel, on this machine or wherever an executor takes them."""
+"""Many pieces of work are done in parallel, on this machine or wherever an executor does them."""
 
 import multiprocessing
 import os
@@ -26,12 +26,14 @@ def work_through(
 ) -> Iterator[tuple[Item, Result | Exception]]:
     """Yield every item with ``work(item, *arguments)``, or with what it raised, as they finish.
 
-    Close the iterator where it may be left early: that, like Ctrl-C, ends all processes that were started here.
+    A caller that may stop early has to close the iterator. That ends all processes that were started here, as Ctrl-C
+    does.
 
     Parameters
     ----------
-    executor: where to work; processes on this machine unless given. A given one is not shut down
-    jobs: how many of these processes, one a core unless given
+    executor: the executor that does the work; processes on this machine unless given. An executor that is given is not
+        shut down
+    jobs: how many processes to use on this machine; one for each core unless given
     """
     if not items:
         return
@@ -67,7 +69,8 @@ def _cores() -> int:
 
 
 def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, and end with all tools when told to or when the parent is gone."""
+    """Leave Ctrl-C to the parent. The worker ends, with all its tools, when it is told to or when the parent is
+    gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end_worker)
     threading.Thread(target=_end_after_parent, daemon=True).start()

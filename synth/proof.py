@@ -1,4 +1,4 @@
-"""Proof of a multiplier by yosys's own SAT solver: no operand pair gives anything but what the formats' tables say."""
+"""A multiplier is proven by yosys's own SAT solver: every pair of operands gives what the formats' tables say."""
 
 import tempfile
 from pathlib import Path
@@ -18,10 +18,10 @@ def prove_multiplier(design: Design, verilog: str | None = None) -> None:
 
     Parameters
     ----------
-    design: unit ``multiply``, no pipeline, finite formats, at most 12 bits of operands
-    verilog: what to prove instead of the design's own, with the same ports
+    design: a ``multiply`` without pipeline, with finite formats and at most 12 bits of operands
+    verilog: the Verilog to prove instead of the design's own; it has the same ports
 
-    Raises ToolError where a counterexample exists, ValueError for another kind of design.
+    Raises ToolError if a counterexample exists, and ValueError for another kind of design.
     """
     if not isinstance(design, MultiplyDesign) or design.pipeline:
         raise ValueError(f"design must be a combinational multiply, not {design.unit} of pipeline {design.stages}")

@@ -11,11 +11,12 @@ class SynthesisRecipe:
 
     Parameters
     ----------
-    name: as rows give it
-    booth: multiply by yosys's radix-4 Booth pass
-    abc9: script for abc9, or the name (``abc9.script.*``) of one of its own; empty for the family's default
-    wide: join LUTs by the multiplexers behind them, where the family's own options forbid it: faster, never smaller
-    abc: script for the older abc instead of abc9; carry chains are then borders that no logic is optimized across
+    name: the name that rows have
+    booth: whether to multiply by yosys's radix-4 Booth pass
+    abc9: a script for abc9, or the name (``abc9.script.*``) of one of its own; empty for the family's default
+    wide: whether to join LUTs by the multiplexers behind them, although the family's own options forbid it. That is
+        faster, and never smaller
+    abc: a script for the older abc, which is then used instead of abc9. It optimizes no logic across carry chains
     """
 
     name: str
@@ -32,7 +33,7 @@ _REWRITE = (
     "rewrite -l -z; balance -l; scorr"
 )
 
-# each of these wins for some format pair on some family; the first is the family's own flow
+# each of these is the smallest for some pair of formats on some family; the first is the family's own flow
 _MAPPERS: tuple[tuple[str, str, str], ...] = (
     ("abc9", "", ""),
     ("abc9-area", "abc9.script.default.area", ""),
@@ -53,6 +54,7 @@ WIDE = SynthesisRecipe("abc9-wide", wide=True)
 
 
 def recipes_for(rtlil: str, dsp: str, *, wide: bool = False) -> tuple[SynthesisRecipe, ...]:
-    """The recipes that can make a difference: Booth only for multiplications that stay in logic, ``WIDE`` if asked."""
+    """The recipes that can make a difference. Booth can only where multiplications stay in logic; ``WIDE`` has to be
+    asked for."""
     booth = dsp == "none" and "cell $mul " in rtlil
     return (*(recipe for recipe in RECIPES if booth or not recipe.booth), *((WIDE,) if wide else ()))

@@ -1,4 +1,4 @@
-"""Whether an engine's memories go into a device, known before anything is synthesized, and what would."""
+"""Whether an engine's memories fit a device is known before anything is synthesized, and so is what would fit."""
 
 from dataclasses import replace
 
@@ -9,19 +9,19 @@ __all__ = ["block_rams", "check_room", "fitting_max_k", "has_room"]
 
 
 def block_rams(engine: Engine, target: Target) -> int | None:
-    """Block RAMs that the engine's memories take on that device; None where its family does not say."""
+    """How many block RAMs the engine's memories take on a device; None if the family does not say."""
     ram = target.family.ram
     return None if ram is None else sum(ram.blocks(*memory) for memory in engine.memories.values())
 
 
 def has_room(engine: Engine, target: Target) -> bool:
-    """Whether the device has the block RAMs for it, as one is taken to have that does not say how many it has."""
+    """Whether a device has enough block RAMs for the engine. A device that does not say how many it has is taken to."""
     needed, capacity = block_rams(engine, target), target.device.capacity
     return needed is None or capacity is None or needed <= capacity.brams
 
 
 def fitting_max_k(engine: Engine, targets: list[Target]) -> int | None:
-    """The engine's ``max_k``, or the largest power of two below it with which the engine fits all devices, if any."""
+    """The engine's ``max_k`` if it fits all devices, or the largest power of two below with which it does, if any."""
     for max_k in (engine.max_k, *(1 << bits for bits in reversed(range((engine.max_k - 1).bit_length())))):
         if all(has_room(replace(engine, max_k=max_k), target) for target in targets):
             return max_k
@@ -29,9 +29,10 @@ def fitting_max_k(engine: Engine, targets: list[Target]) -> int | None:
 
 
 def check_room(engine: Engine, target: Target, *, name: str = "") -> None:
-    """Raise ValueError, with what would do, where the engine's memories need more block RAMs than the device has.
+    """Raise ValueError if the engine's memories need more block RAMs than the device has. The message says what would
+    do.
 
-    ``name`` is a board's, whose device is no other; a device of the target's family unless given.
+    ``name`` is the name of a board, which has no other device. Without it, other devices of the family are considered.
     """
     if has_room(engine, target):
         return

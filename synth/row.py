@@ -1,4 +1,4 @@
-"""What was measured, with where it came from: one row of a cost table."""
+"""A row of a cost table says what was measured, and how."""
 
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
@@ -10,11 +10,11 @@ __all__ = ["Cost", "Row"]
 class Cost:
     """The cost of some RTL on one device under one DSP policy, with its provenance.
 
-    ``luts`` counts LUT cells of ``lut_kind`` (``luts_by_size``: by number of inputs), ``inverters`` the inverters that
-    yosys leaves outside of LUTs, ``carry``, ``ff``, ``dsp`` and ``bram`` the family's own cells. ``logic_cells``: what
-    nextpnr packs them into (without the harness), or yosys's estimate where the family is not routed; None where there
-    is neither. ``fmax_mhz`` is the median over ``seeds``. ``meets_target`` is None without a target.
-    ``recipe`` made it.
+    ``luts`` counts LUT cells of ``lut_kind``, and ``luts_by_size`` counts them by their number of inputs. ``inverters``
+    are those that yosys leaves outside of LUTs. ``carry``, ``ff``, ``dsp`` and ``bram`` count the family's own cells.
+    ``logic_cells`` are the cells that nextpnr packs all into, without the harness, or yosys's estimate if the family is
+    not routed; None if there is neither. ``fmax_mhz`` is the median over ``seeds``. ``meets_target`` is None without a
+    target. ``recipe`` is the recipe that made it.
     """
 
     family: str
@@ -51,7 +51,7 @@ class Cost:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Raises ValueError where a field is missing or unknown."""
+        """The cost with these values. Raises ValueError if a field is missing or unknown."""
         names = {field.name for field in fields(cls)}
         if set(values) != names:
             raise ValueError(
@@ -62,7 +62,7 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True)
 class Row(Cost):
-    """The cost of one design: which unit of which formats, its parameters (terms, lanes, ...), and all of ``Cost``."""
+    """The cost of one design. It has the unit, its formats, its parameters (terms, lanes, ...), and all of ``Cost``."""
 
     unit: str
     weight: str

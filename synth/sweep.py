@@ -1,4 +1,4 @@
-"""Measure many designs on many devices, in parallel, from the cache where it can."""
+"""Many designs are measured on many devices, in parallel. The cache is asked first."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
@@ -23,7 +23,7 @@ Progress = Callable[[int, int], None]
 
 
 class SweepError(RuntimeError):
-    """Some designs could not be measured. ``failures``: one line for each; the rows of all the others were yielded."""
+    """Some designs could not be measured. ``failures`` has a line for each; the rows of all others were yielded."""
 
     def __init__(self, failures: list[str]):
         self.failures = failures
@@ -44,24 +44,26 @@ def sweep(
     cache_folder: Path | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Row]:
-    """Yield a row for every design on every target under every DSP policy, as they finish; first those from the cache.
+    """Yield a row for every design on every target under every DSP policy, as they finish. Rows in the cache come
+    first.
 
-    Each design is generated for the target's family and the DSP policy. Close the iterator (``contextlib.closing``)
-    where it may be left early: that, like Ctrl-C, ends all tools; rows that were finished are in the cache then.
+    Each design is generated for the target's family and the DSP policy. A caller that may stop early has to close the
+    iterator (``contextlib.closing``). That ends all tools, as Ctrl-C does; rows that were finished are in the cache.
 
     Parameters
     ----------
-    designs: their ``family`` and ``dsp`` are set by the sweep
-    targets: from ``parse_target``
+    designs: the designs, whose ``family`` and ``dsp`` are set by the sweep
+    targets: the devices, as ``parse_target`` gives them
     dsp_policies: ``none`` and ``auto``
     target_mhz, seeds: see ``Flow``
-    route: whether to place and route where the family can be; synthesis alone, and so no Fmax, where not
-    executor: where to measure; processes on this machine unless given. A given one is not shut down
-    jobs: how many of these processes, one a core unless given
-    cache_folder: of the results, see ``Cache``
-    progress: called with the numbers of finished and of all rows
+    route: whether to place and route, for families that can be. If not, designs are only synthesized and have no Fmax
+    executor: the executor that measures; processes on this machine unless given. An executor that is given is not shut
+        down
+    jobs: how many processes to use on this machine; one for each core unless given
+    cache_folder: the folder of the cache of results, see ``Cache``
+    progress: is called with the numbers of finished and of all rows
 
-    Raises ToolMissing before anything is measured, ValueError for a bad argument, SweepError at the end.
+    Raises ToolMissing before anything is measured, ValueError for a wrong argument, and SweepError at the end.
     """
     targets, policies = [target if route else _unrouted(target) for target in targets], list(dsp_policies)
     flows = [Flow(target, policy, target_mhz, seeds) for target in targets for policy in policies]
@@ -94,7 +96,7 @@ def sweep(
 
 
 def _unrouted(target: Target) -> Target:
-    """The same without a router, which makes a flow of its own in the cache."""
+    """The target without a router. The cache takes it for a flow of its own."""
     return replace(target, family=replace(target.family, harness=None))
 
 
@@ -117,7 +119,7 @@ def _work(job: Job, folder: Path) -> Cost:
 
 
 def _cached(job: Job, store: Cache) -> Cost | None:
-    """The cost out of the cache, without generating RTL that is known from the same sources."""
+    """The cost out of the cache. RTL whose hash is known from the same sources is not generated."""
     design, flow = job
     key = design_key(design)
     known = store.get(key) if key else None
@@ -140,7 +142,8 @@ def _read_cost(values: object) -> Cost | None:
 
 
 def design_key(design: Design) -> str | None:
-    """A key for the RTL's hash that holds as long as the generator's sources do; None where some are not fewbit's."""
+    """A key for the hash of the RTL, valid as long as the generator's sources do not change; None if some are not
+    fewbit's."""
     parts: list[object] = [design]
     if isinstance(design, ProductDesign):
         parts += [design.computes.element, hardware_of(design.computes)]

@@ -1,4 +1,4 @@
-"""Rows as files (CSV, JSON: whole or not at all) and as a table on screen."""
+"""Rows are written as CSV and JSON, whole or not at all, and shown as a table on screen."""
 
 import csv
 import io
@@ -20,12 +20,12 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write a file so that nobody ever sees half of it. Raises OSError where the folder cannot be written."""
+    """Write a file so that nobody ever sees half of it. Raises OSError if the folder cannot be written."""
     write_bytes(path, text.encode("utf-8"))
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """The same for what is no text. What a link points to is replaced, not the link; a device or pipe is written to."""
+    """Write bytes in the same way. A link stays, and what it points to is replaced; a device or pipe is written to."""
     path = path.resolve()
     if path.exists() and not path.is_file():
         path.write_bytes(content)
@@ -43,17 +43,17 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_json(rows: Iterable[Row], path: Path) -> None:
-    """``{"rows": [...]}``, each as ``Row.to_dict`` gives it."""
+    """Write ``{"rows": [...]}``, where each row is what ``Row.to_dict`` gives."""
     write_whole(path, json.dumps({"rows": [row.to_dict() for row in rows]}, indent=1) + "\n")
 
 
 def read_json(path: Path, kind: type[AnyRow] = Row) -> list[AnyRow]:  # type: ignore[assignment]  # a Row is one
-    """What ``write_json`` wrote, of that kind of rows. Raises OSError, ValueError."""
+    """Read rows of that kind from what ``write_json`` wrote. Raises OSError, ValueError."""
     return [kind.from_dict(values) for values in json.loads(path.read_text(encoding="utf-8"))["rows"]]
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:
-    """One line a row: parameters and LUT sizes as columns of their own, seeds and tools as text."""
+    """Write a line for each row. Parameters and LUT sizes have columns of their own; seeds and tools are text."""
     records = [_flat(row) for row in rows]
     columns = list(dict.fromkeys(name for record in records for name in record))
     text = io.StringIO()
@@ -68,7 +68,7 @@ def _flat(row: Row) -> dict[str, Any]:
     first = {name: values.pop(name) for name in ("unit", "weight", "activation")}
     parameters, by_size = values.pop("parameters"), values.pop("luts_by_size")
     largest = int(row.lut_kind.removeprefix("lut"))
-    # what a kind of row has in text and several of
+    # columns that hold several values of a row as text
     values = {name: "; ".join(value) if _is_text(value) else value for name, value in values.items()}
     return {
         **first,

@@ -1,4 +1,5 @@
-"""The programs that fewbit runs: where each is, its version, how to run it, what to do where it is missing."""
+"""The programs that fewbit runs: where each is, which version it has, how it is run, and how to get it if it is
+missing."""
 
 import importlib.util
 import os
@@ -32,19 +33,19 @@ __all__ = [
 
 
 class ToolMissing(RuntimeError):
-    """A program is not installed; the message says how to get it."""
+    """A program is not installed. The message says how to get it."""
 
 
 class ToolError(RuntimeError):
-    """A program failed; the message has the last useful line that it printed."""
+    """A program failed. The message has the last useful line that it printed."""
 
 
 class ToolTimeout(ToolError):
-    """A program did not come to its end in its time, and was stopped."""
+    """A program did not end in its time, and was stopped."""
 
 
 class ToolKilled(RuntimeError):
-    """A program was ended from outside (by a user, or for want of memory), which says nothing about its input."""
+    """A program was ended from outside, by a user or for lack of memory. That says nothing about its input."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,12 @@ class Tool:
 
     Parameters
     ----------
-    name: what to call it; for a tool out of a wheel also its console script
+    name: its name; for a tool out of a wheel, also that of its console script
     needed_for: what does not work without it
-    package: the Python package that carries it; None for a program on PATH
-    install: what to do where it is missing
-    binary: folder and name of a native binary inside the package; None where the package has a console script
-    root_variable: environment variable that has to name the package's folder
+    package: the Python package that has it; None for a program on PATH
+    install: what to do if it is missing
+    binary: the folder and name of a native binary inside the package; None if the package has a console script
+    root_variable: the environment variable that has to name the package's folder
     optional: whether everything that is on by default works without it
     """
 
@@ -76,7 +77,7 @@ class Tool:
 
     @property
     def location(self) -> Path | None:
-        """The program, or the folder of the package that carries it; None where it is missing."""
+        """The program, or the folder of the package that has it; None if it is missing."""
         if self.package is None:
             beside_python = sysconfig.get_path("scripts")
             found = shutil.which(self.name, path=os.pathsep.join([beside_python, os.environ.get("PATH", os.defpath)]))
@@ -94,12 +95,12 @@ class Tool:
         if self.package is None or self.binary is not None:
             return [str(location)]
         module, function = _console_script(self.package, self.name).split(":")
-        # held back where it was started: see _signals_later
+        # the signals were held back when it was started: see _signals_later
         heard = "import signal, sys; signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})"
         return [sys.executable, "-c", f"{heard}; from {module} import {function} as main; sys.exit(main())"]
 
     def environment(self) -> dict[str, str]:
-        """The variables that it needs besides those of this process."""
+        """The environment variables that it needs besides those of this process."""
         folder = _package_folder(self.package) if self.package and self.root_variable else None
         return {self.root_variable: str(folder)} if self.root_variable and folder else {}
 
@@ -170,7 +171,8 @@ TOOLS = {
 
 @cache
 def version(name: str) -> str:
-    """Version of a tool: of its package's metadata, so that nothing is run, else its own word. Raises ToolMissing."""
+    """The version of a tool, by its package's metadata, so that it is not run, or else by what it says. Raises
+    ToolMissing."""
     tool = TOOLS[name]
     if tool.package is not None:
         if tool.location is None:
@@ -178,7 +180,7 @@ def version(name: str) -> str:
         return metadata.version(tool.package)
     argument = {"iverilog": "-V", "openFPGALoader": "--Version", "icebox_vlog": ""}.get(name, "--version")
     if not argument:
-        return "unknown"  # it takes every argument for a wrong one, and tells how it is used
+        return "unknown"  # it takes any argument for a wrong one, and prints its usage
     output = subprocess.run([*tool.command(), argument], capture_output=True, text=True, check=False)
     lines = [line for line in (output.stdout + output.stderr).splitlines() if any(c.isdigit() for c in line)]
     return lines[0].strip() if lines and not output.returncode else "unknown"
@@ -186,7 +188,7 @@ def version(name: str) -> str:
 
 @dataclass(frozen=True)
 class ToolStatus:
-    """What ``fewbit doctor`` says of one tool; ``location`` and ``version`` are None where it is missing."""
+    """What ``fewbit doctor`` says of one tool. ``location`` and ``version`` are None if it is missing."""
 
     name: str
     location: str | None
@@ -219,14 +221,15 @@ TIMEOUT = 900.0
 
 
 def run(name: str, arguments: Sequence[str], folder: Path, timeout: float = TIMEOUT) -> None:
-    """Run a tool to its end in ``folder``; the tools out of YoWASP see only the files below it.
+    """Run a tool to its end in ``folder``. YoWASP's tools see only the files below that folder.
 
-    The tool has a process group of its own, so that Ctrl-C reaches only this process, which then ends the whole group:
-    no tool outlives its caller. Raises ToolMissing; ToolTimeout; ToolError where it fails otherwise; ToolKilled.
+    The tool has a process group of its own. So Ctrl-C reaches only this process, which then ends the whole group, and
+    no tool outlives its caller. Raises ToolMissing, ToolTimeout, ToolKilled, and ToolError if it fails for another
+    reason.
     """
     tool = TOOLS[name]
     command = [*tool.command(), *arguments]
-    # YoWASP's tools leave a folder in TMPDIR where they are stopped
+    # YoWASP's tools leave a folder in TMPDIR if they are stopped
     with tempfile.TemporaryDirectory(prefix="fewbit-", ignore_cleanup_errors=True) as scratch:
         environment = os.environ | tool.environment() | {"TMPDIR": scratch}
         try:
@@ -241,7 +244,7 @@ def run(name: str, arguments: Sequence[str], folder: Path, timeout: float = TIME
 
 
 def _run(command: list[str], folder: Path, environment: dict[str, str], timeout: float) -> tuple[int, str]:
-    """The exit code and what was printed. Raises subprocess.TimeoutExpired."""
+    """Run a command. Returns its exit code and what it printed. Raises subprocess.TimeoutExpired."""
     with _signals_later():
         process = subprocess.Popen(
             command,
@@ -271,7 +274,7 @@ _running: set[int] = set()
 
 
 def stop_all() -> None:
-    """End every tool that this process is running; for signal handlers."""
+    """End every tool that this process is running. Signal handlers call it."""
     for group in list(_running):
         _kill_group(group)
 

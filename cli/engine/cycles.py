@@ -178,9 +178,10 @@ def _markdown(tables: "dict[Engine, list[dict[str, Any]]]", command: str, chart:
         lines += [f"| {' | '.join(_cells(row))} |" for row in rows]
     lines += [
         "",
-        "Cycles are what the register `cycles` shows. Fill: until the first panels are loaded. Steady: from the first",
-        "word that is multiplied to the last. Drain: after that, to the last output. Busiest: the array, the drain of",
-        f"its sums, or a stream. Utilization: products, of {engine.products} a cycle.",
+        "Cycles are those that the register `cycles` shows. Fill is the time until the first panels are loaded. Steady",
+        "is the time from the first word that is multiplied to the last. Drain is the time from then to the last of C.",
+        "The busiest part is the array, the drain of its sums, or a stream. Utilization is the share of the",
+        f"{engine.products} products a cycle that the array can make.",
         "",
         f"![Utilization by size]({chart.with_suffix('.svg').name})",
         "",
