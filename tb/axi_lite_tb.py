@@ -66,7 +66,7 @@ class RegistersBench:
                 self.pulses[name] += int(getattr(self.dut, name).value)
 
     def stall(self, rate: float) -> None:
-        """Stop every channel in this share of its cycles, at random, each on its own."""
+        """Stall every channel in this share of its cycles, at random and independently."""
         write, read = self.master.write_if, self.master.read_if
         for channel in (write.aw_channel, write.w_channel, write.b_channel, read.ar_channel, read.r_channel):
             channel.set_pause_generator(self._pauses(rate))
@@ -77,7 +77,7 @@ class RegistersBench:
             yield from [bool(self.rng.random() < rate)] * int(self.rng.integers(1, 4))
 
     def write(self, address: int, data: bytes) -> dict[str, int]:
-        """Let the model have what a write does; give back the pulses that it makes."""
+        """Do in the model what a write does. Returns the pulses that it makes."""
         pulses = dict.fromkeys(self.pulses, 0)
         for k, byte in enumerate(data, address):
             for field in registers.get(k & ~3, {"fields": []})["fields"]:
@@ -108,7 +108,7 @@ class RegistersBench:
         return AxiResp.OKAY if mapped else AxiResp.SLVERR
 
     def span(self) -> tuple[int, int]:
-        """Address and length of an access of up to three words, aligned or not."""
+        """A random address and length of an access of up to three words, aligned or not."""
         address = int(self.rng.integers(size))
         if self.rng.random() < 0.5:
             address &= ~3

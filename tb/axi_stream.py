@@ -1,4 +1,4 @@
-"""AXI4-Streams as a testbench sees them: the rules that hold in every cycle, and the least that drives one."""
+"""AXI4-Streams in testbenches: their rules are checked in every cycle, and simple functions drive them."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def beat_bytes(words: Array, bus_bits: int, generator: np.random.Generator) -> A
 
 
 def from_beats(beats: Array, word_bits: int, bus_bits: int) -> Array:
-    """The words again. Raises ValueError where bits past the end of a word are not 0, or a word is not whole."""
+    """Make words of beats again. Raises ValueError if bits past the end of a word are not 0, or a word is not whole."""
     each = -(-word_bits // bus_bits)
     if len(beats) % each:
         raise ValueError(f"beats must be a multiple of {each}, not {len(beats)}")
@@ -32,15 +32,15 @@ def from_beats(beats: Array, word_bits: int, bus_bits: int) -> Array:
 
 
 class StreamRules:
-    """The rules of one stream: what was offered stays until it is taken, and ``tlast`` is where it belongs.
+    """Checks the rules of one stream: what is offered stays until it is taken, and ``tlast`` is where it belongs.
 
     Parameters
     ----------
-    framed: whether beats come as ``expect`` says, and no others; else any do, and ``tlast`` is not looked at
+    framed: whether exactly the beats come that ``expect`` announces. If not, any may come, and ``tlast`` is not checked
 
     Members
     -------
-    taken: beats so far, since the last ``forget``
+    taken: how many beats were taken since the last ``forget``
     """
 
     def __init__(self, dut: Any, name: str, framed: bool):
@@ -52,18 +52,18 @@ class StreamRules:
         self.forget()
 
     def forget(self) -> None:
-        """What stood there counts no longer: a reset."""
+        """Forget what was offered, because of a reset."""
         self.offered: tuple[str, str] | None = None
         self.frames: deque[int] = deque()
         self.in_frame = 0
         self.taken = 0
 
     def expect(self, beats: int) -> None:
-        """After what is expected already, so many beats, the last of them with ``tlast``."""
+        """Expect so many more beats, the last of them with ``tlast``."""
         self.frames.append(beats)
 
     def cycle(self) -> bool:
-        """Look at the stream once a cycle, before its rising edge; say whether a beat is taken."""
+        """Check the stream once a cycle, before its rising edge. Returns whether a beat is taken."""
         valid, ready = str(self.valid.value), str(self.ready.value)
         assert {valid, ready} <= {"0", "1"}, f"{self.name}: tvalid and tready must be 0 or 1, not {valid} and {ready}"
         if valid == "0":
@@ -90,9 +90,9 @@ class StreamRules:
 
 
 async def feed(dut: Any, name: str, beats: Sequence[int], pauses: Sequence[int] | None = None) -> None:
-    """Offer these beats on an input stream one after another; before each, so many cycles of nothing.
+    """Offer these beats on an input stream, one after another. ``pauses`` are the idle cycles before each.
 
-    It wakes for beats only, not for cycles in which the stream waits.
+    It wakes only for beats, not for cycles in which the stream waits.
     """
     valid, ready, data = (getattr(dut, f"{name}_{signal}") for signal in ("tvalid", "tready", "tdata"))
     edge, rise = RisingEdge(dut.clk), RisingEdge(ready)
@@ -114,7 +114,7 @@ async def feed(dut: Any, name: str, beats: Sequence[int], pauses: Sequence[int] 
 async def collect(dut: Any, name: str, pauses: Sequence[int] | None = None) -> Array:
     """The beats of an output stream up to the one with ``tlast``, uint8 of (beats, bytes of a beat).
 
-    Before each, so many cycles without ``tready``, over and over again.
+    ``pauses`` are the cycles without ``tready`` before each beat; they are used over and over again.
     """
     valid, ready, data, last = (getattr(dut, f"{name}_{signal}") for signal in ("tvalid", "tready", "tdata", "tlast"))
     edge, rise = RisingEdge(dut.clk), RisingEdge(valid)

@@ -1,4 +1,4 @@
-"""Many designs in one simulation: the Verilog that holds them all, and the stimulus that is all of theirs at once."""
+"""Many designs run in one simulation: their Verilog is put together, and so are their stimuli."""
 
 import re
 from collections.abc import Sequence
@@ -11,14 +11,14 @@ __all__ = ["LOWEST", "MODULE", "OUTPUTS", "SHARED", "combine", "output_width", "
 MODULE = "batch"
 OUTPUTS = "outputs"
 SHARED, LOWEST, HIGHEST = 0, 1, 2
-"""The operands by the input ``mode``: the shared ones, or every design's own of its least or greatest product."""
+"""Values of the input ``mode``: operands are shared, or each design has those of its least or greatest product."""
 
 _NAME = r"(?:\\\S+|[A-Za-z_]\w*)"
 _MODULE = re.compile(rf"^\s*module\s+({_NAME})", re.MULTILINE)
 
 
 def rename_modules(verilog: str, prefix: str) -> str:
-    """The same Verilog with ``prefix`` before every name of a module, where defined and where instantiated."""
+    """Put ``prefix`` in front of every name of a module, where it is defined and where it is instantiated."""
     names = set(_MODULE.findall(verilog))
 
     def rename(match: re.Match[str]) -> str:
@@ -37,11 +37,11 @@ def output_width(unit: DescribedUnit) -> int:
 
 
 def wrapper(designs: Sequence[tuple[str, DescribedUnit]]) -> str:
-    """Verilog of a module with the inputs of one ``mac`` and the outputs of all; the first design's are lowest.
+    """Verilog of a module with the inputs of one ``mac`` and the outputs of all. Those of the first design are lowest.
 
     Parameters
     ----------
-    designs: name of the (renamed) top module, and unit; all of them ``mac``
+    designs: for each ``mac``, the name of its (renamed) top module and the unit
     """
     weight_bits = max(unit.weight.width for _, unit in designs)
     activation_bits = max(unit.activation.width for _, unit in designs)
@@ -69,7 +69,7 @@ def wrapper(designs: Sequence[tuple[str, DescribedUnit]]) -> str:
 
 
 def combine(units: Sequence[DescribedUnit], stimuli: Sequence[Stimulus], mode: Sequence[int]) -> Stimulus:
-    """One stimulus for the wrapper from those of its designs, which differ in their operands and outputs only."""
+    """Put the stimuli of the designs together for the wrapper. They differ only in operands and outputs."""
     widest_weight = max(range(len(units)), key=lambda k: units[k].weight.width)
     widest_activation = max(range(len(units)), key=lambda k: units[k].activation.width)
     inputs = {name: stimuli[0].inputs[name] for name in ("rst", "valid", "first")}

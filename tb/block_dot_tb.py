@@ -42,7 +42,7 @@ def blocks_in(k: int) -> int:
 
 
 def operands(name: str, generator: np.random.Generator, k: int, special: float) -> Array:
-    """Codes of which this share is of any kind, the others finite."""
+    """Random codes. This share of them may be special, and the others are finite."""
     format = FORMATS[name]
     if format.width > EXHAUSTIVE_BITS:
         raise ValueError(f"{name} must have at most {EXHAUSTIVE_BITS} bits, not {format.width}")
@@ -54,7 +54,7 @@ def operands(name: str, generator: np.random.Generator, k: int, special: float) 
 
 
 def scales(name: str, generator: np.random.Generator, count: int, wild: float) -> Array:
-    """Scales about one, alike over several blocks or not, and in this share of places any."""
+    """Random scales around 1, equal over several blocks or not. This share of them may be anything."""
     spread = generator.choice([0.5, 3.0, 12.0])
     wanted = 2.0 ** (np.zeros(count) + generator.uniform(-spread, spread, count))
     return random_scales(FORMATS[name], generator, wanted, wild)
@@ -66,7 +66,7 @@ def random_sum(generator: np.random.Generator, most: int, special: float = 0.0, 
     one: Sum = {name: operands(name, generator, k, special) for name in NAMES[:2]}
     one |= {name: scales(name, generator, blocks_in(k), wild) for name in NAMES[2:]}
     if generator.random() < 0.2 and k > blocks.size and unit.weight.signed:
-        # The second block cancels the first, or nearly.
+        # The second block cancels the first one, or nearly does.
         part = slice(blocks.size, min(2 * blocks.size, k))
         same = part.stop - part.start
         one["activation"][part] = one["activation"][:same]
@@ -78,7 +78,7 @@ def random_sum(generator: np.random.Generator, most: int, special: float = 0.0, 
 
 
 def random_sums(generator: np.random.Generator, beats: int, **rates: float) -> list[Sum]:
-    """Sums of about so many beats in all."""
+    """Random sums with about so many beats in all."""
     found: list[Sum] = []
     while beats > 0:
         found.append(random_sum(generator, max(beats * unit.lanes, 1), **rates))
@@ -97,7 +97,7 @@ def ends_of(name: str) -> tuple[int, int]:
 
 
 def extreme_sums() -> list[Sum]:
-    """As many of the extreme products as the sum is for, or as are worth while, with extreme scales."""
+    """Sums of extreme products with extreme scales, as long as the unit allows, or as is worth while."""
     k = min(longest, max(budget * unit.lanes // 4, unit.lanes) // step * step)
     (least_w, largest_w), (least_a, largest_a) = ends_of("weight"), ends_of("activation")
     large = [ends_of(name)[1] for name in NAMES[2:]]
@@ -147,7 +147,7 @@ def beats_of(sums: Sequence[Sum], generator: np.random.Generator) -> list[Beat]:
 
 
 def expect(sums: Sequence[Sum]) -> list[Beat]:
-    """The sums as beats; ``tlast`` is always up."""
+    """What the sums must be, as beats; ``tlast`` is always up."""
     rows: dict[str, list[int]] = {field.name: [] for field in unit.streams["m_axis"]}
     for one in grouped(sums):
         result = block_dot(
@@ -166,7 +166,7 @@ def expect(sums: Sequence[Sum]) -> list[Beat]:
 
 
 def grouped(sums: Sequence[Sum]) -> list[Sum]:
-    """Sums of one length that follow each other, as one array each: (n, k)."""
+    """Groups of sums that follow each other and have one length, each as one array: (n, k)."""
     groups: list[list[Sum]] = []
     for one in sums:
         if groups and len(groups[-1][0]["weight"]) == len(one["weight"]):

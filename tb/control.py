@@ -1,4 +1,4 @@
-"""The registers of a unit by their names, through AXI4-Lite or Wishbone."""
+"""Registers of a unit are read and written by their names, through AXI4-Lite or Wishbone."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ _WORD = 32
 
 
 class Access(Protocol):
-    """What a bus is good for."""
+    """Reads and writes over a bus."""
 
     async def read(self, offset: int) -> int: ...
 
@@ -24,7 +24,7 @@ class Access(Protocol):
 
 
 class AxiLiteAccess:
-    """A client of other people's making, cocotbext-axi."""
+    """Access through the client of cocotbext-axi, which other people have made."""
 
     def __init__(self, dut: Any):
         self.dut = dut
@@ -77,12 +77,12 @@ class WishboneAccess:
 
 
 def connect(dut: Any, control: str, generator: np.random.Generator) -> Access:
-    """The client for that bus."""
+    """Make the client for that bus."""
     return AxiLiteAccess(dut) if control == "axi_lite" else WishboneAccess(dut, generator)
 
 
 class Registers:
-    """What a map, as ``UNIT.json`` has it, calls registers and fields, read and written as a host would.
+    """Reads and writes registers and fields by the names of a map, as a host would. ``UNIT.json`` has the map.
 
     Members
     -------
@@ -107,7 +107,7 @@ class Registers:
             await self.write(f"{name}_high", value >> _WORD)
 
     def bits(self, register: str, *fields: str) -> int:
-        """The mask of those fields, of all if none is named."""
+        """The mask of these fields, or of all if none is named."""
         return sum(
             ((1 << field["width"]) - 1) << field["lsb"]
             for field in self.map[register]["fields"]
@@ -115,6 +115,6 @@ class Registers:
         )
 
     def word(self, register: str, **fields: int) -> int:
-        """What the register reads where its fields have these values."""
+        """The word of a register whose fields have these values."""
         places = {field["name"]: field["lsb"] for field in self.map[register]["fields"]}
         return sum(value << places[name] for name, value in fields.items())

@@ -21,7 +21,7 @@ async def codes(dut: Any) -> None:
     golden = unpack(tried, unit.weight)
 
     def read(name: str) -> int:
-        """The value of an output, 0 where the format has no need of it."""
+        """The value of an output, or 0 if the format has no such output."""
         return int(getattr(dut, name).value) if name in unit.ports else 0
 
     for code, sign, significand, shift, nan, infinity in zip(tried.tolist(), *map(list, golden), strict=True):

@@ -26,7 +26,8 @@ INPUTS = ("s_axis", "s_axis_scale")
 
 
 class Codes(NamedTuple):
-    """Codes of (beats, lanes), which beats end their block early, the scale of every block, and the one of all."""
+    """Codes of (beats, lanes), the beats that end their block early, the scales of blocks, and the scale of the
+    tensor."""
 
     codes: Array
     last: Array
@@ -35,7 +36,7 @@ class Codes(NamedTuple):
 
 
 def blocks_of(last: Array) -> Array:
-    """The block that each beat is of."""
+    """The number of the block of each beat."""
     blocks = np.zeros(len(last), dtype=np.int64)
     place = 0
     for beat in range(1, len(last)):
@@ -63,7 +64,7 @@ def random_codes(generator: np.random.Generator, beats: int) -> Codes:
 
 
 def every_pair(generator: np.random.Generator) -> Codes:
-    """Every code with every scale; blocks that have no more end early or hold any codes."""
+    """Every code with every scale. A block that is left over ends early, or is filled up with any codes."""
     codes = every_code(unit.weight)
     scales = every_code(scale_format)
     beats = -(-len(codes) // unit.lanes)
@@ -80,7 +81,7 @@ def every_pair(generator: np.random.Generator) -> Codes:
 
 
 def traffic(generator: np.random.Generator, given: Codes) -> tuple[dict[str, list[Beat]], list[Beat]]:
-    """What to offer, and what must come of it."""
+    """What to offer on the streams, and what must come out."""
     options: dict[str, Any] = {}
     if given.tensor_scale is not None:
         options["tensor_scale"] = given.tensor_scale
@@ -99,7 +100,7 @@ def traffic(generator: np.random.Generator, given: Codes) -> tuple[dict[str, lis
 
 
 def packed(codes: Array, width: int) -> Array:
-    """One integer a beat, lane 0 lowest."""
+    """One integer for each beat, with lane 0 in the lowest bits."""
     whole = np.zeros(len(codes), dtype=object)
     for lane in range(codes.shape[1]):
         whole = whole | (codes[:, lane].astype(object) << lane * width)

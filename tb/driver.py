@@ -1,4 +1,4 @@
-"""Runs one stimulus on the design and compares every output with what it must be, in order, after every clock edge."""
+"""A stimulus is run on the design. After every clock edge, every output is compared with what it must be."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -30,7 +30,7 @@ async def apply(dut: Any, widths: Mapping[str, int], stimulus: Stimulus, clocked
     for name in [*stimulus.inputs, *stimulus.expected]:
         found = len(getattr(dut, name))
         assert found == widths[name], f"{name} must be {widths[name]} bits wide, not {found}"
-    # Combinational logic out of yosys starts late in Icarus: every input has to change once.
+    # In Icarus, combinational logic of yosys starts only when an input changes, so every input has to change once.
     for handle in handles:
         handle.value = (1 << len(handle)) - 1
     await tick
@@ -62,7 +62,7 @@ async def drive(dut: Any, unit: DescribedUnit, stimulus: Stimulus) -> None:
 
 
 def number(digits: str, signed: bool) -> str:
-    """Binary digits as the decimal number that they are; unchanged where one of them is X or Z."""
+    """Binary digits as a decimal number. They are left as they are if one of them is X or Z."""
     if set(digits) - {"0", "1"}:
         return f"0b{digits}"
     return str(int(digits, 2) - (signed and digits[0] == "1") * (1 << len(digits)))

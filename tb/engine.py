@@ -11,7 +11,7 @@ __all__ = ["read_engine"]
 
 
 def read_engine(description: Mapping[str, Any]) -> Engine:
-    """The engine. Raises ValueError where the description is not that of one, or its streams are not what it needs."""
+    """The described engine. Raises ValueError if it is no engine, or if its streams are not what the engine needs."""
     if description.get("unit") != "matmul":
         raise ValueError(f"unit must be matmul, not {description.get('unit')!r}")
     try:

@@ -27,7 +27,7 @@ def expect_sums(unit: DescribedUnit, inputs: Mapping[str, Array]) -> dict[str, A
     Returns the accumulator's integers and the flags that the unit has, each of shape (cycles,).
     """
     reset = inputs["rst"]
-    taken = np.arange(len(reset)) - unit.delay  # whose operands an edge adds
+    taken = np.arange(len(reset)) - unit.delay  # these are the cycles whose operands an edge adds
     resets = np.concatenate([[0], np.cumsum(reset)])
     live = (taken >= 0) & inputs["valid"][taken] & (resets[1:] == resets[np.maximum(taken, 0)])
     return _outputs(
@@ -46,7 +46,7 @@ def expect_sums(unit: DescribedUnit, inputs: Mapping[str, Array]) -> dict[str, A
 
 
 def expect_products(unit: DescribedUnit, weight: Array, activation: Array) -> dict[str, Array]:
-    """Outputs of a ``multiply`` for every pair of codes, latency aside."""
+    """Outputs of a ``multiply`` for every pair of codes, without its latency."""
     return _outputs(unit, multiply(weight, activation, unit.weight, unit.activation, unit.element))
 
 
@@ -64,7 +64,7 @@ def _outputs(unit: DescribedUnit, exact: Exact) -> dict[str, Array]:
 def to_bits(integers: Array, port: DescribedPort) -> list[str]:
     """Every integer in binary digits as cocotb prints the port, two's complement where it is signed.
 
-    Raises ValueError where one does not fit: then the port is too narrow for what the unit is said to do.
+    Raises ValueError if one does not fit, since the port is then too narrow for what the unit is said to do.
     """
     values = integers.tolist()
     least, most = (-(1 << port.width - 1), (1 << port.width - 1) - 1) if port.signed else (0, (1 << port.width) - 1)

@@ -1,4 +1,4 @@
-"""What passes between the runner and a testbench: two files in the folder that the simulation runs in."""
+"""The runner and a testbench exchange two files in the folder that the simulation runs in."""
 
 import json
 from pathlib import Path

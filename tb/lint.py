@@ -14,17 +14,18 @@ __all__ = ["lint", "lint_many"]
 def lint(verilog: str) -> list[str]:
     """Every warning and error of ``verilator --lint-only -Wall``, one line each; empty where the Verilog is clean.
 
-    Waived are ``DECLFILENAME`` (the file is named for none of its modules) and, in ``lint_many``, ``MULTITOP``.
+    The command line waives ``DECLFILENAME``, because the file is named for none of its modules, and in ``lint_many``
+    also ``MULTITOP``.
     """
     return lint_many([("", verilog)])[""]
 
 
 def lint_many(designs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
-    """The warnings of every design, by its name; all go through one run of the linter, each as a top module of its own.
+    """The warnings of every design, by its name. One run of the linter reads all, each as a top module of its own.
 
     Parameters
     ----------
-    designs: name and Verilog, hierarchies whole
+    designs: the name and the Verilog of each, with all modules that it needs
     """
     found: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory(prefix="fewbit-") as scratch:

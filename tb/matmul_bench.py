@@ -32,18 +32,18 @@ Sizes = tuple[int, int, int]
 
 
 def steps(sizes: Sizes) -> int:
-    """Cycles that a product takes at the very least, of the array and of every stream: roughly how long it takes."""
+    """The fewest cycles that the array and the streams need for a product, which is roughly how long it takes."""
     limits = cycle_limits(engine, *sizes, description["latencies"])
     return max(limits[name] for name in ("array", "a", "w", "p", "c") if name in limits)
 
 
 def patience(sizes: Sizes) -> int:
-    """Nanoseconds after which a product is complete, whatever stalls, or never will be."""
+    """Nanoseconds after which a product is complete, however much stalls, or will never be."""
     return 10 * (5000 + 60 * steps(sizes))
 
 
 def pauses(generator: np.random.Generator, rate: float) -> Iterator[bool]:
-    """Stalls in this share of the cycles, short ones and now and then a long one."""
+    """Random stalls in this share of the cycles. Most are short, and some are long."""
     for _ in itertools.count():
         length = LONG_STALL if generator.random() < 0.02 else int(generator.integers(1, 4))
         yield from [bool(generator.random() < rate)] * length
@@ -71,7 +71,7 @@ class MatmulBench:
         self._forget()
 
     def _forget(self) -> None:
-        """What holds after a reset."""
+        """Set what holds after a reset."""
         self.words_given = 0
         self.beats_owed = dict.fromkeys(inputs, 0)
         self.beats_offered = dict.fromkeys(inputs, 0)
@@ -108,8 +108,10 @@ class MatmulBench:
         await RisingEdge(self.dut.clk)
 
     async def _watch(self) -> None:
-        """In every cycle, at the falling edge, when all stands that the rising edge will take: the rules of the
-        streams, and when what happens."""
+        """Check the rules of the streams in every cycle, and note when what happens.
+
+        It does so at the falling edge, when all inputs of the next rising edge are there.
+        """
         answered = False
         while True:
             await FallingEdge(self.dut.clk)
@@ -160,12 +162,12 @@ class MatmulBench:
             await self.registers.set(name, values[name])
 
     async def command(self) -> int:
-        """Write ``start``; give back the cycle in which it arrives."""
+        """Write ``start``. Returns the cycle in which it arrives."""
         await self.registers.write("control", self.registers.bits("control", "start"))
         return self.answered_at
 
     async def begin(self, product: EngineProduct) -> int:
-        """Start a product that is configured; give back the cycle."""
+        """Start a product that is configured. Returns the cycle in which it starts."""
         m, _, n = product.sizes
         self.rules["c"].expect(output_words(engine, m, n) * engine.beats("c"))
         for name, words in product.words.items():
@@ -220,7 +222,7 @@ class MatmulBench:
         assert least <= found <= most, f"cycles must be {least - began} to {most - began}, not {found - began}"
 
     async def settle(self, *events: str) -> None:
-        """These bits of status, and no others, are up, and irq with them, until each is cleared."""
+        """Check that these bits of status, and no others, are up, and irq with them, until each is cleared."""
         self.check_taken()
         for count in range(len(events) + 1):
             left = events[count:]
@@ -236,7 +238,7 @@ class MatmulBench:
         assert int(self.dut.irq.value) == bool(events), f"irq must be {int(bool(events))} with status {status:#x}"
 
     def check_taken(self) -> None:
-        """All words of the products so far have been taken, and no more."""
+        """Check that all words of the products so far have been taken, and no more."""
         for name, owed in self.beats_owed.items():
             # Where a word is several beats, one is put together before it is wanted.
             ahead = min(engine.beats(name), self.beats_offered[name] - owed) if engine.beats(name) > 1 else 0

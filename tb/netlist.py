@@ -1,4 +1,4 @@
-"""The testbench of a unit on its netlist: proof that what is priced is what was verified."""
+"""The testbench of a unit runs on its netlist, which proves that what is priced is what was verified."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,10 +22,10 @@ def simulate_netlist(netlist: str, description: Mapping[str, Any], cells: Sequen
     ----------
     netlist: Verilog after synthesis, as yosys's ``write_verilog`` leaves it, with the ports that the unit had
     description: the UNIT.json of the design that was synthesized
-    cells: files of the family's cell models, as yosys's own ``ice40/cells_sim.v``; what they include lies beside them
-    options: as of ``simulate``
+    cells: files of the family's cell models, as yosys's ``ice40/cells_sim.v``. Files that they include are beside them
+    options: those of ``simulate``
 
-    Raises ValueError where a file of cell models is missing, and what ``simulate`` raises.
+    Raises ValueError if a file of cell models is missing, and what ``simulate`` raises.
     """
     for path in cells:
         if not path.is_file():
