@@ -1,4 +1,4 @@
-"""The program itself: its commands, and how any of them ends."""
+"""The program runs a command, and decides how it ends."""
 
 import os
 import re
@@ -18,17 +18,18 @@ from .program import COMPLETION, complete, program
 __all__ = ["main", "run"]
 
 WRONG_RESULT, USAGE, TOOL, SIGNAL = 1, 2, 3, 128
-"""Exit statuses: a wrong result, or nothing found; a wrong argument, or a file that cannot be read or written; a tool
-or a board that is missing or failed; this and a signal's number, as shells have it: 130 for Ctrl-C."""
+"""Exit statuses. 1 stands for a wrong result, or for nothing found; 2 for a wrong argument, or a file that cannot be
+read or written; 3 for a tool or a board that is missing or failed. 128 plus its number stands for a signal, as shells
+have it: 130 is Ctrl-C."""
 
 # Typer has carried its own copy of click since 0.20 and used the package before: the one that counts is its base class.
 _UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and leave the program with its exit status; SIGTERM and a hang-up end it as Ctrl-C does.
+    """Run a command, and leave the program with its exit status. SIGTERM and a hang-up end it as Ctrl-C does.
 
-    The first of them is enough: what has to be tidied up is, whatever comes meanwhile.
+    The first such signal ends it. What has to be tidied up then is, whatever signals come meanwhile.
     """
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, interrupt)
@@ -54,7 +55,7 @@ def _as_interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command and return its exit status; what goes wrong is one line on stderr."""
+    """Run a command, and return its exit status. If something goes wrong, one line on stderr says what."""
     if os.environ.get(COMPLETION):
         return complete(os.environ[COMPLETION])
     group: Any = program()
@@ -99,7 +100,7 @@ def _end(message: str, status: int) -> int:
 
 
 def _expected(error: Exception) -> int | None:
-    """The exit status of an error that says what was wrong, so that a traceback would not help; None for any other."""
+    """The exit status of an error whose message says enough, so that a traceback would not help; None for any other."""
     if type(error) is ValueError:
         return USAGE  # before anything is imported that takes long
     if isinstance(error, ConnectionError):  # of a board, that is
@@ -121,13 +122,13 @@ def _expected(error: Exception) -> int | None:
 
 
 def _own(error: Exception) -> bool:
-    """Whether it was raised in this package, not in one that it uses."""
+    """Whether an error was raised in this package, and not in one that it uses."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
     return str(frame.f_globals.get("__name__")).partition(".")[0] == __name__.partition(".")[0]
 
 
 def _usage(error: Any) -> str:
-    """What is wrong with a command, in our words where typer's own are not as all others are."""
+    """What is wrong with a command. Typer's own words are replaced where they differ in style from all others."""
     message: str = error.format_message()
     command: Any = error.ctx.command if error.ctx else None
     name = message.partition("No such command '")[2].partition("'")[0]

@@ -1,4 +1,4 @@
-"""Many points of the study, in parallel, kept as they come."""
+"""Many points of the study are measured in parallel, and each is kept as soon as it is there."""
 
 import hashlib
 import json
@@ -40,14 +40,15 @@ Asked = TypeVar("Asked", bound=Hashable)
 
 @dataclass(frozen=True)
 class Source:
-    """Where a network comes from, in words that another process can read: the zoo, or files.
+    """Says where a network comes from, the zoo or files, in words that another process can read.
 
     Parameters
     ----------
-    name: of the zoo; or how an ONNX file of the user's is to be called
-    model, calibration, test: the ONNX file and .npz files of its inputs by name, with ``expected`` and ``clusters``
-    metrics: names, the one to compare by first; None for the zoo's own. ``file.py:function`` is a judge of the user's
-    output: of the model's, the one that is judged; empty for the first
+    name: the name of a network of the zoo, or the name to give to a user's ONNX file
+    model, calibration, test: the ONNX file, and .npz files of its inputs by name, with ``expected`` and ``clusters``
+    metrics: the names of metrics, of which the first is the one to compare by; None stands for the zoo's own.
+        ``file.py:function`` is a function of the user's
+    output: the output of the model that is judged; empty for the first
     """
 
     name: str
@@ -63,7 +64,7 @@ class Source:
         return self.model is not None and is_qonnx(read_model(self.model))
 
     def network(self) -> Network:
-        """Raises ValueError where a name, a file or a metric is not what it has to be; OSError for files."""
+        """Read the network. Raises ValueError for a wrong name, file or metric, and OSError for files."""
         found = self._named() if self.model is None else self._own(self.model)
         check_metrics(found)
         return found
@@ -92,9 +93,9 @@ class Source:
 
 @dataclass(frozen=True)
 class Job:
-    """A point to measure: of which network, by which scheme, how, on how many samples (all for None).
+    """A point to measure. It says of which network, by which scheme, how, and on how many samples (None for all).
 
-    No scheme is for a network that came quantized.
+    A network that came quantized has no scheme.
     """
 
     source: Source
@@ -112,25 +113,25 @@ def study(
     cache_folder: Path | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Point]:
-    """Yield a point for every job, as they finish; first those from the cache.
+    """Yield a point for every job, as they finish. Points from the cache come first.
 
-    Every point is kept the moment it is there, so a sweep that is stopped goes on where it was. Close the iterator
-    where it may be left early.
+    Every point is kept as soon as it is there, so that a sweep that was stopped goes on where it was. A caller that may
+    stop early has to close the iterator.
 
     Parameters
     ----------
-    executor: where to work, such as a Dask cluster's; processes on this machine unless given. Workers need fewbit and
-        the networks' files under the same paths. A given one is not shut down
-    jobs: how many of these processes, one a core unless given
-    cache_folder: of the results, see ``synth.Cache``
-    progress: called with the numbers of finished and of all points
+    executor: the executor that does the work, such as a Dask cluster's; processes on this machine unless given. Workers
+        need fewbit, and the networks' files under the same paths. An executor that is given is not shut down
+    jobs: how many processes to use on this machine; one for each core unless given
+    cache_folder: the folder of the cache of results, see ``synth.Cache``
+    progress: is called with the numbers of finished and of all points
 
     Raises ValueError and OSError for a network that cannot be studied, before anything runs; SweepError at the end.
     """
     asked = [*dict.fromkeys(asked)]
     networks = {source: source.network() for source in dict.fromkeys(job.source for job in asked)}
     for source, network in networks.items():
-        if source.model is not None:  # the zoo's have it, and take long to read
+        if source.model is not None:  # networks of the zoo have it, and take long to read
             check_expected(network.metrics, network.test())
     contents = {
         (source, samples): network_hash(networks[source], samples)
@@ -169,10 +170,10 @@ def sensitivities(
     cache_folder: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, dict[Pair, float]]:
-    """By layer and pair of formats, see ``sensitivity``; kept as points are, so what was stopped goes on where it was.
+    """The sensitivities of layers by pair of formats, see ``sensitivity``. They are kept as points are.
 
-    ``samples``: of the test, as points have them, which a process reads once for both. Other parameters and what is
-    raised are those of ``study``.
+    ``samples`` is the number of test samples, as for points, so that a process reads them once for both. The other
+    parameters, and what is raised, are as in ``study``.
     """
     content = network_hash(source.network(), samples)
     schemes = {pair: replace(scheme, weight=pair[0], activation=pair[1]) for pair in pairs}
@@ -204,11 +205,11 @@ def _kept(
     cache_folder: Path | None,
     progress: Progress | None,
 ) -> Iterator[tuple[Asked, Any]]:
-    """Yield everything with its result, or with the exception that came of it: first what the cache has, then what
-    ``work`` makes, which is put there.
+    """Yield everything that was asked for with its result, or with the exception that it raised.
 
-    ``todo``: the cache's key of each. ``read``: a result out of the cache's value, ValueError where it is none;
-    ``told``: that value out of a result.
+    Results in the cache come first. Then come those that ``work`` makes, which are put into the cache. ``todo`` has the
+    key of each in the cache. ``read`` makes a result from the cache's value, or raises ValueError if it is none, and
+    ``told`` makes that value from a result.
     """
     report = progress or (lambda done, total: None)
     done, left = 0, []
@@ -258,9 +259,9 @@ def _work(asked: tuple[Job, str]) -> Point:
 
 @lru_cache(maxsize=1)
 def _study(source: Source, samples: int | None, seed: int, content: str) -> Study:
-    """What all points of a network share, once in every process; each process has a thread.
+    """What all points of a network share. It is made once in every process, and each process has one thread.
 
-    ``content`` is the network's hash: a process that lives on reads files anew that are others by now.
+    ``content`` is the hash of the network, so that a process that lives on reads files again if they have changed.
     """
     return Study(source.network(), samples, seed, threads=1)
 
@@ -283,7 +284,7 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
 
 
 def _judge(name: str) -> Judge:
-    """A function of the user's: ``file.py:function``."""
+    """The function of the user's that ``file.py:function`` names."""
     file, _, function = name.rpartition(":")
     if not Path(file).is_file():
         raise ValueError(f"metric must be a known name or file.py:function, not {name!r}")

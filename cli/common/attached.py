@@ -1,4 +1,4 @@
-"""Which board a command talks to, and the options that say so."""
+"""Options say which board a command talks to, and the board is opened by them."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -114,7 +114,7 @@ def engine_of(options: AttachedOptions, engine: EngineOptions) -> "Engine":
 
 
 def _port(board: str | None, port: str) -> str:
-    """The port's name, or ``sim``."""
+    """The name of the port, or ``sim``."""
     from ...boards.host.transport import attached_port, usb_ids
 
     if board == SIM:
@@ -145,7 +145,7 @@ def _tell_simulated(engine: "Engine", chosen: bool) -> None:
 
 
 def _hint(ids: list[str]) -> str:
-    """What to do about USB devices of these ids that are attached; empty where there are none."""
+    """What to do about USB devices of these ids that are attached. The text is empty if there are none."""
     from ...boards.program import flash
 
     there = [f"{usb} ({device.product})" for usb in ids for device in flash.attached(usb, flash.DEVICES)]
@@ -158,7 +158,7 @@ def _hint(ids: list[str]) -> str:
 
 
 def _read(path: Path) -> "Description":
-    """The description of a bitstream, by the file itself or its JSON. Raises ValueError."""
+    """The description of a bitstream, which is given as the file itself or as its JSON. Raises ValueError."""
     from ...boards.link.description import Description
 
     beside = path.with_suffix(".json") if path.name else path

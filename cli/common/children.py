@@ -1,4 +1,4 @@
-"""Processes below this one: how many there may be, and that Ctrl-C ends them all."""
+"""Child processes: how many cores they may use, and how Ctrl-C ends them all."""
 
 import os
 import signal
@@ -10,11 +10,11 @@ from types import FrameType
 __all__ = ["ENDING", "cores", "descendants", "ended_by_interrupt", "interrupt"]
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals by which a program is told to end."""
+"""The signals that tell a program to end."""
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """A handler of Ctrl-C: a KeyboardInterrupt, and the last. While it is being dealt with, others change nothing."""
+    """Handle Ctrl-C by a KeyboardInterrupt. Further ones are ignored while this one is being dealt with."""
     for each in ENDING:
         signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
@@ -22,10 +22,10 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def ended_by_interrupt() -> Iterator[None]:
-    """Inside, Ctrl-C kills every process below this one before it becomes a KeyboardInterrupt.
+    """While this context lasts, Ctrl-C kills all child processes before it becomes a KeyboardInterrupt.
 
-    Simulations run in threads, which an exception in the main thread does not reach; with its simulator gone each ends
-    by itself.
+    Simulations run in threads, which an exception in the main thread does not reach. When its simulator is gone, a
+    thread ends by itself.
     """
 
     def kill_all(number: int, frame: FrameType | None) -> None:
@@ -43,7 +43,7 @@ def ended_by_interrupt() -> Iterator[None]:
 
 
 def descendants(ancestor: int) -> list[int]:
-    """The processes below that one, nearest first; none where the system has no /proc."""
+    """The child processes of a process and theirs, nearest first. There are none if the system has no /proc."""
     children: dict[int, list[int]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError):

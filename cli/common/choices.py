@@ -1,4 +1,4 @@
-"""Options whose values are names: shown in help, completed by the shell, and refused with the nearest one."""
+"""Options whose values are names show them in help, complete them in the shell, and refuse others with the nearest."""
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
@@ -9,25 +9,25 @@ import typer
 __all__ = ["choice", "close_match", "completed", "fill_in_names", "known", "nearest", "refusal"]
 
 Names = Callable[[], Sequence[str]]
-"""Gives the names that there are, when they are needed: some are those of rooms that take long to import."""
+"""A function that gives the names when they are needed, since some rooms take long to import."""
 
 PLACE = "{names}"
-"""What stands for the names in an option's help."""
+"""The text that stands for the names in an option's help."""
 
 
 def known(*names: str) -> Names:
-    """The names that are given."""
+    """A function that gives these names."""
     return lambda: names
 
 
 def choice(names: Names, *declarations: str, help: str, check: bool = True, **others: Any) -> Any:
-    """An option whose value is one of the names, or where ``check`` is not set is made of them.
+    """An option whose value is one of the names, or is made of them if ``check`` is not set.
 
     Parameters
     ----------
     names: gives what there is to choose from
-    declarations: the option's name, and those of earlier versions
-    help: what help says of it; {names} in it stands for the names, which else are shown in the place of a metavar
+    declarations: the option's name, and its names in earlier versions
+    help: what help says of it. {names} in it stands for the names; without it, they are shown as the metavar
     check: whether any other value is refused, by a ValueError
     """
 
@@ -63,19 +63,19 @@ def fill_in_names(parameters: Iterable[Any]) -> None:
 
 
 def refusal(what: str, value: str, names: Sequence[str]) -> ValueError:
-    """The error of a value that is none of the names."""
+    """The error for a value that is none of the names."""
     which = f"one of {', '.join(names)}" if len(names) > 1 else names[0]
     return ValueError(f"{what} must be {which}, not {value!r}{nearest(value, names)}")
 
 
 def nearest(value: str, names: Sequence[str]) -> str:
-    """What is to be said of the name that looks most like the value; empty where none looks like it."""
+    """The words that suggest the name that looks most like the value; empty if none looks like it."""
     found = close_match(value, names)
     return f"; did you mean {found!r}?" if found else ""
 
 
 def close_match(value: str, names: Sequence[str]) -> str | None:
-    """The name that looks most like the value, None where none does."""
+    """The name that looks most like the value; None if none does."""
     begun = [name for name in names if value and name.startswith(value.lower())]
     found = difflib.get_close_matches(value.lower(), begun or names, n=1, cutoff=0.0 if begun else 0.6)
     return found[0] if found else None

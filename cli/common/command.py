@@ -1,4 +1,4 @@
-"""Commands and groups of them: made when they are asked for; names that they had before still work."""
+"""Commands and groups of commands are made when they are asked for. Names that they had before still work."""
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ _ARGUMENTS = "fewbit.arguments"
 
 
 class Command(TyperCommand):
-    """A command whose options may have several long names: the first is shown, the others are those of old."""
+    """A command whose options may have several long names. The first is shown, and the others are old names."""
 
     def __init__(self, *args: Any, **others: Any):
         super().__init__(*args, **others)
@@ -58,14 +58,14 @@ def command_line(context: typer.Context) -> str:
 
 
 def made(function: Callable[..., None], name: str, panel: str | None = None) -> Any:
-    """The command of that name that calls the function; ``panel``: the title under which lists of commands have it."""
+    """The command of that name, which calls the function. Lists of commands have it under the title ``panel``."""
     app = typer.Typer(add_completion=False)
     app.command(name, cls=Command, rich_help_panel=panel)(function)
     return typer.main.get_command(app)
 
 
 class Commands(Mapping[str, Any]):
-    """Commands by name, each of which is made when it is first looked up: there are hundreds of options in all."""
+    """Commands by name. Each is made when it is first looked up, since there are hundreds of options in all."""
 
     def __init__(self, makers: Mapping[str, Callable[[], Any]]):
         self._makers = dict(makers)
@@ -84,7 +84,7 @@ class Commands(Mapping[str, Any]):
 
 
 def refused_option(context: typer.Context, option: str) -> str:
-    """What is wrong with an option that the context's command has not."""
+    """What is wrong with an option that the context's command does not have."""
     command: Any = context.command
     siblings: Mapping[str, Any] = context.parent.command.siblings() if context.parent else {}  # type: ignore[attr-defined]
     others = [name for name, other in siblings.items() if option in other.option_names]
@@ -95,7 +95,7 @@ def refused_option(context: typer.Context, option: str) -> str:
 
 
 class Group(TyperGroup):
-    """A group of commands. Alone it shows its help."""
+    """A group of commands. Without a command, it shows its help."""
 
     kind = "command"
     """What its members are called."""
@@ -111,9 +111,10 @@ class Group(TyperGroup):
         return super().parse_args(ctx, args)  # type: ignore[arg-type]
 
     def intended(self, name: str) -> str | None:
-        """The command that a wrong name looks most like, as it is to be typed; None where none does."""
+        """The command that a wrong name looks most like, as a user types it; None if it looks like none."""
         return close_match(name, [*self.commands])
 
     def siblings(self) -> Mapping[str, Any]:
-        """Commands that one of its own may be taken for, so that an option of theirs is told: none in most groups."""
+        """Commands that a user may confuse with one of this group's. Their options are named in messages. Most groups
+        have none."""
         return {}

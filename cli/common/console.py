@@ -1,4 +1,4 @@
-"""What a person sees: tables on stdout, progress and news on stderr."""
+"""A person sees tables on stdout, and progress and news on stderr."""
 
 import sys
 import time
@@ -16,30 +16,30 @@ __all__ = [
 ]
 
 Report = Callable[[int, int], None]
-"""Takes the numbers of finished and of all pieces of work."""
+"""A function that is called with the numbers of finished and of all pieces of work."""
 
 PLAIN_WIDTH = 200
-"""Columns where the screen has none of its own."""
+"""The width in columns if stdout is no terminal."""
 
 PLAIN_SECONDS = 10
 
 
 def say(text: str) -> None:
-    """A line of news, seen at once."""
+    """Print a line of news at once."""
     print(text, file=sys.stderr, flush=True)
 
 
 def screen() -> "Console":
-    """Stdout; as wide as any table where it is not a terminal."""
+    """Stdout as a console. It is as wide as any table if it is not a terminal."""
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else PLAIN_WIDTH, highlight=False)
 
 
 def print_table(table: "Table", console: "Console | None" = None) -> None:
-    """Print a table; one that is wider than the screen gives up its lines, and the columns that are alike in every row.
+    """Print a table. If it is wider than the screen, it is printed without lines between cells.
 
-    These are told in a line above it.
+    Columns that are the same in every row are then left out of it, and told in a line above it.
     """
     from rich import box
     from rich.measure import Measurement
@@ -76,7 +76,8 @@ def print_json(value: Any) -> None:
 
 @contextmanager
 def progress(what: str) -> Iterator[Report]:
-    """A bar on a terminal, gone when the work is; elsewhere a plain line now and then, none for what is quick."""
+    """Show progress. On a terminal, it is a bar that vanishes at the end; elsewhere, slow work prints a line now and
+    then."""
     if not sys.stderr.isatty():
         last = time.monotonic()
 
@@ -114,10 +115,10 @@ def status(what: str) -> Iterator[None]:
 
 
 def counted(number: int, thing: str) -> str:
-    """``1 lane``, ``2 lanes``."""
+    """A number of things in words, as ``1 lane`` and ``2 lanes``."""
     return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
 def percent(part: float) -> str:
-    """Rounded down, so that nothing is called full that isn't."""
+    """A share as a percentage. It is rounded down, so that nothing is called full that is not."""
     return f"{int(part * 1000) / 10:.1f} %"

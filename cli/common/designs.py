@@ -1,4 +1,4 @@
-"""What options stand for: formats, targets, sizes, and designs."""
+"""The formats, targets, sizes and designs that options stand for."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class DesignOptions:
-    """The options of a unit that generates its products, beside those of a matmul engine."""
+    """The options of a unit that makes products, besides those of a matmul engine."""
 
     weight: Formats = None
     activation: Activation = None
@@ -65,7 +65,7 @@ class DesignOptions:
 
     @property
     def how(self) -> dict[str, Any]:
-        """What ``choose_designs`` takes beside formats, families and policies."""
+        """The arguments of ``choose_designs`` besides formats, families and policies."""
         terms = TERMS if self.terms is None else self.terms
         return {"terms": terms, "lanes": self.lanes, "pipeline": self.pipeline, "build": self.build}
 
@@ -153,7 +153,7 @@ def choose_designs(
 
 
 def design_name(design: "Design") -> str:
-    """A name for files: ``mac_e2m1_int4``."""
+    """The name of a design for files, as ``mac_e2m1_int4``."""
     return "_".join([design.unit, *(format.label for format in design.formats)])
 
 

@@ -1,4 +1,4 @@
-"""The options of units that requantize, and of the matmul engine: one list of them for every command."""
+"""The options of units that requantize and of the matmul engine. All commands share this list."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ BLOCKS = "Blocks"
 DEFAULT_BLOCK = 32
 
 ON_BOARDS = {"output": "float32", "scale": "none"}
-"""What engines on boards have, real and simulated, where neither is named: sums as they are."""
+"""The output of engines on real and simulated boards, if neither option is given: sums as they are."""
 
 SCALE_PER = ("tensor", "channel")
 
@@ -33,10 +33,10 @@ SHOWN_ON_BOARDS = {
     "output": "float32, with --scale int8",
     "scale": "none, with --output dyadic16s5 for integers, else float8_e8m0fnu",
 }
-"""The same, as help has it."""
+"""The same defaults in the words of help."""
 
 BUSES = ("bus_bits", "control")
-"""Options without a use there: the engine is behind the link."""
+"""Options that have no use on boards, where the engine is behind the link."""
 
 
 def _values(kind: type[Enum]) -> list[str]:
@@ -55,7 +55,7 @@ def _option(name: str, help: str, panel: str, default: str, metavar: str | None 
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """What the user gave; None where nothing, so that an option without a use can be told from a default."""
+    """The values of the options. None says that an option was not given, so that one without a use can be refused."""
 
     output: Annotated[
         str | None, _option("--output", "Format of the outputs, as float8_e4m3fn.", OUTPUT, "int8", "FORMAT")
@@ -137,12 +137,12 @@ class EngineOptions:
     ] = None
 
     def on_a_board(self) -> "EngineOptions":
-        """With the output of ``ON_BOARDS`` where none and no scale was given."""
+        """The options with the output of ``ON_BOARDS`` if neither an output nor a scale was given."""
         named = self.output is not None or self.scale is not None
         return self if named else replace(self, output=ON_BOARDS["output"], scale=ON_BOARDS["scale"])
 
     def parameters(self, unit: str) -> dict[str, Any]:
-        """What a design of the unit, which isn't matmul, has beside its formats. Raises ValueError."""
+        """The parameters of a design of this unit, which is not matmul, besides its formats. Raises ValueError."""
         size = DEFAULT_BLOCK if self.block_size is None else self.block_size
         if unit == "requantize":
             return {"requantization": self.requantization()}

@@ -1,4 +1,4 @@
-"""What is not installed: which part of fewbit a missing package belongs to, and the line that installs it."""
+"""A missing package belongs to a part of fewbit. The line that installs that part is found here."""
 
 import re
 from importlib import metadata
@@ -14,14 +14,14 @@ _DISTRIBUTIONS = {
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
 }
-"""Packages whose name in an import is not that of the distribution they come in."""
+"""Distributions of packages that have another name when they are imported."""
 
 
 def how_to_install(module: str) -> str | None:
     """The command that installs a missing module with the part of fewbit that needs it.
 
-    It is None where no part of fewbit asks for the module, so that its absence is a bug and nothing that a user could
-    mend. Parts are read from the metadata of the installed package, in the order of its pyproject.toml.
+    It is None if no part of fewbit asks for the module. Its absence is a bug then, which no user could mend. Parts are
+    read from the metadata of the installed package, in the order of its pyproject.toml.
     """
     top = module.partition(".")[0]
     if top == __name__.partition(".")[0]:

@@ -1,4 +1,4 @@
-"""Files of results: where they go, and that they appear whole or not at all."""
+"""Files of results go into folders that are checked before work begins, and appear whole or not at all."""
 
 import json
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -17,7 +17,8 @@ Row = TypeVar("Row")
 
 
 def check_folder(folder: Path) -> None:
-    """Raise OSError where files cannot be written there, before any work is done for them. Nothing stays created."""
+    """Raise OSError if files cannot be written there, before any work is done for them. Nothing that it creates
+    stays."""
     nearest = folder.absolute()
     while not nearest.exists() and nearest.parent != nearest:
         nearest = nearest.parent
@@ -31,7 +32,7 @@ def check_folder(folder: Path) -> None:
 
 
 def lost(read: Callable[[], Iterable[Row]], found: Iterable[Row], question_of: Callable[[Row], Hashable]) -> int:
-    """How many rows of a file are gone where those found take their place: answers to questions not asked now."""
+    """How many rows of a file are lost if new rows take their place: those that answer questions not asked now."""
     try:
         earlier = read()
     except (OSError, ValueError):
@@ -40,13 +41,13 @@ def lost(read: Callable[[], Iterable[Row]], found: Iterable[Row], question_of: C
 
 
 def tell_lost(count: int, file: Path) -> None:
-    """That a command without --append has taken the place of more than it measured."""
+    """Say that a command without --append has overwritten rows that it did not measure."""
     if count:
         say(f"note: {file} had {count} more that are not in it now; --append keeps them")
 
 
 def folders(designs: "Sequence[Design]", out: Path) -> list[Path]:
-    """The folder of each design: ``out`` where it is the only one, else a subfolder like ``mac_e2m1_int4``."""
+    """The folder of each design. It is ``out`` for a single design, and else a subfolder like ``mac_e2m1_int4``."""
     from .designs import design_name
 
     if len(designs) == 1:
@@ -67,7 +68,7 @@ def folders(designs: "Sequence[Design]", out: Path) -> list[Path]:
 
 
 def emit(designs: "Sequence[Design]", what: str = "Verilog") -> list[str]:
-    """The Verilog of every design, with progress: a run of yosys for some at a time."""
+    """The Verilog of every design, with progress. A run of yosys makes that of several designs."""
     from ...hdl import verilog_of
     from .console import progress
     from .first_start import prepare
@@ -82,7 +83,7 @@ def emit(designs: "Sequence[Design]", what: str = "Verilog") -> list[str]:
 
 
 def write_design(design: "Design", verilog: str, folder: Path, command: str) -> dict[str, object]:
-    """Write MODULE.v and .json, and for a unit with registers .h; returns what the JSON says."""
+    """Write MODULE.v and .json, and for a unit with registers .h. Returns what the JSON says."""
     from ... import __version__
     from ...synth import write_whole
 

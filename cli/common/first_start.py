@@ -1,4 +1,4 @@
-"""The first start of a YoWASP tool compiles its WebAssembly; that silent half minute is explained and made once."""
+"""The first start of a YoWASP tool compiles its WebAssembly for half a minute. The user is told so, once."""
 
 import importlib.util
 import os
@@ -11,7 +11,8 @@ __all__ = ["is_prepared", "prepare"]
 
 
 def prepare(*tools: str) -> None:
-    """Start each of these tools that was never started; parallel first starts would all compile. Raises ToolError."""
+    """Start each of these tools that was never started, since parallel first starts would all compile. Raises
+    ToolError."""
     for tool in tools:
         if not is_prepared(tool):
             from ...synth.tools import run
@@ -22,9 +23,9 @@ def prepare(*tools: str) -> None:
 
 
 def is_prepared(tool: str) -> bool:
-    """Whether the tool's compiled form is kept from an earlier start (or the tool is not there at all).
+    """Whether the tool's compiled form is kept from an earlier start, or the tool is not installed at all.
 
-    The YoWASP runtime keeps it by the SHA-1 of the WebAssembly.
+    The YoWASP runtime keeps compiled forms by the SHA-1 of the WebAssembly.
     """
     import hashlib
 

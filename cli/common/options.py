@@ -1,4 +1,4 @@
-"""The options that several commands have, each said once."""
+"""The options that several commands have. Each is declared once."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -49,12 +49,12 @@ FORMATS_HELP = "Formats of the weights: names, patterns and widths with commas b
 
 
 def formats() -> "Sequence[str]":
-    """Names of formats; there are more, by their bits."""
+    """The names of formats that help and completion show. There are more, by their bits."""
     return [*(format.name for format in catalog()), *(f"{width}bit" for width in range(3, 9))]
 
 
 def families() -> "Sequence[str]":
-    """Families of FPGAs and their devices."""
+    """The names of families of FPGAs and of their devices."""
     from ...synth import targets
 
     return [target.name for target in targets()]
@@ -72,7 +72,7 @@ def board(
     metavar: str = "BOARD",
     shown: str | None = None,
 ) -> Any:
-    """The option that names a board; ``others``: what may stand in the place of one."""
+    """The option that names a board. ``others`` are words that may stand in the place of a name."""
     default: dict[str, Any] = {} if shown is None else {"show_default": shown}
     return typer.Option(
         "--board", metavar=metavar, help=help, autocompletion=completed(lambda: [*boards(), *others]), **default
@@ -141,7 +141,8 @@ def mhz(help: str, shown: str | bool = False) -> Any:
 
 
 def timeout(help: str, shown: str | bool = True) -> Any:
-    """``--seconds`` is what it was in some commands; in those that have one of their own it is that."""
+    """The option for a time limit. Some commands called it ``--seconds`` before; others have an option of that name
+    now."""
     return typer.Option("--timeout", "--seconds", metavar="SECONDS", help=help, show_default=shown)
 
 

@@ -1,4 +1,4 @@
-"""Commands whose options come in sets, and commands with fewer options than others, or other words for some."""
+"""Options of commands come in sets; a command may have fewer options than another, or other words for some."""
 
 import functools
 import inspect
@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_type_hints
 __all__ = ["narrowed", "takes_options"]
 
 Words = Mapping[str, Mapping[str, Any]]
-"""For an option, by the name of its parameter: what it has in the place of its ``help``, ``show_default`` and so on."""
+"""New values of an option's ``help``, ``show_default`` and so on, by the name of its parameter."""
 
 
 def narrowed(
@@ -20,9 +20,9 @@ def narrowed(
 
     Parameters
     ----------
-    fixed: the values of the parameters that are no options of it any more
-    words: what help says of those that stay, where it is something else than before; of options without it nothing
-    help: what its help begins with, where it is something else than before
+    fixed: the values of the parameters that are no longer options
+    words: new words of help for options that stay. Words for options that the command does not have are ignored
+    help: the new beginning of its help; None if it stays the same
     """
 
     def narrow(**given: Any) -> None:
@@ -35,7 +35,7 @@ def narrowed(
 
 
 def takes_options(command: Callable[..., None]) -> Callable[..., None]:
-    """A command with parameters that are dataclasses of options gets their fields as options in the place of them."""
+    """Replace each parameter of a command that is a dataclass of options by the fields of that dataclass."""
     own = inspect.signature(command).parameters.values()
     sets: dict[str, Any] = {each.name: each.annotation for each in own if is_dataclass(each.annotation)}
 
@@ -64,7 +64,7 @@ def _options(kind: Any) -> list[inspect.Parameter]:
 def _with_parameters(
     command: Callable[..., None], function: Callable[..., None], parameters: Iterable[inspect.Parameter]
 ) -> Callable[..., None]:
-    """The function, under the command's name and with its help, as one that has these parameters."""
+    """Give a function the name and the help of a command, and these parameters."""
     functools.update_wrapper(function, command)
     del function.__wrapped__  # type: ignore[attr-defined]  # whose signature would be taken for this one's
     kept = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters]

@@ -1,4 +1,4 @@
-"""What commands on networks have in common: which networks, and how they are quantized."""
+"""Commands on networks share options: which networks are studied, and how they are quantized."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ Edges = Annotated[
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """The options that say which networks, and what they are measured on."""
+    """The options that say which networks are studied, and what they are measured on."""
 
     model: Model = "resnet8"
     calibration: Annotated[
@@ -114,7 +114,7 @@ class NetworkOptions:
 
 @dataclass(frozen=True)
 class SchemeOptions:
-    """The options that say how a network is quantized, beside its formats."""
+    """The options that say how a network is quantized, besides its formats."""
 
     scale_per: Annotated[
         str, choice(known("tensor", "channel", "block"), "--scale-per", help="What shares a scale, of weights.")
@@ -172,7 +172,7 @@ def choose_sources(
 
 
 def tell_notes(network: str, skipped: Mapping[str, int], notes: Iterable[str]) -> None:
-    """Tell what no figure shows: what stays in float32, and what else is to be known of the network."""
+    """Print what no figure shows: what stays in float32, and what else a reader has to know of the network."""
     if skipped:
         kinds = ", ".join(f"{count} {kind}" for kind, count in skipped.items())
         print(f"{network}: left in float32, and not counted: {kinds}")

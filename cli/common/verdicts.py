@@ -1,4 +1,4 @@
-"""Simulations that passed are kept by content: the same Verilog under the same testbench and tools is not run again."""
+"""Simulations that passed are remembered: the same Verilog, testbench and tools are not simulated again."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ __all__ = ["recall", "remember", "simulation_tools", "verdict_key"]
 
 @cache
 def simulation_tools(simulator: str = "verilator") -> dict[str, str]:
-    """What a verdict rests on besides our own code, with versions. Raises ToolMissing."""
+    """The tools that a verdict depends on besides fewbit's own code, with their versions. Raises ToolMissing."""
     from ...synth.tools import version as tool_version
 
     packages = {name: version(name) for name in ("cocotb", "numpy")}
@@ -28,14 +28,14 @@ def simulation_tools(simulator: str = "verilator") -> dict[str, str]:
 
 
 def verdict_key(verilog: str, description: Mapping[str, Any], kind: str, simulator: str = "verilator") -> str:
-    """The key of a verdict: hash of all that it depends on. ``kind`` tells testbenches and their settings apart."""
+    """The key of a verdict, a hash of all that it depends on. ``kind`` tells testbenches and their settings apart."""
     contract = {name: value for name, value in description.items() if name not in ("command", "version")}
     parts = (verilog, contract, kind, simulator, simulation_tools(simulator), sources_hash("formats", "sim", "tb"))
     return "verdict-" + hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def recall(store: "Cache", key: str) -> "Result | None":
-    """The result that was kept under that key, None where there is none that is whole."""
+    """The result that was kept under a key; None if there is none that is whole."""
     from ...tb import Result
 
     try:
@@ -46,6 +46,6 @@ def recall(store: "Cache", key: str) -> "Result | None":
 
 
 def remember(store: "Cache", key: str, result: "Result") -> None:
-    """Keep a result that passed; what failed is to be run again, and so is what left waves."""
+    """Keep a result that passed. Simulations that failed, or that left waves, are run again."""
     if result.ok and result.waves is None:
         store.put(key, asdict(result))

@@ -1,4 +1,4 @@
-"""One point of the study: a network, quantized by a scheme, on its test samples."""
+"""A point of the study is measured: a network is quantized by a scheme and run on its test samples."""
 
 import time
 from collections import Counter
@@ -31,18 +31,18 @@ __all__ = ["Study"]
 Array = NDArray[Any]
 
 MOMENTS = {"gptq", "rounding", "bias"}
-"""Techniques that need second moments."""
+"""The techniques that need second moments of the operands."""
 
 
 class Study:
-    """A network with all that its points share: its graph, what it does in float32, what calibration found.
+    """A network with all that its points share: its graph, its outputs in float32, and what calibration found.
 
     Parameters
     ----------
     network: what to study
-    samples: of the test set, the first so many; all unless given
-    seed: of random choices
-    threads: of onnxruntime; 0 for one a core
+    samples: how many samples of the test set are used, from the first on; all unless given
+    seed: the seed of random choices
+    threads: how many threads onnxruntime uses; 0 stands for one for each core
     static: whether all dimensions but the first are those of the samples, though the model leaves some open
 
     Raises ValueError for a model or samples that cannot be studied.
@@ -67,15 +67,15 @@ class Study:
 
     @cached_property
     def batch(self) -> int:
-        """Samples that are computed at a time."""
+        """How many samples are computed at a time."""
         return self.statistics(False).batching.size()
 
     @cached_property
     def reference(self) -> Array:
         """The judged output of the float32 network, as it came.
 
-        For one that came quantized, by its definition: quantizers round, and all between is float32. Raises ValueError
-        where it is NaN.
+        A network that came quantized is run by its definition: quantizers round, and everything between is float32.
+        Raises ValueError if the output is NaN.
         """
         if self.graph.quantized:
             found = self.outputs({}, "float")
@@ -87,7 +87,7 @@ class Study:
         return found
 
     def statistics(self, gram: bool) -> CalibrationStatistics:
-        """Of the calibration samples; with second moments if asked for."""
+        """Statistics of the calibration samples, with second moments if asked for."""
         if True in self._statistics:
             return self._statistics[True]
         if gram not in self._statistics:
@@ -95,10 +95,10 @@ class Study:
         return self._statistics[gram]
 
     def quantized(self, scheme: Scheme | None) -> Mapping[str, QuantizedLayer | BlockLayer]:
-        """Every layer by name; for None, those that came quantized.
+        """Every layer of the network quantized by the scheme, by name; for None, the layers that came quantized.
 
-        Raises ValueError where a network that came quantized is to be quantized again, or one that did not is studied
-        as it came.
+        Raises ValueError if a network that came quantized is to be quantized again, or if one that did not is to be
+        studied as it came.
         """
         if scheme is None:
             return as_it_came(self.graph)
@@ -145,7 +145,7 @@ class Study:
         return multiply
 
     def judge(self, outputs: Array) -> tuple[dict[str, float], dict[str, float]]:
-        """Every metric of the network, and its standard error."""
+        """Every metric of these outputs, and its standard error."""
         values, errors = {}, {}
         for name in self.network.metrics:
             judge = {**JUDGES, **(self.network.judges or {})}.get(name)
@@ -175,7 +175,7 @@ class Study:
         evaluation: str = "float",
         report: Callable[[int, int], None] = lambda done, total: None,
     ) -> Point:
-        """Quantize, run and judge; for None, a network that came quantized as it came."""
+        """Quantize the network, run it and judge it. For None, it is run as it came, quantized."""
         began = time.monotonic()
         layers = self.quantized(scheme)
         metrics, errors = self.judge(self.outputs(layers, evaluation, report))
@@ -210,19 +210,19 @@ class Study:
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
-        """What whoever reads a figure of this network must know, in words."""
+        """Sentences that a reader of figures of this network has to know."""
         others = [name for name in self.graph.outputs if name != self.graph.output]
         judged = f"judged by its output {self.graph.output}, and not by {', '.join(others)}" if others else ""
         return tuple(filter(None, (judged, self.statistics(False).batching.note)))
 
     def _skipped(self, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> dict[str, int]:
-        """By kind, how many nodes multiply in float32."""
+        """How many nodes multiply in float32, by their kind."""
         found = Counter(self.graph.skipped)
         found.update(layer.kind for layer in self.graph.layers if layer.name not in layers)
         return dict(found)
 
     def _own_scheme(self, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> dict[str, Any]:
-        """What a scheme would say of a network that came quantized; ``mixed`` for formats that differ."""
+        """What a scheme would say of a network that came quantized, with ``mixed`` for formats that differ."""
         pairs = {name: (layer.weight_format.name, layer.activation_format.name) for name, layer in layers.items()}
         names = [{*column} for column in zip(*pairs.values(), strict=True)]
         weight, activation = (column.pop() if len(column) == 1 else "mixed" for column in names)
@@ -237,7 +237,7 @@ class Study:
 
     @cached_property
     def macs(self) -> dict[str, int]:
-        """Multiply-accumulates of one sample, by layer."""
+        """How many multiply-accumulates each layer has for one sample."""
         statistics = self.statistics(False)
         return {
             layer.name: statistics.positions[layer.name] * statistics.terms[layer.name] * statistics.columns[layer.name]
@@ -255,20 +255,20 @@ def _scores(name: str, judge: Judge, outputs: Array, expected: Array) -> Array:
 
 
 def _share_of_products(layers: Mapping[str, QuantizedLayer | BlockLayer], macs: Mapping[str, int]) -> float:
-    """Of all multiply-accumulates, those of two activations."""
+    """The share of the multiply-accumulates that multiply two activations."""
     return sum(macs[name] for name, layer in layers.items() if layer.codes is None) / sum(macs[name] for name in layers)
 
 
 def _longest_exact(scheme: Scheme | None, longest: int) -> int:
-    """Products in the longest sum that is exact: with scales by blocks, a block."""
+    """How many products the longest exact sum has. With scales by blocks, it is a block."""
     return longest if scheme is None or scheme.block_size is None else min(longest, scheme.block_size)
 
 
 def _needed_bits(layer: QuantizedLayer | BlockLayer, terms: int) -> int:
-    """Of an accumulator for sums of these weights with any activations; of two activations, and by a rule that is not
-    exact, of any with any.
+    """Bits that an accumulator needs for sums of these weights with any activations.
 
-    The bias is no part of it: the requantizer adds that.
+    For the product of two activations, and for a rule that is not exact, they are the bits that any weights need. The
+    bias does not count, because the requantizer adds it.
     """
     if layer.codes is None or not layer.arithmetic.is_exact:
         size = layer.blocks.size if isinstance(layer, BlockLayer) else terms
@@ -287,7 +287,7 @@ def _needed_bits(layer: QuantizedLayer | BlockLayer, terms: int) -> int:
 
 
 def _summed(layer: QuantizedLayer | BlockLayer) -> Iterator[Array]:
-    """The codes of the weights of every sum that is exact: of a column, or of a block in it."""
+    """The codes of the weights of every exact sum, which is a column, or a block of a column."""
     assert layer.codes is not None
     k = layer.codes.shape[1]
     size = layer.blocks.size if isinstance(layer, BlockLayer) else k
@@ -297,7 +297,7 @@ def _summed(layer: QuantizedLayer | BlockLayer) -> Iterator[Array]:
 
 
 def _activation_bits(layers: Mapping[str, QuantizedLayer | BlockLayer], statistics: CalibrationStatistics) -> int:
-    """Of all operands that are activations, each counted once for every way in which it is rounded."""
+    """Bits of all operands that are activations. Each is counted once for every way in which it is rounded."""
     moved: dict[tuple[Any, ...], int] = {}
     for layer in layers.values():
         moved |= _in_blocks(layer, statistics) if isinstance(layer, BlockLayer) else _codes(layer, statistics)
@@ -305,15 +305,15 @@ def _activation_bits(layers: Mapping[str, QuantizedLayer | BlockLayer], statisti
 
 
 def _codes(layer: QuantizedLayer, statistics: CalibrationStatistics) -> dict[tuple[Any, ...], int]:
-    """Bits by what is rounded: a tensor to a format."""
+    """Bits of what is rounded, by tensor and format."""
     format = layer.activation_format
     return {(name, format): statistics.sizes[name] * format.width for name in layer.layer.inputs}
 
 
 def _in_blocks(layer: BlockLayer, statistics: CalibrationStatistics) -> dict[tuple[Any, ...], int]:
-    """Bits of codes and scales by what is rounded: the rows or the columns of a tensor.
+    """Bits of codes and scales of what is rounded, which is the rows or the columns of a tensor.
 
-    A convolution's rows are its patches: they overlap, and blocks lie in each in another way.
+    The rows of a convolution are its patches. They overlap, and blocks lie differently in each.
     """
     name, format, blocks = layer.layer.name, layer.activation_format, layer.blocks
     terms = statistics.terms[name]

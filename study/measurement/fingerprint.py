@@ -15,12 +15,12 @@ __all__ = ["hash_on", "network_hash", "point_key", "versions"]
 
 
 def versions() -> dict[str, str]:
-    """Of everything that a figure depends on."""
+    """The versions of everything that a figure depends on."""
     return {"fewbit": __version__, **{name: version(name) for name in ("numpy", "onnx", "onnxruntime", "scipy")}}
 
 
 def network_hash(network: Network, samples: int | None) -> str:
-    """Of name, model, data (the first ``samples`` of the test), metrics, a user's own code included, and the output
+    """A hash of name, model, data (the first ``samples`` of the test), metrics with a user's own code, and the output
     that is judged where that was chosen."""
     return hash_on(network, network.test().first(samples))
 
@@ -39,7 +39,7 @@ def hash_on(network: Network, test: Samples) -> str:
 
 
 def point_key(network: str, scheme: Scheme | None, evaluation: str, seed: int) -> str:
-    """Of all that a point's figures follow from, the code included: equal ones give equal figures on one machine."""
+    """A key of all that a point's figures follow from, with the code. Equal keys give equal figures on one machine."""
     words = json.dumps([network, scheme and scheme.to_dict(), evaluation, seed, versions()], sort_keys=True)
     return hashlib.sha256(f"{sources_hash('formats', 'sim', 'study')} {words}".encode()).hexdigest()
 

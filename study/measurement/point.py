@@ -1,4 +1,4 @@
-"""What the study measured: how accurate one network is under one scheme."""
+"""A point says how accurate one network is under one scheme."""
 
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from math import isfinite
@@ -16,41 +16,46 @@ _WHOLE = ("samples", "macs", "longest_dot", "accumulator_bits", "weight_bits", "
 
 
 def check_evaluation(evaluation: str) -> None:
-    """Raise ValueError for what is no evaluation."""
+    """Raise ValueError for anything but the name of an evaluation."""
     if evaluation not in EVALUATIONS:
         raise ValueError(f"evaluation must be {' or '.join(EVALUATIONS)}, not {evaluation!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """The accuracy of a network under a scheme, with what it depends on.
+    """The accuracy of a network under a scheme, and what it depends on.
 
     Members
     -------
-    network: name, as ``zoo.networks()`` has it, or of the user's model
+    network: its name, as ``zoo.networks()`` has it, or that of the user's model
     weight, activation, edges, scale_per, scale_format, block_size, techniques, layers: see ``Scheme``; formats by name
-    evaluation: ``integer`` by the golden model, exact as the hardware; ``float`` by onnxruntime in float32
-    samples: so many inputs of the test set, the first ones
-    metric: name of the first metric, which is the one to compare by; larger is better
-    metrics, standard_errors: by name: top1 and the like as shares (0 to 1), sqnr in dB
+    evaluation: ``integer`` for the golden model, which is exact as the hardware is, or ``float`` for onnxruntime in
+        float32
+    samples: how many inputs of the test set were used, from the first on
+    metric: the name of the first metric, by which points are compared. Larger is better
+    metrics, standard_errors: the metrics by name, with their standard errors. top1 and the like are shares (0 to 1),
+        and sqnr is in dB
     float32: the same metrics of the network as it came, on the same samples
     macs: multiply-accumulates of one sample in layers that are quantized
-    longest_dot: most products in one sum
-    accumulator_bits: that sums of so many products need whatever the weights are; with scales by blocks those of one
-        block, since blocks are added in float32
-    needed_accumulator_bits: that these weights need, whatever the activations are (products of two activations need
-        what any would); the bias is the requantizer's
-    weight_bits, activation_bits: moved for one sample: codes of all weights once, codes of all operands that are
-        activations once, and the scales of blocks; other scales are not included. With scales by blocks a convolution's
-        patches count in full: a value has another code in each
-    products: share of the MACs that multiply two activations, as attention does
-    seed, versions, fingerprint: of random choices; of fewbit, numpy and onnxruntime; of model, data and scheme
-    seconds: that it took
-    network_hash: of name, model, data and metrics: points of equal ones can be compared; empty in older files
-    skipped: kinds of nodes that were left in float32 and multiply, or may, and how many; not counted in any figure
+    longest_dot: how many products the longest sum has
+    accumulator_bits: bits that sums of so many products need, whatever the weights are. With scales by blocks, they are
+        those of one block, since blocks are added in float32
+    needed_accumulator_bits: bits that these weights need, whatever the activations are. Products of two activations
+        need what any weights would. The bias does not count, since the requantizer adds it
+    weight_bits, activation_bits: bits that are moved for one sample: the codes of all weights once, the codes of all
+        operands that are activations once, and the scales of blocks. Other scales do not count. With scales by blocks,
+        all patches of a convolution count in full, since a value has another code in each
+    products: the share of the MACs that multiply two activations, as attention does
+    seed: the seed of random choices
+    versions: the versions of fewbit, numpy and onnxruntime
+    fingerprint: a hash of model, data and scheme
+    seconds: how long it took
+    network_hash: a hash of name, model, data and metrics. Points with the same hash can be compared. It is empty in
+        older files
+    skipped: how many nodes of each kind were left in float32 although they multiply, or may. No figure counts them
     element: what multiplied and added, as ``Element.text`` has it
-    output: the output that is judged, where it was chosen; empty for the network's first
-    notes: what else is to be known of the network, in words: outputs that are not judged, samples one after the other
+    output: the output that is judged if it was chosen; empty for the network's first
+    notes: sentences that a reader has to know, as on outputs that are not judged or samples that run one by one
     """
 
     network: str
@@ -96,18 +101,20 @@ class Point:
 
     @property
     def relative(self) -> float:
-        """Accuracy as a share of the float32 network's."""
+        """The accuracy as a share of the float32 network's."""
         return self.accuracy / self.float32[self.metric]
 
     @property
     def is_plain(self) -> bool:
-        """Whether nothing but the pair of formats is chosen: scales by channel in bfloat16, and that everywhere."""
+        """Whether nothing but the pair of formats differs from the defaults, and all layers have that pair."""
         special = self.edges or self.techniques or self.layers or self.scale_per != "channel"
         return not special and self.scale_format == "bfloat16" and self.element == EXACT.text
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; what is infinite or NaN, as the SQNR of float32 itself, is text. The exact element is left
-        out."""
+        """Plain JSON values. What is infinite or NaN, as the SQNR of float32 itself, is text.
+
+        The exact element is left out.
+        """
         values = asdict(self)
         if self.element == EXACT.text:
             del values["element"]
@@ -117,7 +124,7 @@ class Point:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Raises ValueError where a field is missing or unknown."""
+        """The point with these values. Raises ValueError if a field is missing or unknown."""
         names = {each.name for each in fields(cls)}
         needed = {each.name for each in fields(cls) if each.default is each.default_factory is MISSING}
         if not needed <= {*values} <= names:

@@ -1,4 +1,4 @@
-"""Points as files: JSON to go on from, CSV and Parquet to look at."""
+"""Points are written as JSON, which is read back, and as CSV and Parquet to look at."""
 
 import csv
 import io
@@ -20,11 +20,11 @@ _WHAT = (
     *("network", "weight", "activation", "edges", "scale_per", "scale_format", "block_size", "techniques", "layers"),
     *("evaluation", "samples", "seed", "metric", "element", "output"),
 )
-"""What makes a point another one rather than a newer one."""
+"""Points that differ in these fields are different points; points that do not are one point, measured again."""
 
 
 def read_points(path: Path) -> list[Point]:
-    """What ``write_points`` wrote as JSON. Raises OSError, ValueError."""
+    """Read the points that ``write_points`` wrote as JSON. Raises OSError, ValueError."""
     try:
         return [Point.from_dict(values) for values in json.loads(path.read_text(encoding="utf-8"))["points"]]
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
@@ -32,19 +32,19 @@ def read_points(path: Path) -> list[Point]:
 
 
 def merge(old: Iterable[Point], new: Iterable[Point]) -> list[Point]:
-    """Both, the new ones in place of old ones of the same network, scheme, evaluation and samples."""
+    """Old and new points. A new one replaces an old one with the same network, scheme, evaluation and samples."""
     found = {question_of(point): point for point in (*old, *new)}
     return [*found.values()]
 
 
 def question_of(point: Point) -> str:
-    """What was asked: points alike in it are one measured anew."""
+    """What was asked for. Points that are alike in it are one point, measured again."""
     values = point.to_dict()
     return json.dumps([values.get(name) for name in _WHAT], sort_keys=True)
 
 
 def add_points(points: Iterable[Point], folder: Path, command: str) -> None:
-    """Write them to ``study_points`` with those that are there already; other processes may do the same at the time."""
+    """Add points to those in ``study_points`` of a folder. Other processes may do the same at the same time."""
     with alone(folder):
         kept = folder / "study_points.json"
         old, commands = (read_points(kept), read_commands(kept)) if kept.exists() else ([], [])
@@ -52,7 +52,7 @@ def add_points(points: Iterable[Point], folder: Path, command: str) -> None:
 
 
 def read_commands(path: Path) -> list[str]:
-    """The commands that measured the points of a JSON file, by which ``read_points`` has them."""
+    """The commands that measured the points of a JSON file, which ``read_points`` reads."""
     commands = json.loads(path.read_text(encoding="utf-8")).get("commands", [])
     if not isinstance(commands, list):
         message = f"points must be a file that `fewbit study run` wrote, not {str(path)!r}: commands are no list"
@@ -67,9 +67,9 @@ def write_points(
     name: str = "study_points",
     more: Mapping[str, Any] | None = None,
 ) -> None:
-    """``NAME.json``, ``.csv`` and ``.parquet``, each whole or not at all.
+    """Write ``NAME.json``, ``.csv`` and ``.parquet``, each whole or not at all.
 
-    ``commands``: that measured them. ``more``: what else the JSON file says of them all.
+    ``commands`` are those that measured the points. ``more`` is what else the JSON file says of all of them.
     """
     document = {"commands": [*dict.fromkeys(commands)], **(more or {}), "points": [p.to_dict() for p in points]}
     write_whole(folder / f"{name}.json", json.dumps(document, indent=1, allow_nan=False) + "\n")
@@ -87,7 +87,7 @@ def write_points(
 
 
 def _flat(point: Point) -> dict[str, Any]:
-    """A line: a column for each metric, text for what has parts."""
+    """A point as one line of a table, with a column for each metric, and with text for what has parts."""
     values = point.to_dict()
     for name in ("metrics", "standard_errors", "float32"):
         del values[name]

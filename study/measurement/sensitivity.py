@@ -1,4 +1,4 @@
-"""How much each layer minds being quantized: what becomes of the output when it alone is."""
+"""The sensitivity of a layer is the noise at the output when this layer alone is quantized."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,20 +20,20 @@ __all__ = ["Pair", "sensitivity"]
 
 Array = NDArray[Any]
 Pair = tuple[Format, Format]
-"""Of the weights and of the activations."""
+"""The formats of the weights and of the activations."""
 
 LEAST_SAMPLES = 4
-"""Of the calibration, where a batch has fewer: noise is a mean over all values of the outputs already, and the same
-samples serve all formats."""
+"""Fewest calibration samples that are used if a batch has fewer. So few are enough, because noise is a mean over all
+values of the outputs, and all formats are measured on the same samples."""
 
 
 def sensitivity(study: Study, pair: Pair, scheme: Scheme) -> dict[str, float]:
-    """By layer, the noise at the judged output when this layer alone computes in these formats.
+    """The noise at the judged output when one layer alone computes in these formats, for each layer by name.
 
-    Noise is the sum of squared differences to the float32 outputs over the sum of their squares, on some of the
-    calibration samples: small ones add up over layers. ``scheme`` tells scales and techniques; its formats don't
-    matter. All other layers compute in float32; of those before the layer the results are kept, so that only what is
-    behind it runs anew. The samples are as many as a batch has, and no fewer than ``LEAST_SAMPLES``.
+    Noise is the sum of squared differences to the float32 outputs, divided by the sum of their squares, on some of the
+    calibration samples. Small noises add up over layers. ``scheme`` gives scales and techniques; its formats do not
+    matter. All other layers compute in float32. The results before the layer are kept, so that only what is behind it
+    runs again. As many samples are used as a batch has, and at least ``LEAST_SAMPLES``.
     """
     graph = study.graph
     place_of_output = graph.outputs.index(graph.output)
@@ -64,6 +64,6 @@ def sensitivity(study: Study, pair: Pair, scheme: Scheme) -> dict[str, float]:
 
 
 def _some(samples: Samples, count: int) -> Samples:
-    """So many of them, from all over."""
+    """So many of the samples, spread over all of them."""
     chosen = np.unique(np.linspace(0, len(samples) - 1, count).astype(int))
     return Samples({name: values[chosen] for name, values in samples.inputs.items()})

@@ -1,4 +1,4 @@
-"""A network that came quantized, layer by layer: its own codes and scales, nothing searched."""
+"""A network that came quantized is read layer by layer, with its own codes and scales. Nothing is searched."""
 
 from dataclasses import replace
 from typing import Any
@@ -17,23 +17,23 @@ __all__ = ["as_it_came"]
 Array = NDArray[Any]
 
 NEARLY = 2.0**-20
-"""By so much, of itself, a bias may be off from a whole number of units and still be meant as one."""
+"""A bias is taken for a whole number of units if it differs from one by at most this share of itself."""
 
 KEEPS = (
     *("Identity", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Expand", "Slice", "Split", "Gather"),
     *("MaxPool", "GlobalMaxPool", "Relu", "Dropout"),
 )
-"""Nodes whose outputs have no values but their first input's, and 0."""
+"""Nodes whose outputs have only values of their first input, and 0."""
 
 
 def as_it_came(graph: Graph) -> dict[str, QuantizedLayer]:
-    """By name, every layer whose operands are both rounded by quantizers that integers can follow; all others stay
-    float32.
+    """Every layer, by name, that can be computed with integers. All others stay float32.
 
-    That takes formats of at most 16 bits, one scale for an activation, and for weights one or one for each column. A
-    zero point that is no code of its format has none for 0 either: a convolution with a border stays float32 then.
+    Both operands of such a layer are rounded by quantizers. Their formats have at most 16 bits. An activation has one
+    scale, and weights have one, or one for each column. If a zero point is no code of its format, 0 has no code either;
+    a convolution with a border stays float32 then.
 
-    Raises ValueError where the network did not come quantized, or no layer is left.
+    Raises ValueError if the network did not come quantized, or if no layer is left.
     """
     if not graph.quantized:
         raise ValueError("model must have come quantized, as QONNX, to be studied as it came")
@@ -85,7 +85,8 @@ def _quantized(layer: Layer, quantizers: list[Quantizer]) -> QuantizedLayer | No
 
 
 def _bias(bias: Array | None, scale: Array, lsb_exponent: int) -> tuple[Array | None, Array | None]:
-    """As integers where it is some, but for float32's rounding; else as it came, so that nothing is lost."""
+    """The bias as integers if it is whole numbers but for float32's rounding, or else as it came, so that nothing is
+    lost."""
     integers, after = as_integers(bias, scale, lsb_exponent)
     if bias is None or integers is None:
         return integers, after
@@ -96,7 +97,7 @@ def _bias(bias: Array | None, scale: Array, lsb_exponent: int) -> tuple[Array | 
 
 
 def _rounded(graph: Graph) -> dict[str, Quantizer]:
-    """By tensor, what rounded its values, where layers can follow it."""
+    """The quantizer that rounded the values of a tensor, for tensors that layers can use, by the tensor."""
     found: dict[str, Quantizer] = {}
     for step in graph.steps:
         if isinstance(step, Quantizer):
@@ -115,12 +116,12 @@ def _rounded(graph: Graph) -> dict[str, Quantizer]:
 
 
 def _is_below_zero(quantizer: Quantizer) -> bool:
-    """Whether all its values are, so that a Relu's zeros have no code."""
+    """Whether all values of a quantizer are below zero, so that the zeros of a Relu have no code."""
     assert quantizer.format is not None
     return quantizer.zero_point > quantizer.format.max_integer
 
 
 def _has_zero(quantizer: Quantizer) -> bool:
-    """Whether 0 is among the values of a quantizer's format, less its zero point."""
+    """Whether 0 is among the values of a quantizer, which are those of its format minus its zero point."""
     assert quantizer.format is not None
     return quantizer.format.min_integer <= quantizer.zero_point <= quantizer.format.max_integer

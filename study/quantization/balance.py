@@ -1,7 +1,8 @@
-"""Factors that move difficulty between activations and weights, channel by channel.
+"""Factors move range between activations and weights, channel by channel, so that both are easier to round.
 
-An activation is divided by a factor before it is rounded, and the weights that meet it are multiplied by the same: the
-product stays what it was. In hardware the division is part of the scale by which the layer before requantizes.
+An activation is divided by a factor before it is rounded, and the weights that it meets are multiplied by the same
+factor, so that products do not change. In hardware, the division is part of the scale by which the layer before
+requantizes.
 """
 
 from typing import Any
@@ -19,22 +20,21 @@ __all__ = ["balance", "levels"]
 Array = NDArray[Any]
 
 STRENGTH = 0.5
-"""How much of the activations' range moves into the weights: SmoothQuant's alpha."""
+"""The share of the activations' range that moves into the weights. It is SmoothQuant's alpha."""
 
 CHANNELWISE = ("Relu", "Clip", "LeakyRelu", "Gelu", "MaxPool", "AveragePool", "GlobalAveragePool", "Identity", "Pad")
-"""Nodes that keep channels apart: behind them a channel is still that of the layer before."""
+"""Nodes that do not mix channels: behind them, a channel is still the one of the layer before."""
 
 
 def balance(graph: Graph, scheme: Scheme, statistics: CalibrationStatistics) -> dict[str, Array]:
-    """By tensor, a factor for each channel (float32), for all tensors that meet weights; nothing without techniques.
+    """A factor for each channel (float32) of every tensor that meets weights, by tensor. Empty without techniques.
 
     ``smooth``: SmoothQuant (Xiao et al., arXiv 2211.10438), ``max|x|**a / max|w|**(1-a)``, at a = 1/2. ``equalize``:
     cross-layer equalization (Nagel et al., arXiv 1906.04721), the square root of the range of the weights that make a
     channel over the range of those that read it, which levels the channels as the encoder sees them. The weights that
-    make a channel need no such factor where each channel has a scale of its own; where all share one, see ``levels``.
-    With both, smoothing follows on
-    what is equalized. A tensor that several layers read has one factor, of the largest weights. Factors are around 1;
-    that of a channel which is always zero is 1.
+    make a channel need no such factor if each channel has a scale of its own; if all share one, see ``levels``.
+    With both techniques, smoothing comes after equalization. A tensor that several layers read has one factor, by the
+    largest of their weights. Factors are around 1; a channel that is always zero has the factor 1.
     """
     if not {"smooth", "equalize"} & {*scheme.techniques}:
         return {}
@@ -53,18 +53,19 @@ def balance(graph: Graph, scheme: Scheme, statistics: CalibrationStatistics) -> 
             factor *= np.where((activations > 0) & (weights > 0), smooth, 1.0)
         alive = (activations > 0) & (weights > 0)
         if np.any(factor[alive] != 1):
-            # around 1; a channel that never says anything must not stretch the weights' range
+            # factors are around 1, and a channel that is always zero must not stretch the weights' range
             factor[alive] /= np.exp(np.mean(np.log(factor[alive])))
             found[tensor] = np.where(alive, factor, 1.0).astype(np.float32)
     return found
 
 
 def levels(graph: Graph, scheme: Scheme) -> dict[str, Array]:
-    """By layer, what the columns of its weights are divided by before they are rounded with one scale (float32).
+    """What the columns of a layer's weights are divided by before they are rounded with one scale (float32), by layer.
 
-    For ``equalize`` where all weights of a tensor share a scale: by what a channel is divided where it is read the
-    weights that make it are divided too, as cross-layer equalization has it; the requantizer's scale makes up for that,
-    channel by channel. Of several tensors that a layer makes the first one read decides.
+    This is for ``equalize`` if all weights of a tensor share a scale. A channel is divided by a factor where it is
+    read. The weights that make the channel are then divided by that factor too, as in cross-layer equalization, and the
+    requantizer's scale makes up for it, channel by channel. If a layer makes several tensors, the first one that is
+    read decides.
     """
     if "equalize" not in scheme.techniques or scheme.scale_per != "tensor":
         return {}
@@ -81,10 +82,10 @@ def levels(graph: Graph, scheme: Scheme) -> dict[str, Array]:
 
 
 def _readers(graph: Graph) -> dict[str, list[Layer]]:
-    """By tensor, the layers with weights that read it.
+    """The layers with weights that read a tensor, by tensor.
 
-    Without tensors that attention's products read too, whose operands have one scale for the tensor, and without those
-    whose channels are on one axis for one layer and on another for the next.
+    Tensors are left out that a product of two activations reads too, since its operands have one scale for the tensor.
+    So are tensors whose channels are on different axes for different layers.
     """
     found: dict[str, list[Layer]] = {}
     for layer in graph.layers:
@@ -117,7 +118,7 @@ def _range_of_columns(layer: Layer) -> Array:
 
 
 def _makers(graph: Graph) -> dict[str, Layer]:
-    """By tensor, the layer whose channels it has."""
+    """The layer that made the channels of a tensor, by tensor."""
     found: dict[str, Layer] = {}
     for step in graph.steps:
         if isinstance(step, Segment):

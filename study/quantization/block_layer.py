@@ -1,4 +1,4 @@
-"""Layers whose operands have a scale for every block of products along K, as OCP MX and NVFP4 have."""
+"""Layers are computed whose operands have a scale for every block of products along K, as OCP MX and NVFP4 have."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ __all__ = ["BlockLayer", "block_scales", "unit", "weight_blocks"]
 Array = NDArray[Any]
 
 NARROW = 2.0**-60
-"""Scales that reach below this and above its reciprocal suit any tensor."""
+"""Formats of scales that reach below this, and above its reciprocal, suit any tensor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,14 +31,15 @@ class BlockLayer:
 
     Members
     -------
-    layer: what is quantized
-    weight_format, activation_format: of the right and of the left operand
-    codes: of the weights, (groups, k, n); None for the product of two activations
-    scales: codes of the weights' scales, (groups, blocks, n), or None
-    blocks: their size and the format of scales
-    units: float32 powers of two that the left and the right operand are divided by first, and the result multiplied by
-    factor: float32, what each channel of the left operand is divided by first, or None
-    after: float32, added to the result, (groups * n,), or None
+    layer: the layer that is quantized
+    weight_format, activation_format: the formats of the right and of the left operand
+    codes: the codes of the weights, (groups, k, n); None for the product of two activations
+    scales: the codes of the weights' scales, (groups, blocks, n), or None
+    blocks: the size of blocks, and the formats of their scales
+    units: powers of two, float32, by which the left and the right operand are divided first. The result is multiplied
+        by them
+    factor: what each channel of the left operand is divided by first, float32, or None
+    after: what is added to the result, float32, (groups * n,), or None
     """
 
     layer: Layer
@@ -55,12 +56,12 @@ class BlockLayer:
 
     @property
     def arithmetic(self) -> Arithmetic:
-        """What a block's sum is computed with."""
+        """The arithmetic of the sum of a block."""
         return Arithmetic(self.weight_format, self.activation_format)
 
     @property
     def weight_bits(self) -> int:
-        """Of all codes and of the scales of their blocks."""
+        """Bits of all codes of the weights, and of the scales of their blocks."""
         if self.codes is None or self.scales is None:
             return 0
         return self.codes.size * self.weight_format.width + self.scales.size * self.blocks.weight_scale.width
@@ -129,11 +130,11 @@ def unit(largest: float, format: Format, scale_format: Format) -> np.float32:
 
 
 def block_scales(rows: Array, format: Format, scale_format: Format, size: int) -> Array:
-    """The codes of the scales that hardware gives blocks as they come: (m, k) to (m, blocks).
+    """The codes of the scales that hardware gives blocks of rows (m, k) as they come: (m, blocks).
 
-    Powers of two by the rule of the OCP Microscaling specification 1.0 (section 6.3): that of the largest magnitude
-    over that of the format's largest value. Other formats: the largest magnitude over the format's largest value,
-    rounded. A block of zeros has the scale 1.
+    Scales that are powers of two follow the OCP Microscaling specification 1.0 (section 6.3): the power of two of the
+    largest magnitude is divided by that of the format's largest value. Other scales are the largest magnitude divided
+    by the format's largest value, and rounded. A block of zeros has the scale 1.
     """
     m, k = rows.shape
     count = -(-k // size)
@@ -167,6 +168,6 @@ def _quantized(rows: Array, format: Format, scale_format: Format, size: int) -> 
 
 
 def _stretched(scales: Array, format: Format, size: int, k: int, axis: int) -> Array:
-    """The values of scales, each as often as its block is long."""
+    """The values of scales, each repeated for the length of its block."""
     values = np.repeat(decode(scales, format).astype(np.float32), size, axis=axis)
     return values[:, :k] if axis == 1 else values[:k]

@@ -1,4 +1,4 @@
-"""What the layers' operands look like on samples: all that quantization asks of data."""
+"""Calibration gathers statistics of the layers' operands on samples. Quantization needs no other data."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -20,26 +20,28 @@ __all__ = ["CalibrationStatistics", "calibrate", "channel_axis", "rows_of"]
 Array = NDArray[Any]
 
 KEPT = 1 << 17
-"""Values of a tensor that are kept to search a scale on."""
+"""How many values of a tensor are kept for the search for a scale."""
 GROUP = 32
-"""Samples of which values are drawn together, however few are computed at a time."""
+"""Values are drawn from so many samples together, however few are computed at a time."""
 
 
 @dataclass
 class CalibrationStatistics:
-    """Of a float32 network on calibration samples.
+    """Statistics of a float32 network on calibration samples.
 
     Members
     -------
-    values: by tensor, finite values drawn at random, with the smallest and the largest; what is NaN or infinite, as
-        masked rows of an attention, counts nowhere
-    channels: by tensor, the channel of each of these values
-    largest: by tensor, the largest magnitude of each channel, (channels,); a right operand's are its columns
-    sizes: by tensor, values of one sample
-    positions, terms, columns: by layer, rows of its matrix product for one sample, products in a sum, sums a row;
-        rows are those of all groups, and of all products of one sample, together
-    gram: by layer, the mean of outer products of rows of operands: (groups, k, k); only where asked for
-    mean: by layer, the mean row: (groups, k)
+    values: finite values of each tensor, drawn at random, with its smallest and its largest. NaN and infinities, as in
+        masked rows of an attention, do not count
+    channels: for each tensor, the channel of each of these values
+    largest: for each tensor, the largest magnitude of each channel, (channels,). The channels of a right operand are
+        its columns
+    sizes: for each tensor, how many values it has for one sample
+    positions: for each layer, the number of rows of its matrix product for one sample. They are the rows of all groups,
+        and of all products of the sample, together
+    terms, columns: for each layer, the number of products in a sum, and of sums in a row
+    gram: for each layer, the mean of the outer products of rows of operands, (groups, k, k); only if asked for
+    mean: for each layer, the mean row, (groups, k)
     batching: how many samples the network takes at a time
     """
 
@@ -63,7 +65,7 @@ def rows_of(layer: Layer, operand: Array) -> Array:
 
 
 def channel_axis(layer: Layer, operand: Array) -> int:
-    """Of a left operand."""
+    """The axis of the channels of a left operand."""
     return 1 if layer.convolution is not None else operand.ndim - 1
 
 
@@ -79,11 +81,11 @@ def calibrate(
 
     Parameters
     ----------
-    gram: also second moments, which take ``k**2`` numbers a layer and group
-    seed: of the choice of values
-    report: called with the numbers of finished and of all samples
+    gram: whether to gather second moments too, which take ``k**2`` numbers for each layer and group
+    seed: the seed of the choice of values
+    report: is called with the numbers of finished and of all samples
 
-    Raises ValueError where a tensor has no finite value at all.
+    Raises ValueError if a tensor has no finite value at all.
     """
     random = np.random.default_rng(seed)
     plain = plain_engine(graph.threads)
@@ -131,17 +133,17 @@ def calibrate(
 
 
 class _Draw:
-    """Values of one tensor, drawn from a group of samples that may be computed in several batches.
+    """Draws values of one tensor from a group of samples that may be computed in several batches.
 
     Parameters
     ----------
-    operand: the tensor in the first of the batches, of ``count`` samples
-    together: samples of the group
-    share: values to draw; all where there are no more, and else the smallest and the largest besides
+    operand: the tensor in the first of the batches, which has ``count`` samples
+    together: how many samples the group has
+    share: how many values to draw. If there are no more, all are taken; else the smallest and the largest are added
     """
 
     def __init__(self, operand: Array, count: int, together: int, share: int, random: np.random.Generator):
-        self._own = len(operand) % count == 0  # what depends on no input has one for all samples
+        self._own = len(operand) % count == 0  # a tensor that depends on no input is the same for all samples
         self.size = operand.size // (count if self._own else 1)
         total = self.size * together if self._own else operand.size
         self._whole = total <= share
@@ -152,7 +154,7 @@ class _Draw:
         self._begin = 0
 
     def add(self, operand: Array, axis: int) -> None:
-        """The tensor in the next batch; ``axis``: of its channels."""
+        """Draw from the tensor in the next batch. ``axis`` is the axis of its channels."""
         if self._begin and not self._own:
             return
         flat = operand.reshape(-1)
@@ -171,7 +173,7 @@ class _Draw:
 
     @property
     def values(self) -> Array:
-        """What is finite of them, float32."""
+        """The finite values that were drawn, float32."""
         whole = np.append(self._values, [value for value, _ in self._ends]).astype(np.float32)
         return whole[np.isfinite(whole)]
 
@@ -184,7 +186,7 @@ class _Draw:
 
 
 def _terms_and_columns(layer: Layer, operands: list[Array]) -> tuple[int, int]:
-    """Products in a sum, and sums a row."""
+    """The number of products in a sum of a layer, and of sums in a row."""
     if layer.weight is None:
         return int(operands[0].shape[-1]), int(operands[1].shape[-1])
     return int(layer.weight.shape[1]), int(layer.weight.shape[2])

@@ -1,4 +1,4 @@
-"""Two ways to compute a quantized network: float32, which is fast, and the golden model, which is the hardware's."""
+"""A quantized network is computed in float32, which is fast, or by the golden model, as hardware computes it."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -24,7 +24,7 @@ FLOAT32 = parse("float32")
 
 
 class float_engine:
-    """Operands rounded to the formats' values, their products summed in float32, then scaled.
+    """Rounds operands to values of the formats, sums their products in float32, and scales the sums.
 
     It differs from ``integer_engine`` only where a sum, in units of its lowest bit, is longer than float32's 24 bits.
     """
@@ -68,7 +68,7 @@ def _border(quantized: QuantizedLayer) -> float:
 
 
 def bias_before(quantized: QuantizedLayer) -> Array | None:
-    """The bias in units of the products' values, float32, where operands have their zero point taken off."""
+    """The bias in units of the products' values, float32, for operands from which the zero point is subtracted."""
     if quantized.bias is None:
         return None
     bias = quantized.bias + quantized.offset if quantized.zero_point else quantized.bias
@@ -76,7 +76,7 @@ def bias_before(quantized: QuantizedLayer) -> Array | None:
 
 
 class integer_engine:
-    """The hardware's arithmetic by its golden model: codes, their sums, one rounding to float32 with scale and bias."""
+    """Computes as hardware does, by its golden model: sums of codes are exact, and rounded once with scale and bias."""
 
     def __init__(self, layers: Mapping[str, QuantizedLayer | BlockLayer]):
         self._layers = layers

@@ -1,10 +1,10 @@
 """Quantized networks as QONNX, for the qonnx package; FINN and hls4ml read it where formats are integers.
 
-Every layer becomes what hardware does: its operand divided by its scale, rounded by a quantizer of scale 1, multiplied
-with weights that are the values of their codes, also behind a quantizer of scale 1, the bias added in the same units,
-and one factor for all. So whatever reads the file finds the formats at every multiplication, the codes as they are, and
-computes the very numbers of the float evaluation. (Scales inside the quantizers would multiply every rounded value by
-its scale before the products are summed, which rounds in float32 at every step.)
+Every layer is written as hardware computes it. Its operand is divided by its scale, and rounded by a quantizer of scale
+1. It is multiplied by weights that are the values of their codes, also behind a quantizer of scale 1. The bias is added
+in the same units, and one factor follows. So a reader of the file finds the formats at every multiplication and the
+codes as they are, and computes the same numbers as the float evaluation. (Scales inside the quantizers would multiply
+every rounded value by its scale before the products are summed, which would round in float32 at every step.)
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ __all__ = ["check_format", "write_qonnx"]
 Array = NDArray[Any]
 
 OPSET = 1
-"""Of QONNX's nodes."""
+"""The version of QONNX's nodes."""
 
 
 def write_qonnx(graph: Graph, layers: Mapping[str, QuantizedLayer | BlockLayer], batch: int | None = 1) -> bytes:
@@ -37,7 +37,7 @@ def write_qonnx(graph: Graph, layers: Mapping[str, QuantizedLayer | BlockLayer],
 
     Parameters
     ----------
-    layers: of the network by name, all of them
+    layers: all layers of the network, by name
     batch: samples at a time, which FINN and the qonnx package want to be a number; None leaves it as it is
 
     Raises ValueError for formats that QONNX has no counterpart for, scales for blocks, and a network that was QONNX
@@ -109,7 +109,7 @@ class _Writer:
         return helper.make_model(made, opset_imports=opsets, ir_version=version, producer_name="fewbit")
 
     def _operand(self, name: str, format: Format, quantized: QuantizedLayer, place: int) -> str:
-        """An activation, divided and rounded; once for all layers that take it alike."""
+        """Divide and round an activation. It is written once for all layers that take it in the same way."""
         divisor = quantized.divisor if place == 0 else quantized.other_divisor
         assert divisor is not None
         key = (name, format, divisor.tobytes())
@@ -119,7 +119,7 @@ class _Writer:
             by = self._constant(f"{title}.scale", quantized.layer.by_channel(divisor))
             found = self._node("Div", [name, by], f"{title}.divided", name)
             if not format.signed:
-                # which changes nothing, and makes it what FINN takes unsigned quantizers from
+                # this changes nothing, but FINN takes unsigned quantizers only behind such a node
                 found = self._node("Relu", [found], f"{title}.positive", name)
             self._rounded[key] = self._quantizer(found, format, f"{title}.rounded", name)
         return self._rounded[key]
@@ -130,7 +130,7 @@ class _Writer:
         return self._node(kind, [name, *names], output, like or name, **attributes)
 
     def _own(self, name: str) -> str:
-        """A name that the network has no tensor by."""
+        """A name that no tensor of the network has."""
         while name in self._taken:
             name += "'"
         return name
@@ -157,12 +157,12 @@ class _Writer:
 
 
 def check_format(format: Format) -> None:
-    """Raise ValueError where QONNX has no quantizer to it."""
+    """Raise ValueError for a format that QONNX has no quantizer for."""
     _node_of(format)
 
 
 def _node_of(format: Format) -> tuple[str, list[tuple[str, float]], dict[str, Any]]:
-    """Kind, inputs after the tensor, and attributes of the quantizer with scale 1."""
+    """The kind, the inputs after the tensor, and the attributes of a quantizer with scale 1."""
     if isinstance(format, Integer) and (format.unsigned or format.bits > 1):
         parameters = [("scale", 1.0), ("zero_point", 0.0), ("width", float(format.bits))]
         attributes = {"signed": int(not format.unsigned), "narrow": int(format.symmetric), "rounding_mode": "ROUND"}

@@ -1,4 +1,4 @@
-"""From a network and a scheme to the codes and scales of every layer."""
+"""A network is quantized by a scheme: every layer gets its codes and scales."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -31,16 +31,16 @@ class QuantizedLayer:
 
     Members
     -------
-    layer: what is quantized
-    weight_format, activation_format: of the right and of the left operand
-    codes: of the weights, (groups, k, n); None for the product of two activations
-    divisor: float32, what the left operand is divided by before it is rounded: a number, or one for each channel
-    other_divisor: the right operand's, where that is an activation; a number
-    scale: float32, (groups * n,) or a number
+    layer: the layer that is quantized
+    weight_format, activation_format: the formats of the right and of the left operand
+    codes: the codes of the weights, (groups, k, n); None for the product of two activations
+    divisor: what the left operand is divided by before it is rounded, float32: a number, or one for each channel
+    other_divisor: what the right operand is divided by if it is an activation, a number
+    scale: the scale of sums, float32: (groups * n,) or a number
     bias: integers in units of the accumulator's lowest bit, (groups * n,), or None
-    after: float32, what is added instead where a bias does not fit 64 bits, (groups * n,)
-    zero_point: added to the left operand before it is rounded, so that its code stands for 0; an integer format's. What
-        that adds to sums is taken off by the bias
+    after: what is added afterwards if a bias does not fit 64 bits, float32, (groups * n,)
+    zero_point: what is added to the left operand before it is rounded, so that the code of this value stands for 0.
+        Only integer formats have one. The bias subtracts what it adds to sums
     element: what multiplies and adds
     """
 
@@ -58,17 +58,17 @@ class QuantizedLayer:
 
     @property
     def arithmetic(self) -> Arithmetic:
-        """What it computes with."""
+        """The arithmetic that computes the layer."""
         return Arithmetic(self.weight_format, self.activation_format, self.element)
 
     @property
     def lsb_exponent(self) -> int:
-        """Of the accumulator."""
+        """The ``lsb_exponent`` of the accumulator."""
         return self.arithmetic.lsb_exponent
 
     @property
     def weight_bits(self) -> int:
-        """Of all codes."""
+        """Bits of all codes of the weights."""
         return 0 if self.codes is None else self.codes.size * self.weight_format.width
 
     @property
@@ -95,7 +95,7 @@ def quantize(graph: Graph, scheme: Scheme, statistics: CalibrationStatistics) ->
     """Every layer of the network, by name.
 
     ``statistics`` must have second moments for the techniques ``gptq``, ``rounding`` and ``bias``. Raises ValueError
-    where the scheme names a layer that the network does not have.
+    if the scheme names a layer that the network does not have.
     """
     unknown = {name for name, _, _ in scheme.layers} - {layer.name for layer in graph.layers}
     if unknown:
@@ -135,17 +135,18 @@ def quantize(graph: Graph, scheme: Scheme, statistics: CalibrationStatistics) ->
 def _fitting(
     weight_scale: Array, layer: Layer, formats: tuple[Format, Format], scheme: Scheme, terms: int, scale: Array
 ) -> Array:
-    """The scales of weights, larger where a bias would otherwise be wider than the network's longest sum.
+    """The scales of weights, made larger if a bias would otherwise be wider than the network's longest sum.
 
-    The requantizer adds a bias as wide as the sum: beside a longer one the sum of products is next to nothing, and so
-    is what its weights lose by a larger scale. Columns of nothing but zeros take the smallest scale that fits, which
-    gives their bias the most bits. Where sums are wider than what a bias may have, see ``as_integers``.
+    The requantizer adds a bias that is as wide as the sum. Beside a wider bias, the sum of products is next to nothing,
+    and so is what its weights lose by a larger scale. A column of zeros takes the smallest scale that fits, which gives
+    its bias the most bits. If sums are wider than a bias may be, see ``as_integers``.
     """
     assert layer.weight is not None
     if layer.bias is None:
         return weight_scale
     accumulator = Arithmetic(*formats, scheme.element).accumulator(terms)
-    room = min(1 << accumulator.width - 1, MAX_BIAS) >> ("bias" in scheme.techniques)  # it is still to be corrected
+    # one bit is kept for the correction of the bias, which is still to come
+    room = min(1 << accumulator.width - 1, MAX_BIAS) >> ("bias" in scheme.techniques)
     least = np.abs(layer.bias).astype(np.float64) / (float(scale) * 2.0**accumulator.lsb_exponent * (room - 1))
     zeros = ~layer.weight.any(axis=1).reshape(-1) & (least > 0)
     if not weight_scale.ndim:
@@ -167,7 +168,11 @@ def _with_weights(
     factor: Array | None,
     level: Array | None,
 ) -> QuantizedLayer:
-    """``factor``: of each channel that is read; ``level``: of each that is made, what its weights are divided by."""
+    """Quantize a layer with weights.
+
+    ``factor`` has a factor for each channel that it reads, and ``level`` what the weights of each channel that it makes
+    are divided by.
+    """
     assert layer.weight is not None
     weight_format, _ = formats
     rows = None if factor is None else _by_row(layer, factor)
@@ -224,7 +229,7 @@ def _in_blocks(
 
 
 def _corrected(layer: Layer, weight: Array, statistics: CalibrationStatistics) -> Array:
-    """The bias that makes good what rounded weights (groups, k, n) do to the mean result.
+    """The bias that corrects what rounded weights (groups, k, n) do to the mean result.
 
     Bias correction (Nagel et al., arXiv 1906.04721), by the mean operands of the calibration.
     """
@@ -245,7 +250,7 @@ def _rounded(weight: Array, format: Format, scheme: Scheme, gram: Array | None) 
 
 
 def _by_row(layer: Layer, factor: Array) -> Array:
-    """A factor for each channel as one for each row of the weights: (groups, k, 1)."""
+    """The factors of channels as factors of the rows of weights: (groups, k, 1)."""
     assert layer.weight is not None
     if layer.convolution is None:
         return factor.reshape(1, -1, 1)
@@ -254,7 +259,7 @@ def _by_row(layer: Layer, factor: Array) -> Array:
 
 
 def as_integers(bias: Array | None, scale: Array, lsb_exponent: int) -> tuple[Array | None, Array | None]:
-    """As integers in units of the accumulator's lowest bit, or, where that is too fine for 64 bits, as it is."""
+    """The bias as integers in units of the accumulator's lowest bit, or as it is if that is too fine for 64 bits."""
     if bias is None:
         return None, None
     integers = np.rint(np.ldexp(bias.astype(np.float64) / scale, -lsb_exponent))

@@ -1,4 +1,4 @@
-"""Which way each weight is rounded, chosen so that a layer's results err least rather than its weights."""
+"""Weights are rounded up or down so that the results of a layer, rather than its weights, have the least error."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ __all__ = ["gptq", "learned"]
 Array = NDArray[Any]
 
 DAMPING = 0.01
-"""Added to the moments' diagonal, as a share of its mean, so that they can be inverted."""
+"""This share of its mean is added to the diagonal of the moments, so that they can be inverted."""
 
 BLOCK = 64
 
@@ -25,14 +25,14 @@ PULL = 0.01
 
 
 def gptq(weight: Array, format: Format, gram: Array) -> Array:
-    """The codes of weights (k, n), rounded row by row, each row's error made good by those that follow.
+    """The codes of weights (k, n), rounded row by row. The rows that follow make up for the error of each row.
 
-    Frantar et al., arXiv 2210.17323. ``gram``: mean outer product of the rows of activations, (k, k); rows are taken in
-    the order of their moments, the largest first.
+    Source: Frantar et al., arXiv 2210.17323. ``gram`` is the mean outer product of the rows of activations, (k, k).
+    Rows are taken in the order of their moments, the largest first.
     """
     order = np.argsort(-np.diag(gram), kind="stable")
     moments = _damped(gram)[np.ix_(order, order)]
-    # the Cholesky factor of the inverse, upper triangular
+    # this is the Cholesky factor of the inverse, upper triangular
     inverse = np.linalg.cholesky(np.linalg.inv(moments)).T
     rest = weight[order].astype(np.float64)
     codes = np.empty(weight.shape, dtype=grid.codes(np.zeros(1), format).dtype)
@@ -53,11 +53,12 @@ def gptq(weight: Array, format: Format, gram: Array) -> Array:
 def learned(weight: Array, format: Format, gram: Array) -> Array:
     """The codes of weights (..., k, n), each rounded up or down as gradient descent finds best for the layer's results.
 
-    Nagel et al. (AdaRound), arXiv 2004.10568: a share between both neighbours for every weight, pulled to 0 or 1 while
-    the squared error of the results falls. That error is a quadratic form of ``gram``, the mean outer product of the
-    rows of activations, (..., k, k), so no data is needed but that. Where the outcome is worse than rounding to
-    nearest, column by column, the nearest it is. At last every weight goes to its other neighbour if that alone lowers
-    the error, until none does: of a tenth of the paper's steps that makes more than all of them without it.
+    Source: Nagel et al. (AdaRound), arXiv 2004.10568. Every weight has a share between both of its neighbours, which is
+    pulled to 0 or 1 while the squared error of the results falls. That error is a quadratic form of ``gram``, the mean
+    outer product of the rows of activations, (..., k, k), so no other data is needed. A column that becomes worse than
+    by rounding to nearest is rounded to nearest. At last, a weight goes to its other neighbour if that alone lowers the
+    error, until no weight does. With this last step, a tenth of the paper's descent gives a smaller error than all of
+    it without.
     """
     nearest = grid.round_to(weight, format).astype(np.float64)
     lower, upper = _neighbours(weight, format)
@@ -69,7 +70,7 @@ def learned(weight: Array, format: Format, gram: Array) -> Array:
 
 
 def _descend(weight: Array, lower: Array, upper: Array, moments: Array, nearest: Array) -> Array:
-    """Which weights gradient descent (Adam) takes to the neighbour above. All in float32 but for what is constant."""
+    """Which weights gradient descent (Adam) rounds up. It computes in float32, except for what is constant."""
     gap = upper - lower
     share = np.where(gap > 0, (weight - lower) / np.where(gap > 0, gap, 1), 0.0)
     span = np.float32(STRETCH[1] - STRETCH[0])
@@ -99,9 +100,9 @@ def _descend(weight: Array, lower: Array, upper: Array, moments: Array, nearest:
 
 
 def _polished(values: Array, weight: Array, lower: Array, upper: Array, moments: Array) -> Array:
-    """``values``, with weights taken to their other neighbour, row by row, wherever that alone lowers the error.
+    """``values``, in which weights were taken to their other neighbour, row by row, if that alone lowers the error.
 
-    At most ``SWEEPS`` times over all rows. What is beyond the format's ends stays.
+    All rows are gone through at most ``SWEEPS`` times. Weights beyond the ends of the format do not change.
     """
     values, gap = values.copy(), upper - lower
     pull = moments @ (values - weight)
@@ -122,7 +123,7 @@ def _polished(values: Array, weight: Array, lower: Array, upper: Array, moments:
 
 
 def _damped(gram: Array) -> Array:
-    """Moments that can be inverted; a row that is never used counts little."""
+    """The moments, changed so that they can be inverted. A row that is never used counts little."""
     diagonal = np.diagonal(gram, axis1=-2, axis2=-1)
     damping = np.maximum(DAMPING * diagonal.mean(axis=-1), 1e-30)
     return np.asarray(gram + np.eye(gram.shape[-1]) * damping[..., None, None])
@@ -134,7 +135,7 @@ def _error(difference: Array, moments: Array) -> Array:
 
 
 def _neighbours(weight: Array, format: Format) -> tuple[Array, Array]:
-    """The format's values next to each weight, below and above; both the same beyond the ends."""
+    """The format's values next to each weight, below and above it. Beyond the ends, both are the same."""
     codes = np.arange(1 << format.width)
     values = np.unique(grid.values(codes, format).astype(np.float64))
     values = values[np.isfinite(values)]

@@ -1,4 +1,4 @@
-"""Scales of least mean squared error."""
+"""Scales are searched that give the least mean squared error."""
 
 from typing import Any
 
@@ -13,21 +13,21 @@ __all__ = ["best_scales"]
 Array = NDArray[Any]
 
 OCTAVES = (-6, 1)
-"""Scales that are tried, beside the one that maps the largest magnitude to the format's: a clipped tail pays for
-narrow formats, and a minifloat's steps may suit the values better up to an octave higher."""
+"""Scales are tried so many octaves from the one that maps the largest magnitude to the format's. For narrow formats it
+pays to clip the tail, and the steps of a minifloat may suit the values better up to an octave higher."""
 TOP = 2.0**16
-"""Where the largest magnitude is mapped to in formats that reach further: they have range to spare below, and products
-stay far within float32's."""
+"""The largest magnitude is mapped to this in formats that reach further. They have range to spare below, and products
+stay far within the range of float32."""
 COARSE, FINE = 8, 4
-"""Scales an octave, and how many times as many around the best of them."""
+"""How many scales are tried in an octave, and how many times as many around the best of them."""
 
 
 def best_scales(tensor: Array, format: Format, scale_format: Format, axis: int | None = None) -> NDArray[np.float32]:
-    """The scale, or one for each index of ``axis``, whose rounded values err least, in the mean square.
+    """The scale, or one for each index of ``axis``, by which rounding has the least mean squared error.
 
-    ``tensor`` is real; rounded, it is ``scale * round_to(tensor / scale, format)``. The result is float32, of shape ()
-    or (length of the axis,), each value one of ``scale_format``'s. Where all is zero, or
-    too small for any scale, the scale is 1.
+    ``tensor`` has real values. Rounded, it is ``scale * round_to(tensor / scale, format)``. The result is float32, of
+    shape () or (length of the axis,), and its values are values of ``scale_format``. If all values are zero, or too
+    small for any scale, the scale is 1.
     """
     rows = tensor.reshape(1, -1) if axis is None else np.moveaxis(tensor, axis, 0).reshape(tensor.shape[axis], -1)
     rows = rows.astype(np.float32, copy=False)
@@ -45,7 +45,7 @@ def best_scales(tensor: Array, format: Format, scale_format: Format, axis: int |
 def _least(
     rows: Array, format: Format, scale_format: Format, center: Array, exponents: Array, errors: Array, scales: Array
 ) -> tuple[Array, Array]:
-    """The best of ``center * 2**exponents`` for each row, and its error; what was the best before counts too."""
+    """The best of ``center * 2**exponents`` and of the scales so far for each row, with its error."""
     for exponent in exponents:
         tried = floats(center * 2.0**exponent, scale_format)
         usable = (tried > 0) & np.isfinite(tried)

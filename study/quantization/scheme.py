@@ -1,4 +1,4 @@
-"""What to quantize, to which formats, and how: everything that a point of the study depends on but the network."""
+"""A scheme says to which formats, and how, a network is quantized. A point depends on nothing else but the network."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,15 +9,15 @@ __all__ = ["SCALE_FORMAT", "SCALE_PER", "TECHNIQUES", "Scheme"]
 
 SCALE_FORMAT = parse("bfloat16")
 LEAST_SCALE = 2.0**-24
-"""A format of scales that ends above it does not suit every tensor. The scales of blocks have a power of two of the
-tensor's beside them."""
+"""A format of scales has to reach down to this, or it does not suit every tensor. Scales of blocks need not, since they
+have a power of two of the tensor's beside them."""
 
 WIDEST = 16
-"""Bits of an operand."""
+"""Most bits of an operand."""
 
 SCALE_PER = ("tensor", "channel", "block")
 TECHNIQUES = ("equalize", "smooth", "gptq", "rounding", "bias")
-"""In the order in which they are applied; ``gptq`` and ``rounding`` exclude each other."""
+"""The techniques, in the order in which they are applied. ``gptq`` and ``rounding`` exclude each other."""
 
 
 def _check_operand(name: str, format: Format) -> None:
@@ -34,16 +34,18 @@ class Scheme:
 
     Parameters
     ----------
-    weight, activation: formats of the operands of every multiplication; where both operands are activations, as in
+    weight, activation: the formats of the operands of every multiplication. If both operands are activations, as in
         attention, both have the activations' format
-    edges: format of both operands in the first and the last layer; None for those of all others
-    layers: (layer, weight, activation), formats that differ from the above
-    scale_per: a scale for every weight tensor, every output channel, or every ``block_size`` products along K, weights
-        and activations alike (as OCP MX). Activations otherwise have one for the tensor
-    scale_format: of every scale; ``float8_e8m0fnu`` for powers of two. The scale of a result is the product of two
+    edges: the format of both operands in the first and the last layers; None if they have that of all others
+    layers: tuples (layer, weight, activation) for layers whose formats differ from these
+    scale_per: what has a scale of its own: every weight tensor, every output channel, or every ``block_size`` products
+        along K. By blocks, weights and activations have scales (as OCP MX); otherwise an activation has one for the
+        tensor
+    scale_format: the format of every scale; ``float8_e8m0fnu`` for powers of two. The scale of a result is the product
+        of two scales
     block_size: 16, 32, 64 or 128; only with ``scale_per="block"``
-    techniques: of ``TECHNIQUES``, in their order
-    element: what multiplies and adds; by an exact rule with scales by blocks
+    techniques: some of ``TECHNIQUES``, in their order
+    element: what multiplies and adds. With scales by blocks, its rule has to be exact
     """
 
     weight: Format
@@ -99,11 +101,12 @@ class Scheme:
 
     @property
     def arithmetic(self) -> Arithmetic:
-        """What layers whose formats are not named compute with."""
+        """The arithmetic of layers whose formats are not named."""
         return Arithmetic(self.weight, self.activation, self.element)
 
     def formats(self, layer: str, edge: bool = False) -> tuple[Format, Format]:
-        """Of the weights and of the activations of a layer; ``edge``: whether it is the first or the last."""
+        """The formats of the weights and the activations of a layer. ``edge`` says whether it is a first or last
+        one."""
         for name, weight, activation in self.layers:
             if name == layer:
                 return weight, activation
@@ -112,7 +115,7 @@ class Scheme:
         return self.weight, self.activation
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, formats by their names."""
+        """Plain JSON values, with formats by their names."""
         return {
             "weight": self.weight.name,
             "activation": self.activation.name,

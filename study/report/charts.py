@@ -1,4 +1,4 @@
-"""The charts of the report: one description for the page, for SVG and for PNG."""
+"""The charts of the report. The page, SVG and PNG are made from one description."""
 
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
@@ -12,12 +12,13 @@ from .labels import SIZE, PlotFrame, framed, named
 __all__ = ["DATA", "chart", "figure", "save"]
 
 DATA = "candidates"
-"""Name of the data that the page gives its charts."""
+"""The name of the data that the page gives to its charts."""
 
 INK, QUIET, GRID = "#1a1a1a", "#666666", "#e6e6e6"
 
 COLORS = {"integer": "#0072b2", "minifloat": "#d55e00", "mixed": "#009e73", "table": "#cc79a7"}
-"""Okabe and Ito's, which the colour-blind tell apart; each kind has a shape of its own, too."""
+"""These colours are Okabe and Ito's, which colour-blind people can tell apart. Each kind has a shape of its own,
+too."""
 
 SHAPES = {"integer": "circle", "minifloat": "diamond", "mixed": "triangle-up", "table": "square"}
 DASHES = {"integer": [1, 0], "minifloat": [7, 3], "mixed": [2, 2], "table": [1, 3]}
@@ -25,11 +26,11 @@ DASHES = {"integer": [1, 0], "minifloat": [7, 3], "mixed": [2, 2], "table": [1, 
 ON_A_FRONT = "datum.on_front || datum.on_front_of_kind"
 
 LEAST_PICTURED = 0.5
-"""Share of float32's accuracy from which on a picture shows points; the page lets one choose."""
+"""A picture shows points from this share of float32's accuracy on. On the page, the reader chooses it."""
 
 PICTURE = {"width": 430, "height": 400}
 LETTERS = 70
-"""Of the subtitle, as wide as a panel: a longer line would leave what is right of the panels blank."""
+"""Letters in a line of the subtitle, as wide as a panel. A longer line would leave a blank beside the panels."""
 TOOLTIPS = {
     "pair": "formats",
     "kind": "kind",
@@ -44,11 +45,11 @@ TOOLTIPS = {
 
 
 def chart(axis: Axis) -> alt.LayerChart:
-    """Accuracy against a cost, for the page: as wide as its place, and to be filtered by its parameters.
+    """The chart of accuracy against a cost for the page. It is as wide as its place, and its parameters filter it.
 
     Parameters ``kinds`` (list of names), ``weights`` and ``activations`` (lists of widths in bits; None for any),
     ``scheme`` (a text, or None for any) and ``least`` (share of float32's accuracy from which on points are shown).
-    Fronts and knee are those of what the filters leave; ``least`` only cuts the view.
+    Fronts and knee are those of the points that the filters leave; ``least`` only cuts the view.
     """
     layers = alt.LayerChart(layer=_layers(axis), data=alt.NamedData(name=DATA)).add_params(*_parameters())
     return (
@@ -57,9 +58,9 @@ def chart(axis: Axis) -> alt.LayerChart:
 
 
 def figure(rows: Sequence[Mapping[str, Any]], title: str, subtitle: str) -> alt.HConcatChart:
-    """All three costs of one network on one FPGA, side by side, as a picture.
+    """A picture of one network on one FPGA, with all three costs side by side.
 
-    ``rows``: as ``data.rows`` gives them. What has less than half of float32's accuracy is left out.
+    ``rows`` are those that ``data.rows`` gives. Points with less than half of float32's accuracy are left out.
     """
     data = alt.InlineData(values=list(rows), name=DATA)
     panels = [_panel(rows, axis) for axis in AXES.values() if any(row[axis.name] is not None for row in rows)]
@@ -73,7 +74,7 @@ def figure(rows: Sequence[Mapping[str, Any]], title: str, subtitle: str) -> alt.
 
 
 def _panel(rows: Sequence[Mapping[str, Any]], axis: Axis) -> alt.LayerChart:
-    """One cost, with the names of the points on fronts: nothing can be hovered over in a picture."""
+    """The panel of one cost. It names the points on fronts, since a reader cannot hover over a picture."""
     seen = [row for row in rows if row[axis.name] is not None and _is_pictured(row)]
     if not seen:
         return _with_fronts(alt.LayerChart(layer=_layers(axis)), axis).properties(**PICTURE)
@@ -87,7 +88,7 @@ def _is_pictured(row: Mapping[str, Any]) -> bool:
 
 
 def _names(names: Sequence[Mapping[str, Any]], frame: PlotFrame) -> list[alt.Chart]:
-    """Texts, and a hair from each to its point."""
+    """The layers of names: the texts, and a thin line from each to its point."""
     of = alt.Chart(alt.InlineData(values=list(names)))
     x, y = _scales(frame)
     hair = (
@@ -104,7 +105,7 @@ def _names(names: Sequence[Mapping[str, Any]], frame: PlotFrame) -> list[alt.Cha
 
 
 def _scales(frame: PlotFrame | None) -> tuple[alt.Scale, alt.Scale]:
-    """Of cost and accuracy; as wide as the data where no frame is given."""
+    """The scales of cost and accuracy. Without a frame, they are as wide as the data."""
     if frame is None:
         return alt.Scale(type="log", nice=False, padding=14), alt.Scale(zero=False, padding=8)
     across = alt.Scale(type="log", nice=False, domain=list(frame.costs))
@@ -112,7 +113,8 @@ def _scales(frame: PlotFrame | None) -> tuple[alt.Scale, alt.Scale]:
 
 
 def _configuration(legend: bool) -> dict[str, Any]:
-    """Dark text on white, and a quiet grid. The page has no legend: its boxes for the kinds show what is what."""
+    """The looks of a chart: dark text on white, and a faint grid. The page needs no legend, since its boxes name the
+    kinds."""
     return {
         "axis": {
             **{"labelColor": INK, "titleColor": INK, "labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": 400},
@@ -148,7 +150,8 @@ def _capital(text: str) -> str:
 
 
 def _layers(axis: Axis, frame: PlotFrame | None = None) -> list[alt.Chart]:
-    """From the back to the front. The knee's ring is behind the points, which are to be hovered over."""
+    """The layers from the back to the front. The knee's ring is behind the points, so that these can be hovered
+    over."""
     scale, values = _scales(frame)
     y = alt.Y("accuracy:Q", title=None, scale=values)
     ticks = alt.Axis(format="~s", tickCount=6, labelOverlap=True)
@@ -156,7 +159,7 @@ def _layers(axis: Axis, frame: PlotFrame | None = None) -> list[alt.Chart]:
     seen = alt.Chart().transform_filter("datum.accuracy >= datum.least_accuracy")
     ring, *label = _knee(seen, x, y)
     line, *reference = _float32()
-    names = [*label, *reference] if frame is None else []  # in a frame they have their places among the others
+    names = [*label, *reference] if frame is None else []  # in a frame, these are placed with the other names
     return [*_lines(seen, x, y), _errors(seen, x), ring, _points(seen, axis, x, y), line, *names]
 
 
@@ -169,7 +172,7 @@ def _color() -> alt.Color:
 
 
 def _lines(seen: alt.Chart, x: alt.X, y: alt.Y) -> list[alt.Chart]:
-    """The fronts, as steps: between two of its points only the cheaper is to be had."""
+    """The fronts as steps, since between two points of a front only the cheaper one can be had."""
     band = seen.transform_filter("datum.on_front").mark_line(
         interpolate="step-after", color="#999999", opacity=0.35, strokeWidth=6
     )
@@ -230,7 +233,7 @@ def _float32() -> list[alt.Chart]:
 
 
 def _with_fronts(chart: alt.LayerChart, axis: Axis) -> alt.LayerChart:
-    """What the filters leave, with the fronts and the knee of just that, as ``front.pareto`` and ``knee`` have them."""
+    """Filter the points, and compute the fronts and the knee of what is left, as ``pareto.pareto`` and ``knee`` do."""
     chart = (
         chart.transform_calculate(cost=f"datum.{axis.name}")
         .transform_filter("isValid(datum.cost) && indexof(kinds, datum.kind) >= 0")
@@ -247,7 +250,7 @@ def _with_fronts(chart: alt.LayerChart, axis: Axis) -> alt.LayerChart:
 
 
 def _with_front(chart: alt.LayerChart, name: str, group: list[str]) -> alt.LayerChart:
-    """A flag by that name: whether nothing that costs as little or less is as accurate."""
+    """Add a flag of that name, which says that nothing of the same or a lower cost is as accurate."""
     order: list[Any] = [alt.SortField("cost"), alt.SortField("accuracy", order="descending")]
     best: dict[str, Any] = {"op": "max", "field": "accuracy", "as": f"{name}_best"}
     before: dict[str, Any] = {"op": "lag", "field": f"{name}_best", "param": 1, "as": f"{name}_before"}

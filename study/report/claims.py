@@ -1,4 +1,4 @@
-"""What the paper (arXiv 2311.12359) claims, beside what was measured here."""
+"""The claims of the paper (arXiv 2311.12359) are put beside what was measured here."""
 
 import math
 from collections.abc import Callable, Iterable, Sequence
@@ -19,13 +19,13 @@ __all__ = ["AGREES", "IN_PART", "NOT", "NOTHING", "VISION_TRANSFORMERS", "Claim"
 AGREES, IN_PART, NOT, NOTHING = "agrees", "agrees in part", "does not agree", "not measured"
 
 VISION_TRANSFORMERS = ("vit", "deit", "swin")
-"""A network is one if its name begins with one of these."""
+"""A network is a vision transformer if its name begins with one of these."""
 
 ZOO = frozenset((*SMALL, *LARGE))
 
 LEAST_WIDTH = 4
 USEFUL = 0.9
-"""Share of float32's accuracy from which on a point of a front counts: what is below is cheap, but of no use."""
+"""A point of a front counts from this share of float32's accuracy on. What is below is cheap, but of no use."""
 
 ONE_BIT = "e1m"
 
@@ -38,12 +38,12 @@ class Claim:
 
     Members
     -------
-    key: a letter
+    key: its letter
     claim: what the paper says, in short
-    measured: our number
-    verdict: of ``AGREES``, ``IN_PART``, ``NOT``, ``NOTHING``
-    why: the numbers behind it, and the rule by which the verdict is found
-    remark: written by a person, may be empty
+    measured: the number that was measured here
+    verdict: one of ``AGREES``, ``IN_PART``, ``NOT``, ``NOTHING``
+    why: the numbers behind the verdict, and the rule by which it is found
+    remark: what a person wrote on it; it may be empty
     """
 
     key: str
@@ -59,9 +59,9 @@ class Claim:
 
 
 def claims(findings: Findings) -> list[Claim]:
-    """All five, each computed from the prices and from the points of the zoo's networks; none without such a point.
+    """All five claims, each judged by the prices and by the points of the zoo's networks.
 
-    What one network of a user's does says nothing of claims on networks at large.
+    There are none without such a point: a single network of a user's says nothing about claims on networks at large.
     """
     points = [point for some in alike(findings.points).values() for point in some if point.network in ZOO]
     if not points:
@@ -88,7 +88,7 @@ def claims(findings: Findings) -> list[Claim]:
 
 @dataclass(frozen=True)
 class _Duel:
-    """The best minifloat against the best integer of one width on one network, quantized alike."""
+    """The best minifloat and the best integer of one width, on one network that is quantized in the same way."""
 
     network: str
     width: int
@@ -101,7 +101,7 @@ class _Duel:
 
     @property
     def winner(self) -> str | None:
-        """None where the difference is within two standard errors."""
+        """The more accurate of the two; None if they differ by at most two standard errors."""
         error = math.hypot(self.minifloat.standard_error, self.integer.standard_error)
         if abs(self.difference) <= STANDARD_ERRORS * error:
             return None
@@ -109,15 +109,15 @@ class _Duel:
 
     @property
     def share(self) -> float | None:
-        """Difference as a share of float32's accuracy."""
+        """The difference as a share of float32's accuracy."""
         minifloat, integer = share_of_float32(self.minifloat), share_of_float32(self.integer)
         return None if minifloat is None or integer is None else minifloat - integer
 
 
 def _duels(points: Iterable[Point], without: str | None = None) -> list[_Duel]:
-    """Where weights and activations have one width and kind; of networks quantized alike in everything else.
+    """A duel for every width and network, between points that are quantized alike in everything else.
 
-    ``without``: what the names of formats that are passed over begin with.
+    Weights and activations have the same width and kind. Formats whose names begin with ``without`` are left out.
     """
     grounds: dict[tuple[Any, ...], dict[str, Point]] = {}
     for point in points:
@@ -142,11 +142,11 @@ def _duels(points: Iterable[Point], without: str | None = None) -> list[_Duel]:
 
 
 Finding = tuple[str, str, str]
-"""Our number, the verdict, why."""
+"""The number that was measured here, the verdict, and the reasons."""
 
 
 def _usually(duels: Sequence[_Duel], proper: Sequence[_Duel]) -> Finding:
-    """``proper``: without the formats whose values are those of integers."""
+    """Judge whether minifloats usually win. ``proper`` are the duels without formats whose values are integers."""
     if not duels:
         return _nothing("no network was measured with integers and minifloats of the same width of four bits or more")
     ahead = sum(duel.difference > 0 for duel in duels)
@@ -195,7 +195,7 @@ def _often(points: Sequence[Point], prices: Sequence[Price]) -> Finding:
 
 
 def _useful_fronts(candidates: Sequence[Candidate]) -> list[tuple[str, list[Candidate]]]:
-    """Of points that can be compared; those that are empty are left out."""
+    """The useful parts of the fronts of points that can be compared. Empty fronts are left out."""
     axis = AXES["luts"]
     fronts = []
     for ground, some in _grouped(with_cost(candidates, axis), lambda candidate: _in_order(candidate.point)):
@@ -208,7 +208,7 @@ def _useful_fronts(candidates: Sequence[Candidate]) -> list[tuple[str, list[Cand
 
 
 def _in_order(point: Point) -> tuple[Any, ...]:
-    """What it can be compared on, as it sorts."""
+    """What a point can be compared on, in a form that can be sorted."""
     ground = Ground.of(point)
     return (ground.network, ground.edges or "", *ground[2:])
 
@@ -264,7 +264,7 @@ def _dearer(prices: Sequence[Price], cost: Callable[[Price], int | None], least:
 
 
 def _ratios(prices: Iterable[Price], cost: Callable[[Price], int | None]) -> list[tuple[str, float]]:
-    """Target and percent more, of each minifloat and length of sums."""
+    """For each minifloat and length of sums, the target, and how many percent it costs more."""
     alike = [price for price in prices if price.weight == price.activation and price.dsp_policy == "none"]
     integers: dict[tuple[str, int, int], int] = {}
     for price in alike:
@@ -288,7 +288,7 @@ def _range(percents: Sequence[float]) -> str:
 
 
 def _grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> list[tuple[Any, list[Any]]]:
-    """In the order of the keys."""
+    """The items in groups, in the order of their keys."""
     return [(value, list(some)) for value, some in groupby(sorted(items, key=key), key=key)]
 
 

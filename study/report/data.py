@@ -1,4 +1,4 @@
-"""What the report shows, as plain values: for charts, tables and files alike."""
+"""The report's data as plain values, which charts, tables and files share."""
 
 import math
 from collections.abc import Sequence
@@ -20,14 +20,15 @@ METRICS = {"top1": "top-1 accuracy", "top5": "top-5 accuracy", "sqnr": "signal t
 
 @dataclass(frozen=True)
 class View:
-    """What is compared with each other: one network, with the format of its first and last layer, by one metric on the
-    same samples.
+    """Points that are compared with each other.
+
+    They are of one network, with one format of its first and last layers, by one metric on the same samples.
 
     Members
     -------
-    name: as the page's address has it
-    title: for a person
-    points: one for each scheme, the one with the best evidence
+    name: its name in the page's address
+    title: its name for people
+    points: one point for each scheme, the one with the best evidence
     """
 
     name: str
@@ -36,13 +37,14 @@ class View:
 
 
 def views(findings: Findings) -> list[View]:
-    """In the order of the points."""
+    """All views, in the order of the points."""
     groups = alike(findings.points)
     return [_view(ground, points, [*groups]) for ground, points in groups.items()]
 
 
 def _view(ground: Ground, points: list[Point], grounds: Sequence[Ground]) -> View:
-    """Called by the network and its edges, and by what else tells it from others of these."""
+    """The view of a group. Its name is that of the network and its edges, and of what else tells it from other
+    groups."""
     name, title = ground.network, ground.network
     if ground.edges:
         name, title = f"{name}_edges_{ground.edges}", f"{title}, first and last layer in {ground.edges}"
@@ -60,19 +62,20 @@ def _view(ground: Ground, points: list[Point], grounds: Sequence[Ground]) -> Vie
 
 
 def slug(name: str) -> str:
-    """``name`` for a file: its letters, digits and hyphens, all else an underscore."""
+    """``name`` as a part of a file's name. Everything but letters, digits and hyphens becomes an underscore."""
     return "".join(letter if letter.isalnum() or letter == "-" else "_" for letter in name)
 
 
 def metric_title(view: View) -> str:
-    """Of the metric to compare by, with its unit: ``top-1 accuracy in %``."""
+    """The title of the metric to compare by, with its unit, as ``top-1 accuracy in %``."""
     point = view.points[0]
     units = f" in {unit(point)}" if unit(point) else ""
     return METRICS.get(point.metric, point.metric) + units
 
 
 def standings(candidates: Sequence[Candidate], axis: Axis) -> list[str | None]:
-    """Of each candidate: on the front of all of them, tied with it (see ``front.tied``), or behind; None unpriced."""
+    """How each candidate stands: on the front, tied with it (see ``pareto.tied``), or behind; None if it has no
+    price."""
     priced = with_cost(candidates, axis)
     front = pareto(priced, axis.cost, lambda candidate: candidate.accuracy)
     known = {id(candidate): TIED if tie else BEHIND for candidate, tie in zip(priced, tied(priced, axis), strict=True)}
@@ -81,7 +84,8 @@ def standings(candidates: Sequence[Candidate], axis: Axis) -> list[str | None]:
 
 
 def rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
-    """Of the candidates of one view on one target, as charts and tables take them: ``row``, prices and standings."""
+    """The rows of one view on one target for charts and tables. Each has what ``row`` gives, its prices and
+    standings."""
     places = {axis.name: standings(candidates, axis) for axis in AXES.values()}
     return [
         {
@@ -96,7 +100,8 @@ def rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
 
 
 def row(point: Point) -> dict[str, Any]:
-    """What does not depend on the target; ``accuracy``, ``standard_error`` and ``float32`` in percent if shares."""
+    """What a row has on every target. ``accuracy``, ``standard_error`` and ``float32`` are in percent if they are
+    shares."""
     candidate, units, share = Candidate(point, None), unit(point), share_of_float32(point)
     scale = 100 if units == "%" else 1
     reference = point.float32.get(point.metric, math.nan)
@@ -123,7 +128,7 @@ def _finite(value: float) -> float | None:
 
 
 def record(view: View, target: str, candidate: Candidate) -> dict[str, Any]:
-    """One line of the data files: everything that point and price have, in columns that are alike in every line."""
+    """One line of the data files, with everything that point and price have. All lines have the same columns."""
     point, price = candidate.point, candidate.price
     return {
         "view": view.name,

@@ -1,4 +1,4 @@
-"""The heat map of prices: LUTs of the MAC by weights and activations, a panel for each family."""
+"""The heat map of prices shows LUTs of the MAC by weights and activations, with a panel for each family."""
 
 import io
 from collections.abc import Iterable
@@ -17,16 +17,16 @@ __all__ = ["heatmap"]
 
 INK, QUIET = "#222222", "#707070"
 CELL = 0.34
-"""Inches, wide enough for three digits."""
+"""The side of a cell in inches, wide enough for three digits."""
 
 DARK = 0.55
-"""Share of the colour scale from which text on it is white."""
+"""Text is white from this share of the colour scale on."""
 
 
 def heatmap(prices: Iterable[Price], suffix: str) -> bytes:
-    """The picture as ``svg`` or ``png``, of the tables at least half as full as the fullest.
+    """The picture as ``svg`` or ``png``. It has the tables that are at least half as full as the fullest one.
 
-    Raises ValueError where there is no price.
+    Raises ValueError if there is no price.
     """
     from matplotlib.figure import Figure
 
@@ -41,7 +41,7 @@ def heatmap(prices: Iterable[Price], suffix: str) -> bytes:
         {
             "font.size": 8,
             "text.color": INK,
-            # text as text, in one font: a smaller SVG, and one to search in
+            # text stays text in one font, which makes the SVG smaller, and it can be searched
             "svg.fonttype": "none",
             "font.family": ["DejaVu Sans"],
             "svg.hashsalt": "fewbit",
@@ -66,7 +66,7 @@ def heatmap(prices: Iterable[Price], suffix: str) -> bytes:
 
 
 def _names(table: Table, side: int) -> list[str]:
-    """Formats of the weights (0) or activations (1), in their order."""
+    """The formats of the weights (0) or of the activations (1), in their order."""
     return sorted({pair[side] for pair in table}, key=lambda name: (*shape_of(name), name))
 
 

@@ -1,4 +1,4 @@
-"""Names beside the points of a picture: placed so that none is over another, over a point or beyond the edge."""
+"""Names are placed beside the points of a picture, none over another name, over a point, or beyond the edge."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,18 +12,19 @@ __all__ = ["PlotFrame", "framed", "named"]
 Row = Mapping[str, Any]
 
 SIZE = 9
-"""Of the letters, in pixels; ``WIDTH``: of an average one in it, with ``HEIGHT`` and the half size of a point."""
+"""The size of letters in pixels, with the ``WIDTH`` of an average letter, their ``HEIGHT``, and half the size of a
+point."""
 WIDTH, HEIGHT, POINT = 5.9, 12.0, 4.5
 KNEE_WIDTH, RING = 6.7, 10.0
-"""Of a letter of the knee's name, which is bold, and the radius of the ring around it."""
+"""The width of a letter in the knee's name, which is bold, and the radius of the ring around the knee."""
 MARGIN = 14.0
 REACH = (7, 14, 24, 36, 52)
-"""Distances from a point at which its name is tried, the nearest first."""
+"""The distances from a point at which its name is tried. The nearest comes first."""
 
 
 @dataclass(frozen=True)
 class PlotFrame:
-    """What a panel shows: costs (on a logarithmic scale) and values from edge to edge, and its size in pixels."""
+    """The range of costs (on a logarithmic scale) and of values that a panel shows, and its size in pixels."""
 
     costs: tuple[float, float]
     values: tuple[float, float]
@@ -31,13 +32,13 @@ class PlotFrame:
     height: float
 
     def place(self, cost: float, value: float) -> tuple[float, float]:
-        """Pixels from the left and from the top."""
+        """The place of a cost and a value, in pixels from the left and from the top."""
         low, high = (math.log(each) for each in self.costs)
         bottom, top = self.values
         return (math.log(cost) - low) / (high - low) * self.width, (top - value) / (top - bottom) * self.height
 
     def at(self, x: float, y: float) -> tuple[float, float]:
-        """Cost and value there."""
+        """The cost and the value at a place in pixels."""
         low, high = (math.log(each) for each in self.costs)
         bottom, top = self.values
         return math.exp(low + x / self.width * (high - low)), top - y / self.height * (top - bottom)
@@ -56,7 +57,8 @@ class _Box:
 
 
 def framed(seen: Sequence[Row], cost: str, width: float, height: float) -> PlotFrame:
-    """Room for all these rows, their standard errors and float32; ``cost``: the column that is drawn across."""
+    """A frame with room for all rows, their standard errors and float32. ``cost`` names the column that is drawn
+    across."""
     costs = [math.log(row[cost]) for row in seen]
     values = [
         row["accuracy"] + sign * row["standard_error"] for row in seen for sign in (-1, 1) if row["standard_error"]
@@ -73,12 +75,12 @@ def framed(seen: Sequence[Row], cost: str, width: float, height: float) -> PlotF
 
 
 def named(rows: Sequence[Row], seen: Sequence[Row], cost: str, frame: PlotFrame) -> list[dict[str, Any]]:
-    """Where names go: ``text`` from ``at`` (a cost) on, with its middle at ``value``, and a hair from ``from_cost`` and
-    ``from_value`` to the point at ``to_cost`` and ``to_value``; ``kind``: of the point.
+    """Where names go. Each has its ``text``, which begins at the cost ``at`` with its middle at ``value``.
 
-    The knee's name comes first, then float32's along its line, which has no point; neither has a ``kind``. Then come
-    the points on the front of all, and those on the fronts of their kinds, each from the dearest to the cheapest. A
-    name for which there is no room is left out.
+    A thin line goes from ``from_cost`` and ``from_value`` to the point at ``to_cost`` and ``to_value``. ``kind`` is
+    that of the point. The knee's name is placed first, then float32's along its line, which has no point; neither has a
+    ``kind``. Then come the points on the front of all, and those on the fronts of their kinds, each from the dearest to
+    the cheapest. A name for which there is no room is left out.
     """
     front = _front(rows, cost)
     turn = knee(front, lambda row: row[cost], lambda row: row["accuracy"])
@@ -117,7 +119,7 @@ def named(rows: Sequence[Row], seen: Sequence[Row], cost: str, frame: PlotFrame)
 
 
 def _free(places: Iterator[_Box], taken: Sequence[_Box], frame: PlotFrame) -> _Box | None:
-    """The first that is within the frame and over nothing else."""
+    """The first place that is within the frame and over nothing that is taken."""
     for box in places:
         inside = box.left >= 0 and box.top >= 0 and box.right <= frame.width and box.bottom <= frame.height
         if inside and not any(box.meets(other) for other in taken):
@@ -134,7 +136,7 @@ def _around(x: float, y: float) -> _Box:
 
 
 def _bars(seen: Sequence[Row], cost: str, frame: PlotFrame) -> Iterator[_Box]:
-    """The standard errors of points."""
+    """The boxes that the bars of points' standard errors take."""
     for row in seen:
         x, low = frame.place(row[cost], row["accuracy"] - (row["standard_error"] or 0))
         _, high = frame.place(row[cost], row["accuracy"] + (row["standard_error"] or 0))
@@ -142,7 +144,7 @@ def _bars(seen: Sequence[Row], cost: str, frame: PlotFrame) -> Iterator[_Box]:
 
 
 def _along(value: float, frame: PlotFrame) -> Iterator[_Box]:
-    """Above the line of a value, or below it, from the left on."""
+    """Places above and below the line of a value, from the left on."""
     _, y = frame.place(frame.costs[0], value)
     wide = WIDTH * len("float32")
     for rise in (HEIGHT + 2, -2):
@@ -151,7 +153,7 @@ def _along(value: float, frame: PlotFrame) -> Iterator[_Box]:
 
 
 def _tried(x: float, y: float, width: float, beyond: float = 0) -> Iterator[_Box]:
-    """Around a point, or a ring around it; nearer places first: right, left, below, above, and aslant."""
+    """Places around a point or its ring, the nearer ones first: right, left, below, above, and diagonal."""
     for reach in REACH:
         away = reach + beyond
         for across, down in ((1, 0), (1, 1), (1, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (0, -1)):

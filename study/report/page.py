@@ -1,4 +1,4 @@
-"""The report's page: one HTML file with its charts, its libraries and its data inside."""
+"""The page of the report is one HTML file, with its charts, its libraries and its data inside."""
 
 import json
 import math
@@ -24,19 +24,19 @@ __all__ = ["page"]
 FOLDER = Path(__file__).parent / "assets"
 
 PRICED = ("luts", "luts_with_requantizer", "fmax_mhz", *(f"standing_{name}" for name in AXES))
-"""Columns that depend on the target."""
+"""The columns that depend on the target."""
 
 CLAIMS_LINK = ' <a href="#claims">Claims</a>'
 
 LONG = 200
-"""Letters of a text that is shown whole."""
+"""A text of up to so many letters is shown whole."""
 
 NEAR = 0.99
-"""Share of float32's accuracy at which the cheapest integers and minifloats are compared."""
+"""The cheapest integers and minifloats are compared at this share of float32's accuracy."""
 
 
 def page(findings: Findings, command: str, views: Sequence[View], targets: Sequence[str]) -> str:
-    """The whole of it. ``command``: that makes it, as the user gave it."""
+    """The whole page. ``command`` is the command that makes it, as the user gave it."""
     import vl_convert
 
     data = json.dumps(_data(findings, views, targets), separators=(",", ":"), allow_nan=False)
@@ -76,7 +76,7 @@ def _count(items: Sequence[str], noun: str) -> str:
 
 
 def _data(findings: Findings, views: Sequence[View], targets: Sequence[str]) -> dict[str, Any]:
-    """Rows as lists, since names in every one of them would be most of the page."""
+    """The data of the page. Rows are lists, since names in every row would be most of the page."""
     found, columns = {}, []
     for view in views:
         joined = {target: rows(join(view.points, findings.prices, target)) for target in targets}
@@ -135,7 +135,7 @@ def _front_line(view: View, target: str, axis: Axis, candidates: Sequence[Candid
 
 
 def _area(some: Sequence[Candidate], candidates: Sequence[Candidate], axis: Axis) -> float | None:
-    """Hypervolume of some as a share of the rectangle that holds all candidates and float32."""
+    """The hypervolume of some candidates, as a share of the rectangle that holds all of them and float32."""
     costs, values = [axis.cost(candidate) for candidate in candidates], [_accuracy(each) for each in candidates]
     reference = [each.point.float32.get(each.point.metric, -math.inf) for each in candidates]
     top = max(value for value in (*values, *reference) if math.isfinite(value))
@@ -152,7 +152,8 @@ def _near(candidates: Sequence[Candidate], axis: Axis) -> str:
 
 
 def _claims(findings: Findings) -> dict[str, str]:
-    """The paper's claims, and the way there; nothing where no network of the zoo is among the findings."""
+    """The section on the paper's claims, and a link to it. Both are empty if no network of the zoo is among the
+    findings."""
     found = claims(findings)
     if not found:
         return {"claims": "", "claims_link": ""}
@@ -208,7 +209,7 @@ def _difference(both: Mapping[str, Point]) -> list[str]:
 
 
 def _provenance(findings: Findings, command: str) -> dict[str, str]:
-    """What made all this, each in a line."""
+    """The lines that say what made the page, the points and the prices."""
     tools = ("altair", "vl-convert-python", "pyarrow", "numpy")
     left_out = {
         f"{findings.without_score} points without a score (NaN)": findings.without_score,
@@ -237,7 +238,7 @@ def _versions(versions: Mapping[str, str]) -> str:
 
 
 def _several(texts: Iterable[str]) -> str:
-    """Each once, in order of first appearance."""
+    """Each text once, in order of first appearance."""
     return "; ".join(dict.fromkeys(texts))
 
 
@@ -246,7 +247,7 @@ def _definitions(texts: Mapping[str, str]) -> str:
 
 
 def _folded(text: str) -> str:
-    """A long text opens when it is asked for."""
+    """A text that is folded if it is long, and opens when the reader asks for it."""
     if len(text) <= LONG:
         return escape(text)
     return f"<details><summary>{escape(text[:LONG])} …</summary>{escape(text)}</details>"

@@ -1,4 +1,4 @@
-"""What can be read off a table of prices: a page of tables that compare minifloats with integers."""
+"""A page of tables compares the prices of minifloats with those of integers."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -19,13 +19,13 @@ Table = dict[tuple[str, str], Price]
 
 
 def shape_of(name: str) -> tuple[int, int]:
-    """Width and exponent bits of a format, none of an integer: by these formats are ordered."""
+    """The width and the exponent bits of a format, 0 for an integer. Formats are ordered by these."""
     exponent = re.match(r"e(\d+)m", name)
     return parse(name).width, int(exponent[1]) if exponent else 0
 
 
 def tables_of(prices: Iterable[Price]) -> dict[Key, Table]:
-    """A table for every key, in the order in which they come; of two prices of the same the first."""
+    """A table for every key, in the order in which keys come. Of two prices of the same pair, the first counts."""
     found: dict[Key, Table] = {}
     for price in prices:
         table = found.setdefault((price.family, price.device, price.dsp_policy, price.terms), {})
@@ -40,7 +40,7 @@ def table_title(key: Key) -> str:
 
 
 def price_page(prices: Sequence[Price], image: str, commands: Sequence[str]) -> str:
-    """The page (Markdown) around the picture ``image``; ``commands`` made the prices."""
+    """The page in Markdown, with the picture ``image``. ``commands`` are those that made the prices."""
     tables = tables_of(prices)
     routed = tables_of(price for price in prices if price.fmax_mhz is not None)
     lines = [
@@ -67,7 +67,7 @@ def price_page(prices: Sequence[Price], image: str, commands: Sequence[str]) -> 
 
 
 def _each(tables: dict[Key, Table], make: Callable[[Table], list[str]]) -> list[str]:
-    """What ``make`` makes of every table, under its title; nothing where it makes nothing."""
+    """What ``make`` makes of every table, each under the table's title. Tables without a result are left out."""
     lines = []
     for key, table in tables.items():
         made = make(table)
@@ -86,7 +86,7 @@ def _with_requantizer(price: Price) -> int | None:
 
 
 def _alike(table: Table, luts: Callable[[Price], int | None]) -> dict[str, int]:
-    """LUTs of every study format with itself, those that were measured."""
+    """LUTs of every format of the study with itself, if they were measured."""
     names = [format.name for format in study_formats()]
     found = {name: luts(table[name, name]) for name in names if (name, name) in table}
     return {name: count for name, count in found.items() if count is not None}
@@ -131,7 +131,7 @@ def _range(percents: dict[str, float], exponents: range) -> str:
 
 
 def _cheapest(table: Table) -> list[str]:
-    """For every two widths the LUTs of integers, and of the cheapest minifloats with two or more exponent bits."""
+    """LUTs of the integers, and of the cheapest minifloats with two or more exponent bits, for every pair of widths."""
     if ("int3", "int8") not in table:
         return []
     rows = []
@@ -164,7 +164,7 @@ def _speeds(table: Table) -> list[str]:
 
 
 def _routed_pairs(table: Table) -> list[str]:
-    """A matrix for every width of which more than formats with themselves were routed."""
+    """A matrix for every width for which pairs of different formats were routed too."""
     lines: list[str] = []
     for width in WIDTHS:
         names = sorted({name for pair in table for name in pair if shape_of(name)[0] == width}, key=shape_of)

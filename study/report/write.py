@@ -1,4 +1,4 @@
-"""The report: one HTML page that needs no network, pictures of the fronts, and the data behind them."""
+"""The report is one HTML page that needs no network, with pictures of the fronts and the data behind them."""
 
 import csv
 import io
@@ -17,11 +17,11 @@ __all__ = ["report_files"]
 def report_files(
     findings: Findings, command: str, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Iterator[tuple[str, bytes]]:
-    """Every file of the report by its name, as it is made; the same findings and command give the same bytes.
+    """Yield every file of the report with its name. The same findings and command give the same bytes.
 
-    ``report.html``; ``study.csv`` and ``study.parquet``, a line for each point and target; and for each network and
-    target ``front_<network>_<family>.svg`` and ``.png``. ``progress`` takes the numbers of finished and of all files.
-    Raises ValueError where there are no points or no prices.
+    The files are ``report.html``; ``study.csv`` and ``study.parquet`` with a line for each point and target; and
+    ``front_<network>_<family>.svg`` and ``.png`` for each network and target. ``progress`` is called with the numbers
+    of finished and of all files. Raises ValueError if there are no points or no prices.
     """
     known, targets = views(findings), targets_of(findings.prices)
     if not known or not targets:
