@@ -71,6 +71,7 @@ def test_list(capsys):
     assert shown["formats"] == [
         {
             "name": "float8_e4m3fn",
+            "label": "float8_e4m3fn",
             "width": 8,
             "min_finite": -448.0,
             "max_finite": 448.0,
@@ -82,6 +83,7 @@ def test_list(capsys):
         },
         {
             "name": "uint4",
+            "label": "uint4",
             "width": 4,
             "min_finite": 0.0,
             "max_finite": 15.0,

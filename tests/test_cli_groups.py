@@ -264,7 +264,8 @@ def test_documented_commands_are_taken():
     commands = documented()
     assert len(commands) > 50
     for command in commands:
-        assert "..." in command or "COMMAND" in command or leaf(shlex.split(command, comments=True)[1:]), command
+        if not any(word in command for word in ("...", "COMMAND", "UNIT", "--help")):
+            assert leaf(shlex.split(command, comments=True)[1:]), command
 
 
 CYCLES = [

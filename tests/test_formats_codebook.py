@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 from fewbit import sim
-from fewbit.cli.app import app
+from fewbit.cli.app import run
 from fewbit.cli.common.files import folders
 from fewbit.formats import Engine, Requantization, parse, parse_list
 from fewbit.formats.kinds.codebook import Codebook, read_codebook
@@ -16,8 +16,7 @@ from fewbit.study.choice.pareto import kind_of
 from fewbit.study.quantization.qonnx_write import check_format
 from fewbit.synth.proof import prove_multiplier
 from fewbit.tb.engine import read_engine
-from fewbit.tb.unit import Unit
-from typer.testing import CliRunner
+from fewbit.tb.unit import DescribedUnit
 
 BOOK = Codebook((-9, -4, -1, 0, 1, 2, 5, 9), -2)
 NAME = "codebook3e-2xf7fcff0001020509"
@@ -117,7 +116,10 @@ def test_contracts_carry_the_table_and_files_have_short_names(tmp_path):
     assert places == ["mac_codebook3_c31a0a31_bipolar", "mac_codebook3_c31a0a31_codebook3_c31a0a31"]
     described = json.loads(json.dumps(designs[0].description()))
     assert described["weight"]["table"] == [*BOOK.table] and described["activation"]["table"] == [-1, 1]
-    assert (Unit.from_description(described).weight, Unit.from_description(described).activation) == (BOOK, bipolar)
+    assert (DescribedUnit.from_description(described).weight, DescribedUnit.from_description(described).activation) == (
+        BOOK,
+        bipolar,
+    )
     engine = Engine(BOOK, bipolar, Requantization(BOOK, scale=BOOK), lanes=2)
     assert read_engine(json.loads(json.dumps(Design.matmul(engine).description()))) == engine
 
@@ -129,11 +131,12 @@ def test_the_study_and_export_know_what_they_are():
             check_format(parse(name))
 
 
-def test_list_and_show_take_them(files):
-    listed = CliRunner().invoke(app, ["list", "codebook:b.csv,bipolar", "--json"])
-    assert [entry["name"] for entry in json.loads(listed.stdout)["formats"]] == [NAME, "bipolar"]
-    shown = CliRunner().invoke(app, ["show", "codebook:b.csv"])
-    assert shown.stdout.startswith("codebook3_c31a0a31: value = integer * 2**-2, exactly\n") and "2.25" in shown.stdout
+def test_list_and_show_take_them(files, capsys):
+    assert run(["list", "codebook:b.csv,bipolar", "--json"]) == 0
+    assert [entry["name"] for entry in json.loads(capsys.readouterr().out)["formats"]] == [NAME, "bipolar"]
+    assert run(["show", "codebook:b.csv"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("codebook3_c31a0a31: value = integer * 2**-2, exactly\n") and "2.25" in shown
 
 
 @pytest.mark.slow

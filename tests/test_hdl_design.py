@@ -28,7 +28,7 @@ def test_design_is_a_value():
             "unit must be one of decode, multiply, mac, dot, block_dot, requantize, dequantize, matmul, not 'mul'",
         ),
         ({"build": "fast"}, "build must be one of auto, whole, table, rows, digits, booth, not 'fast'"),
-        ({"family": "xc8"}, "family must be one of ice40, ecp5, gowin, nexus, gatemate, xc7, xcup, not 'xc8'"),
+        ({"family": "xc8"}, "family must be one of ecp5, gatemate, gowin, ice40, nexus, xc7, xcup, not 'xc8'"),
         ({"weight": "e2m1"}, "weight must be a format, as formats.parse gives, not 'e2m1'"),
         ({"terms": 2.0}, "terms must be 1 to 4294967296, not 2.0"),
         ({"terms": 0}, "terms must be 1 to 4294967296, not 0"),

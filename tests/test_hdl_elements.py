@@ -12,7 +12,7 @@ from fewbit.boards.link.description import Description
 from fewbit.formats import EXACT, Arithmetic, Blocks, Element, Engine, Requantization, parse, parse_element
 from fewbit.hdl import Build, Design, DotDesign, Mac, MatmulDesign, Multiply, hardware_of
 from fewbit.tb.engine import read_engine
-from test_hdl_matmul import Bench, random_inputs
+from test_hdl_matmul import EngineBench, random_inputs
 from test_sim_cycles import simulated
 from trial_elements import Halves, Truncated, truncated
 
@@ -112,7 +112,7 @@ def engine_of(element, formats="int8 int8", **shape):
     ids=["halves", "halves by channel", "halves in blocks", "truncated", "truncated, weight-stationary"],
 )
 def test_a_matmul_of_other_elements_is_the_golden_product(engine):
-    bench, rng = Bench(engine), np.random.default_rng(3)
+    bench, rng = EngineBench(engine), np.random.default_rng(3)
     sizes = [(5, 9, 7), (1, 1, 1), (4, 32, 3)]
 
     async def testbench(ctx):

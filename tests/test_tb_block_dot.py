@@ -6,7 +6,7 @@ import pytest
 from fewbit.formats import Arithmetic, Blocks, parse
 from fewbit.hdl import Build, Design
 from fewbit.hdl.units.axi_block_dot import AxiBlockDot
-from fewbit.synth.formal import Channel, check_stream
+from fewbit.synth.formal import HandshakePorts, check_stream
 from fewbit.tb import lint, simulate
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -98,4 +98,4 @@ def test_the_streams_keep_their_contract(accumulate):
 
 
 def channel(name):
-    return Channel(name, f"{name}_tvalid", f"{name}_tready", (f"{name}_tdata", f"{name}_tlast"))
+    return HandshakePorts(name, f"{name}_tvalid", f"{name}_tready", (f"{name}_tdata", f"{name}_tlast"))

@@ -6,7 +6,7 @@ import pytest
 from fewbit.formats import Overflow, Requantization, Rounding, parse
 from fewbit.hdl import Design
 from fewbit.hdl.units.dequantize import AxiDequantize
-from fewbit.synth.formal import Channel, check_stream
+from fewbit.synth.formal import HandshakePorts, check_stream
 from fewbit.tb import lint, simulate
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -93,4 +93,4 @@ def test_the_streams_keep_their_contract():
 
 
 def channel(name):
-    return Channel(name, f"{name}_tvalid", f"{name}_tready", (f"{name}_tdata", f"{name}_tlast"))
+    return HandshakePorts(name, f"{name}_tvalid", f"{name}_tready", (f"{name}_tdata", f"{name}_tlast"))
