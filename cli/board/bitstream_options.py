@@ -1,4 +1,4 @@
-"""What bitstream a board's options stand for: the same where it is built and where it is proven."""
+"""Options stand for a bitstream. They mean the same where it is built and where it is proven."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["DEFAULT_SHAPE", "SHOWN", "BitstreamOptions"]
 
 DEFAULT_SHAPE = (2, 2, 1, "none")
-"""Rows, columns, lanes and DSP policy where the largest array was not searched for."""
+"""Rows, columns, lanes and DSP policy of the array if the largest was not searched for."""
 
 SHOWN = {"rows": "the board's", "columns": "the board's", "max_k": "256 or 1024", "tile_m": "as RAM allows"}
-"""Defaults of the engine here."""
+"""The defaults of engines on boards, in the words of help."""
 
 
 @dataclass(frozen=True)
 class BitstreamOptions:
-    """The options that say what is in a bitstream, beside those of its engine."""
+    """The options that say what is in a bitstream, besides those of its engine."""
 
     board: Annotated[str, board_option()]
     weight: Weight = None
@@ -54,7 +54,7 @@ class BitstreamOptions:
     recipe: Annotated[str, recipe_option()] = "auto"
 
     def request(self, engine: EngineOptions) -> "Request":
-        """The bitstream that is asked for: of the board's array unless they name another. Raises ValueError."""
+        """The bitstream that is asked for. It has the board's array unless options name another. Raises ValueError."""
         from ...boards.build.bitstream_request import Request
         from ...boards.targets import find_board
 

@@ -22,7 +22,7 @@ __all__ = ["prove"]
 NAME = "board_proofs"
 
 KEY = ("board", "weight", "activation", "rows", "columns", "lanes", "dsps")
-"""Of two proofs that are alike in these, the later one stays."""
+"""If two proofs are alike in these fields, the later one is kept."""
 
 
 @takes_engine_on_a_board(**SHOWN)
@@ -94,7 +94,7 @@ def _key(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _keep(row: dict[str, Any], results: Path) -> None:
-    """Add it to those that are in the file by now, whoever wrote them."""
+    """Add a proof to those in the file, whoever wrote them."""
     from ...places import alone
     from ...synth import write_whole
 

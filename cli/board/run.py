@@ -81,9 +81,9 @@ def run_product(
 
 @contextmanager
 def _file_of(path: Path, function: str) -> Iterator[None]:
-    """Whatever NumPy raises for a file that is none of its own, or damaged, is a ValueError; OSErrors stay as they are.
+    """Turn what NumPy raises for a file that is damaged, or not NumPy's, into a ValueError. An OSError stays as it is.
 
-    These are ValueErrors, EOFErrors and MemoryErrors, and what zipfile, zlib and the parser of headers raise.
+    NumPy raises ValueError, EOFError and MemoryError, and what zipfile, zlib and the parser of headers raise.
     """
     try:
         yield
@@ -141,7 +141,7 @@ def _differences(
     codes: bool,
     rounded: bool,
 ) -> int:
-    """Values of C that are not, bit for bit, those of the golden model."""
+    """How many values of C differ in any bit from those of the golden model."""
     import numpy as np
 
     expected = device.golden(a, w, codes=codes, rounded=rounded, **given).astype(found.dtype)

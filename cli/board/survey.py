@@ -124,7 +124,7 @@ def _read(path: Path) -> "tuple[list[SurveyRow], list[str]]":
 
 
 def _keep(rows: "list[SurveyRow]", command: str, append: bool, out: Path) -> None:
-    """Write the rows; with ``append``, beside those that are in the files by now, whoever wrote them."""
+    """Write the rows. With ``append``, rows that are in the files stay, whoever wrote them."""
     from ...places import alone
 
     with alone(out):

@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 __all__ = ["SIZES", "cycles", "predict"]
 
 SIZES = "256x256x256,512x512x512,4096x4096x4096,250x250x250,257x129x65,1x1x1,8x8x8,1x1024x1024,1024x64x1024"
-"""Square, ragged and tiny; a vector by a matrix; a short k."""
+"""These sizes are square, ragged and tiny; there is a vector by a matrix, and a short k."""
 
 SIDES = tuple(2 ** (half / 2) for half in range(6, 25))
-"""Of the squares in the chart, before rounding: 8 to 4096."""
+"""Sides of the square products in the chart, before rounding: 8 to 4096."""
 
 TILES = (2, 8, 32)
-"""Panels in the chart: so many times the rows of the array."""
+"""Panels in the chart have so many times the rows of the array."""
 
 INK, QUIET = "#222222", "#707070"
 COLORS = ("#9cc3d5", "#1f6f8b", "#d1495b")
@@ -88,7 +88,7 @@ def cycles(
 
 
 def predict(engine: "Engine", sizes: Sequence[Size], **built: Any) -> list[dict[str, Any]]:
-    """For each size: its cycles in all and in parts, utilization, and the part of the engine that is busy longest.
+    """A row for each size, with its cycles in all and in parts, the utilization, and the busiest part of the engine.
 
     ``built``: how the engine is built, as ``Design.matmul`` takes it: its latency, and so its cycles, follow from that.
     """

@@ -133,7 +133,7 @@ def fit(
 
 
 def _engine(options: EngineOptions, weight: "Format", activation: "Format") -> "Engine":
-    """One element and the outputs' columns, which the search makes more of."""
+    """The engine with one element and the columns that its outputs need. The search makes it larger."""
     given: dict[str, Any] = {
         "rows": 1,
         "columns": options.outputs or 1,

@@ -1,4 +1,4 @@
-"""What of a network is quantized: a node that multiplies, in words of its own."""
+"""A layer is a node of a network that multiplies, and that is quantized. It is described here apart from ONNX."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -14,9 +14,11 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True)
 class Convolution:
-    """Over the last axes of (batch, channels, ...): ``kernel``, ``strides``, ``dilations`` and ``pads`` (before, after)
-    for each of them; ``same``: ``upper`` or ``lower`` where the pads follow from the input's size instead (ONNX
-    ``auto_pad``)."""
+    """A convolution over the last axes of (batch, channels, ...).
+
+    ``kernel``, ``strides``, ``dilations`` and ``pads`` (before, after) have an entry for each of these axes. ``same``
+    is ``upper`` or ``lower`` if the pads follow from the input's size instead (ONNX ``auto_pad``).
+    """
 
     kernel: tuple[int, ...]
     strides: tuple[int, ...]
@@ -49,14 +51,14 @@ class Layer:
 
     Members
     -------
-    name: the node's, or that of its output
-    activation: tensor of the left operand; (..., k), or (batch, channels, ...) of a convolution
-    weight: (groups, k, n); None where the right operand is an activation
-    other: tensor of the right operand where that is an activation, (..., k, n)
+    name: the name of the node, or that of its output
+    activation: the tensor of the left operand, (..., k), or (batch, channels, ...) for a convolution
+    weight: the weights, (groups, k, n); None if the right operand is an activation
+    other: the tensor of the right operand if it is an activation, (..., k, n)
     bias: (groups * n,) or None
-    output: tensor of the result; (..., n), or (batch, channels, ...) of a convolution
-    convolution: None where it is none
-    edge: whether it has weights, and no other with weights is before it, or none is behind it
+    output: the tensor of the result, (..., n), or (batch, channels, ...) for a convolution
+    convolution: its shape if it is a convolution; None otherwise
+    edge: whether it has weights, and no other layer with weights is before it, or none is behind it
     factor: (groups * n,) or of shape (), what the sum and its bias are multiplied by; None for nothing
     weight_format, weight_scale: where the weights came quantized: what they are rounded to, and (groups * n,) or ()
     """
@@ -75,7 +77,7 @@ class Layer:
 
     @property
     def kind(self) -> str:
-        """In ONNX's words; what is no convolution is a MatMul, whatever it came as."""
+        """The kind of layer in ONNX's words. Everything but a convolution is a MatMul, whatever node it was."""
         return "MatMul" if self.convolution is None else "Conv"
 
     @property
@@ -83,7 +85,7 @@ class Layer:
         return [self.activation] if self.other is None else [self.activation, self.other]
 
     def by_channel(self, values: Array) -> Array:
-        """A number, or one for each channel, so that it broadcasts to the left operand or to the result."""
+        """Reshape a number, or one for each channel, so that it broadcasts to the left operand or to the result."""
         if values.ndim == 0 or self.convolution is None:
             return values
         return values.reshape(1, -1, *[1] * len(self.convolution.kernel))

@@ -1,4 +1,4 @@
-"""Layers out of ONNX nodes: plain Conv, Gemm and MatMul in float32."""
+"""ONNX nodes are read as layers: plain Conv, Gemm and MatMul in float32."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -42,7 +42,8 @@ class LayerReader:
         self._constant, self._element, self._given = constant, element, given
 
     def layer(self, node: NodeProto) -> Layer | None:
-        """None for what is no layer. Raises ValueError where it multiplies in another type than float32."""
+        """The layer that a node is, or None if it is none. Raises ValueError if it multiplies in another type than
+        float32."""
         if node.domain not in ("", "ai.onnx") or node.op_type not in ("Conv", "Gemm", "MatMul"):
             return None
         name = node.name or node.output[0]

@@ -1,4 +1,4 @@
-"""Convolutions as matrix products: the patches that a kernel sees, as rows."""
+"""A convolution becomes a matrix product, whose rows are the patches that the kernel sees."""
 
 from typing import Any
 
@@ -14,9 +14,9 @@ Array = NDArray[Any]
 
 
 def patches(tensor: Array, shape: Convolution, zero: Any = 0) -> Array:
-    """(batch, channels, ...) to (groups, batch * positions, k), k being (channel, kernel position), as weights have it.
+    """The patches of a tensor (batch, channels, ...) as rows: (groups, batch * positions, k).
 
-    ``zero``: what the border is filled with.
+    k counts (channel, kernel position), as it does for weights. The border is filled with ``zero``.
     """
     batch, channels = tensor.shape[:2]
     pads = shape.pads_of(tensor.shape[2:])
@@ -37,7 +37,7 @@ def patches(tensor: Array, shape: Convolution, zero: Any = 0) -> Array:
 
 
 def image(rows: Array, shape: Convolution, sizes: tuple[int, ...], batch: int) -> Array:
-    """(groups, batch * positions, n) to (batch, groups * n, ...), for an input of these sizes."""
+    """Turn rows (groups, batch * positions, n) into a tensor (batch, groups * n, ...), for an input of these sizes."""
     places = []
     pads = shape.pads_of(sizes)
     for size, pad, kernel, stride, dilation in zip(

@@ -1,4 +1,4 @@
-"""Which kinds of ONNX nodes sum products, as far as it is known."""
+"""The kinds of ONNX nodes that sum products are told from those that do not, as far as that is known."""
 
 from collections.abc import Iterable
 
