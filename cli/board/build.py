@@ -37,9 +37,10 @@ def build(
 ) -> None:
     """Build a bitstream: a matmul engine behind the board's serial line, at a clock that meets timing with a margin.
 
-    The array is the largest that was found to fit (`fewbit board list`), a small one where none was searched, unless
-    rows, columns or lanes are given. Outputs are float32 without a scale: exact up to 24 bits, else rounded once.
-    Writes NAME.bin (.bit, .fs) and NAME.json, both or neither; `fewbit board flash` programs the board with them.
+    Unless rows, columns or lanes are given, the array is the largest that was found to fit (`fewbit board list`), or a
+    small one if none was searched. Outputs are float32 without a scale: sums of up to 24 bits are exact, and longer
+    ones are rounded once. The command writes NAME.bin (.bit, .fs) and NAME.json, both or neither. `fewbit board flash`
+    programs the board with them.
     """
     from ...boards.build.bitstream import build as build_bitstream
     from ...boards.build.bitstream import check_name

@@ -38,8 +38,8 @@ def flash(
     ] = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show the command.")] = False,
 ) -> None:
-    """Program a board. What is in it is gone with the power unless --persistent is given; some boards have to be
-    programmed by their flash, where it stays.
+    """Program a board. Without --persistent, the board forgets it without power, except on boards that can only be
+    programmed through their flash.
     """
     from ...boards.program.flash import plan, program
 

@@ -14,10 +14,10 @@ SHOWN = ("int8", "int8")
 
 
 def list_boards(json: Json = False) -> None:
-    """Each board: its FPGA, its link to the host, and the largest array that was found to fit, link included.
+    """List the boards, each with its FPGA, its link to the host, and the largest array that was found to fit beside it.
 
-    Rows x columns x lanes: so many products a cycle, at the peak. `fewbit board build` takes that array unless told
-    otherwise.
+    Rows x columns x lanes is the number of products a cycle at the peak. `fewbit board build` takes that array unless
+    told otherwise.
     """
     from rich.table import Table
 

@@ -44,10 +44,10 @@ def prove(
 ) -> None:
     """Prove a bitstream: build it, make a netlist of the finished file, simulate that, compare its products.
 
-    Takes the options of `fewbit board build` that say what is in the file, and what that built is not built again.
-    The netlist is simulated at the FPGA's pins with the host's own driver, and every bit is compared with the golden
-    model. It is made out of the file by icebox_vlog where that is installed (iCE40 without DSPs), else written by a
-    place and route that must give the same file.
+    It takes the options of `fewbit board build` that say what is in the file. What that command has built is not built
+    again. The netlist is simulated at the FPGA's pins with the host's own driver, and every bit is compared with the
+    golden model. icebox_vlog makes the netlist from the file if it is installed (iCE40 without DSPs). Otherwise a place
+    and route writes it, which must give the same file.
     """
     from ...boards.build.bitstream import build as build_bitstream
     from ...boards.build.route import tools_of

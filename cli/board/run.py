@@ -47,10 +47,10 @@ def run_product(
 ) -> None:
     """Compute C = A W on a board, or on the simulated board where none is attached.
 
-    Products of any size: what the board does not hold at once is cut into tiles. Where k is over the engine's max_k the
-    host adds up exact parts, and C is float64 (int64 of integers); else int32, float32 or float64 by the output.
-    Values must be values of the board's formats, unless --rounded rounds them. The options of the engine are for the
-    simulated board. Exit status 1 where --check finds a difference.
+    Products may have any size: what the board does not hold at once is cut into tiles. If k is over the engine's max_k,
+    the host adds up exact parts, and C is float64, or int64 for integers. Otherwise C is int32, float32 or float64,
+    depending on the output. Values must be values of the board's formats, unless --rounded rounds them. The options of
+    the engine are for the simulated board. The exit status is 1 if --check finds a difference.
     """
     from ...boards.host.operands import check_operands
     from ...synth import write_bytes

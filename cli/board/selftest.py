@@ -29,9 +29,9 @@ def selftest(
     json: Json = False,
     engine: EngineOptions = EngineOptions(),  # noqa: B008  # frozen
 ) -> None:
-    """Make random products of ragged sizes on a board and compare every bit with the golden model.
+    """Make random products of many sizes on a board, and compare every bit with the golden model.
 
-    Exit status 1 where any product is wrong. On the simulated board, rates are of simulated time.
+    The exit status is 1 if any product is wrong. On the simulated board, rates are those of simulated time.
     """
     if not 0 < seconds <= MOST_SECONDS:
         raise ValueError(f"seconds must be above 0 and at most {MOST_SECONDS}, a week, not {seconds!r}")

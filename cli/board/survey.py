@@ -55,8 +55,8 @@ def survey(
 ) -> None:
     """Build the largest array of every pair for every board and measure it; write boards.csv, .json and .md.
 
-    The simulated board is the bitstream's own design at its clock and baud rate, and rates are of simulated time: link
-    included, the host's computer not. Bitstreams are written beside the table, into bitstreams/.
+    The simulated board is the bitstream's own design at its clock and baud rate. Rates are those of simulated time,
+    which contains the link and not the host's computer. Bitstreams are written beside the table, into bitstreams/.
     """
     from ...boards.build.route import tools_of
     from ...boards.survey import check_board

@@ -70,9 +70,9 @@ def fit(
 ) -> None:
     """Find the largest matmul engine that places and routes, and its speed; write fit.csv, fit.json and fit.md.
 
-    The engine is small around its array unless asked otherwise: k up to 256, a panel of as many rows as the array has,
-    streams of 32 bits, outputs of int8 scaled by a power of two. Every attempt is told as it ends, and remembered: the
-    same command goes on from where it was stopped.
+    Unless asked otherwise, the engine is small around its array: k is up to 256, a panel has as many rows as the array,
+    streams have 32 bits, and outputs are int8 scaled by a power of two. Every attempt is told when it ends, and is
+    remembered. The same command goes on from where it was stopped.
     """
     from ...places import alone
     from ...synth import Fit, FitQuestion, NothingFits, read_json, write_csv, write_json, write_whole
