@@ -34,10 +34,11 @@ def export(
 ) -> None:
     """Quantize networks, as `study run` does, and write NETWORK_WEIGHT_ACTIVATION.onnx with QONNX's quantizers in it.
 
-    Run by the qonnx package it gives the outputs of the float evaluation. `fewbit study run --model FILE` reads it
-    back. With --test, --metric or --samples the table says how accurate it is, too. FINN, FINN+ and hls4ml read
-    integers of up to 8 bits only: they know no FloatQuant, which minifloats become. Other dimensions than the batch
-    are those of the samples, as QONNX wants them.
+    The qonnx package runs the file and gives the outputs of the float evaluation. `fewbit study run --model FILE` reads
+    it back. With --test, --metric or --samples, the table also says how accurate it is. FINN, FINN+ and hls4ml read
+    only
+    integers of up to 8 bits: minifloats become FloatQuant, which they do not know. Dimensions other than the batch are
+    those of the samples, since QONNX wants numbers.
     """
     from ...study.quantization.qonnx_write import check_format
     from ...synth import write_bytes
@@ -92,7 +93,7 @@ def _study(source: "Source", networks: NetworkOptions, judged: bool) -> "Study":
 
 
 def _written(study: "Study", scheme: "Scheme", batch: int) -> tuple[bytes, int]:
-    """The file's content, and how many quantizers it has."""
+    """The content of the file, and how many quantizers it has."""
     import onnx
 
     from ...study.network.quantizer import is_quantizer

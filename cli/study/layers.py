@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["layers"]
 
 SLACK = 1e-9
-"""Share by which a sum of rounded shares may exceed the budget that it equals."""
+"""A sum of rounded shares may exceed the budget by this share, although it is equal to it."""
 
 
 @takes_options
@@ -52,8 +52,9 @@ def layers(
 ) -> None:
     """Choose a pair of formats for every layer: the least noise that the budget buys, by an integer program.
 
-    The noise of each layer alone is measured on the calibration samples and taken to add up; what comes out is tested,
-    beside the best uniform pair of the same budget, and written to NAME.csv, .json and .parquet: own formats first.
+    The noise of each layer alone is measured on the calibration samples, and noises are assumed to add up. The result
+    is tested beside the best uniform pair within the same budget. Both are written to NAME.csv, .json and .parquet; the
+    formats of layers come first.
     """
     from ...study.choice.mixed_precision import choose
     from ...study.measurement.evaluate import Study
@@ -115,7 +116,7 @@ def layers(
 
 
 def _luts(pairs: "list[Pair]", terms: int, family: str, jobs: int | None) -> "dict[Pair, int]":
-    """Of the MAC of every pair."""
+    """LUTs of the MAC of every pair."""
     from ...study.prices.price import prices
     from ..common.first_start import prepare
 
@@ -166,7 +167,8 @@ def _of_pair(options: "list[Choice]", pair: "Pair") -> "Choice":
 def _best_uniform(
     choices: "dict[str, list[Choice]]", pairs: "list[Pair]", budget: float, cost: str, scale: float
 ) -> "Pair":
-    """The pair of least noise, all layers alike, within the budget; ``scale``: of what the user calls one of it."""
+    """The pair with the least noise within the budget if all layers have it. ``scale`` is the size of the budget's
+    unit."""
 
     def total(pair: "Pair", figure: str) -> float:
         return sum(getattr(_of_pair(options, pair), figure) for options in choices.values())

@@ -33,8 +33,8 @@ def recommend(
 ) -> None:
     """Recommend a pair of formats: the cheapest that is accurate enough, or the most accurate that is cheap enough.
 
-    Says why, and which command writes its Verilog. Exactly one of --min-accuracy and --max-luts. MACs without DSPs
-    are compared: with them a price is two numbers, which `fewbit price --dsp auto` tells.
+    It says why, and which command writes the Verilog. Give exactly one of --min-accuracy and --max-luts. MACs without
+    DSPs are compared, since a price with DSPs is two numbers, which `fewbit price --dsp auto` shows.
     """
     from ...study.choice.findings import read_findings
     from ...study.choice.recommend import recommend as find

@@ -25,7 +25,7 @@ __all__ = ["study"]
 
 @dataclass(frozen=True)
 class _Networks(NetworkOptions):
-    """Both small networks unless others are named."""
+    """The options of networks, which name both small networks unless others are given."""
 
     model: Model = "resnet8,vit"
 
@@ -48,8 +48,8 @@ def study(
 ) -> None:
     """Quantize networks, run them on their test samples, and write study_points.csv, .json and .parquet.
 
-    A model that came quantized, as QONNX, is studied as it came: its own formats and scales, nothing searched.
-    Points are kept as they come: the same command goes on from where it was stopped.
+    A model that came quantized, as QONNX, is studied as it came, with its own formats and scales.
+    Points are kept as they come, and the same command goes on from where it was stopped.
     """
     from contextlib import closing
 
@@ -115,7 +115,7 @@ def _place(network: str, scheme: "Scheme | Point", evaluation: str) -> tuple[str
 
 
 def _executor(scheduler: str | None) -> "Any":
-    """A Dask cluster's, as a context; or nothing."""
+    """The executor of a Dask cluster as a context, or a context of None."""
     from contextlib import contextmanager, nullcontext
 
     if scheduler is None:

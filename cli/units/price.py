@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["price"]
 
 SHOWN = 10
-"""Rows of the cheapest and of the dearest that a long table is cut to."""
+"""A long table is cut to so many of its cheapest rows, and as many of its dearest."""
 
 _CUT = ": the cheapest and dearest of {}"
 
@@ -64,8 +64,8 @@ def price(
 ) -> None:
     """Price pairs of formats: LUTs of the exact MAC, and of the requantizer; write price.csv and price.json.
 
-    Families: ice40 and xc7 unless given. Every figure is remembered: the same command goes on from where it was
-    stopped, and what was finished then is in the files.
+    Families are ice40 and xc7 unless given. Every figure is remembered: the same command goes on from where it was
+    stopped, and what was finished by then is in the files.
     """
     from ...study.prices.price_table import add_prices, read_prices, write_prices
     from ...synth import SweepError
@@ -115,7 +115,7 @@ def price(
 
 
 def _needed(pairs: "list[tuple[Format, Format]]", network: str, results: Path) -> "TermsOf":
-    """By the study: the most products of any kind that the sums of these very weights take no more bits than."""
+    """How many arbitrary products need as many bits as the sums of a network's own weights, by the study's points."""
     from ...study.choice.findings import read_findings
     from ...study.prices.price import terms_within
 
@@ -191,7 +191,7 @@ def _pairs(weight: str | None, activation: str | None, alike: bool, same_width: 
 def _finish(
     found: "list[Price]", commands: list[str], chart: Path | None, json: bool, needed_by: str | None = None
 ) -> None:
-    """Chart, page, and what is to be seen on the screen."""
+    """Write the chart and the page, and print the tables."""
     if chart is not None:
         from ...study.report.heatmap import heatmap
         from ...study.report.price_page import price_page
@@ -208,7 +208,8 @@ def _finish(
 
 
 def _tables(found: "list[Price]", needed_by: str | None) -> "dict[str, list[Price]]":
-    """By title: of a family, a DSP policy and a length of sums, which is every pair's own by ``needed_by``."""
+    """The prices of each family, DSP policy and length of sums, by title. With ``needed_by``, each pair has its own
+    length."""
     from ...study.choice.pareto import target_of
     from ...study.report.price_page import table_title, tables_of
 
@@ -222,7 +223,7 @@ def _tables(found: "list[Price]", needed_by: str | None) -> "dict[str, list[Pric
 
 
 def _show(tables: "dict[str, list[Price]]") -> None:
-    """All of each table, or the cheapest and the dearest."""
+    """Print each table, or its cheapest and dearest rows if it is long."""
     from rich.table import Table
 
     from ...formats import label_of

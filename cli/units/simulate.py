@@ -52,8 +52,8 @@ def simulate(
 ) -> None:
     """Check a unit against the golden model: every operand pair, random sums, resets, the extremes.
 
-    Operand pairs are all simulated where the two formats have 16 bits together at most. Exit status 1 where anything is
-    wrong.
+    All operand pairs are simulated if the two formats have at most 16 bits together. The exit status is 1 if anything
+    is wrong.
     """
     from ...families import FAMILIES
     from ..common.files import check_folder, emit, folders
@@ -146,7 +146,7 @@ def _netlist_simulation(
 
 
 def in_threads(work: Sequence[Simulation], jobs: int | None, what: str) -> "Iterator[tuple[int, Result]]":
-    """The results as they come, each with its index; Ctrl-C and errors end every simulator."""
+    """Yield the results as they come, each with its index. Ctrl-C and errors end every simulator."""
     from ..common.children import cores, ended_by_interrupt
 
     with progress(what) as report, ended_by_interrupt(), ThreadPoolExecutor(jobs or cores()) as pool:

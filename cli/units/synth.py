@@ -154,7 +154,7 @@ def measure_rows(
 
 
 def _peer_designs(options: DesignOptions) -> "list[Design]":
-    """The MACs of formats that peers have, by the contract of theirs. Raises ValueError."""
+    """The MACs for the formats that peers have, under the contract of the peers. Raises ValueError."""
     from ...synth import peer_pairs, peers
 
     contract: int = peers()["terms"]
@@ -188,7 +188,7 @@ def _show(rows: "list[Row]") -> None:
 def _show_elements(
     designs: "list[MatmulDesign]", rows: "list[Row]", target_mhz: float | None, seeds: tuple[int, ...]
 ) -> None:
-    """What a product costs in each engine, and an element of its array beside the MAC of the same formats."""
+    """Print what a product costs in each engine, and what an element of its array costs beside the MAC."""
     from contextlib import closing
 
     from rich.table import Table

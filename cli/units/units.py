@@ -28,7 +28,7 @@ UNIT_OPTIONS: dict[str, set[str]] = {
     "dequantize": _OUTPUT | {"weight", "lanes", "dsp", "block_size"},
     "matmul": _PRODUCTS | _OUTPUT | _SUM | _ENGINE | _BLOCKS | {"lanes", "size", "stalls"},
 }
-"""Of the options that not every unit has, those that a unit has, by their parameters' names."""
+"""The options that a unit has, of those that not every unit has, by the names of their parameters."""
 
 _WORDS: dict[str, dict[str, dict[str, Any]]] = {
     "decode": {"weight": {"help": "Formats of the codes, with commas between, as e2m1,int4 or 'e4*' or 4bit."}},
@@ -51,7 +51,7 @@ _WORDS: dict[str, dict[str, dict[str, Any]]] = {
         "pipeline": {"help": "Register stages, 1 to 3."},
     },
 }
-"""What help says of options of a unit that it does not say of the same option of others."""
+"""Words of help for options of a unit, where they differ from those for the same option of other units."""
 
 MISSING = "unit must be given, one of {}"
 
@@ -67,7 +67,7 @@ class UnitGroup(Group):
         return super().parse_args(ctx, self._unit_first(args))
 
     def _unit_first(self, args: list[str]) -> list[str]:
-        """The arguments with the first that is neither an option nor the value of one in front."""
+        """Move the first argument that is neither an option nor the value of one to the front."""
         if not args or not args[0].startswith("-"):
             return args
         units: list[Any] = [*self.commands.values()]
@@ -95,11 +95,11 @@ _MORE = {
         "matmul": "Products of many sizes are made, with stalls, resets and refused starts; with --size a single one."
     },
 }
-"""What the help of a command says of a unit beside what it says of every one."""
+"""Further sentences of the help of a command for a unit."""
 
 
 def unit_group(command: Callable[..., None], name: str) -> UnitGroup:
-    """The group of commands that the command, which takes a unit, stands for: one for every unit."""
+    """The group of commands for a command that takes a unit, with one for every unit."""
     makers = {unit: _maker(command, unit, _MORE.get(name, {}).get(unit)) for unit in UNIT_OPTIONS}
     help = inspect.cleandoc(command.__doc__ or "")
     return UnitGroup(name, help, makers, subcommand_metavar="UNIT [OPTIONS]", options_metavar="")

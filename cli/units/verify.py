@@ -53,7 +53,7 @@ def verify(
     """Verify the MACs of all 1,089 pairs of 3-to-8-bit formats over all their operand pairs, and by long sums.
 
     Pairs that passed before, as the same Verilog under the same testbench and tools, are taken from the cache: an
-    interrupted run goes on where it was. Exit status 1 where anything is wrong.
+    interrupted run goes on where it was. The exit status is 1 if anything is wrong.
     """
     from ..common.files import check_folder
     from ..common.verdicts import simulation_tools
@@ -190,7 +190,7 @@ def _write(path: Path, report: dict[str, Any]) -> None:
 
 
 def _text(report: dict[str, Any]) -> str:
-    """JSON with a line for each pair, so that two runs compare line by line."""
+    """The report as JSON with a line for each pair, so that two runs can be compared line by line."""
     head = json.dumps({**report, "pairs": []}, indent=1).removesuffix("[]\n}")
     pairs = ",\n".join(f"  {json.dumps(pair)}" for pair in report["pairs"])
     return f"{head}[\n{pairs}\n ]\n}}\n"
