@@ -1,10 +1,10 @@
 """Dyadic scales: a multiplier and a shift to the right, what integer-only inference scales its sums by."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
-from .base import Fields, Format, check_integer
+from .base import Fields, check_integer
+from .finite import FiniteFormat
 
 __all__ = ["Dyadic"]
 
@@ -13,7 +13,7 @@ MAX_SHIFT_BITS = 6
 
 
 @dataclass(frozen=True)
-class Dyadic(Format):
+class Dyadic(FiniteFormat):
     """An unsigned multiplier and, above it, a shift to the right: ``multiplier * 2**-shift``.
 
     Most values have several codes. It is the format of a scale (Jacob et al., CVPR 2018, 2.2), not of operands.
@@ -46,32 +46,12 @@ class Dyadic(Format):
         return {"encoding": "dyadic", "multiplier_bits": self.multiplier_bits, "shift_bits": self.shift_bits}
 
     @property
-    def has_nan(self) -> bool:
-        return False
-
-    @property
-    def has_infinity(self) -> bool:
-        return False
-
-    @property
-    def has_negative_infinity(self) -> bool:
-        return False
-
-    @property
     def has_negative_zero(self) -> bool:
         return False
 
     @property
-    def zero_code(self) -> int:
-        return 0
-
-    @property
     def has_sign_bit(self) -> bool:
         return False
-
-    @property
-    def min_subnormal(self) -> Fraction:
-        return self.lsb
 
     @property
     def max_shift(self) -> int:  # type: ignore[override]  # it follows from the fields

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from .base import Fields, Format
+from .base import Fields
+from .finite import FiniteFormat
 
 __all__ = ["Integer", "SignMagnitude"]
 
@@ -16,7 +17,7 @@ def _check_width(name: str, width: int, least: int) -> None:
         raise ValueError(f"width of {name} must be {least} to {MAX_WIDTH} bits, not {width}")
 
 
-class _Whole(Format):
+class _Whole(FiniteFormat):
     """What integers of every encoding share: the unit is 1, and no code is special."""
 
     kind = "integer"
@@ -30,26 +31,6 @@ class _Whole(Format):
     @property
     def lsb_exponent(self) -> int:
         return 0
-
-    @property
-    def has_nan(self) -> bool:
-        return False
-
-    @property
-    def has_infinity(self) -> bool:
-        return False
-
-    @property
-    def has_negative_infinity(self) -> bool:
-        return False
-
-    @property
-    def zero_code(self) -> int:
-        return 0
-
-    @property
-    def min_subnormal(self) -> Fraction:
-        return self.lsb
 
     @property
     def reach(self) -> Fraction:

@@ -178,3 +178,13 @@ def test_sizes_that_the_engine_refuses(size, name):
     engine = engine_of("output_stationary")
     with pytest.raises(ValueError, match=f"^{name} must be 1 to "):
         engine_cycles(engine, *size, {"array": 3, "requantize": 4})
+
+
+def test_words_of_two_beats_on_their_way_out_hold_up_the_sums_behind_them():
+    shape = {"rows": 2, "columns": 4, "lanes": 1, "tile_m": 8, "max_k": 8, "outputs": 2, "bus_bits": 8}
+    for dataflow in DATAFLOWS:
+        design = Design.matmul(engine_of(dataflow, **shape))
+        assert design.engine.beats("c") == 2
+        sizes = [(8, 1, 8), (7, 2, 9), (16, 3, 4)]
+        predicted = [engine_cycles(design.engine, *size, latencies(design)).total for size in sizes]
+        assert predicted == simulated(design, sizes)
