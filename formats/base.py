@@ -214,13 +214,15 @@ class Format(ABC):
     @cached_property
     def ordered(self) -> tuple[tuple[int, int], ...]:
         """Every integer that there is, ascending, with the code that encoders give it: the lowest one, and for zero
-        the lowest without a minus sign. Raises ValueError above 16 bits."""
+        the lowest without a minus sign if there is one. Raises ValueError above 16 bits."""
         integers = self.integers
         found: dict[int, int] = {}
         for code in self.codes:
             integer = integers[code]
             if integer is not None and not (integer == 0 and self.negative(code)):
                 found.setdefault(integer, code)
+        if self.negative_zero is not None:
+            found.setdefault(0, self.negative_zero)
         return tuple(sorted(found.items()))
 
     @cached_property

@@ -342,6 +342,38 @@ def test_codes_of_a_kind_of_its_own_are_scaled_and_are_scales():
         assert golden.tolist() == again.tolist()
 
 
+def test_codes_that_are_infinite_keep_their_sign_when_they_are_scaled():
+    """In two's complement as well, where no sign stands beside the significand."""
+    source, scale = TOYS[1], parse("int2")
+    assert not source.has_sign_bit
+    how = Requantization(parse("float8_e5m2"), scale, overflow=Overflow.INFINITY)
+    pairs = [(code, by) for code in range(8) for by in range(4)]
+    codes, scales = map(np.array, zip(*pairs, strict=True))
+    found = codes_out(Requantize(source, how), [{"code": code, "scale": by} for code, by in pairs])
+    assert found == sim.dequantize(codes, source, how, scale=scales).tolist()
+    ends = [how.output.special_codes[name] for name in (DOWN, UP)]
+    assert [found[pairs.index((6, by))] for by in (1, 3)] == ends  # minus infinity times 1, and times -1
+
+
+def test_a_zero_with_a_minus_sign_alone_is_the_zero_of_its_table():
+    table = Table("minus", ("-0", 1, 3, -2))
+    assert table.has_zero and table.zero_code == table.negative_zero == 0
+    values = [0.0, -0.0, 0.25, -0.25, 0.75, -0.75, -1.75, 2.5]
+    assert sim.encode(values, table).tolist() == [0, 0, 0, 0, 1, 0, 3, 2]
+    source, how = FixedPoint(5, True, -2), Requantization(table)
+    golden = sim.requantize(sim.Exact(np.arange(-16, 16), -2), how).tolist()
+    assert codes_out(Requantize(source, how), [{"accumulator": integer} for integer in range(-16, 16)]) == golden
+
+
+@pytest.mark.parametrize("rounding", [Rounding.TIES_TO_EVEN, Rounding.TOWARD_ZERO])
+def test_what_overflows_to_a_least_value_of_zero_has_no_sign(rounding):
+    how = Requantization(Table("positive", (0, "-0", 1, 3)), rounding=rounding)
+    golden = sim.requantize(sim.Exact(np.arange(-64, 32), -2), how).tolist()
+    payloads = [{"accumulator": integer} for integer in range(-64, 32)]
+    assert codes_out(Requantize(FixedPoint(7, True, -2), how), payloads) == golden
+    assert golden[:60] == [0] * 60 and golden[63] == 1
+
+
 @pytest.mark.parametrize("format", TOYS, ids=str)
 def test_json_carries_the_table(format):
     described = format.describe()

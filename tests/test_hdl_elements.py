@@ -106,10 +106,18 @@ def engine_of(element, formats="int8 int8", **shape):
         engine_of(Halves()),
         engine_of(Halves(), "e2m1 int4", lanes=1, outputs=3, scale_per="channel"),
         engine_of(Halves(), "int4 e2m1", max_k=48, blocks=Blocks(16, parse("ue2m1"), parse("ue2m1"), "exact")),
+        engine_of(Halves(), "codebook2e-1x3071 bipolar", lanes=3),
         engine_of(Truncated(3), "e2m1 int8"),
         engine_of(Truncated(3), "float8_e5m2 int8", dataflow="weight_stationary", rows=1),
     ],
-    ids=["halves", "halves by channel", "halves in blocks", "truncated", "truncated, weight-stationary"],
+    ids=[
+        "halves",
+        "halves by channel",
+        "halves in blocks",
+        "halves, zero not at 0",
+        "truncated",
+        "truncated, weight-stationary",
+    ],
 )
 def test_a_matmul_of_other_elements_is_the_golden_product(engine):
     bench, rng = EngineBench(engine), np.random.default_rng(3)

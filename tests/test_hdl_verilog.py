@@ -94,6 +94,18 @@ def test_memories_that_begin_with_zeros_are_declared_and_no_more(width, depth):
     assert f"reg [{width - 1}:0] memory [0:{depth - 1}];" in verilog and "memory[0]" not in verilog
 
 
+def test_an_address_is_never_negative():
+    """A simulator would read and write a word that is not there."""
+
+    class Signed(Store):
+        def __init__(self):
+            self.store = Memory(shape=4, depth=4, init=[1, 2, 3, 4])
+            wiring.Component.__init__(self, {"address": In(signed(2)), "data": In(4), "write": In(1), "found": Out(4)})
+
+    verilog = of(Signed())
+    assert verilog.count("memory[$unsigned(") == 2 and not re.search(r"memory\[[a-z]", verilog)
+
+
 def test_contents_of_a_memory_are_kept():
     words = [3, 0, 1, 7]
     assert re.findall(r"memory\[(\d)\] = 3'h(\d);", of(Store(3, 4, words))) == [
@@ -220,9 +232,37 @@ def of(component, name="top"):
     return to_verilog([(name, to_rtlil(component, name), port_order(component))])[0]
 
 
+class Picks(wiring.Component):
+    """Bits and words chosen by number: by a signed one, of an expression, and of a sign far above its number."""
+
+    a: In(signed(3))
+    b: In(signed(2))
+    c: In(signed(1))
+    u: In(4)
+    v: In(3)
+    by_signed: Out(1)
+    by_sign: Out(1)
+    of_sum: Out(1)
+    of_some: Out(1)
+    of_copies: Out(2)
+
+    def elaborate(self, platform):
+        m = Module()
+        copies = Signal(8)
+        m.d.comb += [
+            self.by_signed.eq(self.u.bit_select(self.b.as_unsigned(), 1)),
+            self.by_sign.eq(Const(2, 2).bit_select(~self.c.as_unsigned(), 1)),
+            self.of_sum.eq((self.u ^ Cat(self.v, self.c)).bit_select(self.v, 1)),
+            self.of_some.eq((self.u + self.v).bit_select(self.v[0], 1)),
+            copies.eq(self.a.bit_select(self.v, 8)),
+            self.of_copies.eq(copies),
+        ]
+        return m
+
+
 @pytest.mark.parametrize(
     ("component", "search"),
-    [(Operators, "-prove trigger 0"), (Registers, "-tempinduct -prove trigger 0")],
+    [(Operators, "-prove trigger 0"), (Picks, "-prove trigger 0"), (Registers, "-tempinduct -prove trigger 0")],
 )
 def test_verilog_is_proven_equal_to_what_amaranth_gave(component, search, tmp_path):
     made = component()

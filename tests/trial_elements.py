@@ -46,7 +46,7 @@ class IntegerBus(OperandBus):
 
     def enter(self, m, code, name, keep=None):
         if keep is not None:
-            code = code & keep.replicate(len(code))
+            code = Mux(keep, code, self.format.filler)
         return truth_table(code, self.format.integer, self.bits)
 
 

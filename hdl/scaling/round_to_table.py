@@ -99,7 +99,9 @@ def round_to_table(m: Module, stages: Stages, number: Settled, how: Requantizati
     m.d.comb += within.eq(Cat(*bits))
     code: Value = Mux(found.far, Mux(found.negative, low, high), within)
     if output.negative_zero is not None:
-        stays = found.negative & ~found.far & (within == output.nothing) & ~found.zero
+        # What lies below a least value of zero overflows to it, and loses its sign.
+        inside = ~found.far & found.reached[0]
+        stays = found.negative & inside & (within == output.nothing) & ~found.zero
         code = Mux(stays, output.negative_zero, code)
     code = Mux(found.zero, code_of_zero(low, changes, output, how.overflow), code)
     instead = output.special_codes[Special.NAN] if output.has_nan else output.nothing

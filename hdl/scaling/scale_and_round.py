@@ -197,6 +197,8 @@ class ScaleAndRound:
                 exponents.append(operand.exponent)
             nan = no if operand.nan is None else operand.nan
             infinity = no if operand.infinity is None else operand.infinity
+            if body.shape().signed:
+                negative_infinity = body[-1]  # of an infinity it is its sign
         if body.shape().signed and len(body) == 1:
             body = Cat(body, body[-1]).as_signed()
         infinite_zero = no if isinstance(infinity, Const) else infinity & factors.zero

@@ -191,7 +191,8 @@ def _fit(cell: Cell) -> None:
         elif cell.type in _MODULAR and not (cell.type in SHIFTS and pin == "B"):
             cell.pins[pin] = extend(bits, width, signed)
         elif cell.type in RIGHT_SHIFTS and pin == "A":
-            cell.pins[pin] = extend(bits, max(width, len(bits)), signed)
+            # What comes down are copies of the sign where the whole result is wider than the operand.
+            cell.pins[pin] = extend(bits, max(len(cell.result) if signed else width, len(bits)), signed)
     if cell.type == "$pmux":
         words, selects = cell.pins.pop("B"), cell.pins.pop("S")
         size = len(cell.pins["A"])

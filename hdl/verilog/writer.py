@@ -83,7 +83,7 @@ class _Module:
             waits[id(parent)] = waits.get(id(parent), 0) + 1
         ready = [cell for cell in cells if not waits[id(cell)]]
         for cell in ready:  # grows while it is gone through
-            text = expression(cell, self._pin, self._as_unsigned)
+            text = "" if _is_lookup(cell) else expression(cell, self._pin, self._as_unsigned)
             reader = readers.get(id(cell))
             if reader is None or len(text) > _LONGEST:
                 texts[id(cell)] = text
@@ -101,12 +101,12 @@ class _Module:
         rest = len(cell.pins["A"]) - len(cell.result) if cell.type in RIGHT_SHIFTS else 0
         if not rest:
             return f"  assign {name} = {text};"
-        if len(cell.result) == 1 and cell.type != "$sshr":
+        if _is_lookup(cell):
             words = self.names.unique(f"{name}_words")
             size = 1 << len(cell.pins["B"])
             table = self._operands.text(extend(cell.pins["A"], size, False))
             self._helpers.append(f"  wire [{size - 1}:0] {words} = {table};")
-            return f"  assign {name} = {words}[{self._pin(cell, 'B')}];"
+            return f"  assign {name} = {words}[{self._index(cell.pins['B'])}];"
         unused = self.names.unique(f"unused_{name}")
         self._helpers.append(f"  wire {f'[{rest - 1}:0] ' if rest > 1 else ''}{unused};")
         return f"  assign {{ {unused}, {name} }} = {text};"
@@ -126,6 +126,8 @@ class _Module:
         for cell in self.netlist.cells:
             if cell.is_instance or cell.type not in INLINING | REGISTERS:
                 continue
+            if _is_lookup(cell):
+                continue
             for pin, bits in cell.pins.items():
                 inner = None if pin in cell.outputs else self.netlist.driver.get(bits[0], (None, 0))[0]
                 if inner is None or inner.is_instance or inner.type not in INLINED or inner.result != bits:
@@ -136,6 +138,10 @@ class _Module:
 
     def _pin(self, cell: Cell, pin: str) -> str:
         return self._inside.get((id(cell), pin)) or self._operands.text(cell.pins[pin])
+
+    def _index(self, bits: Sequence[Bit]) -> str:
+        """Bits that choose a word or a bit; a signed name would choose by a negative number."""
+        return self._as_unsigned(self._operands.text(bits))
 
     def _as_unsigned(self, operand: str) -> str:
         return f"$unsigned({operand})" if operand in self._signed else operand
@@ -185,7 +191,7 @@ class _Module:
 
     def _writes(self, cell: Cell) -> list[str]:
         """A statement for every part of the word that has an enable of its own."""
-        word = f"{plain(cell.parameters['MEMID'][1:])}[{self._operands.text(cell.pins['ADDR'])}]"
+        word = f"{plain(cell.parameters['MEMID'][1:])}[{self._index(cell.pins['ADDR'])}]"
         enables, data = cell.pins["EN"], cell.pins["DATA"]
         starts = [k for k in range(len(enables)) if not k or enables[k] != enables[k - 1]]
         lines = []
@@ -203,7 +209,7 @@ class _Module:
             if {*cell.parameters.get(what, ""), *cell.pins.get(what, [])} - {none}:
                 raise ValueError(f"memory must have read ports without {what}, not {cell.name}")
         name = self.names.place[cell.result[0]][0].name
-        word = f"{plain(cell.parameters['MEMID'][1:])}[{self._operands.text(cell.pins['ADDR'])}]"
+        word = f"{plain(cell.parameters['MEMID'][1:])}[{self._index(cell.pins['ADDR'])}]"
         if not cell.number("CLK_ENABLE"):
             raise ValueError(f"memory must be read at a clock, not as {cell.name}")
         enable = cell.pins["EN"][0]
@@ -250,6 +256,12 @@ class _Module:
                     rest.append(self._operands.slice(variable.bits[begin:end]))
                 end = begin - 1 if begin else 0
         return [f"  wire {self.names.unique('unused')} = &{{ 1'h0, {', '.join(rest)} }};"] if rest else []
+
+
+def _is_lookup(cell: Cell) -> bool:
+    """Whether a shift to the right picks one bit of many, and is written as an index."""
+    picks = cell.type in RIGHT_SHIFTS - {"$sshr"} and len(cell.result) == 1
+    return picks and len(cell.pins["A"]) > 1
 
 
 def _rank(port: str, direction: str, order: Sequence[str]) -> tuple[int, int, bool]:
