@@ -19,8 +19,7 @@ class Command(TyperCommand):
 
     def __init__(self, *args: Any, **others: Any):
         super().__init__(*args, **others)
-        # the lines of the source are none of the screen's
-        self.help = "\n\n".join(" ".join(each.split()) for each in (self.help or "").split("\n\n"))
+        self.help = _paragraphs(self.help or "")
         options = [each for each in self.params if each.param_type_name == "option"]
         long = [[name for name in each.opts if name.startswith("--")] for each in options]
         shown = {names[0] for names in long}
@@ -50,6 +49,11 @@ class Command(TyperCommand):
     def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
         fill_in_names(self.params)
         super().format_help(ctx, formatter)  # type: ignore[arg-type]
+
+
+def _paragraphs(text: str) -> str:
+    """The text without the source's line breaks, which are none of the screen's; those between paragraphs stay."""
+    return "\n\n".join(" ".join(each.split()) for each in text.split("\n\n"))
 
 
 def command_line(context: typer.Context) -> str:
@@ -102,7 +106,7 @@ class Group(TyperGroup):
 
     def __init__(self, name: str, help: str, makers: Mapping[str, Callable[[], Any]], **others: Any):
         commands: Any = Commands(makers)
-        super().__init__(name=name, help=help, commands=commands, **others)
+        super().__init__(name=name, help=_paragraphs(help), commands=commands, **others)
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         if not args and not ctx.resilient_parsing:

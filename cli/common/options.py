@@ -166,7 +166,9 @@ def recipe() -> Any:
 
 Requantizer = Annotated[
     bool,
-    typer.Option("--requantizer/--no-requantizer", help="Count a requantizer, too; it takes several times as long."),
+    typer.Option(
+        "--requantizer/--no-requantizer", help="Count a requantizer, too; measuring it takes several times as long."
+    ),
 ]
 Append = Annotated[bool, typer.Option("--append", help="Keep what the files in --out have of other questions.")]
 Out = Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Folder for the files.")]
