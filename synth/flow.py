@@ -23,6 +23,9 @@ __all__ = ["DSP_POLICIES", "SEEDS", "Flow", "Synthesized", "measure", "rtl_hash"
 DSP_POLICIES = ("none", "auto")
 """How multiplications are made: ``none`` stands for logic only, and ``auto`` for DSP blocks as yosys chooses."""
 
+FIRST_ROUTER = 300.0
+"""Seconds that a family's first router has for a unit if there is another one. iCE40's may exchange wires for ever."""
+
 SEEDS = (1, 2, 3)
 """Seeds of place and route unless the caller names others; at least three, because Fmax moves with the seed."""
 
@@ -276,7 +279,8 @@ def _route(candidate: Synthesized, top: str, clock: str, flow: Flow, folder: Pat
     assert router is not None and cells is not None
     harness = wrap(json.loads(candidate.netlist.read_text()), top, clock, cells)
     (folder / NETLIST).write_text(json.dumps(harness.netlist))
-    job = PlaceAndRoute(flow.target, top, cells.options)
+    timeout = FIRST_ROUTER if router.other_router else TIMEOUT
+    job = PlaceAndRoute(flow.target, top, cells.options, timeout=timeout, other_router=True)
     reports = [job.route(folder, seed) for seed in flow.seeds]
     used, _ = reports[-1].used[router.logic_cell]
     return _Routed(tuple(report.mhz for report in reports), used - harness.logic_cells)
