@@ -34,8 +34,10 @@ class Exact:
     negative_infinity: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.integers, np.ndarray) and self.integers.dtype.kind in "iuO":
-            return
+        if isinstance(self.integers, np.ndarray):
+            kind, values = self.integers.dtype.kind, self.integers.flat
+            if kind in "iu" or (kind == "O" and all(isinstance(value, (int, np.integer)) for value in values)):
+                return
         integers = as_integers(self.integers)
         if integers is None:
             raise ValueError(f"integers must be integers, not {np.asarray(self.integers).dtype}")

@@ -121,6 +121,8 @@ def test_exact_integers_are_integers():
     assert Exact([2**63, -1], 0).integers.tolist() == [2**63, -1]
     with pytest.raises(ValueError, match="integers must be integers, not float64"):
         Exact([0.5], 0)
+    with pytest.raises(ValueError, match="integers must be integers, not object"):
+        Exact(np.array([1.5, 1 << 70], dtype=object), 0)
 
 
 def single(how: Requantization, integer: int, **more) -> int:
