@@ -58,7 +58,7 @@ def to_verilog(designs: Iterable[tuple[str, str, Sequence[str]]]) -> list[str]:
                 "design -reset",
                 f"read_rtlil {index}.il",
                 f"hierarchy -top {name}",
-                "proc",
+                "proc -norom",
                 "opt -noff",
                 "opt_dff",
                 "opt_clean -purge",

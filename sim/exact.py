@@ -35,10 +35,8 @@ class Exact:
 
     def __post_init__(self) -> None:
         if isinstance(self.integers, np.ndarray):
-            kind = self.integers.dtype.kind
-            if kind in "iu" or (
-                kind == "O" and all(isinstance(each, (int, np.integer)) for each in self.integers.flat)
-            ):
+            kind, values = self.integers.dtype.kind, self.integers.flat
+            if kind in "iu" or (kind == "O" and all(isinstance(value, (int, np.integer)) for value in values)):
                 return
         integers = as_integers(self.integers)
         if integers is None:

@@ -197,7 +197,7 @@ class ScaleAndRound:
                 exponents.append(operand.exponent)
             nan = no if operand.nan is None else operand.nan
             infinity = no if operand.infinity is None else operand.infinity
-            if body.shape().signed:
+            if operand.infinity is not None and body.shape().signed:
                 negative_infinity = body[-1]  # of an infinity it is its sign
         if body.shape().signed and len(body) == 1:
             body = Cat(body, body[-1]).as_signed()
