@@ -1,6 +1,7 @@
 """Wrong arguments, missing tools, a damaged cache: one line on stderr, the exact exit status, nothing left behind."""
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -36,6 +37,9 @@ WRONG = [
         "--lanes must be left out for mac; it is an option of dot, block_dot, dequanti",
     ),
     ("verilog dot --lanes 0", "lanes must be 1 to 1024, not 0"),
+    ("verilog mac --weight ''", "--weight must have a value, not ''"),
+    ("verilog matmul --output=", "--output must have a value, not ''"),
+    ("synth mac --family ''", "--family must have a value, not ''"),
     ("verilog mac --build best", "build must be one of auto"),
     ("verilog mac --family ice4", "not 'ice4'; did you mean 'ice40'?"),
     ("verilog mac --dsp some", "dsp must be one of none, auto, both, not 'some'"),
@@ -76,7 +80,7 @@ def check(capsys, arguments: list[str], message: str, status: int = 2) -> None:
 
 @pytest.mark.parametrize(("command", "message"), WRONG, ids=[command for command, _ in WRONG])
 def test_wrong_argument(command, message, capsys, in_folder):
-    check(capsys, command.split(), message)
+    check(capsys, shlex.split(command), message)
     assert list(in_folder.iterdir()) == []
 
 
@@ -204,3 +208,12 @@ def test_a_closed_pipe_is_no_error_to_tell(capsys, monkeypatch):
     monkeypatch.setattr("fewbit.cli.formats.parse_list", closed)
     assert run(["list", "int8"]) == 141
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "file"), [("verilog mac", "mac.json"), ("synth mac --family xc7", "mac_cost.json")]
+)
+def test_a_folder_in_the_place_of_a_file_is_told_before_another_file_is_written(capsys, in_folder, command, file):
+    (in_folder / "out" / file).mkdir(parents=True)
+    check(capsys, [*command.split(), "--out", "out"], f"out/{file}: must be a file, not a folder")
+    assert [path.name for path in (in_folder / "out").iterdir()] == [file]

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import typer
@@ -39,8 +40,15 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
         args = [self._with_new_name(argument) for argument in args]
+        self._check_values(args)
         ctx.meta[_ARGUMENTS] = [*args]
         return super().parse_args(ctx, args)  # type: ignore[arg-type]
+
+    def _check_values(self, args: list[str]) -> None:
+        """Raise ValueError if an option has an empty value, as an unset variable of the shell gives it."""
+        for name, value in (*pairwise(args), *(each.split("=", 1) for each in args if "=" in each)):
+            if not value and self.takes_value(name):
+                raise ValueError(f"{name} must have a value, not ''")
 
     def _with_new_name(self, argument: str) -> str:
         name, *value = argument.split("=", 1)

@@ -16,9 +16,16 @@ __all__ = ["check_folder", "emit", "folders", "lost", "tell_lost", "write_design
 Row = TypeVar("Row")
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path, *names: str) -> None:
     """Raise OSError if files cannot be written there, before any work is done for them. Nothing that it creates
-    stays."""
+    stays.
+
+    ``names`` are those of files that no folder may stand in the place of: one that is written would be left alone if
+    the next could not be.
+    """
+    for name in names:
+        if (folder / name).is_dir():
+            raise IsADirectoryError(21, "must be a file, not a folder", str(folder / name))
     nearest = folder.absolute()
     while not nearest.exists() and nearest.parent != nearest:
         nearest = nearest.parent

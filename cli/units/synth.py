@@ -60,7 +60,7 @@ def synth(
         targets, policies = choose_targets(options.family or ",".join(PEER_FAMILIES)), ("none",)
         designs = _peer_designs(options)
     seed_numbers = parse_integers("seeds", seeds)
-    check_folder(out)
+    check_folder(out, f"{unit}_cost.csv", f"{unit}_cost.json", f"{unit}_against_peers.json")
     rows: list[Row] = []
 
     def keep() -> None:

@@ -49,6 +49,8 @@ def verilog(
     check_folder(out)
     command = command_line(context)
     places = folders(designs, out)
+    for design, place in zip(designs, places, strict=True):
+        check_folder(place, *(f"{design.module}.{end}" for end in ("v", "json", "h")))
     written = []
     for design, text, place in zip(designs, emit(designs), places, strict=True):
         description = write_design(design, text, place, command)
