@@ -45,7 +45,9 @@ class _Module:
         body += self._unused()  # last, when all that is read is known
         head = ",\n".join(f"  {self._port(name)}" for name in self.order)
         lines = [f"module {self.netlist.name}(\n{head}\n);"]
-        for variable in self.names.variables:
+        # yosys orders the operands of an adder by where they are declared. In alphabetical order the running sum comes
+        # before what is added to it, and so passes the carry chain's LUTs by: see ``accumulate``.
+        for variable in sorted(self.names.variables, key=lambda variable: variable.name):
             lines += self._declaration(variable)
         for name, (width, size) in self.netlist.memories.items():
             lines.append(f"  reg [{width - 1}:0] {plain(name)} [0:{size - 1}];")
