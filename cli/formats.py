@@ -93,6 +93,8 @@ def show(
         lines.append((*name, sign, exponent, fraction, "-" if integer is None else str(integer), value))
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     print(f"{format.label}: value = integer * 2**{format.lsb_exponent}, exactly")
+    if format.label != format.name:
+        print(f"its name for commands: {format.name}")
     print("\n".join("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)) for line in lines))
 
 

@@ -136,7 +136,8 @@ def test_list_and_show_take_them(files, capsys):
     assert [entry["name"] for entry in json.loads(capsys.readouterr().out)["formats"]] == [NAME, "bipolar"]
     assert run(["show", "codebook:b.csv"]) == 0
     shown = capsys.readouterr().out
-    assert shown.startswith("codebook3_c31a0a31: value = integer * 2**-2, exactly\n") and "2.25" in shown
+    assert shown.startswith(f"codebook3_c31a0a31: value = integer * 2**-2, exactly\nits name for commands: {NAME}\n")
+    assert "2.25" in shown
 
 
 @pytest.mark.slow
