@@ -51,7 +51,7 @@ def test_boards_as_json(capsys):
             "name must be that of a file, without a folder, not '../made'",
         ),
         (["--board", "icebreaker", "--name", ".."], "name must be that of a file, without a folder, not '..'"),
-        (["--board", "icebreaker", "--name", ""], "name must be that of a file, without a folder, not ''"),
+        (["--board", "icebreaker", "--name", ""], "--name must have a value, not ''"),
         (["--board", "icebreaker", "--name", "a\nb"], r"without a folder, not 'a\nb'"),
         (["--board", "icebreaker", "--name", "x" * 201], "name must be of at most 200 bytes, not 201"),
         (["--board", "icebreaker", "--pipeline", "9"], "pipeline must be 1 to 3, not 9"),
