@@ -104,13 +104,13 @@ class ElementHardware(ABC):
         """A column of a weight-stationary array: its output ``partial`` is the sum of ``count`` products.
 
         Its other outputs are the flags of the products. Kinds whose ``dataflows`` have no ``weight_stationary`` have no
-        such column.
+        such column. Raises ValueError for them.
         """
-        raise NotImplementedError
+        raise ValueError(f"elements must be of a kind that has columns, not {arithmetic.element}")
 
     def column_latency(self, arithmetic: Arithmetic, build: Build, count: int) -> int:
-        """Cycles from the operands of a column to ``partial``."""
-        raise NotImplementedError
+        """Cycles from the operands of a column to ``partial``. Raises ValueError for kinds without columns."""
+        raise ValueError(f"elements must be of a kind that has columns, not {arithmetic.element}")
 
     def check_dataflow(self, arithmetic: Arithmetic, dataflow: str) -> None:
         """Raise ValueError where there is no such array of these elements."""
@@ -131,8 +131,8 @@ class ElementHardware(ABC):
             raise ValueError(f"element must be one that has a multiplier alone, not {str(arithmetic.element)!r}")
 
     def multiply_codes(self, m: Module, unit: ProductPorts) -> None:
-        """Make a multiplier in ``m``; only of kinds that have one."""
-        raise NotImplementedError
+        """Make a multiplier in ``m``. Raises ValueError for kinds that have none alone."""
+        raise ValueError(f"element must be one that has a multiplier alone, not {str(unit.arithmetic.element)!r}")
 
     def sum_codes(self, m: Module, unit: SumPorts) -> None:
         """Make a MAC or dot product in ``m``: codes in, their operands over the buses to one element, its sum out."""
