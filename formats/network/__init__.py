@@ -1,0 +1,21 @@
+"""A whole network on the FPGA: the shape of the accelerator, and the program that it runs."""
+
+from .program import Answer, Image, Parameter, Program
+from .records import Output, Pool, Product, Record, Residual, Window
+from .shape import NetworkShape
+from .view import View
+
+__all__ = [
+    "Answer",
+    "Image",
+    "NetworkShape",
+    "Output",
+    "Parameter",
+    "Pool",
+    "Product",
+    "Program",
+    "Record",
+    "Residual",
+    "View",
+    "Window",
+]
