@@ -7,8 +7,8 @@ from collections import deque
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
-from fewbit.boards.gateware.receiver import product_bytes
-from fewbit.boards.gateware.top import BoardTop, EngineLink, top_rtlil, top_verilog
+from fewbit.boards.gateware.engine_link import EngineLink
+from fewbit.boards.gateware.top import BoardTop, top_rtlil, top_verilog
 from fewbit.boards.link.description import Description
 from fewbit.boards.link.protocol import (
     BLOCK_BYTES,
@@ -23,6 +23,7 @@ from fewbit.boards.link.protocol import (
     Parser,
     Status,
 )
+from fewbit.boards.link.traffic import Traffic
 from fewbit.formats import Blocks, Engine, Requantization, parse
 from fewbit.hdl import Design
 from fewbit.sim import engine_matmul, pack, unpack
@@ -75,7 +76,7 @@ def payload_of(engine: Engine, inputs: dict) -> bytes:
     """The payload of a PRODUCT."""
     (m, k), n = inputs["activation"].shape, inputs["weight"].shape[1]
     values = {"m": m, "n": n, "k": k} | {name: int(inputs[name]) for name in engine.tensor_fields}
-    return b"".join(values[name].to_bytes(size, "little") for name, size in product_bytes(engine).items())
+    return b"".join(values[name].to_bytes(size, "little") for name, size in Traffic.of(engine).sizes.items())
 
 
 def frames_of(engine: Engine, inputs: dict, most: int = MAX_PAYLOAD) -> list[tuple[Kind, bytes]]:
