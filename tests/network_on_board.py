@@ -68,7 +68,7 @@ class LinearNetwork(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         program, size, answers = self.program, self.program.image.size, self.program.answer.channels
-        init = [] if self.loads else program.weights
+        init = [] if self.loads else np.frombuffer(program.weights, dtype=np.int8).tolist()
         m.submodules.weights_memory = store = memory.Memory(shape=signed(8), depth=size * answers, init=init)
         m.submodules.image_memory = kept = memory.Memory(shape=signed(8), depth=size * self.images, init=[])
         loaded = self._load(m, store.write_port()) if self.loads else 1
