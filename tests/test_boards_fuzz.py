@@ -9,9 +9,10 @@ from itertools import cycle
 import numpy as np
 import pytest
 from fewbit.boards.host.challenge import compute, random_challenge
-from fewbit.boards.host.device import TRIES, Device
+from fewbit.boards.host.device import Device
 from fewbit.boards.host.simulated import Simulated, default_description
 from fewbit.boards.host.transport import LinkError, Port
+from fewbit.boards.host.worker import TRIES
 from simulated_boards import SMALL, FaultyLine
 
 RATES = (0.1, 0.2, 0.3)
