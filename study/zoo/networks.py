@@ -162,6 +162,7 @@ LARGE = {
 }
 SMALL = {
     "resnet8": "ResNet-8, a CNN, on 2,000 images of Fashion-MNIST",
+    "mobilenet": "a small MobileNetV2, a depthwise CNN, on 2,000 images of Fashion-MNIST",
     "vit": "a vision transformer of four blocks, on 2,000 images of Fashion-MNIST",
 }
 
