@@ -4,7 +4,7 @@
     apt-get install dataset-fashion-mnist
     python -m fewbit.study.zoo.train all --out study/zoo/nets
 
-On one core ``resnet8`` takes 6 minutes, ``mobilenet`` 8 and ``vit`` 12. One thread and fixed seeds: a second run on
+On one core ``resnet8`` takes 6 minutes, ``mobilenet`` 3 and ``vit`` 12. One thread and fixed seeds: a second run on
 the same machine gives the same networks. The test's images are looked at once, when everything is decided, to say how
 good they are.
 """
