@@ -3,7 +3,6 @@
 import numpy as np
 import onnx
 import pytest
-
 from fewbit.study.network.graph import Graph
 from fewbit.study.zoo.mlperf_tiny import SHAPES
 from fewbit.study.zoo.networks import network
