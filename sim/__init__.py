@@ -12,6 +12,7 @@ from .engine import engine_matmul, zero_point_bias
 from .exact import Exact
 from .lfsr import lfsr_words
 from .mac import mac
+from .network import network_answers
 from .products import dot, matmul, multiply
 from .requantize import dequantize, requantize
 from .streams import pack, unpack
@@ -37,6 +38,7 @@ __all__ = [
     "matmul",
     "model_of",
     "multiply",
+    "network_answers",
     "pack",
     "register_model",
     "requantize",
