@@ -6,6 +6,7 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+from fewbit import sim
 from fewbit.boards import Device, LinkError
 from fewbit.boards.host.images import sums_of
 from fewbit.boards.host.simulated import Simulated, default_description
@@ -54,6 +55,19 @@ def test_answers_are_sums_and_values(board):
         assert 2 * len(PROGRAM.weights) < each < 3 * len(PROGRAM.weights)
 
 
+def test_every_answer_can_be_checked(board, monkeypatch):
+    images = some_images(5)
+    with device_at(board) as device:
+        assert np.array_equal(device.infer(images, codes=True, check=True), linear_answers(PROGRAM, images))
+        wrong = linear_answers(PROGRAM, images)
+        wrong[3, 0, 0, 39] += 1
+        monkeypatch.setattr(sim, "network_answers", lambda program, images: wrong)
+        with pytest.raises(
+            RuntimeError, match=r"computes wrongly: 1 of 5 answers .* the first of them that to image 3"
+        ):
+            device.infer(images, check=True)
+
+
 def test_the_link_hides_behind_the_computing(board):
     """Of eight images the first one's way to the board, and the last answer's way back, pass while nothing computes."""
     with device_at(board) as device:
@@ -88,11 +102,11 @@ def test_weights_are_loaded_when_the_board_has_none(prepared):
 
 
 WRONG = {
-    "images must be of type uint8, not int64": np.zeros((1, 4, 5, 6), int),
-    "images must be of type uint8, not float32": np.zeros((1, 4, 5, 6), np.float32),
-    r"shape \(n, 4, 5, 6\) for linear, n 1 or more, not \(1, 4, 6, 5\)": np.zeros((1, 4, 6, 5), np.uint8),
-    r"shape \(n, 4, 5, 6\) for linear, n 1 or more, not \(4, 5, 6\)": np.zeros((4, 5, 6), np.uint8),
-    r"shape \(n, 4, 5, 6\) for linear, n 1 or more, not \(0, 4, 5, 6\)": np.zeros((0, 4, 5, 6), np.uint8),
+    "images must be of uint8, not int64": np.zeros((1, 4, 5, 6), int),
+    "images must be of uint8, not float32": np.zeros((1, 4, 5, 6), np.float32),
+    r"images must be of shape \(n, 4, 5, 6\), not \(1, 4, 6, 5\)": np.zeros((1, 4, 6, 5), np.uint8),
+    r"images must be of shape \(n, 4, 5, 6\), not \(4, 5, 6\)": np.zeros((4, 5, 6), np.uint8),
+    "images must be 1 or more, not none": np.zeros((0, 4, 5, 6), np.uint8),
 }
 
 

@@ -24,7 +24,7 @@ from .session import Session
 from .simulated import Simulated, default_description
 from .tiles import Parameters, Tile, assemble, frames, golden, result_bytes, split
 from .transport import LinkError, Port, Transport, attached_port
-from .worker import Job, Lost, Report
+from .worker import Lost, Report, Task
 
 __all__ = ["Device", "check_timeout"]
 
@@ -231,8 +231,8 @@ class Device:
         engine, parts = self.engine, list[Array]()
         self.computed = []
         sizes = [(tile.m, tile.n) for tile in tiles]
-        jobs = [
-            Job(partial(frames, engine, tile, a, w, given), result_bytes(engine, *size), ("a product", "C"))
+        tasks = [
+            Task(partial(frames, engine, tile, a, w, given), result_bytes(engine, *size), ("a product", "C"))
             for tile, size in zip(tiles, sizes, strict=True)
         ]
 
@@ -244,7 +244,7 @@ class Device:
             self.statistics.products += 1
 
         try:
-            self._session.worker.run(jobs, done, progress)
+            self._session.worker.run(tasks, done, progress)
         except Lost as lost:
             top, rows = tiles[len(parts)].top, tiles[-1].bottom
             why = self._session.lost(lost, "row", top, rows, " of C")
@@ -274,7 +274,7 @@ class Device:
         network = self.description.network
         if self.program is None:
             raise ValueError(f"program must be given when the device of {network.name} is opened, not None")
-        given = check_images(network, images)
+        given = check_images(self.program, images)
         found = compute_images(self._session, self.program, given, progress)
         if check and (wrong := differences(self.program, given, found)):
             raise RuntimeError(f"{self._session.place} computes wrongly: {wrong}")

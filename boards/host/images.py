@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ... import sim
 from ...formats.network import Program
 from ..gateware.weight_load import weight_bytes
 from ..link.network import BoardNetwork
@@ -14,21 +15,18 @@ from ..link.protocol import MAX_PAYLOAD, Kind
 from .channel import Piece
 from .session import Session
 from .transport import LinkError
-from .worker import Job, Lost, Report
+from .worker import Lost, Report, Task
 
 __all__ = ["check_images", "compute_images", "differences", "sums_of", "values_of_sums"]
 
 Array = NDArray[Any]
 
 
-def check_images(network: BoardNetwork, images: ArrayLike) -> NDArray[np.uint8]:
-    """The images as an array (n, height, width, channels). Raises ValueError if they are none of this network."""
-    found = np.asarray(images)
-    shape = ", ".join(map(str, network.image))
-    if found.dtype != np.uint8:
-        raise ValueError(f"images must be of type uint8, not {found.dtype}")
-    if found.ndim != 4 or found.shape[1:] != network.image or not len(found):
-        raise ValueError(f"images must be of shape (n, {shape}) for {network.name}, n 1 or more, not {found.shape}")
+def check_images(program: Program, images: ArrayLike) -> NDArray[np.uint8]:
+    """The images as an array (n, height, width, channels). Raises ValueError if they are none of this program."""
+    found = sim.check_images(program, images)
+    if not len(found):
+        raise ValueError("images must be 1 or more, not none")
     return found
 
 
@@ -62,9 +60,9 @@ def compute_images(
             yield from _frames(Kind.WEIGHTS, content)
 
     words = ("an image", "its answer")
-    jobs = [Job(partial(_frames, Kind.IMAGE, image.tobytes()), network.answer_bytes, words) for image in images]
+    tasks = [Task(partial(_frames, Kind.IMAGE, image.tobytes()), network.answer_bytes, words) for image in images]
     try:
-        session.worker.run(jobs, done, first=weights)
+        session.worker.run(tasks, done, first=weights)
     except Lost as lost:
         why = session.lost(lost, "image", count, len(images))
         raise LinkError(why, images_done=count, images=len(images)) from None
@@ -73,9 +71,7 @@ def compute_images(
 
 def differences(program: Program, images: NDArray[np.uint8], sums: NDArray[np.int64]) -> str:
     """What differs from the golden model's answers, in words; the text is empty if nothing does."""
-    from ...sim import network_answers
-
-    wrong = np.flatnonzero((sums != network_answers(program, images)).any(axis=(1, 2, 3)))
+    wrong = np.flatnonzero((sums != sim.network_answers(program, images)).any(axis=(1, 2, 3)))
     if not len(wrong):
         return ""
     return f"{len(wrong)} of {len(sums)} answers are not the golden model's, the first of them that to image {wrong[0]}"

@@ -1,4 +1,4 @@
-"""A session with a board: it is asked what it is, and computes jobs."""
+"""A session with a board: it is asked what it is, and computes tasks."""
 
 import random
 

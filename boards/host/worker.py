@@ -1,4 +1,4 @@
-"""A worker has a board compute jobs one after the other, and each again until it is right."""
+"""A worker has a board compute tasks one after the other, and each again until it is right."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ from ..link.protocol import Event, Kind, Status
 from .channel import Channel, Piece, Trouble
 from .transport import LinkError
 
-__all__ = ["TRIES", "Job", "Lost", "Report", "Worker"]
+__all__ = ["TRIES", "Lost", "Report", "Task", "Worker"]
 
 TRIES = 5
-"""How often the host tries again in a row while no job is completed."""
+"""How often the host tries again in a row while no task is completed."""
 
 Report = Callable[[int, int], None]
 
 
 class Lost(Exception):
-    """The board was lost before all jobs were done. The message says why."""
+    """The board was lost before all tasks were done. The message says why."""
 
 
 @dataclass(frozen=True)
-class Job:
+class Task:
     """What a board computes in one piece: a product, or an image.
 
     Parameters
@@ -37,7 +37,7 @@ class Job:
 
 
 class Worker:
-    """Sends jobs over a channel, and collects their results.
+    """Sends tasks over a channel, and collects their results.
 
     Attributes
     ----------
@@ -58,24 +58,24 @@ class Worker:
         self.given = 0
 
     def heed(self, trouble: Trouble) -> None:
-        """Count a trouble; the board will be reset before the next job."""
+        """Count a trouble; the board will be reset before the next task."""
         self._ready = False
         self.channel.statistics.retries[trouble.cause] += 1
 
     def run(
         self,
-        jobs: Sequence[Job],
+        tasks: Sequence[Task],
         done: Callable[[int, bytes], None],
         progress: Report | None = None,
         first: Callable[[], Iterator[Piece]] = lambda: iter(()),
     ) -> None:
-        """Have all jobs computed, in order.
+        """Have all tasks computed, in order.
 
         Parameters
         ----------
-        done: is called with the number of a job and its result, once for each
+        done: is called with the number of a task and its result, once for each
         progress: is called with the number of bytes of results that have come, and the number that will come in all
-        first: yields the frames that go before those of jobs, after every reset and at the beginning
+        first: yields the frames that go before those of tasks, after every reset and at the beginning
 
         Raises Lost if ``TRIES`` tries in a row bring nothing, or if the line is gone.
         """
@@ -87,12 +87,12 @@ class Worker:
             self.given += len(result)
             ended += 1
 
-        while ended < len(jobs):
+        while ended < len(tasks):
             before = ended
             try:
                 if not self._ready:
                     self.reset()
-                self._try(jobs, ended, end, progress, first())
+                self._try(tasks, ended, end, progress, first())
             except Trouble as trouble:
                 self.heed(trouble)
                 fruitless = fruitless + 1 if ended == before else 0
@@ -100,7 +100,7 @@ class Worker:
                     raise Lost(f"{TRIES} tries in a row brought nothing, lastly: {trouble}") from None
             except LinkError as error:
                 self._ready = False
-                if ended < len(jobs):
+                if ended < len(tasks):
                     raise Lost(str(error)) from None
             except BaseException:
                 self._ready = False
@@ -108,24 +108,24 @@ class Worker:
 
     def _try(
         self,
-        jobs: Sequence[Job],
+        tasks: Sequence[Task],
         start: int,
         end: Callable[[bytes], None],
         progress: Report | None,
         first: Iterator[Piece],
     ) -> None:
-        """Have the jobs from ``start`` on computed. Raises Trouble."""
-        came, total = (sum(job.size for job in part) for part in (jobs[:start], jobs))
-        pieces = chain(first, chain.from_iterable(job.frames() for job in jobs[start:]))
+        """Have the tasks from ``start`` on computed. Raises Trouble."""
+        came, total = (sum(task.size for task in part) for part in (tasks[:start], tasks))
+        pieces = chain(first, chain.from_iterable(task.frames() for task in tasks[start:]))
         arrived = bytearray()
-        waiting = iter(jobs[start:])
-        job = next(waiting)
+        waiting = iter(tasks[start:])
+        task = next(waiting)
         for answer in self.channel.exchange(pieces):
             if isinstance(answer, Status):
                 if Event.DONE not in answer.events:
                     continue
-                if len(arrived) != job.size:
-                    raise Trouble("result", f"{job.whole[0]} ended with {len(arrived)} of {job.size} bytes")
+                if len(arrived) != task.size:
+                    raise Trouble("result", f"{task.whole[0]} ended with {len(arrived)} of {task.size} bytes")
                 self.channel.statistics.cycles += answer.cycles
                 end(bytes(arrived))
                 came += len(arrived)
@@ -133,10 +133,10 @@ class Worker:
                 following = next(waiting, None)
                 if following is None:
                     return
-                job = following
+                task = following
             elif answer.kind == Kind.RESULT:
                 arrived += answer.payload
-                if len(arrived) > job.size:
-                    raise Trouble("result", f"{job.whole[0]} has more bytes than {job.whole[1]}")
+                if len(arrived) > task.size:
+                    raise Trouble("result", f"{task.whole[0]} has more bytes than {task.whole[1]}")
                 if progress is not None:
                     progress(came + len(arrived), total)
