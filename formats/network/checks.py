@@ -1,6 +1,6 @@
 """What has to hold of a program, so that an accelerator computes what its records tell."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..base import Format, check_flag, check_integer
 from .order import clip_order
@@ -8,17 +8,14 @@ from .records import Output, Pool, Product, Record
 from .shape import NetworkShape
 from .view import View
 
-if TYPE_CHECKING:
-    from .program import Program
-
 __all__ = ["check_program"]
 
 MEMORIES = ("activation", "between")
 MAX_WORDS = 1 << 24
 
 
-def check_program(program: "Program") -> None:
-    """Raise ValueError where anything in the program is out of range, or contradicts something else in it."""
+def check_program(program: Any) -> None:
+    """Raise ValueError where anything in a ``Program`` is out of range, or contradicts something else in it."""
     if not isinstance(program.shape, NetworkShape):
         raise ValueError(f"shape must be a NetworkShape, not {program.shape!r}")
     for name in ("activation_words", "between_words"):
@@ -34,7 +31,7 @@ def check_program(program: "Program") -> None:
     _check_memories(program)
 
 
-def _check_constants(program: "Program") -> None:
+def _check_constants(program: Any) -> None:
     """Weights, parameters and tables."""
     shape = program.shape
     word = shape.columns * shape.lanes
@@ -63,7 +60,7 @@ def _check_codes(name: str, codes: bytes, format: Format) -> None:
         raise ValueError(f"{name} must be of codes of {format.name}, not {min(strange)}")
 
 
-def _check_image(program: "Program") -> None:
+def _check_image(program: Any) -> None:
     image, shape = program.image, program.shape
     for name in ("height", "width", "channels"):
         check_integer(f"{name} of the image", getattr(image, name), 1, (1 << 16) - 1)
@@ -84,7 +81,7 @@ def _check_image(program: "Program") -> None:
 
 
 def _check_view(
-    program: "Program", name: str, memory: str, view: View, size: tuple[int, int, int], exact: bool = True
+    program: Any, name: str, memory: str, view: View, size: tuple[int, int, int], exact: bool = True
 ) -> None:
     """A view lies within its memory and holds so many rows, pixels and channels, and where exact in no more words."""
     height, width, channels = size
@@ -96,13 +93,13 @@ def _check_view(
     _check_end(program, name, memory, view)
 
 
-def _check_end(program: "Program", name: str, memory: str, view: View) -> None:
+def _check_end(program: Any, name: str, memory: str, view: View) -> None:
     words = getattr(program, f"{memory}_words")
     if view.end > words:
         raise ValueError(f"{name} must end within the {words} words of its memory, not at {view.end}")
 
 
-def _check_record(program: "Program", record: Record) -> None:
+def _check_record(program: Any, record: Record) -> None:
     shape, of = program.shape, f"of {record.name!r}"
     channels = record.channels if record.parameter_step else 1
     check_integer(f"parameters {of}", record.parameters, 0, len(program.parameters) - channels)
@@ -129,7 +126,7 @@ def _check_record(program: "Program", record: Record) -> None:
             _check_output(program, record, memory, output)
 
 
-def _check_product(program: "Program", record: Product) -> None:
+def _check_product(program: Any, record: Product) -> None:
     shape, of = program.shape, f"of {record.name!r}"
     tiles = record.tiles(shape.columns)
     check_integer(f"words {of}", record.words, 1, record.source.words)
@@ -148,7 +145,7 @@ def _check_product(program: "Program", record: Product) -> None:
     _check_codes(f"pad {of}", bytes([record.pad]), shape.activation)
 
 
-def _check_pool(program: "Program", record: Pool) -> None:
+def _check_pool(program: Any, record: Pool) -> None:
     of, window = f"of {record.name!r}", record.window
     _check_zero(program.shape, f"zero {of}", record.zero, program.shape.between)
     if record.kind == "sum":
@@ -164,7 +161,7 @@ def _check_pool(program: "Program", record: Pool) -> None:
                 raise ValueError(f"every window {of} must have a pixel, not padding alone as at {axis} = {place}")
 
 
-def _check_output(program: "Program", record: Record, memory: str, output: Output) -> None:
+def _check_output(program: Any, record: Record, memory: str, output: Output) -> None:
     shape, of = program.shape, f"of {record.name!r}"
     check_integer(f"multiplier of the residual {of}", output.multiplier, 0, (1 << shape.multiplier_bits) - 1)
     if output.multiplier and record.residual is None:
@@ -192,7 +189,7 @@ def _check_zero(shape: NetworkShape, name: str, zero: Any, format: Format) -> No
     check_integer(name, zero, *limits)
 
 
-def _check_answer(program: "Program") -> None:
+def _check_answer(program: Any) -> None:
     answer, last = program.answer, program.records[-1]
     given, wanted = ((of.height, of.width, of.channels) for of in (answer, last))
     if given != wanted:
@@ -202,7 +199,7 @@ def _check_answer(program: "Program") -> None:
         raise ValueError(f"scales must be 1 or {answer.channels}, not {len(answer.scales)}")
 
 
-def _check_memories(program: "Program") -> None:
+def _check_memories(program: Any) -> None:
     """What is read was written before and lies apart from what is written meanwhile; a resident image stays."""
     image = program.image
     views = {"activation": image.activation, "between": image.between}
