@@ -92,6 +92,7 @@ class DrainSchedule(wiring.Component):
         single = choose.choose("single", [isinstance(record, Pool) for record in records])
         only_second = choose.choose("only_second", [len(r.outputs) == 1 and r.between is not None for r in records])
         both = choose.choose("both", [len(record.outputs) == 2 for record in records])
+        written = choose.choose("written", [bool(record.outputs) for record in records])
         ends_beat, ends_pixel, ends_row = Signal(), Signal(), Signal()
         m.d.comb += [
             ends_beat.eq(~paced | second),
@@ -100,7 +101,7 @@ class DrainSchedule(wiring.Component):
             self.o.row.eq(row),
             self.o.beat.eq(beat),
             self.o.second.eq(Mux(both, second, only_second)),
-            self.o.writes.eq(both | ends_beat),
+            self.o.writes.eq((both | ends_beat) & written),
             self.o.begins_beat.eq(~second),
             self.o.ends_beat.eq(ends_beat),
             self.o.ends_pixel.eq(ends_pixel),
