@@ -38,7 +38,7 @@ class Blocks:
 
     def __post_init__(self) -> None:
         if not isinstance(self.size, int) or self.size not in SIZES:
-            raise ValueError(f"size must be one of {', '.join(map(str, SIZES))}, not {self.size!r}")
+            raise ValueError(f"block size must be one of {', '.join(map(str, SIZES))}, not {self.size!r}")
         check_format("weight_scale", self.weight_scale)
         check_format("activation_scale", self.activation_scale)
         if self.accumulate not in ACCUMULATE:

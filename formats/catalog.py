@@ -83,7 +83,7 @@ def parse(name: str) -> Format:
     examples = ", ".join(names.example for names in kinds())
     raise ValueError(
         f"format must be e{{E}}m{{M}} (as e4m3, e4m3b11), int{{N}}, int{{N}}s, uint{{N}}, sm{{N}}, {examples} "
-        f"or a name of ml_dtypes (as float8_e4m3fn), not {name!r}; did you mean {_nearest(name.lower())}?"
+        f"or a name of ml_dtypes (as float8_e4m3fn), not {name!r}{_suggestion(name.lower())}"
     )
 
 
@@ -95,12 +95,14 @@ def label_of(name: str) -> str:
         return name
 
 
-def _nearest(name: str) -> str:
+def _suggestion(name: str) -> str:
+    """What an unknown name may stand for, as the end of a message; nothing where no name is like it."""
     if name in _ELSEWHERE:
-        return _ELSEWHERE[name]
+        return f"; did you mean {_ELSEWHERE[name]}?"
     names = [format.name for format in catalog()]
     whole = [known for known in names if known == name or known.endswith(f"_{name}")]
-    return repr((whole or difflib.get_close_matches(name, names, n=1, cutoff=0.0))[0])
+    near = whole or difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _build(kind: str, groups: tuple[str | None, ...]) -> Format:

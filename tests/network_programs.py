@@ -186,7 +186,8 @@ class _Maker:
 
     def number(self, least: int, most: int) -> int:
         """Any integer from the least to the greatest, both among them."""
-        return int(self.random.integers(least, most + 1))
+        span = most - least + 1
+        return least + (int(self.random.integers(0, 1 << 62)) * span >> 62)
 
     def code(self, format: Format, count: int) -> list[int]:
         return [int(code) for code in self.random.choice(list(format.codes), count)]

@@ -58,7 +58,13 @@ def test_an_unknown_name_suggests_the_nearest(name: str, nearest: str | None) ->
 
 def test_any_text_is_refused_in_one_line() -> None:
     for name in ("", " ", "e4", "int", "int-4", "e4m3b", "4", "\N{SNOWMAN}", "x" * 500, "e4m3\n"):
-        with pytest.raises(ValueError, match=r"^format must be .* did you mean '"):
+        with pytest.raises(ValueError, match=r"^format must be [^\n]*$"):
+            parse(name)
+
+
+def test_what_is_like_no_name_suggests_none() -> None:
+    for name in ("zzz", "levels.json", "codebook:"):
+        with pytest.raises(ValueError, match=f", not '{name}'$"):
             parse(name)
 
 

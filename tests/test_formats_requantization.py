@@ -136,7 +136,7 @@ def test_requantizations_are_values() -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ((8, FP8, FP8), "size must be one of 16, 32, 64, 128, not 8"),
+        ((8, FP8, FP8), "block size must be one of 16, 32, 64, 128, not 8"),
         ((16, None, FP8), "weight_scale must be a format"),
         ((16, FP8, "e4m3"), "activation_scale must be a format"),
         ((16, FP8, FP8, "float64"), "accumulate must be one of exact, float32, auto, not 'float64'"),

@@ -64,7 +64,7 @@ def test_small_samples():
 def test_unknown_and_absent_networks_are_told(empty_cache):
     with pytest.raises(
         ValueError,
-        match=r"network must be resnet8, vit, efficientnet_lite0, vit_s, minilm or an ONNX file, .* not 'lenet'",
+        match=r"network must be resnet8, mobilenet, vit, .*, minilm, tiny_resnet8, .* or an ONNX file, .* not 'lenet'",
     ):
         zoo.network("lenet")
     for name in ("efficientnet_lite0", "vit_s", "minilm"):
@@ -73,8 +73,9 @@ def test_unknown_and_absent_networks_are_told(empty_cache):
         ) as told:
             zoo.network(name)
         assert "\n" not in str(told.value)
-    assert zoo.available() == ["resnet8", "vit"] and list(zoo.missing()) == ["efficientnet_lite0", "vit_s", "minilm"]
-    assert list(zoo.networks()) == ["resnet8", "vit", "efficientnet_lite0", "vit_s", "minilm"]
+    assert zoo.available() == ["resnet8", "mobilenet", "vit"]
+    assert list(zoo.missing()) == ["efficientnet_lite0", "vit_s", "minilm"]
+    assert list(zoo.networks()) == ["resnet8", "mobilenet", "vit", "efficientnet_lite0", "vit_s", "minilm"]
 
 
 def test_missing_packages_are_named(empty_cache, monkeypatch, capsys):

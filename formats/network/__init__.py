@@ -1,5 +1,6 @@
 """A whole network on the FPGA: the shape of the accelerator, and the program that it runs."""
 
+from .order import clip_order
 from .program import Answer, Image, Parameter, Program
 from .records import Output, Pool, Product, Record, Residual, Window
 from .shape import NetworkShape
@@ -18,4 +19,5 @@ __all__ = [
     "Residual",
     "View",
     "Window",
+    "clip_order",
 ]

@@ -11,7 +11,7 @@ from .outputs import Scaling
 from .sums import PoolSums, ProductSums
 from .tensors import Memory, Words, as_kind, exact_kind, integer_table
 
-__all__ = ["NetworkModel", "Watch", "network_answers"]
+__all__ = ["NetworkModel", "Watch", "check_images", "network_answers"]
 
 Array = NDArray[Any]
 Watch = Callable[[int, int, str, Words], None]
@@ -20,6 +20,28 @@ and the codes written, (images, height, width, channels)."""
 
 CACHE = 1 << 22
 """Bytes of temporaries for the images that are computed at once."""
+
+
+def check_images(program: Program, images: ArrayLike) -> Words:
+    """Images as an array of bytes, (n, height, width, channels), n being 0 or more.
+
+    Raises ValueError where they are of another type or shape, or are to be codes and are none.
+    """
+    image = program.image
+    array = np.asarray(images)
+    if array.dtype != np.uint8:
+        raise ValueError(f"images must be of uint8, not {array.dtype}")
+    wanted = (image.height, image.width, image.channels)
+    if array.ndim != 4 or array.shape[1:] != wanted:
+        raise ValueError(f"images must be of shape (n, {', '.join(map(str, wanted))}), not {array.shape}")
+    for name, coded in (("activation", image.activation_codes), ("between", image.between_codes)):
+        if getattr(image, name) is not None and not coded:
+            format = getattr(program.shape, name)
+            known = np.zeros(256, dtype=bool)
+            known[list(format.codes)] = True
+            if not known[array].all():
+                raise ValueError(f"images must be codes of {format.name}, not {array[~known[array]][0]}")
+    return array
 
 
 class NetworkModel:
@@ -34,11 +56,11 @@ class NetworkModel:
         self.program = program
         self.steps = [_Step(program, record) for record in program.records]
         image = program.image
-        views = [image.activation, image.between]
+        views = [view for view in (image.activation, image.between) if view is not None]
         for record in program.records:
-            views += [record.source, record.residual and record.residual.view]
-            views += [output.view for output in record.outputs]
-        self.pitch = max(view.pitch for view in views if view is not None)
+            views += [record.source, *(output.view for output in record.outputs)]
+            views += [] if record.residual is None else [record.residual.view]
+        self.pitch = max(view.pitch for view in views)
         self.tables: dict[str, Array | None] = {}
         self.scratch = max(step.scratch for step in self.steps)
         for name, codes in (("activation", image.activation_codes), ("between", image.between_codes)):
@@ -47,7 +69,7 @@ class NetworkModel:
 
     def answers(self, images: ArrayLike, watch: Watch | None = None) -> Array:
         """The sums that the last record gives the host, (n, height, width, channels), as ``network_answers`` tells."""
-        bytes_in = self._checked(images)
+        bytes_in = check_images(self.program, images)
         answer = self.program.answer
         form = self.program.shape.sum
         kind = np.int64 if form.width - form.signed < 64 else object
@@ -57,25 +79,6 @@ class NetworkModel:
             part = slice(start, start + each)
             sums[part] = self._run(bytes_in[part], start, watch)
         return sums
-
-    def _checked(self, images: ArrayLike) -> Words:
-        image = self.program.image
-        array = np.asarray(images)
-        if array.dtype != np.uint8:
-            raise ValueError(f"images must be of uint8, not {array.dtype}")
-        wanted = (image.height, image.width, image.channels)
-        if array.ndim != 4 or array.shape[1:] != wanted:
-            sizes = ", ".join(map(str, wanted))
-            raise ValueError(f"images must be of shape (n, {sizes}), not {array.shape}")
-        for name in ("activation", "between"):
-            format = getattr(self.program.shape, name)
-            if getattr(image, name) is not None and self.tables[name] is None and array.size:
-                known = np.zeros(256, dtype=bool)
-                known[list(format.codes)] = True
-                if not known[array].all():
-                    code = int(array[~known[array]][0])
-                    raise ValueError(f"images must be codes of {format.name}, not {code}")
-        return array
 
     def _run(self, images: Words, start: int, watch: Watch | None) -> Array:
         program = self.program

@@ -6,13 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...formats import Format, Requantization
-from ...formats.network import Output, Program, Record
+from ...formats.network import Output, Program, Record, clip_order
 from ..encode import encode
 from ..exact import Exact
 from ..requantize import requantize
 from .tensors import DOUBLE, Words, as_kind, exact_kind
 
-__all__ = ["Scaling"]
+__all__ = ["Scaling", "nearest"]
 
 Array = NDArray[Any]
 LOW_BITS = 10
@@ -49,23 +49,23 @@ class Scaling:
         scaled = as_kind(sums, self.kind) * self.multipliers
         if residual is not None and self.factor:
             scaled += as_kind(residual, self.kind) * self.factor
-        codes = self._round(scaled)
+        codes = nearest(scaled, self.format, self.output.shift, self.output.zero_point)
         return codes if self.last is None else self.last[codes]
 
-    def _round(self, scaled: Array) -> Words:
-        shift, zero_point = self.output.shift, self.output.zero_point
-        if self.kind is object:
-            how = Requantization(self.format, zero_point=bool(zero_point))
-            rounded = requantize(Exact(scaled, -shift), how, zero_point=zero_point or None)
-            return np.asarray(rounded)
-        values = np.ldexp(_to_float(scaled), -shift)
-        if not self.format.takes_zero_point:
-            values += 0.0  # an exact zero is positive
-            return encode(values, self.format)
-        np.rint(values, out=values)
-        values += zero_point
-        np.clip(values, self.format.min_integer, self.format.max_integer, out=values)
-        return (values.astype(np.int16) & ((1 << self.format.width) - 1)).astype(np.uint8)
+
+def nearest(scaled: Array, format: Format, shift: int, zero_point: int) -> Words:
+    """The codes of ``scaled * 2**-shift``: rounded, a zero point added, saturated."""
+    if scaled.dtype == object:
+        how = Requantization(format, zero_point=bool(zero_point))
+        return np.asarray(requantize(Exact(scaled, -shift), how, zero_point=zero_point or None))
+    values = np.ldexp(_to_float(scaled), -shift)
+    if not format.takes_zero_point:
+        values += 0.0  # an exact zero is positive
+        return encode(values, format)
+    np.rint(values, out=values)
+    values += zero_point
+    np.clip(values, format.min_integer, format.max_integer, out=values)
+    return (values.astype(np.int16) & ((1 << format.width) - 1)).astype(np.uint8)
 
 
 def _to_float(integers: Array) -> Array:
@@ -83,18 +83,12 @@ def _to_float(integers: Array) -> Array:
 
 def _clip(format: Format, output: Output) -> Words | None:
     """What each code becomes; None where all of them stay."""
-    places = [clip_place(format, code) for code in range(1 << format.width)]
+    places = [clip_order(format, code) for code in range(1 << format.width)]
     low, high = places[output.low], places[output.high]
     clipped = [
         output.low if place < low else output.high if place > high else code for code, place in enumerate(places)
     ]
     return None if clipped == list(range(len(places))) else np.array(clipped, dtype=np.uint8)
-
-
-def clip_place(format: Format, code: int) -> tuple[int, bool]:
-    """Where a code stands in the order by which it is clipped."""
-    integer = format.integer(code)
-    return integer, not (integer == 0 and format.negative(code))
 
 
 def _table(codes: bytes) -> Words:

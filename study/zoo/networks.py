@@ -29,6 +29,7 @@ from ...synth import write_bytes
 from ..network.network import Judge, Network, Samples
 from . import fashion, glosses, stamps
 from .files import read_npz, write_npz
+from .mlperf_tiny import SHAPES
 
 __all__ = ["INSTALL", "NETS", "NotPrepared", "available", "main", "missing", "network", "networks", "prepare"]
 
@@ -162,6 +163,7 @@ LARGE = {
 }
 SMALL = {
     "resnet8": "ResNet-8, a CNN, on 2,000 images of Fashion-MNIST",
+    "mobilenet": "a small MobileNetV2, a depthwise CNN, on 2,000 images of Fashion-MNIST",
     "vit": "a vision transformer of four blocks, on 2,000 images of Fashion-MNIST",
 }
 
@@ -192,11 +194,33 @@ def networks() -> dict[str, Network]:
 def network(name: str) -> Network:
     """The network of that name, whose files are there. Raises ValueError for an unknown one, NotPrepared."""
     known = networks()
+    if name in SHAPES:
+        return _of_shape(name)
     if name not in known:
-        raise ValueError(f"network must be {', '.join(known)} or an ONNX file, NAME.onnx, not {name!r}")
+        raise ValueError(
+            f"network must be {', '.join(known)}, {', '.join(SHAPES)} or an ONNX file, NAME.onnx, not {name!r}"
+        )
     if name in LARGE and not _is_prepared(name):
         raise NotPrepared(f"{name} is not prepared: {_how(name)}")
     return known[name]
+
+
+def _of_shape(name: str) -> Network:
+    """A network of MLPerf Tiny's shape, whose file is written when it is first asked for."""
+    path = _folder(name) / "model.onnx"
+    content = SHAPES[name].model()
+    if not path.is_file() or path.read_bytes() != content:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, content)
+    calibration, test = (partial(_random_bytes, name, part) for part in (0, 1))
+    return Network(name, SHAPES[name].title, path, calibration, test, ("sqnr",))
+
+
+def _random_bytes(name: str, part: int) -> Samples:
+    """Random bytes from 0 to 1: the calibration is part 0, the test part 1."""
+    shape = (64, *SHAPES[name].sample)
+    values = np.random.default_rng(part).integers(0, 256, shape).astype(np.float32)
+    return Samples({"input": values / np.float32(255)})
 
 
 def available() -> list[str]:

@@ -1,18 +1,18 @@
-"""The two small networks for Fashion-MNIST, in torch: a residual CNN and a vision transformer."""
+"""The small networks for Fashion-MNIST, in torch: a residual CNN, a depthwise one, and a vision transformer."""
 
 import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-__all__ = ["NETWORKS", "Attention", "ResNet8", "VisionTransformer"]
+__all__ = ["NETWORKS", "Attention", "MobileNet", "ResNet8", "VisionTransformer"]
 
 
 class ConvNorm(nn.Module):
     """Convolution and batch normalization, which become one convolution by ``fold``."""
 
-    def __init__(self, inputs: int, outputs: int, size: int, stride: int = 1) -> None:
+    def __init__(self, inputs: int, outputs: int, size: int, stride: int = 1, groups: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
+        self.conv = nn.Conv2d(inputs, outputs, size, stride, size // 2, groups=groups, bias=False)
         self.norm: nn.Module = nn.BatchNorm2d(outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -23,7 +23,7 @@ class ConvNorm(nn.Module):
         self.norm = nn.Identity()
 
 
-class Residual(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut, which is a 1x1 convolution where the shape changes."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -37,7 +37,17 @@ class Residual(nn.Module):
         return torch.relu(self.second(torch.relu(self.first(x))) + self.shortcut(x))
 
 
-class ResNet8(nn.Module):
+class Folding(nn.Module):
+    """A network whose batch normalizations become part of the convolutions before them."""
+
+    def fold(self) -> None:
+        """Do that with all of them; for inference alone."""
+        for module in self.modules():
+            if isinstance(module, ConvNorm):
+                module.fold()
+
+
+class ResNet8(Folding):
     """Eight layers with weights on the longest way: a 3x3 convolution, three residual blocks of two, a linear head.
 
     (n, 1, 28, 28) to (n, 10).
@@ -46,21 +56,54 @@ class ResNet8(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = ConvNorm(1, 16, 3)
-        self.blocks = nn.Sequential(Residual(16, 16), Residual(16, 32), Residual(32, 64))
+        self.blocks = nn.Sequential(ResidualBlock(16, 16), ResidualBlock(16, 32), ResidualBlock(32, 64))
         self.head = nn.Linear(64, 10)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         x = self.blocks(torch.relu(self.stem(image)))
         return self.head(x.mean((2, 3)))
 
-    def fold(self) -> None:
-        """Every batch normalization into the convolution before it; for inference alone."""
-        for module in self.modules():
-            if isinstance(module, ConvNorm):
-                module.fold()
+
+class Bottleneck(nn.Module):
+    """A pixel's channels become three times as many, each is filtered 3x3 alone, and they become few again.
+
+    The block of MobileNetV2 (Sandler et al., arXiv 1801.04381), with its shortcut where the shape stays.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
+        super().__init__()
+        width = 3 * inputs
+        self.expand = ConvNorm(inputs, width, 1)
+        self.depthwise = ConvNorm(width, width, 3, stride, groups=width)
+        self.project = ConvNorm(width, outputs, 1)
+        self.alike = inputs == outputs and stride == 1
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        relu6 = nn.functional.relu6
+        y = self.project(relu6(self.depthwise(relu6(self.expand(x)))))
+        return x + y if self.alike else y
 
 
-class Product(nn.Module):
+class MobileNet(Folding):
+    """A 3x3 convolution, five blocks of MobileNetV2's kind, a 1x1 convolution, a linear head: depthwise, with ReLU6.
+
+    (n, 1, 28, 28) to (n, 10).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = ConvNorm(1, 16, 3, 2)
+        sizes = [(16, 16, 1), (16, 24, 2), (24, 24, 1), (24, 40, 1), (40, 40, 1)]
+        self.blocks = nn.Sequential(*(Bottleneck(*size) for size in sizes))
+        self.last = ConvNorm(40, 96, 1)
+        self.head = nn.Linear(96, 10)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = self.blocks(nn.functional.relu6(self.stem(image)))
+        return self.head(nn.functional.relu6(self.last(x)).mean((2, 3)))
+
+
+class MatrixProduct(nn.Module):
     """A matrix product of activations: a module, so that it has a name in the graph."""
 
     def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
@@ -77,7 +120,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads, self.size = heads, width // heads
         self.query, self.key, self.value, self.projection = (nn.Linear(width, width) for _ in range(4))
-        self.scores, self.mix = Product(), Product()
+        self.scores, self.mix = MatrixProduct(), MatrixProduct()
 
     def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
         _, tokens, width = x.shape
@@ -127,4 +170,8 @@ class VisionTransformer(nn.Module):
         """Nothing: there is no batch normalization."""
 
 
-NETWORKS: dict[str, type[ResNet8 | VisionTransformer]] = {"resnet8": ResNet8, "vit": VisionTransformer}
+NETWORKS: dict[str, type[ResNet8 | MobileNet | VisionTransformer]] = {
+    "resnet8": ResNet8,
+    "mobilenet": MobileNet,
+    "vit": VisionTransformer,
+}
