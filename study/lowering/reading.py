@@ -79,13 +79,18 @@ def _needed(graph: Graph, tensors: dict[str, Made]) -> set[str]:
     """
     needed, leads = {graph.output}, set[str]()
     refused: dict[str, str] = {}
+
+    def refuse(kind: str, name: str) -> None:
+        refused.pop(kind, None)
+        refused[kind] = name
+
     for step in reversed(graph.steps):
         if isinstance(step, Layer):
             if step.output in needed:
                 needed.update(step.inputs)
                 leads.update(step.inputs)
                 if step.weight is None:
-                    refused["MatMul of two activations"] = step.name
+                    refuse("MatMul of two activations", step.name)
             continue
         for node in reversed([] if isinstance(step, Quantizer) else step.nodes):
             outputs = {*node.output}
@@ -98,7 +103,7 @@ def _needed(graph: Graph, tensors: dict[str, Made]) -> set[str]:
             between = node.op_type in HOSTS and not leads.isdisjoint(outputs)
             real = any(tensors[name].real for name in node.output if name in tensors)
             if between or (not known and real):
-                refused[node.op_type] = node.name or node.output[0]
+                refuse(node.op_type, node.name or node.output[0])
         if isinstance(step, Quantizer) and step.output in needed:
             needed.update(step.inputs)
             leads.update(step.inputs)

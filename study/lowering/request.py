@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ...formats import Format, parse
 
-__all__ = ["Request"]
+__all__ = ["INT8", "Request"]
 
 INT8 = parse("int8")
 
