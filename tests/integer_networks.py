@@ -3,10 +3,10 @@
 import numpy as np
 import onnxruntime
 from fewbit.formats import parse
+from fewbit.sim import encode
 from fewbit.study.network.graph import Graph
 from fewbit.study.network.network import Samples
 from fewbit.study.quantization.quantize import QuantizedLayer
-from fewbit.sim import encode
 from onnx import helper, numpy_helper
 
 OPSET = 17
