@@ -135,6 +135,7 @@ class _Maker:
         self.blocks: list[Block] = []
         self.tensors: dict[str, list[Tensor]] = {"activation": [], "between": []}
         self.drafts: list[Draft] = []
+        self.moves = False  # whether the image is written over
         self.tables: list[tuple[str, bytes]] = []
         self.parameters: list[list[int]] = []
 
@@ -143,7 +144,7 @@ class _Maker:
         for _ in range(layers - 1):
             self._layer(last=False)
         self._layer(last=True)
-        resident = self.chance(0.5)
+        resident = self.chance(0.5) and not self.moves
         for tensor in image.values():
             if resident:
                 tensor.block.last = FOREVER
@@ -245,16 +246,20 @@ class _Maker:
         residual = None if last else self._residual(height, width, counts[0] if pool else None)
         if residual is not None:
             counts = [residual.plain or 0]
+        in_place = residual is not None and residual.block.words == residual.words and self.chance(0.4)
         if not last and residual is None and self.chance(0.25):
             counts.append(self._channels(source, pool))
         names = () if last else [("activation",), ("between",), ("activation", "between")][self.number(0, 2)]
         born = len(self.drafts)
-        targets = {
-            name: self._concatenated(name, height, width, counts, born)
-            if len(counts) > 1
-            else [self._tensor(name, height, width, counts[0], born)]
-            for name in names
-        }
+        targets = {}
+        for name in names:
+            if len(counts) > 1:
+                targets[name] = self._concatenated(name, height, width, counts, born)
+            elif name == "between" and residual is not None and in_place and residual.block is not source.block:
+                self.moves |= residual.block.born < 0
+                targets[name] = [residual]
+            else:
+                targets[name] = [self._tensor(name, height, width, counts[0], born)]
         for place, channels in enumerate(counts):
             written = {name: parts[place] for name, parts in targets.items()}
             self._record(source, window, (height, width, channels), written, residual, pool)
