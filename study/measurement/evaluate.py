@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...formats import Format
+from ...sim.network import NetworkModel
+from ..lowering import INT8, Lowered, Lowering, Request
 from ..network.batching import by_sample, joined
 from ..network.execute import Multiply, batches, execute
 from ..network.float_layer import plain_engine
@@ -22,9 +25,9 @@ from ..quantization.block_layer import BlockLayer
 from ..quantization.calibrate import CalibrationStatistics, calibrate
 from ..quantization.engines import float_engine, integer_engine
 from ..quantization.quantize import QuantizedLayer, quantize
-from ..quantization.scheme import Scheme
+from ..quantization.scheme import SCALE_FORMAT, Scheme
 from .fingerprint import hash_on, point_key, versions
-from .point import Point, check_evaluation
+from .point import LAYERED, Point, check_evaluation
 
 __all__ = ["Study"]
 
@@ -32,6 +35,9 @@ Array = NDArray[Any]
 
 MOMENTS = {"gptq", "rounding", "bias"}
 """The techniques that need second moments of the operands."""
+
+TOGETHER = 100
+"""Images that the model of a whole network is given at a time."""
 
 
 class Study:
@@ -106,6 +112,27 @@ class Study:
             raise ValueError("formats must not be given for a model that came quantized: it has its own")
         return quantize(self.graph, scheme, self.statistics(bool(MOMENTS & {*scheme.techniques})))
 
+    @cached_property
+    def lowering(self) -> Lowering:
+        """The network as an accelerator has it. Raises ValueError where it has what no record computes."""
+        return Lowering(self.graph, self.network.calibration(), self.batch, (self.test,), self.seed)
+
+    def lowered(
+        self, layers: Mapping[str, QuantizedLayer | BlockLayer], scheme: Scheme | None, between: Format = INT8
+    ) -> Lowered:
+        """The program of these layers, in an accelerator of a usual shape."""
+        scale_format = SCALE_FORMAT if scheme is None else scheme.scale_format
+        return self.lowering.lower(layers, Request(between), scale_format, self.network.name)
+
+    def network_outputs(self, lowered: Lowered, report: Callable[[int, int], None] = lambda done, total: None) -> Array:
+        """The judged output for all test samples as an accelerator of the whole network gives it: (samples, ...)."""
+        images = lowered.images(self.test.inputs[self.lowering.reading.input.tensor])
+        model, sums = NetworkModel(lowered.program), []
+        for start in range(0, len(images), TOGETHER):
+            sums.append(model.answers(images[start : start + TOGETHER]))
+            report(min(start + TOGETHER, len(images)), len(images))
+        return lowered.outputs(np.concatenate(sums))
+
     def outputs(
         self,
         layers: Mapping[str, QuantizedLayer | BlockLayer],
@@ -116,7 +143,7 @@ class Study:
 
         Layers of the graph that are not among ``layers`` stay float32.
         """
-        check_evaluation(evaluation)
+        check_evaluation(evaluation, LAYERED)
         rules = {layer.arithmetic.rule for layer in layers.values() if not layer.arithmetic.is_exact}
         if rules and evaluation == "float":
             raise ValueError(f"evaluation must be integer where products follow the rule {rules.pop()!r}, not 'float'")
@@ -174,11 +201,23 @@ class Study:
         scheme: Scheme | None,
         evaluation: str = "float",
         report: Callable[[int, int], None] = lambda done, total: None,
+        between: Format | None = None,
     ) -> Point:
-        """Quantize the network, run it and judge it. For None, it is run as it came, quantized."""
+        """Quantize the network, run it and judge it. For None, it is run as it came, quantized.
+
+        ``between``: the format of what lies between layers, with the evaluation ``network`` and no other.
+        """
         began = time.monotonic()
+        check_evaluation(evaluation, between=between)
         layers = self.quantized(scheme)
-        metrics, errors = self.judge(self.outputs(layers, evaluation, report))
+        notes = self.notes
+        if evaluation == "network":
+            lowered = self.lowered(layers, scheme, between or INT8)
+            notes += lowered.reading.notes
+            outputs = self.network_outputs(lowered, report)
+        else:
+            outputs = self.outputs(layers, evaluation, report)
+        metrics, errors = self.judge(outputs)
         statistics = self.statistics(False)
         longest = max(statistics.terms[name] for name in layers)
         arithmetics = {layer.arithmetic for layer in layers.values()}
@@ -200,12 +239,13 @@ class Study:
             products=_share_of_products(layers, self.macs),
             seed=self.seed,
             versions=versions(),
-            fingerprint=point_key(self._hash, scheme, evaluation, self.seed),
+            fingerprint=point_key(self._hash, scheme, evaluation, self.seed, between),
             seconds=round(time.monotonic() - began, 2),
             network_hash=self._hash,
             skipped=self._skipped(layers),
             output=self.network.output or "",
-            notes=self.notes,
+            notes=notes,
+            between=(between or INT8).name if evaluation == "network" else "",
         )
 
     @cached_property
