@@ -217,7 +217,9 @@ def _in_blocks(
     rows = np.ones((1, 1, 1), np.float32) if factor is None else _by_row(layer, factor)
     weight = layer.weight * rows
     units.append(unit(float(np.abs(weight).max()), weight_format, scale_format))
-    parts = [weight_blocks(part / units[1], weight_format, scale_format, size) for part in weight]
+    moments = statistics.gram[layer.name] / (rows * rows.transpose(0, 2, 1))
+    pairs = zip(weight / units[1], moments, strict=True)
+    parts = [weight_blocks(part, moment, weight_format, scale_format, size) for part, moment in pairs]
     codes, scales = (np.stack(arrays) for arrays in zip(*parts, strict=True))
     bias = layer.bias
     if "bias" in scheme.techniques:
