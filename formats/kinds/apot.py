@@ -14,8 +14,8 @@ SETS: dict[int, tuple[tuple[int, ...], ...]] = {
     6: ((1, 3, 6), (2, 4, 7), (5,)),
     7: ((1, 4, 7), (2, 5, 8), (3, 6, 9)),
 }
-"""By width, the negated exponents of each set, to which zero belongs besides. They are those of the authors' code, whose
-count of bits leaves the sign out (Li, Dong, Wang, ICLR 2020, arXiv 1909.13144)."""
+"""By width, the negated exponents of each set, to which zero belongs besides. They are those of the authors' code,
+which counts bits without the sign (Li, Dong, Wang, ICLR 2020, arXiv 1909.13144)."""
 
 
 def _apot(name: str, width: int) -> Table:
