@@ -33,9 +33,6 @@ __all__ = ["Study"]
 
 Array = NDArray[Any]
 
-MOMENTS = {"gptq", "rounding", "bias"}
-"""The techniques that need second moments of the operands."""
-
 TOGETHER = 100
 """Images that the model of a whole network is given at a time."""
 
@@ -63,7 +60,6 @@ class Study:
         self.graph = Graph(sized(content, self.test.inputs) if static else content, threads, network.output)
         if not len(self.test):
             raise ValueError("samples must be 1 or more, not 0")
-        self._statistics: dict[bool, CalibrationStatistics] = {}
         self.graph.check(self.test)
         check_metrics(network)
 
@@ -74,7 +70,7 @@ class Study:
     @cached_property
     def batch(self) -> int:
         """How many samples are computed at a time."""
-        return self.statistics(False).batching.size()
+        return self.statistics.batching.size()
 
     @cached_property
     def reference(self) -> Array:
@@ -92,13 +88,10 @@ class Study:
             raise ValueError(f"model must give numbers in float32, not NaN as {self.graph.output!r}")
         return found
 
-    def statistics(self, gram: bool) -> CalibrationStatistics:
-        """Statistics of the calibration samples, with second moments if asked for."""
-        if True in self._statistics:
-            return self._statistics[True]
-        if gram not in self._statistics:
-            self._statistics[gram] = calibrate(self.graph, self.network.calibration(), gram=gram, seed=self.seed)
-        return self._statistics[gram]
+    @cached_property
+    def statistics(self) -> CalibrationStatistics:
+        """Statistics of the calibration samples."""
+        return calibrate(self.graph, self.network.calibration(), seed=self.seed)
 
     def quantized(self, scheme: Scheme | None) -> Mapping[str, QuantizedLayer | BlockLayer]:
         """Every layer of the network quantized by the scheme, by name; for None, the layers that came quantized.
@@ -110,7 +103,7 @@ class Study:
             return as_it_came(self.graph)
         if self.graph.quantized:
             raise ValueError("formats must not be given for a model that came quantized: it has its own")
-        return quantize(self.graph, scheme, self.statistics(bool(MOMENTS & {*scheme.techniques})))
+        return quantize(self.graph, scheme, self.statistics)
 
     @cached_property
     def lowering(self) -> Lowering:
@@ -160,7 +153,7 @@ class Study:
 
     def _joined(self, outputs: Iterable[Array]) -> Array:
         """The outputs of batches, as (samples, ...)."""
-        alone = self.statistics(False).batching.alone
+        alone = self.statistics.batching.alone
         return joined([by_sample(np.asarray(output), alone) for output in outputs], self.graph.output)
 
     def _with_the_rest(self, engine: Multiply, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> Multiply:
@@ -218,7 +211,7 @@ class Study:
         else:
             outputs = self.outputs(layers, evaluation, report)
         metrics, errors = self.judge(outputs)
-        statistics = self.statistics(False)
+        statistics = self.statistics
         longest = max(statistics.terms[name] for name in layers)
         arithmetics = {layer.arithmetic for layer in layers.values()}
         return Point(
@@ -253,7 +246,7 @@ class Study:
         """Sentences that a reader of figures of this network has to know."""
         others = [name for name in self.graph.outputs if name != self.graph.output]
         judged = f"judged by its output {self.graph.output}, and not by {', '.join(others)}" if others else ""
-        return tuple(filter(None, (judged, self.statistics(False).batching.note)))
+        return tuple(filter(None, (judged, self.statistics.batching.note)))
 
     def _skipped(self, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> dict[str, int]:
         """How many nodes multiply in float32, by their kind."""
@@ -278,7 +271,7 @@ class Study:
     @cached_property
     def macs(self) -> dict[str, int]:
         """How many multiply-accumulates each layer has for one sample."""
-        statistics = self.statistics(False)
+        statistics = self.statistics
         return {
             layer.name: statistics.positions[layer.name] * statistics.terms[layer.name] * statistics.columns[layer.name]
             for layer in self.graph.layers
