@@ -97,8 +97,8 @@ class Drain(wiring.Component):
 
     @property
     def latency(self) -> int:
-        """Cycles from a beat to the cycle in which the last word that it completes is written."""
-        return self.stage + self.scale.latency + max(1, 1 + self.between_delay)
+        """Cycles from a beat to the cycle in which a word for the memory between layers is written."""
+        return self.stage + self.scale.latency + 1 + self.between_delay
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -110,7 +110,6 @@ class Drain(wiring.Component):
         stage = self.stage + self.scale.latency
         residuals: list[Value] = list(self.residuals)
         codes = self.scale.build(m, choose, beats, self.stage, sums, multipliers, residuals)
-        writes = []
         for name, back in self.backs.items():
             if not codes[name]:
                 continue
@@ -121,9 +120,9 @@ class Drain(wiring.Component):
                     at += 1
             found = back.build(m, self.clear, self.record, beats, at, codes[name], name)
             m.d.comb += [getattr(self, f"{name}_{signal}").eq(value) for signal, value in found.items()]
-            writes.append(found["write"])
         self._answer(m, choose, beats, sums)
-        m.d.comb += self.empty.eq(~(self.valid | beats.any() | Cat(*writes).any()))
+        beats.valid(self.latency)
+        m.d.comb += self.empty.eq(~(self.valid | beats.any()))
         return m
 
     def _held(self, m: Module, value: Value, name: str) -> Signal:

@@ -1,12 +1,15 @@
 """An accelerator made for one program: images go in, the last record's sums come out."""
 
+from functools import cached_property
+
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import Engine, Requantization
 from ...formats.network import Pool, Program
-from ..engine.output_stationary import OutputStationary, sum_layout
+from ..engine.output_stationary import OutputStationary
+from ..engine.output_stationary import latency as array_latency
 from ..products.product_term import Build
 from .between_reader import BetweenReader
 from .bounds import Bounds
@@ -114,6 +117,31 @@ class Network(wiring.Component):
     def single_port(self) -> bool:
         return self.ports != "dual"
 
+    @cached_property
+    def latencies(self) -> dict[str, int]:
+        """What its cycles depend on beside the program, see docs: cycles from a beat to
+
+        array: its sums, and to the read of its residual
+        activation, between: the write of a word that it completes, in either memory
+        pieces: pieces of a word of weights; 0 where they are initialized
+        single_port: whether memories read or write in a cycle
+        """
+        array = array_latency(self.engine, self.build)
+        drain = self._drain(array)
+        pieces = -(-self.program.shape.weight_word // self.piece) if self.weight_store == "loaded" else 0
+        return {
+            "array": array,
+            "activation": drain.latency - drain.between_delay,
+            "between": drain.latency,
+            "pieces": pieces,
+            "single_port": int(self.single_port),
+        }
+
+    def _drain(self, array: int) -> Drain:
+        form, program = self.engine.accumulator, self.program
+        bits = tuple(max(1, (words - 1).bit_length()) for words in (program.activation_words, program.between_words))
+        return Drain(self.plan, array, Shape(form.width, form.signed), bits, self.single_port)
+
     def elaborate(self, platform) -> Module:
         m = Module()
         program, plan, shape = self.program, self.plan, self.program.shape
@@ -138,15 +166,8 @@ class Network(wiring.Component):
         source_bits = max(activations.address_bits, between.address_bits)
         m.submodules.taps = taps = TapIssue(plan, source_bits, weights.address_bits)
         m.submodules.array = array = OutputStationary(self.engine, self.build, self.dsp_elements)
-        form = self.engine.accumulator
         m.submodules.schedule = schedule = DrainSchedule(plan, self.single_port)
-        m.submodules.drain = drain = Drain(
-            plan,
-            array.latency,
-            Shape(form.width, form.signed),
-            (activations.address_bits, between.address_bits),
-            self.single_port,
-        )
+        m.submodules.drain = drain = self._drain(array.latency)
         m.submodules.reader = reader = BetweenReader(
             plan, self.bounds.residuals, self.bounds.pools, 1 + array.latency
         )
