@@ -101,11 +101,12 @@ class BlockRam:
 
 @dataclass(frozen=True)
 class Capacity:
-    """What there is on a device: LUTs (as many flip-flops), multipliers, block RAMs."""
+    """What there is on a device: LUTs (as many flip-flops), multipliers, block RAMs, large RAMs."""
 
     luts: int
     dsps: int
     brams: int
+    large_rams: int = 0
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,7 @@ class CellCounts:
     bram: int
     inverters: int
     estimated_cells: int | None
+    large_rams: int = 0
 
 
 @dataclass(frozen=True)
@@ -172,6 +174,8 @@ class Family:
     models: file of yosys's with simulation models of the cells; empty where netlists cannot be simulated
     dsp_models: whether it has models of the DSP blocks as well
     ram: its block RAM; None where it is not told how many blocks a memory takes
+    large_ram: RAM of one port and without initial contents that some devices have besides; None where none has
+    large_ram_cell: the cells of that
     nextpnr: None where only synthesis is offered
     harness: None where nextpnr takes whole FPGAs only, and single units are not routed
     """
@@ -203,6 +207,8 @@ class Family:
     models: str = ""
     dsp_models: bool = False
     ram: BlockRam | None = None
+    large_ram: BlockRam | None = None
+    large_ram_cell: str = r"(?!)"
     nextpnr: Nextpnr | None = None
     harness: HarnessCells | None = None
 
@@ -237,6 +243,7 @@ class Family:
             bram=total(self.bram),
             inverters=total(self.inverter),
             estimated_cells=estimated_cells,
+            large_rams=total(self.large_ram_cell),
         )
 
     def area(self, counts: CellCounts) -> int:

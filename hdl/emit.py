@@ -11,6 +11,7 @@ from pathlib import Path
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
+from .bus.interfaces import port_attributes
 from .modules import share_modules
 from .verilog.writer import write_modules
 
@@ -62,7 +63,8 @@ def to_verilog(designs: Iterable[tuple[str, str, Sequence[str]]]) -> list[str]:
     """Verilog-2005 of each (module name, RTLIL, order of ports) in one run of yosys.
 
     Registers become clocked blocks, logic becomes assignments, each of operands that have the width of the result. So
-    ``verilator -Wall`` of any version has nothing to say, but that the file holds several modules.
+    ``verilator -Wall`` of any version has nothing to say, but that the file holds several modules. Ports of the top
+    that belong to buses have attributes by which Vivado sees interfaces; they are no part of the RTLIL.
 
     Raises YosysError.
     """
@@ -89,6 +91,8 @@ def to_verilog(designs: Iterable[tuple[str, str, Sequence[str]]]) -> list[str]:
             lines = run.stderr.strip().splitlines() or ["no message"]
             raise YosysError(f"yosys failed: {lines[-1]}")
         return [
-            f"{_HEADER}\n{write_modules(json.loads(Path(folder, f'{index}.json').read_text()), name, ports)}"
-            for index, (name, _, ports) in enumerate(designs)
+            f"{_HEADER}\n{write_modules(json.loads(text), name, ports, port_attributes(ports))}"
+            for text, (name, _, ports) in zip(
+                (Path(folder, f"{index}.json").read_text() for index in range(len(designs))), designs, strict=True
+            )
         ]

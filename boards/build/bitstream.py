@@ -12,12 +12,11 @@ from typing import Any
 
 from ... import __version__
 from ...synth.cache import Cache
-from ...synth.room import check_room
 from ...synth.table import write_bytes, write_whole
 from ...synth.tools import ToolError
 from ..gateware.pll import Settings
 from ..link.description import Description
-from .bitstream_request import Request
+from .bitstream_request import BitstreamRequest
 from .route import BoardRouter, Routed, TooLarge, tools_of
 
 __all__ = ["Bitstream", "TimingNotMet", "build", "check_name"]
@@ -98,7 +97,7 @@ class Bitstream:
 
 
 def build(
-    request: Request,
+    request: BitstreamRequest,
     out: Path,
     name: str | None = None,
     *,
@@ -117,7 +116,7 @@ def build(
 
     Parameters
     ----------
-    name: the name of the files; ``BOARD_WEIGHT_ACTIVATION_ROWSxCOLUMNSxLANES`` unless given
+    name: the name of the files; ``BOARD_WEIGHT_ACTIVATION_ROWSxCOLUMNSxLANES`` for an engine unless given
     cache_folder: the folder of the cache of all that was built, see ``Cache``
     say: is called with a line for every step
     command: the command that asked for it
@@ -128,11 +127,8 @@ def build(
     began = time.monotonic()
     check_name(name)
     tools = tools_of(request.board)
-    engine = request.engine
-    check_room(engine, request.board.part.target, name=request.board.name)
-    shape = f"{engine.rows}x{engine.columns}x{engine.lanes}"
-    if name is None:
-        name = f"{request.board.name}_{engine.weight}_{engine.activation}_{shape}"
+    request.check_room()
+    name = request.name if name is None else name
     for suffix in (request.board.part.suffix, "json"):
         if (out / f"{name}.{suffix}").is_dir():
             raise ValueError(f"name must be that of files, and {out / name}.{suffix} is a folder")
@@ -166,7 +162,7 @@ def check_name(name: str | None) -> None:
         raise ValueError(f"name must be of at most {LONGEST_NAME} bytes, not {len(name.encode())}")
 
 
-def _write(found: Bitstream, request: Request, file: bytes, described: Path) -> Bitstream:
+def _write(found: Bitstream, request: BitstreamRequest, file: bytes, described: Path) -> Bitstream:
     written = [*found.files]
     write_bytes(found.files[0], file)
     if not request.board.part.routed:
@@ -204,7 +200,7 @@ class _Attempt(_Made):
         return self.settings.hz <= self.reach
 
 
-def _synthesized(request: Request, router: BoardRouter) -> _Made:
+def _synthesized(request: BitstreamRequest, router: BoardRouter) -> _Made:
     settings = request.settings(float("inf"))
     rtlil = request.rtlil(settings)
     netlist = router.netlist(rtlil)
@@ -212,7 +208,7 @@ def _synthesized(request: Request, router: BoardRouter) -> _Made:
     return _Made(settings, router.edif(rtlil), router.sizes(netlist), None, None)
 
 
-def _routed(request: Request, router: BoardRouter) -> _Made:
+def _routed(request: BitstreamRequest, router: BoardRouter) -> _Made:
     """Place and route for the wanted clock, or for the highest that can be found if none is wanted."""
     settings = request.settings((request.mhz or request.board.part.first_mhz) * 1e6)
     router.choose_recipe(request.rtlil(settings))
@@ -224,7 +220,7 @@ def _routed(request: Request, router: BoardRouter) -> _Made:
     return made
 
 
-def _highest(request: Request, router: BoardRouter, first: _Attempt) -> _Attempt:
+def _highest(request: BitstreamRequest, router: BoardRouter, first: _Attempt) -> _Attempt:
     """Search for the highest clock that is met, as long as there is something to gain.
 
     Each clock is what the last place and route reached, or a lower one if that clock was not met. If no other clock is
@@ -250,15 +246,15 @@ def _highest(request: Request, router: BoardRouter, first: _Attempt) -> _Attempt
     return found
 
 
-def _timing_not_met(request: Request, *tried: _Attempt) -> TimingNotMet:
+def _timing_not_met(request: BitstreamRequest, *tried: _Attempt) -> TimingNotMet:
     return TimingNotMet(
         f"clock must be met with a margin of {request.margin:.0%}: {float(tried[-1].settings.hz) / 1e6:.2f} MHz was "
         f"asked for, and {max(made.routed.fmax_mhz for made in tried):.2f} MHz is the most that {request.board.name} "
-        "makes of this engine; a smaller array, more register stages (--pipeline) or another --seeds may help"
+        "makes of this array; a smaller array, more register stages (--pipeline) or another --seeds may help"
     )
 
 
-def _best_seed(request: Request, router: BoardRouter, settings: Settings, *, all_seeds: bool) -> _Attempt:
+def _best_seed(request: BitstreamRequest, router: BoardRouter, settings: Settings, *, all_seeds: bool) -> _Attempt:
     """The result of the first seed that meets the clock, or else of the fastest one.
 
     Without ``all_seeds`` it is the first that can be placed. Raises TooLarge if none can be placed.

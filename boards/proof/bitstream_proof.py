@@ -261,7 +261,7 @@ def _compute(
     """Compute the products. Returns how many values were compared. Raises ToolError if one is wrong."""
     engine, random, values = made.description.engine, np.random.default_rng(seed), 0
     with (
-        Simulated(made.description, program=program) as board,
+        Simulated(made.description, executable=program) as board,
         Device.open(board.port, description=made.description, timeout=SECONDS) as device,
     ):
         for m, k, n in sizes:

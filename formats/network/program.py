@@ -40,6 +40,8 @@ class Image:
     resident: whether no record writes where the input lies, so that the next image can be written as soon as
         ``free_after`` is done
     free_after: the place of the last record that reads the input
+    scales, offsets: for every channel, or for all of them at once: the network's input is ``number * scale + offset``,
+        where the number is the byte, or the value of the code where the bytes are codes
     """
 
     height: int
@@ -51,6 +53,8 @@ class Image:
     between_codes: bytes = b""
     resident: bool = False
     free_after: int = 0
+    scales: tuple[float, ...] = (1.0,)
+    offsets: tuple[float, ...] = (0.0,)
 
     @property
     def size(self) -> int:
@@ -180,6 +184,7 @@ class Program:
         image = dict(content["image"])
         image |= {name: _made(View, image[name]) for name in ("activation", "between")}
         image |= {name: bytes.fromhex(image[name]) for name in ("activation_codes", "between_codes")}
+        image |= {name: tuple(image[name]) for name in ("scales", "offsets")}
         answer = {**content["answer"], "scales": tuple(content["answer"]["scales"])}
         return cls(
             content["name"],

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...formats import Format
+from ...sim.network import NetworkModel
+from ..lowering import INT8, Lowered, Lowering, Request
 from ..network.batching import by_sample, joined
 from ..network.execute import Multiply, batches, execute
 from ..network.float_layer import plain_engine
@@ -22,16 +25,16 @@ from ..quantization.block_layer import BlockLayer
 from ..quantization.calibrate import CalibrationStatistics, calibrate
 from ..quantization.engines import float_engine, integer_engine
 from ..quantization.quantize import QuantizedLayer, quantize
-from ..quantization.scheme import Scheme
+from ..quantization.scheme import SCALE_FORMAT, Scheme
 from .fingerprint import hash_on, point_key, versions
-from .point import Point, check_evaluation
+from .point import LAYERED, Point, check_evaluation
 
 __all__ = ["Study"]
 
 Array = NDArray[Any]
 
-MOMENTS = {"gptq", "rounding", "bias"}
-"""The techniques that need second moments of the operands."""
+TOGETHER = 100
+"""Images that the model of a whole network is given at a time."""
 
 
 class Study:
@@ -57,7 +60,6 @@ class Study:
         self.graph = Graph(sized(content, self.test.inputs) if static else content, threads, network.output)
         if not len(self.test):
             raise ValueError("samples must be 1 or more, not 0")
-        self._statistics: dict[bool, CalibrationStatistics] = {}
         self.graph.check(self.test)
         check_metrics(network)
 
@@ -68,7 +70,7 @@ class Study:
     @cached_property
     def batch(self) -> int:
         """How many samples are computed at a time."""
-        return self.statistics(False).batching.size()
+        return self.statistics.batching.size()
 
     @cached_property
     def reference(self) -> Array:
@@ -86,13 +88,10 @@ class Study:
             raise ValueError(f"model must give numbers in float32, not NaN as {self.graph.output!r}")
         return found
 
-    def statistics(self, gram: bool) -> CalibrationStatistics:
-        """Statistics of the calibration samples, with second moments if asked for."""
-        if True in self._statistics:
-            return self._statistics[True]
-        if gram not in self._statistics:
-            self._statistics[gram] = calibrate(self.graph, self.network.calibration(), gram=gram, seed=self.seed)
-        return self._statistics[gram]
+    @cached_property
+    def statistics(self) -> CalibrationStatistics:
+        """Statistics of the calibration samples."""
+        return calibrate(self.graph, self.network.calibration(), seed=self.seed)
 
     def quantized(self, scheme: Scheme | None) -> Mapping[str, QuantizedLayer | BlockLayer]:
         """Every layer of the network quantized by the scheme, by name; for None, the layers that came quantized.
@@ -104,7 +103,31 @@ class Study:
             return as_it_came(self.graph)
         if self.graph.quantized:
             raise ValueError("formats must not be given for a model that came quantized: it has its own")
-        return quantize(self.graph, scheme, self.statistics(bool(MOMENTS & {*scheme.techniques})))
+        return quantize(self.graph, scheme, self.statistics)
+
+    @cached_property
+    def lowering(self) -> Lowering:
+        """The network as an accelerator has it. Raises ValueError where it has what no record computes."""
+        return Lowering(self.graph, self.network.calibration(), self.batch, (self.test,), self.seed)
+
+    def lowered(
+        self,
+        layers: Mapping[str, QuantizedLayer | BlockLayer],
+        scheme: Scheme | None,
+        request: Request = Request(),  # noqa: B008  # frozen
+    ) -> Lowered:
+        """The program of these layers in an accelerator, of a usual shape unless another one is asked for."""
+        scale_format = SCALE_FORMAT if scheme is None else scheme.scale_format
+        return self.lowering.lower(layers, request, scale_format, self.network.name)
+
+    def network_outputs(self, lowered: Lowered, report: Callable[[int, int], None] = lambda done, total: None) -> Array:
+        """The judged output for all test samples as an accelerator of the whole network gives it: (samples, ...)."""
+        images = lowered.images(self.test.inputs[self.lowering.reading.input.tensor])
+        model, sums = NetworkModel(lowered.program), []
+        for start in range(0, len(images), TOGETHER):
+            sums.append(model.answers(images[start : start + TOGETHER]))
+            report(min(start + TOGETHER, len(images)), len(images))
+        return lowered.outputs(np.concatenate(sums))
 
     def outputs(
         self,
@@ -116,7 +139,7 @@ class Study:
 
         Layers of the graph that are not among ``layers`` stay float32.
         """
-        check_evaluation(evaluation)
+        check_evaluation(evaluation, LAYERED)
         rules = {layer.arithmetic.rule for layer in layers.values() if not layer.arithmetic.is_exact}
         if rules and evaluation == "float":
             raise ValueError(f"evaluation must be integer where products follow the rule {rules.pop()!r}, not 'float'")
@@ -133,7 +156,7 @@ class Study:
 
     def _joined(self, outputs: Iterable[Array]) -> Array:
         """The outputs of batches, as (samples, ...)."""
-        alone = self.statistics(False).batching.alone
+        alone = self.statistics.batching.alone
         return joined([by_sample(np.asarray(output), alone) for output in outputs], self.graph.output)
 
     def _with_the_rest(self, engine: Multiply, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> Multiply:
@@ -174,12 +197,24 @@ class Study:
         scheme: Scheme | None,
         evaluation: str = "float",
         report: Callable[[int, int], None] = lambda done, total: None,
+        between: Format | None = None,
     ) -> Point:
-        """Quantize the network, run it and judge it. For None, it is run as it came, quantized."""
+        """Quantize the network, run it and judge it. For None, it is run as it came, quantized.
+
+        ``between``: the format of what lies between layers, with the evaluation ``network`` and no other.
+        """
         began = time.monotonic()
+        check_evaluation(evaluation, between=between)
         layers = self.quantized(scheme)
-        metrics, errors = self.judge(self.outputs(layers, evaluation, report))
-        statistics = self.statistics(False)
+        notes = self.notes
+        if evaluation == "network":
+            lowered = self.lowered(layers, scheme, Request(between or INT8))
+            notes += lowered.reading.notes
+            outputs = self.network_outputs(lowered, report)
+        else:
+            outputs = self.outputs(layers, evaluation, report)
+        metrics, errors = self.judge(outputs)
+        statistics = self.statistics
         longest = max(statistics.terms[name] for name in layers)
         arithmetics = {layer.arithmetic for layer in layers.values()}
         return Point(
@@ -200,12 +235,13 @@ class Study:
             products=_share_of_products(layers, self.macs),
             seed=self.seed,
             versions=versions(),
-            fingerprint=point_key(self._hash, scheme, evaluation, self.seed),
+            fingerprint=point_key(self._hash, scheme, evaluation, self.seed, between),
             seconds=round(time.monotonic() - began, 2),
             network_hash=self._hash,
             skipped=self._skipped(layers),
             output=self.network.output or "",
-            notes=self.notes,
+            notes=notes,
+            between=(between or INT8).name if evaluation == "network" else "",
         )
 
     @cached_property
@@ -213,7 +249,7 @@ class Study:
         """Sentences that a reader of figures of this network has to know."""
         others = [name for name in self.graph.outputs if name != self.graph.output]
         judged = f"judged by its output {self.graph.output}, and not by {', '.join(others)}" if others else ""
-        return tuple(filter(None, (judged, self.statistics(False).batching.note)))
+        return tuple(filter(None, (judged, self.statistics.batching.note)))
 
     def _skipped(self, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> dict[str, int]:
         """How many nodes multiply in float32, by their kind."""
@@ -238,7 +274,7 @@ class Study:
     @cached_property
     def macs(self) -> dict[str, int]:
         """How many multiply-accumulates each layer has for one sample."""
-        statistics = self.statistics(False)
+        statistics = self.statistics
         return {
             layer.name: statistics.positions[layer.name] * statistics.terms[layer.name] * statistics.columns[layer.name]
             for layer in self.graph.layers

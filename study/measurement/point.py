@@ -4,21 +4,27 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from math import isfinite
 from typing import Any, Self
 
-from ...formats import EXACT
+from ...formats import EXACT, Format
 from ..quantization.scheme import SCALE_PER
 
 __all__ = ["EVALUATIONS", "Point", "check_evaluation"]
 
-EVALUATIONS = ("float", "integer")
+EVALUATIONS = ("float", "integer", "network")
+LAYERED = EVALUATIONS[:2]
+"""Those in which what lies between layers is float32."""
 
 _FIGURES = ("metrics", "standard_errors", "float32")
 _WHOLE = ("samples", "macs", "longest_dot", "accumulator_bits", "weight_bits", "activation_bits")
 
 
-def check_evaluation(evaluation: str) -> None:
-    """Raise ValueError for anything but the name of an evaluation."""
-    if evaluation not in EVALUATIONS:
-        raise ValueError(f"evaluation must be {' or '.join(EVALUATIONS)}, not {evaluation!r}")
+def check_evaluation(evaluation: str, known: tuple[str, ...] = EVALUATIONS, between: Format | None = None) -> None:
+    """Raise ValueError for anything but the name of an evaluation, and for ``between`` with another one than that of
+    whole networks."""
+    if evaluation not in known:
+        *first, last = known
+        raise ValueError(f"evaluation must be {', '.join(first)} or {last}, not {evaluation!r}")
+    if between is not None and evaluation != "network":
+        raise ValueError(f"between must be given with the evaluation network alone, not with {evaluation!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +36,7 @@ class Point:
     network: its name, as ``zoo.networks()`` has it, or that of the user's model
     weight, activation, edges, scale_per, scale_format, block_size, techniques, layers: see ``Scheme``; formats by name
     evaluation: ``integer`` for the golden model, which is exact as the hardware is, or ``float`` for onnxruntime in
-        float32
+        float32; what lies between layers is float32 in both. ``network`` for the golden model of a whole network
     samples: how many inputs of the test set were used, from the first on
     metric: the name of the first metric, by which points are compared. Larger is better
     metrics, standard_errors: the metrics by name, with their standard errors. top1 and the like are shares (0 to 1),
@@ -56,6 +62,7 @@ class Point:
     element: what multiplied and added, as ``Element.text`` has it
     output: the output that is judged if it was chosen; empty for the network's first
     notes: sentences that a reader has to know, as on outputs that are not judged or samples that run one by one
+    between: the format of what lies between layers; empty where that is float32
     """
 
     network: str
@@ -89,6 +96,7 @@ class Point:
     element: str = EXACT.text
     output: str = ""
     notes: tuple[str, ...] = ()
+    between: str = ""
 
     @property
     def accuracy(self) -> float:
@@ -113,9 +121,11 @@ class Point:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values. What is infinite or NaN, as the SQNR of float32 itself, is text.
 
-        The exact element is left out.
+        The exact element and an empty ``between`` are left out.
         """
         values = asdict(self)
+        if not self.between:
+            del values["between"]
         if self.element == EXACT.text:
             del values["element"]
         for name in _FIGURES:

@@ -18,7 +18,7 @@ __all__ = ["add_points", "merge", "question_of", "read_commands", "read_points",
 
 _WHAT = (
     *("network", "weight", "activation", "edges", "scale_per", "scale_format", "block_size", "techniques", "layers"),
-    *("evaluation", "samples", "seed", "metric", "element", "output"),
+    *("evaluation", "samples", "seed", "metric", "element", "output", "between"),
 )
 """Points that differ in these fields are different points; points that do not are one point, measured again."""
 

@@ -40,8 +40,8 @@ class CalibrationStatistics:
     positions: for each layer, the number of rows of its matrix product for one sample. They are the rows of all groups,
         and of all products of the sample, together
     terms, columns: for each layer, the number of products in a sum, and of sums in a row
-    gram: for each layer, the mean of the outer products of rows of operands, (groups, k, k); only if asked for
-    mean: for each layer, the mean row, (groups, k)
+    gram: for each layer with weights, the mean of the outer products of rows of operands, (groups, k, k)
+    mean: for each layer with weights, the mean row, (groups, k)
     batching: how many samples the network takes at a time
     """
 
@@ -73,7 +73,6 @@ def calibrate(
     graph: Graph,
     samples: Samples,
     *,
-    gram: bool = False,
     seed: int = 0,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> CalibrationStatistics:
@@ -81,13 +80,14 @@ def calibrate(
 
     Parameters
     ----------
-    gram: whether to gather second moments too, which take ``k**2`` numbers for each layer and group
-    seed: the seed of the choice of values
+    seed: the seed of the choice of values. For any but 0, samples are chosen too: as many as there are, with repetition
     report: is called with the numbers of finished and of all samples
 
     Raises ValueError if a tensor has no finite value at all.
     """
     random = np.random.default_rng(seed)
+    if seed:
+        samples = samples.at(np.sort(random.integers(0, len(samples), len(samples))))
     plain = plain_engine(graph.threads)
     found = CalibrationStatistics(batching=batching(graph, samples, plain))
     share = max(1, KEPT // -(-len(samples) // min(len(samples), GROUP)))
@@ -106,7 +106,7 @@ def calibrate(
                 others = tuple({*range(operand.ndim)} - {axis})
                 largest = np.abs(operand).max(axis=others, where=np.isfinite(operand), initial=0)
                 found.largest[name] = np.maximum(found.largest.get(name, np.float32(0)), largest)
-        if layer.weight is not None and gram:
+        if layer.weight is not None:
             _add_moments(found, layer, operands[0], count / len(samples))
         result = plain(layer, operands)
         found.terms[layer.name], columns = _terms_and_columns(layer, operands)

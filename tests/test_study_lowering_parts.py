@@ -1,0 +1,167 @@
+"""The parts of which a network's program is made: bytes, multipliers, addresses, weights in their order."""
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from fewbit.formats import parse
+from fewbit.formats.network import Product, Program
+from fewbit.study.lowering.functions import IDENTITY, Ramp
+from fewbit.study.lowering.images import byte_scale
+from fewbit.study.lowering.multipliers import Factors, dyadic, residual_shifts
+from fewbit.study.lowering.placement import place
+from fewbit.study.lowering.slots import Buffer
+from fewbit.study.lowering.weights import packed
+from fewbit.study.measurement.evaluate import Study
+from fewbit.study.quantization.scheme import Scheme
+from fewbit.study.zoo.networks import network
+
+
+@pytest.mark.parametrize("bits", [4, 8, 16])
+def test_factors_are_met_as_closely_as_multipliers_can(bits):
+    random = np.random.default_rng(bits)
+    for scale in 2.0 ** random.uniform(-25, 5, 50):
+        factors = Factors(random.uniform(0.1, 1, 5) * scale, 0.0)
+        shift, multipliers, _, _ = dyadic(factors, bits, (0,))
+        assert max(multipliers) >> bits - 1 and max(multipliers) < 1 << bits and 0 <= shift <= 63
+        for factor, multiplier in zip(factors.sums.tolist(), multipliers, strict=True):
+            assert abs(multiplier - Fraction(factor) * 2**shift) <= Fraction(1, 2)
+
+
+def test_the_shifts_of_residuals_are_as_few_as_can_be():
+    random = np.random.default_rng(0)
+    all_factors = [Factors(np.array([a]), b) for a, b in 2.0 ** random.uniform((-22, -8), (-6, 3), (60, 2))]
+    spans = [factors.span(16) for factors in all_factors]
+    shifts = residual_shifts(spans)
+    assert any(
+        not any(least <= each <= most for each in few)
+        for few in itertools.combinations(range(32), len(shifts) - 1)
+        for least, most in spans
+    ) and residual_shifts([]) == (0,)
+    for factors in all_factors:
+        shift, _, residual, left = dyadic(factors, 16, shifts)
+        assert residual < 1 << 16
+        exact = Fraction(factors.residual) * 2**shift
+        assert abs((residual << left) - exact) <= (exact / 2**11 if left else Fraction(1, 2))
+
+
+def test_factors_that_are_too_large_and_multipliers_of_one_bit():
+    with pytest.raises(ValueError, match=r"^scales must leave a factor below 65536, not 70000$"):
+        dyadic(Factors(np.array([7e4]), 0.0), 16, (0,))
+    assert dyadic(Factors(np.array([0.25, 0.25, 0]), 0.0), 1, (0,)) == (2, [1, 1, 0], 0, 0)
+    assert dyadic(Factors(np.array([0.25]), 8.0), 1, (5,)) == (2, [1], 1, 5)
+    for factors in (Factors(np.array([0.25, 0.5]), 0.0), Factors(np.array([0.3]), 0.0)):
+        with pytest.raises(
+            ValueError, match=r"^multiplier_bits must be more than 1 where scales are not the same power"
+        ):
+            dyadic(factors, 1, (0,))
+
+
+def test_buffers_of_a_chain_take_the_largest_pair_and_do_not_overlap():
+    random = np.random.default_rng(0)
+    for _ in range(30):
+        sizes = random.integers(1, 50, 12)
+        chain = [Buffer("activation", 1, int(size), 7, time - 1, time) for time, size in enumerate(sizes)]
+        long = Buffer("activation", 1, 3, 4, 2, 6)
+        assert place(chain, 4) == 2 * max(map(sum, itertools.pairwise(sizes)))
+        place([*chain, long], 2)
+        for one, other in itertools.combinations([*chain, long], 2):
+            if one.first <= other.last and other.first <= one.last:
+                assert not one.overlaps(other, 2)
+
+
+@pytest.mark.parametrize("lanes, columns", [(4, 8), (8, 4), (4, 6), (2, 2), (16, 4), (4, 3)])
+@pytest.mark.parametrize("groups, inner, n", [(1, 10, 7), (12, 1, 1), (12, 1, 2), (6, 4, 4), (5, 3, 2), (2, 8, 8)])
+def test_weights_meet_the_channels_that_they_are_for(lanes, columns, groups, inner, n):
+    random = np.random.default_rng(0)
+    weights = random.integers(1, 16, (groups, n, 3, inner)).astype(np.uint8)
+    source, results = np.arange(groups * inner), np.arange(groups * n)
+    found = packed(weights, source, results, columns, lanes, 0)
+    codes = np.frombuffer(found.codes, np.uint8).reshape(-1, 3, found.words, columns, lanes)
+    assert len(codes) == -(-len(results) // columns)
+    met = np.zeros((groups * n, 3, groups * inner), np.uint8)
+    for tile, tap, word, column, lane in zip(*np.nonzero(codes), strict=True):
+        channel = (tile // found.tiles_a_step * found.tile_step + word) * lanes + lane
+        met[tile * columns + column, tap, channel] = codes[tile, tap, word, column, lane]
+    for channel in range(groups * n):
+        own = slice(channel // n * inner, (channel // n + 1) * inner)
+        np.testing.assert_array_equal(met[channel, :, own], weights[channel // n, channel % n])
+        met[channel, :, own] = 0
+    assert not met.any()
+    if (groups, inner, n) == (12, 1, 1) and max(lanes, columns) % min(lanes, columns) == 0:
+        assert found.words == max(1, columns // lanes)
+    last = (len(codes) - 1) // found.tiles_a_step * found.tile_step + found.words
+    assert last <= -(-len(source) // lanes)
+
+
+def test_images_that_were_bytes_are_known_again():
+    random = np.random.default_rng(0)
+    whole = random.integers(0, 256, (4, 9, 9, 3))
+    images = ((whole / np.float32(255) - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]).astype(np.float32)
+    found = byte_scale([images[:2], images[2:]])
+    np.testing.assert_array_equal(found.values[np.arange(3), whole], images)
+    assert byte_scale([random.standard_normal((4, 9, 9, 3)).astype(np.float32)]) is None
+    assert byte_scale([whole.astype(np.uint8)]).values[1, 7] == 7
+
+
+def test_ramps_follow_each_other():
+    values = np.linspace(-9, 9, 37)
+    ramp = IDENTITY.scaled(2).moved(1).clipped(-3, 8).scaled(0.5).clipped(-1, 9).moved(-2)
+    expected = np.clip(np.clip(2 * values + 1, -3, 8) / 2, -1, 9) - 2
+    np.testing.assert_array_equal(np.clip(ramp.slope * values + ramp.offset, ramp.low, ramp.high), expected)
+    assert Ramp(1, 0, 5, 6).clipped(0, 2) == Ramp(1, 0, 2, 2)
+
+
+@pytest.fixture(scope="module")
+def resnet8():
+    return Study(network("resnet8"), samples=100)
+
+
+def test_a_network_of_the_zoo_is_near_its_float_evaluation(resnet8, tmp_path):
+    scheme = Scheme(weight=parse("int6"), activation=parse("e3m2"))
+    point = resnet8.point(scheme, "network", between=parse("e4m3"))
+    other = resnet8.point(scheme)
+    assert (point.between, other.between) == ("e4m3", "") and point.fingerprint != other.fingerprint
+    assert abs(point.accuracy - other.accuracy) <= 0.03 < point.accuracy
+    lowered = resnet8.lowered(resnet8.quantized(scheme), scheme)
+    program = lowered.program
+    assert [type(record) for record in program.records].count(Product) == 10 and len(program.records) == 11
+    # the largest pair of neighbours in codes: 16 channels of 28 x 28, twice; between layers one of them
+    assert (program.activation_words, program.between_words) == (2 * 4 * 28 * 28, 16 * 28 * 28)
+    program.write(tmp_path / "program.json")
+    assert Program.read(tmp_path / "program.json") == program
+    floats = resnet8.outputs(resnet8.quantized(scheme), "float")
+    assert np.corrcoef(resnet8.network_outputs(lowered).reshape(-1), floats.reshape(-1))[0, 1] > 0.98
+
+
+def test_between_goes_with_whole_networks_alone(resnet8):
+    scheme = Scheme(weight=parse("int4"), activation=parse("int4"))
+    with pytest.raises(
+        ValueError, match=r"^between must be given with the evaluation network alone, not with 'float'$"
+    ):
+        resnet8.point(scheme, "float", between=parse("int8"))
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (
+            {"edges": parse("int8")},
+            "formats must be the same in all layers for a network accelerator, not int4 x int4, int8",
+        ),
+        (
+            {"scale_per": "block", "block_size": 16},
+            "scale_per must be tensor or channel for a network accelerator, not block",
+        ),
+        (
+            {"techniques": ("smooth",)},
+            "techniques must be without equalize and smooth for 'relu:0', which needs one scale",
+        ),
+    ],
+)
+def test_schemes_that_an_accelerator_does_not_have(resnet8, options, message):
+    scheme = Scheme(weight=parse("int4"), activation=parse("int4"), **options)
+    with pytest.raises(ValueError) as error:
+        resnet8.point(scheme, "network")
+    assert str(error.value).startswith(message)
