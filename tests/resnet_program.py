@@ -86,7 +86,9 @@ class _Maker:
         if view is None:
             return None
         order = [code for _, code in format.ordered]
-        magnitude = sorted(abs(integer) for integer, _ in format.ordered)[len(order) * 3 // 4] * 2.0**format.lsb_exponent
+        magnitude = (
+            sorted(abs(integer) for integer, _ in format.ordered)[len(order) * 3 // 4] * 2.0**format.lsb_exponent
+        )
         shift = round(np.log2(unit * (1 << self.shape.multiplier_bits - 1) * 1.5 / max(magnitude, 1e-9)))
         low = format.zero_code if low_zero else order[0]
         return Output(view, max(0, shift), low, order[-1], multiplier)
@@ -121,12 +123,10 @@ class _Maker:
         normal = self.random.normal(0, scale, (tiles, kernel * kernel * source.words, shape.columns, shape.lanes))
         integers = np.array([integer for integer, _ in shape.weight.ordered])
         codes = np.array([code for _, code in shape.weight.ordered])
-        nearest = np.clip(np.searchsorted(integers, normal), 0, len(codes) - 1)
-        picked = codes[nearest]
+        picked = codes[np.searchsorted((integers[1:] + integers[:-1]) / 2, normal)]
         if name == "first":
             picked[..., 1:] = shape.weight.zero_code
             fan_in = kernel * kernel
-        picked.reshape(tiles * kernel * kernel * source.words, shape.columns, shape.lanes)
         if channels % shape.columns:
             picked[-1, :, channels % shape.columns :] = shape.weight.zero_code
         first = len(self.weights) // (shape.columns * shape.lanes)
