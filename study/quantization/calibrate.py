@@ -193,8 +193,13 @@ def _terms_and_columns(layer: Layer, operands: list[Array]) -> tuple[int, int]:
 
 
 def _add_moments(found: CalibrationStatistics, layer: Layer, operand: Array, weight: float) -> None:
-    rows = np.nan_to_num(rows_of(layer, operand), nan=0, posinf=0, neginf=0)
+    rows = rows_of(layer, operand)
+    with np.errstate(invalid="ignore", over="ignore"):
+        moment = np.matmul(rows.transpose(0, 2, 1), rows)
+    if not np.isfinite(np.trace(moment, axis1=1, axis2=2)).all():
+        rows = np.nan_to_num(rows, nan=0, posinf=0, neginf=0)
+        moment = np.matmul(rows.transpose(0, 2, 1), rows)
     mean = rows.mean(axis=1, dtype=np.float64) * weight
-    moment = np.matmul(rows.transpose(0, 2, 1), rows).astype(np.float64) / rows.shape[1] * weight
+    moment = moment.astype(np.float64) / rows.shape[1] * weight
     found.mean[layer.name] = found.mean.get(layer.name, 0) + mean
     found.gram[layer.name] = found.gram.get(layer.name, 0) + moment
