@@ -25,6 +25,7 @@ from ..quantization.quantize import QuantizedLayer, quantize
 from ..quantization.scheme import Scheme
 from .fingerprint import hash_on, point_key, versions
 from .point import Point, check_evaluation
+from .scores import packed
 
 __all__ = ["Study"]
 
@@ -141,21 +142,23 @@ class Study:
         """Every metric of these outputs, and its standard error."""
         values, errors = {}, {}
         for name in self.network.metrics:
-            judge = {**JUDGES, **(self.network.judges or {})}.get(name)
             if name == "sqnr":
                 values[name], errors[name] = signal_to_noise(outputs, self.reference, self.test.clusters)
                 continue
-            if name == "agreement":
-                scores = agreement(outputs, self.reference)
-            else:
-                assert judge is not None
-                check_expected((name,), self.test)
-                assert self.test.expected is not None
-                scores = _scores(name, judge, outputs, self.test.expected)
-                if np.shape(scores) != (len(outputs),):
-                    raise ValueError(f"metric {name} must give a score for each sample, not {np.shape(scores)}")
-            values[name], errors[name] = mean_and_error(scores, self.test.clusters)
+            values[name], errors[name] = mean_and_error(self._scores(name, outputs), self.test.clusters)
         return values, errors
+
+    def _scores(self, name: str, outputs: Array) -> Array:
+        """The score of each sample by a metric other than sqnr."""
+        if name == "agreement":
+            return agreement(outputs, self.reference)
+        check_expected((name,), self.test)
+        assert self.test.expected is not None
+        judge = {**JUDGES, **(self.network.judges or {})}[name]
+        scores = _scores(name, judge, outputs, self.test.expected)
+        if np.shape(scores) != (len(outputs),):
+            raise ValueError(f"metric {name} must give a score for each sample, not {np.shape(scores)}")
+        return scores
 
     @cached_property
     def float32(self) -> dict[str, float]:
@@ -171,8 +174,9 @@ class Study:
         """Quantize the network, run it and judge it. For None, it is run as it came, quantized."""
         began = time.monotonic()
         layers = self.quantized(scheme)
-        metrics, errors = self.judge(self.outputs(layers, evaluation, report))
-        statistics = self.statistics
+        outputs, metric = self.outputs(layers, evaluation, report), self.network.metrics[0]
+        metrics, errors = self.judge(outputs)
+        statistics, clusters = self.statistics, self.test.clusters
         longest = max(statistics.terms[name] for name in layers)
         arithmetics = {layer.arithmetic for layer in layers.values()}
         return Point(
@@ -180,7 +184,7 @@ class Study:
             network=self.network.name,
             evaluation=evaluation,
             samples=len(self.test),
-            metric=self.network.metrics[0],
+            metric=metric,
             metrics=metrics,
             standard_errors=errors,
             float32=self.float32,
@@ -190,6 +194,7 @@ class Study:
             needed_accumulator_bits=max(_needed_bits(layer, statistics.terms[name]) for name, layer in layers.items()),
             weight_bits=sum(layer.weight_bits for layer in layers.values()),
             activation_bits=_activation_bits(layers, statistics),
+            held_bits=sum(statistics.held.values()),
             products=_share_of_products(layers, self.macs),
             seed=self.seed,
             versions=versions(),
@@ -199,6 +204,8 @@ class Study:
             skipped=self._skipped(layers),
             output=self.network.output or "",
             notes=self.notes,
+            scores="" if metric == "sqnr" else packed(self._scores(metric, outputs)),
+            clusters=packed(None if clusters is None else np.unique(clusters, return_inverse=True)[1]),
         )
 
     @cached_property

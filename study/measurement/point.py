@@ -12,7 +12,7 @@ __all__ = ["EVALUATIONS", "Point", "check_evaluation"]
 EVALUATIONS = ("float", "integer")
 
 _FIGURES = ("metrics", "standard_errors", "float32")
-_WHOLE = ("samples", "macs", "longest_dot", "accumulator_bits", "weight_bits", "activation_bits")
+_WHOLE = ("samples", "macs", "longest_dot", "accumulator_bits", "weight_bits", "activation_bits", "held_bits")
 
 
 def check_evaluation(evaluation: str) -> None:
@@ -45,6 +45,8 @@ class Point:
     weight_bits, activation_bits: bits that are moved for one sample: the codes of all weights once, the codes of all
         operands that are activations once, and the scales of blocks. Other scales do not count. With scales by blocks,
         all patches of a convolution count in full, since a value has another code in each
+    held_bits: bits of what one sample holds while other layers compute, as the operand of a residual sum; once for each
+        such tensor. They are float32, as everything between layers is
     products: the share of the MACs that multiply two activations, as attention does
     seed: the seed of random choices
     versions: the versions of fewbit, numpy and onnxruntime
@@ -56,6 +58,8 @@ class Point:
     element: what multiplied and added, as ``Element.text`` has it
     output: the output that is judged if it was chosen; empty for the network's first
     notes: sentences that a reader has to know, as on outputs that are not judged or samples that run one by one
+    scores, clusters: the first metric's score and the cluster of every sample, as ``scores.packed`` writes them; empty
+        for sqnr, which has no such scores, and for samples without clusters
     """
 
     network: str
@@ -79,6 +83,7 @@ class Point:
     needed_accumulator_bits: int
     weight_bits: int
     activation_bits: int
+    held_bits: int
     products: float
     seed: int
     versions: dict[str, str]
@@ -89,6 +94,8 @@ class Point:
     element: str = EXACT.text
     output: str = ""
     notes: tuple[str, ...] = ()
+    scores: str = ""
+    clusters: str = ""
 
     @property
     def accuracy(self) -> float:

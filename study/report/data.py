@@ -164,4 +164,7 @@ def record(view: View, target: str, candidate: Candidate) -> dict[str, Any]:
     }
 
 
-_NESTED = ("techniques", "layers", "skipped", "notes", "metrics", "standard_errors", "float32", "versions")
+_NESTED = (
+    *("techniques", "layers", "skipped", "notes", "metrics", "standard_errors", "float32", "versions"),
+    *("scores", "clusters"),
+)
