@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...formats import Format
+from ...formats import Format, parse
 from ...sim.network import NetworkModel
 from ..lowering import INT8, Lowered, Lowering, Request
 from ..network.batching import by_sample, joined
@@ -33,6 +33,8 @@ from .scores import packed
 __all__ = ["Study"]
 
 Array = NDArray[Any]
+
+FLOAT32 = parse("float32")
 
 TOGETHER = 100
 """Images that the model of a whole network is given at a time."""
@@ -218,6 +220,9 @@ class Study:
             outputs = self.outputs(layers, evaluation, report)
         metrics, errors = self.judge(outputs)
         statistics, clusters = self.statistics, self.test.clusters
+        held = sum(statistics.held.values())
+        if evaluation == "network":
+            held = held // FLOAT32.width * (between or INT8).width
         longest = max(statistics.terms[name] for name in layers)
         arithmetics = {layer.arithmetic for layer in layers.values()}
         return Point(
@@ -235,7 +240,7 @@ class Study:
             needed_accumulator_bits=max(_needed_bits(layer, statistics.terms[name]) for name, layer in layers.items()),
             weight_bits=sum(layer.weight_bits for layer in layers.values()),
             activation_bits=_activation_bits(layers, statistics),
-            held_bits=sum(statistics.held.values()),
+            held_bits=held,
             products=_share_of_products(layers, self.macs),
             seed=self.seed,
             versions=versions(),
