@@ -2,7 +2,6 @@
 engine."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ from fewbit.integrate.example import example_of
 from fewbit.integrate.fusesoc import simulation_files
 from fewbit.integrate.host import host_files
 from fewbit.sim import pack
-from fewbit.tb.verilator import verilator_root
+from verilated_program import build_program, called
 
 INT8, INT3, E2M1, E8M0 = (parse(name) for name in ("int8", "int3", "e2m1", "float8_e8m0fnu"))
 TO_INT8 = Requantization(INT8, scale=parse("dyadic32s6"), bias_bits=13, zero_point=True)
@@ -95,9 +94,8 @@ def test_bytes_are_those_of_the_golden_model(name, tmp_path):
     engine = ENGINES[name]
     write(Design.matmul(engine), tmp_path)
     (tmp_path / "driver.c").write_text(DRIVER)
-    warned = ["gcc", *GCC, "-c", "matmul_host.c"]
-    subprocess.run(warned, cwd=tmp_path, check=True)
-    subprocess.run(["gcc", "-std=c99", "driver.c", "matmul_host.o", "-o", "driver"], cwd=tmp_path, check=True)
+    called(tmp_path, "gcc", *GCC, "-c", "matmul_host.c")
+    called(tmp_path, "gcc", "-std=c99", "driver.c", "matmul_host.o", "-o", "driver")
     example = example_of(engine)
     assert len(np.unique(example.output)) > 15, "an answer of few values would hide an error"
     words = output_words(engine, example.output)
@@ -125,18 +123,13 @@ def output_words(engine: Engine, codes: np.ndarray) -> np.ndarray:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["weight-stationary, a zero point of the weights", "Wishbone, beats of a byte"])
-def test_products_on_the_simulated_engine(name, tmp_path):
+def test_products_on_the_simulated_engine(name, tmp_path, verilator_runtime):
     """gcc compiles the host's code, and Verilator the engine; every bit of C is compared, and a refusal is told."""
-    root = verilator_root()
     design = Design.matmul(ENGINES[name])
     write(design, tmp_path)
     (tmp_path / "matmul.v").write_text(design.verilog())
-    subprocess.run(["gcc", *GCC, "-c", "matmul_host.c"], cwd=tmp_path, check=True)
-    sources = ["matmul.v", "matmul_sim.cpp", "matmul_host.o"]
-    command = [root / "bin" / "verilator_bin", "-cc", "--exe", "--Mdir", ".", "--top-module", "matmul", *sources]
-    subprocess.run(command, cwd=tmp_path, env={"VERILATOR_ROOT": str(root)}, check=True)
-    settings = [f"PYTHON3={sys.executable}", "VM_PARALLEL_BUILDS=0", "OPT_FAST=-O0", "OPT_GLOBAL=-O0"]
-    subprocess.run(["make", "-s", "-f", "Vmatmul.mk", *settings], cwd=tmp_path, check=True)
-    done = subprocess.run(["./Vmatmul"], cwd=tmp_path, capture_output=True, text=True)
+    called(tmp_path, "gcc", *GCC, "-c", "matmul_host.c")
+    build_program(tmp_path, "matmul", ["matmul.v", "matmul_sim.cpp", "matmul_host.o"], verilator_runtime)
     outputs = example_of(ENGINES[name]).output.size
-    assert (done.returncode, done.stdout.split(",")[0]) == (0, f"matmul: {outputs} outputs equal the golden model's")
+    said = called(tmp_path, "./Vmatmul")
+    assert said.startswith(f"matmul: {outputs} outputs equal the golden model's, ")
