@@ -86,7 +86,9 @@ class _Maker:
         if view is None:
             return None
         order = [code for _, code in format.ordered]
-        magnitude = sorted(abs(integer) for integer, _ in format.ordered)[len(order) * 3 // 4] * 2.0**format.lsb_exponent
+        magnitude = (
+            sorted(abs(integer) for integer, _ in format.ordered)[len(order) * 3 // 4] * 2.0**format.lsb_exponent
+        )
         shift = round(np.log2(unit * (1 << self.shape.multiplier_bits - 1) * 1.5 / max(magnitude, 1e-9)))
         low = format.zero_code if low_zero else order[0]
         return Output(view, max(0, shift), low, order[-1], multiplier)

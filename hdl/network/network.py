@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import Engine, Requantization
-from ...formats.network import Pool, Program
+from ...formats.network import NetworkTiming, Pool, Program
 from ..engine.output_stationary import OutputStationary
 from ..engine.output_stationary import latency as array_latency
 from ..products.product_term import Build
@@ -118,24 +118,12 @@ class Network(wiring.Component):
         return self.ports != "dual"
 
     @cached_property
-    def latencies(self) -> dict[str, int]:
-        """What its cycles depend on beside the program, see docs: cycles from a beat to
-
-        array: its sums, and to the read of its residual
-        activation, between: the write of a word that it completes, in either memory
-        pieces: pieces of a word of weights; 0 where they are initialized
-        single_port: whether memories read or write in a cycle
-        """
+    def timing(self) -> NetworkTiming:
+        """What its cycles depend on besides the program."""
         array = array_latency(self.engine, self.build)
         drain = self._drain(array)
         pieces = -(-self.program.shape.weight_word // self.piece) if self.weight_store == "loaded" else 0
-        return {
-            "array": array,
-            "activation": drain.latency - drain.between_delay,
-            "between": drain.latency,
-            "pieces": pieces,
-            "single_port": int(self.single_port),
-        }
+        return NetworkTiming(array, drain.latency - drain.between_delay, drain.latency, pieces, self.single_port)
 
     def _drain(self, array: int) -> Drain:
         form, program = self.engine.accumulator, self.program
