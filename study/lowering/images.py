@@ -20,15 +20,14 @@ NEARLY = 2.0**-10
 
 
 class ByteScale(NamedTuple):
-    """``number = byte * scale + offset``, with a scale and an offset for each channel: (channels,), float64."""
+    """``number = byte * scale + offset``, with a scale and an offset for each channel: (channels,), float64.
+
+    ``values``: the number of every byte, (channels, 256), float32, as it was seen or else as it follows.
+    """
 
     scale: Array
     offset: Array
-
-    @property
-    def values(self) -> NDArray[np.float32]:
-        """The number of every byte: (channels, 256)."""
-        return (np.arange(256) * self.scale[:, None] + self.offset[:, None]).astype(np.float32)
+    values: Array
 
 
 def byte_scale(images: Sequence[Array]) -> ByteScale | None:
@@ -39,18 +38,19 @@ def byte_scale(images: Sequence[Array]) -> ByteScale | None:
     """
     if all(image.dtype == np.uint8 for image in images):
         channels = images[0].shape[-1]
-        return ByteScale(np.ones(channels), np.zeros(channels))
-    scales, offsets = [], []
+        values = np.tile(np.arange(256, dtype=np.float32), (channels, 1))
+        return ByteScale(np.ones(channels), np.zeros(channels), values)
+    scales, offsets, known = [], [], []
     for channel in range(images[0].shape[-1]):
         numbers = np.unique(np.concatenate([np.unique(image[..., channel]) for image in images])).astype(np.float64)
-        found = _one(numbers) if 1 < len(numbers) <= 256 else None
-        if len(numbers) == 1:
-            found = (abs(float(numbers[0])) or 1.0, 0.0) if numbers[0] >= 0 else (1.0, float(numbers[0]))
-        if found is None:
+        scale = _step(numbers) if len(numbers) <= 256 else None
+        if scale is None:
             return None
-        scales.append(found[0])
-        offsets.append(found[1])
-    return ByteScale(np.array(scales), np.array(offsets))
+        scales.append(scale)
+        offsets.append(float(numbers[0]))
+        known.append((np.arange(256) * scale + numbers[0]).astype(np.float32))
+        known[-1][np.rint((numbers - numbers[0]) / scale).astype(int)] = numbers
+    return ByteScale(np.array(scales), np.array(offsets), np.array(known))
 
 
 def numbers_of(images: Array, scales: Array, offsets: Array) -> Array:
@@ -58,16 +58,18 @@ def numbers_of(images: Array, scales: Array, offsets: Array) -> Array:
     return np.asarray((images.astype(np.float64) - offsets) / scales)
 
 
-def _one(numbers: Array) -> tuple[float, float] | None:
-    """Scale and offset of one channel, from its ascending numbers."""
+def _step(numbers: Array) -> float | None:
+    """The difference of a byte, of ascending numbers; None where they are no bytes."""
     span = float(numbers[-1] - numbers[0])
+    if not span:
+        return 1.0
     # float32 has rounded each of them
     rounding = float(np.abs(numbers).max()) * 2.0**-23
-    for scale in (span / 255, float(np.diff(numbers).min())):
-        steps = (numbers - numbers[0]) / scale
-        whole = np.rint(steps)
-        if whole[-1] <= 255 and np.all(np.abs(steps - whole) <= NEARLY + rounding / scale):
-            return span / float(whole[-1]), float(numbers[0])
+    for guess in (span / 255, float(np.diff(numbers).min())):
+        count = np.rint(span / guess)
+        steps = (numbers - numbers[0]) * count / span
+        if count <= 255 and np.all(np.abs(steps - np.rint(steps)) <= NEARLY + rounding * count / span):
+            return span / float(count)
     return None
 
 
@@ -87,7 +89,7 @@ def image_of(entry: Entry, shape: NetworkShape, bytes_in: ByteScale | None) -> I
             found = grid.codes(scaled + np.float32(slot.place.scale.zero), format)
             codes[slot.memory] = found.astype(np.uint8).tobytes()
     if bytes_in is not None:
-        scales, offsets = bytes_in
+        scales, offsets = bytes_in.scale, bytes_in.offset
     else:
         scale = entry.slots[0].place.scale
         scales = np.broadcast_to(scale.unit, line.gain.shape) / line.gain

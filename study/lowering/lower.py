@@ -125,13 +125,15 @@ class Lowering:
         """
         lines = lines_of(self.reading.steps, self.reading.last)
         records = Records(self.reading, layers, request, self._values, scale_format, self._byte_scale)
-        made = plan(lines, self.reading, records, request.lanes, self._byte_scale is not None)
         codes = {ACTIVATION: request.lanes, BETWEEN: request.outputs}
+        made = plan(lines, self.reading, records, codes, self._byte_scale is not None)
         if request.resident:
             for slot in made.entries[0].slots:
                 slot.place.buffer.last = len(made.entries)
         words = {
-            memory: place([buffer for buffer in made.buffers if buffer.memory == memory], codes[memory])
+            memory: place(
+                [each for each in made.buffers if each.memory == memory and each.within is None], codes[memory]
+            )
             for memory in (ACTIVATION, BETWEEN)
         }
         return Lowered(records.program(made, words, name), self.reading)

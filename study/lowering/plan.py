@@ -1,6 +1,6 @@
 """Lines become records: which tensors are written where, by whom they are read, and what is copied in between."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -64,15 +64,15 @@ def between_tensors(lines: Sequence[Line], reading: Reading) -> list[str]:
     return [*dict.fromkeys(found)]
 
 
-def plan(lines: Sequence[Line], reading: Reading, scales: Scales, lanes: int, bytes_in: bool) -> Plan:
+def plan(lines: Sequence[Line], reading: Reading, scales: Scales, codes: Mapping[str, int], bytes_in: bool) -> Plan:
     """The records of these lines.
 
-    ``lanes``: codes to whose multiples tensors are filled up where they are concatenated. ``bytes_in``: whether the
-    input is bytes with a table for each channel, or codes.
+    ``codes``: of a word of each memory; concatenated tensors begin with a word each. ``bytes_in``: whether the input is
+    bytes with a table for each channel, or codes.
 
     Raises ValueError where tensors that are added lie in different ways.
     """
-    return _Planner(lines, reading, scales, lanes, bytes_in).plan()
+    return _Planner(lines, reading, scales, codes, bytes_in).plan()
 
 
 @dataclass(eq=False)
@@ -80,7 +80,7 @@ class _Planner:
     lines: Sequence[Line]
     reading: Reading
     scales: Scales
-    lanes: int
+    codes: Mapping[str, int]
     bytes_in: bool
     buffers: list[Buffer] = field(default_factory=list)
 
@@ -88,7 +88,7 @@ class _Planner:
         self._same = Function(self.reading.graph)
         self._by_step = {id(line.step): line for line in self.lines}
         self._slots: dict[int, list[Slot]] = {id(line.step): [] for line in self.lines}
-        self._channels: dict[int, Array] = {}
+        self._channels: dict[tuple[int, str], Array] = {}
         self._wholes: dict[tuple[Any, ...], Place] = {}
         wanted = [*self._wanted()]
         self._names = self._shared_names(wanted)
@@ -111,6 +111,8 @@ class _Planner:
             for slot in entry.slots:
                 slot.place.buffer.first = min(slot.place.buffer.first, number)
                 slot.place.buffer.last = max(slot.place.buffer.last, number)
+        for number, entry in enumerate(entries, -1):
+            _share(entry, number)
         return Plan(entries, self.buffers)
 
     def _wanted(self) -> Iterator[tuple[Value, str, Scale | None]]:
@@ -142,18 +144,20 @@ class _Planner:
                     found.setdefault((id(part.step), part.function.key), value.tensor)
         return found
 
-    def channels(self, step: Step) -> Array:
-        """Of a step's result, for each code of a pixel the channel, or -1."""
-        if id(step) not in self._channels:
-            self._channels[id(step)] = self._arranged(step)
-        return self._channels[id(step)]
+    def channels(self, step: Step, memory: str = BETWEEN) -> Array:
+        """Of a step's result, for each code of a pixel the channel, or -1. It is the same in both memories, except for
+        concatenations."""
+        key = (id(step), memory)
+        if key not in self._channels:
+            self._channels[key] = self._arranged(step, memory)
+        return self._channels[key]
 
-    def _arranged(self, step: Step) -> Array:
+    def _arranged(self, step: Step, memory: str) -> Array:
         if isinstance(step, ConcatStep):
             found, before = np.empty(0, np.int64), 0
             for part in step.parts:
-                found = _filled(found, self.lanes)
-                own = self.channels(part.step)
+                found = _filled(found, self.codes[memory])
+                own = self.channels(part.step, memory)
                 found = np.append(found, np.where(own >= 0, own + before, -1))
                 before += part.step.channels
             return found
@@ -169,8 +173,8 @@ class _Planner:
         assert order is not None
         if first is not None and second is not None and not np.array_equal(first, second):
             raise ValueError(
-                f"concatenated tensors that are added must have parts of whole words of {self.lanes} channels, not as "
-                f"in {line.step.name!r}"
+                f"concatenated tensors that are added must have parts of whole words of {self.codes[BETWEEN]} "
+                f"channels, not as in {line.step.name!r}"
             )
         return order
 
@@ -189,14 +193,14 @@ class _Planner:
             buffer = self._buffer(value.step, memory)
             start = 0
             for part in _parts(value):
-                start = -(-start // self.lanes) * self.lanes
+                start = -(-start // self.codes[memory]) * self.codes[memory]
                 self._slot(part, buffer, start, scale)
                 start += len(self.channels(part.step))
-            self._wholes[known] = Place(buffer, 0, self.channels(value.step), scale)
+            self._wholes[known] = Place(buffer, 0, self.channels(value.step, memory), scale)
         return self._wholes[known]
 
     def _buffer(self, step: Step, memory: str) -> Buffer:
-        self.buffers.append(Buffer(memory, step.height, step.width, len(self.channels(step))))
+        self.buffers.append(Buffer(memory, step.height, step.width, len(self.channels(step, memory))))
         return self.buffers[-1]
 
     def _slot(self, value: Value, buffer: Buffer, start: int, scale: Scale) -> Slot:
@@ -241,7 +245,7 @@ class _Planner:
         if place is not None:
             if np.any(place.channels < 0):
                 raise ValueError(
-                    f"concatenated tensors that go to the host must have parts of whole words of {self.lanes} "
+                    f"concatenated tensors that go to the host must have parts of whole words of {self.codes[BETWEEN]} "
                     f"channels, not as in {self.reading.last.name!r}"
                 )
             yield Entry(self._copy(self.reading.last), place, None, place.channels, [])
@@ -256,6 +260,18 @@ def _parts(value: Value) -> Iterator[Value]:
             yield from _parts(own)
         else:
             yield own
+
+
+def _share(entry: Entry, number: int) -> None:
+    """Let a record write where its residual lies, if nothing reads that later."""
+    slot, residual = entry.slot(BETWEEN), entry.residual
+    if slot is None or residual is None:
+        return
+    own, other = slot.place.buffer, residual.buffer
+    alone = own.first == number == other.last and own.codes == other.codes == len(entry.channels)
+    if alone and entry.source is not None and other is not entry.source.buffer:
+        own.within = other.whole
+        other.whole.last = own.last
 
 
 def _filled(channels: Array, codes: int) -> Array:

@@ -141,7 +141,9 @@ class Records:
             columns=request.columns,
             lanes=request.lanes,
             outputs=request.outputs,
-            terms=max(self._terms(entry, product) for entry, product in zip(plan.entries[1:], products, strict=True)),
+            terms=max(
+                _terms(entry, product, request.lanes) for entry, product in zip(plan.entries[1:], products, strict=True)
+            ),
             multiplier_bits=bits,
             residual_shifts=residual_shifts(spans),
             zero_points=any(zeros),
@@ -157,16 +159,6 @@ class Records:
                     )
                 shape = replace(shape, terms=2 * shape.terms)
         return shape
-
-    def _terms(self, entry: Entry, product: Packed | None) -> int:
-        """Products of a sum; where those with a weight of 0 are 0, without them."""
-        base = entry.line.base
-        if product is None:
-            return 1
-        taps = base.window.taps if isinstance(base, ProductStep) else 1
-        if not self._arithmetic.is_exact:
-            return taps * product.words * self._request.lanes
-        return taps * (base.source.step.channels // base.groups if isinstance(base, ProductStep) else 1)
 
 
 class _Assembly:
@@ -249,6 +241,13 @@ def _one(arithmetics: set[Arithmetic]) -> Arithmetic:
         found = ", ".join(sorted(map(str, arithmetics)))
         raise ValueError(f"formats must be the same in all layers for a network accelerator, not {found}")
     return next(iter(arithmetics))
+
+
+def _terms(entry: Entry, product: Packed | None, lanes: int) -> int:
+    """Products of a sum, with those of a word that have weights of 0."""
+    base = entry.line.base
+    taps = base.window.taps if isinstance(base, ProductStep) else 1
+    return 1 if product is None else taps * product.words * lanes
 
 
 def _last_reader(plan: Plan) -> int:

@@ -46,6 +46,7 @@ class Buffer:
     codes: of a pixel, those of no channel between two tensors counted
     first, last: the records between which it must stay as it is; -1 for the input's writing
     base: the address of its first word, once it is placed
+    within: the buffer in whose place it lies; None for one of its own
     """
 
     memory: str
@@ -55,6 +56,12 @@ class Buffer:
     first: int = 1 << 30
     last: int = -1
     base: int = 0
+    within: "Buffer | None" = None
+
+    @property
+    def whole(self) -> "Buffer":
+        """The buffer whose place it has."""
+        return self if self.within is None else self.within
 
     def words(self, codes: int) -> int:
         """Words of a pixel, with so many codes in a word."""
@@ -66,7 +73,7 @@ class Buffer:
 
     def overlaps(self, other: "Buffer", codes: int) -> bool:
         """Whether they have a word in common."""
-        first, second = sorted((self, other), key=lambda each: each.base)
+        first, second = sorted((self.whole, other.whole), key=lambda each: each.base)
         return self.memory == other.memory and first.base + first.size(codes) > second.base
 
 
@@ -89,7 +96,7 @@ class Place:
         """As records have it, with so many codes in a word."""
         buffer = self.buffer
         return View(
-            buffer.base + self.start // codes,
+            buffer.whole.base + self.start // codes,
             buffer.height,
             buffer.width,
             -(-len(self.channels) // codes),

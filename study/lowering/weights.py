@@ -81,8 +81,8 @@ def _window(spans: Array, words: int) -> tuple[int, int, int]:
         firsts = np.minimum.reduceat(spans[:, 0], np.arange(0, len(spans), many))
         ends = np.maximum.reduceat(spans[:, 1], np.arange(0, len(spans), many))
         numbers = np.arange(len(firsts))
-        step = int((firsts[1:] // numbers[1:]).min())
-        own = int((ends - numbers * step).max())
-        if own < best[0] and numbers[-1] * step + own <= words:
-            best = (own, step, many)
+        for step in range(int((firsts[1:] // numbers[1:]).min()), 0, -1):
+            own = int((ends - numbers * step).max())
+            if own < best[0] and numbers[-1] * step + own <= words:
+                best = (own, step, many)
     return best

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...formats import Format
+from ...formats import Format, parse
 from ...sim.network import NetworkModel
 from ..lowering import INT8, Lowered, Lowering, Request
 from ..network.batching import by_sample, joined
@@ -28,10 +28,13 @@ from ..quantization.quantize import QuantizedLayer, quantize
 from ..quantization.scheme import SCALE_FORMAT, Scheme
 from .fingerprint import hash_on, point_key, versions
 from .point import LAYERED, Point, check_evaluation
+from .scores import packed
 
 __all__ = ["Study"]
 
 Array = NDArray[Any]
+
+FLOAT32 = parse("float32")
 
 TOGETHER = 100
 """Images that the model of a whole network is given at a time."""
@@ -171,21 +174,23 @@ class Study:
         """Every metric of these outputs, and its standard error."""
         values, errors = {}, {}
         for name in self.network.metrics:
-            judge = {**JUDGES, **(self.network.judges or {})}.get(name)
             if name == "sqnr":
                 values[name], errors[name] = signal_to_noise(outputs, self.reference, self.test.clusters)
                 continue
-            if name == "agreement":
-                scores = agreement(outputs, self.reference)
-            else:
-                assert judge is not None
-                check_expected((name,), self.test)
-                assert self.test.expected is not None
-                scores = _scores(name, judge, outputs, self.test.expected)
-                if np.shape(scores) != (len(outputs),):
-                    raise ValueError(f"metric {name} must give a score for each sample, not {np.shape(scores)}")
-            values[name], errors[name] = mean_and_error(scores, self.test.clusters)
+            values[name], errors[name] = mean_and_error(self._scores(name, outputs), self.test.clusters)
         return values, errors
+
+    def _scores(self, name: str, outputs: Array) -> Array:
+        """The score of each sample by a metric other than sqnr."""
+        if name == "agreement":
+            return agreement(outputs, self.reference)
+        check_expected((name,), self.test)
+        assert self.test.expected is not None
+        judge = {**JUDGES, **(self.network.judges or {})}[name]
+        scores = _scores(name, judge, outputs, self.test.expected)
+        if np.shape(scores) != (len(outputs),):
+            raise ValueError(f"metric {name} must give a score for each sample, not {np.shape(scores)}")
+        return scores
 
     @cached_property
     def float32(self) -> dict[str, float]:
@@ -206,7 +211,7 @@ class Study:
         began = time.monotonic()
         check_evaluation(evaluation, between=between)
         layers = self.quantized(scheme)
-        notes = self.notes
+        notes, metric = self.notes, self.network.metrics[0]
         if evaluation == "network":
             lowered = self.lowered(layers, scheme, Request(between or INT8))
             notes += lowered.reading.notes
@@ -214,7 +219,10 @@ class Study:
         else:
             outputs = self.outputs(layers, evaluation, report)
         metrics, errors = self.judge(outputs)
-        statistics = self.statistics
+        statistics, clusters = self.statistics, self.test.clusters
+        held = sum(statistics.held.values())
+        if evaluation == "network":
+            held = held // FLOAT32.width * (between or INT8).width
         longest = max(statistics.terms[name] for name in layers)
         arithmetics = {layer.arithmetic for layer in layers.values()}
         return Point(
@@ -222,7 +230,7 @@ class Study:
             network=self.network.name,
             evaluation=evaluation,
             samples=len(self.test),
-            metric=self.network.metrics[0],
+            metric=metric,
             metrics=metrics,
             standard_errors=errors,
             float32=self.float32,
@@ -232,6 +240,7 @@ class Study:
             needed_accumulator_bits=max(_needed_bits(layer, statistics.terms[name]) for name, layer in layers.items()),
             weight_bits=sum(layer.weight_bits for layer in layers.values()),
             activation_bits=_activation_bits(layers, statistics),
+            held_bits=held,
             products=_share_of_products(layers, self.macs),
             seed=self.seed,
             versions=versions(),
@@ -242,6 +251,8 @@ class Study:
             output=self.network.output or "",
             notes=notes,
             between=(between or INT8).name if evaluation == "network" else "",
+            scores="" if metric == "sqnr" else packed(self._scores(metric, outputs)),
+            clusters=packed(None if clusters is None else np.unique(clusters, return_inverse=True)[1]),
         )
 
     @cached_property
