@@ -123,12 +123,10 @@ class _Maker:
         normal = self.random.normal(0, scale, (tiles, kernel * kernel * source.words, shape.columns, shape.lanes))
         integers = np.array([integer for integer, _ in shape.weight.ordered])
         codes = np.array([code for _, code in shape.weight.ordered])
-        nearest = np.clip(np.searchsorted(integers, normal), 0, len(codes) - 1)
-        picked = codes[nearest]
+        picked = codes[np.searchsorted((integers[1:] + integers[:-1]) / 2, normal)]
         if name == "first":
             picked[..., 1:] = shape.weight.zero_code
             fan_in = kernel * kernel
-        picked.reshape(tiles * kernel * kernel * source.words, shape.columns, shape.lanes)
         if channels % shape.columns:
             picked[-1, :, channels % shape.columns :] = shape.weight.zero_code
         first = len(self.weights) // (shape.columns * shape.lanes)

@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import Engine, Requantization
-from ...formats.network import NetworkTiming, Pool, Program
+from ...formats.network import NetworkTiming, Pool, Product, Program
 from ..engine.output_stationary import OutputStationary
 from ..engine.output_stationary import latency as array_latency
 from ..products.product_term import Build
@@ -239,7 +239,7 @@ class Network(wiring.Component):
             inside.eq(taps.inside),
         ]
         m.d.comb += [getattr(array, name).eq(signal) for name, signal in follow.items()]
-        pad = choose.choose("pad", [0 if isinstance(each, Pool) else each.pad for each in records])
+        pad = choose.choose("pad", [each.pad if isinstance(each, Product) else 0 for each in records])
         padding = Cat(*[Cat(pad, Const(0, shape.activation.width))[: shape.activation.width]] * shape.lanes)
         words = [Mux(inside[row], activations.data[row], padding) for row in range(shape.rows)]
         m.d.comb += [
