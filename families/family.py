@@ -63,6 +63,7 @@ class Nextpnr:
     tool: name in ``tools.TOOLS``
     logic_cell: name in nextpnr's report of what LUTs and carry are packed into
     dsp, bram: names in the report of multipliers and of block RAMs
+    large_ram: name in the report of large RAMs; empty where there are none
     other_router: options for a run that did not come to an end by the first router; empty where there is no other
     timeout: seconds that a run may take that fills a device: it takes its time there, and place and route of a device
         that is too full may never end
@@ -74,6 +75,7 @@ class Nextpnr:
     bram: str
     other_router: tuple[str, ...] = ()
     timeout: float = 3600
+    large_ram: str = ""
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,7 @@ FAMILY = Family(
         logic_cell="ICESTORM_LC",
         dsp="ICESTORM_DSP",
         bram="ICESTORM_RAM",
+        large_ram="ICESTORM_SPRAM",
         # the first may take out and put back the same two wires for ever, even those of a small array, and is the one
         # that makes faster circuits otherwise
         other_router=("--router", "router2"),

@@ -149,5 +149,9 @@ class LinearHardware:
     loads: bool = False
     images: int = 2
 
+    @property
+    def generic(self) -> "LinearHardware":
+        return self
+
     def core(self) -> LinearNetwork:
         return LinearNetwork(self.program, self.loads, self.images)

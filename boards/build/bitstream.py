@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from ...synth.table import write_bytes, write_whole
 from ...synth.tools import ToolError
 from ..gateware.pll import Settings
 from ..link.description import Description
+from ..targets.board import Board
 from .bitstream_request import BitstreamRequest
 from .route import BoardRouter, Routed, TooLarge, tools_of
 
@@ -55,6 +56,7 @@ class Bitstream:
     seconds: how long it took
     sha256: the hash of the file
     command: the command that asked for it
+    hardware: how a network's hardware was made; empty for an engine, which the description describes
     """
 
     board: str
@@ -69,6 +71,7 @@ class Bitstream:
     seconds: float
     sha256: str
     command: str
+    hardware: dict[str, Any] = field(default_factory=dict)
 
     @property
     def clock_mhz(self) -> float:
@@ -81,6 +84,7 @@ class Bitstream:
             "file": self.files[0].name,
             "sha256": self.sha256,
             "description": json.loads(self.description.text()),
+            **({"hardware": self.hardware} if self.hardware else {}),
             "clock_mhz": self.clock_mhz,
             "fmax_mhz": self.fmax_mhz,
             "margin": self.margin,
@@ -148,6 +152,7 @@ def build(
         seconds=time.monotonic() - began,
         sha256=hashlib.sha256(made.file).hexdigest(),
         command=command,
+        hardware=request.hardware(),
     )
     return _write(found, request, made.file, out / f"{name}.json")
 
@@ -164,19 +169,24 @@ def check_name(name: str | None) -> None:
 
 def _write(found: Bitstream, request: BitstreamRequest, file: bytes, described: Path) -> Bitstream:
     written = [*found.files]
-    write_bytes(found.files[0], file)
-    if not request.board.part.routed:
-        family = request.board.part.family
-        written.append(described.with_suffix(f".{family.constraints_suffix}"))
-        write_whole(written[-1], request.board.constraints)
-    found = replace(found, files=(*written, described))
+    texts = _constraints(request.board) | request.beside()
     try:
+        write_bytes(found.files[0], file)
+        for suffix, text in texts.items():
+            written.append(described.with_name(described.stem + suffix))
+            write_whole(written[-1], text)
+        found = replace(found, files=(*written, described))
         write_whole(described, json.dumps(found.to_dict(), indent=1) + "\n")
     except BaseException:
         for path in written:
-            path.unlink()
+            path.unlink(missing_ok=True)
         raise
     return found
+
+
+def _constraints(board: Board) -> dict[str, str]:
+    """The file of pins for the maker's tools, by its suffix, if the board's FPGA has no open place and route."""
+    return {} if board.part.routed else {f".{board.part.family.constraints_suffix}": board.constraints}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from ... import __version__
 from ...formats import Engine
@@ -101,6 +102,14 @@ class BitstreamRequest(ABC):
     @abstractmethod
     def check_room(self) -> None:
         """Raise ValueError if the memories need more RAM than the device has. The message says what would do."""
+
+    def hardware(self) -> dict[str, Any]:
+        """What the JSON says of the design besides the description."""
+        return {}
+
+    def beside(self) -> dict[str, str]:
+        """More files that belong to the bitstream: their texts, by what comes behind the name."""
+        return {}
 
     @property
     def flow(self) -> Flow:

@@ -1,21 +1,22 @@
 """A request for a bitstream with a network says which program it runs, and whether that goes into the device."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
+from typing import Any
 
 from ...formats.network import Program
 from ...hdl.emit import to_rtlil
 from ..gateware.accelerator import Accelerator
-from ..gateware.pll import Direct
 from ..gateware.top import BoardTop
 from ..link.network import BoardNetwork
 from ..link.protocol import FRAME_BYTES, MAX_PAYLOAD
 from ..targets import board_names, find_board
 from ..targets.board import Board
 from .bitstream_request import BitstreamRequest
-from .memories import Share, memories_of, shares
+from .built_network import PROGRAM_SUFFIX
+from .memories import Memory, memories_of, shares
 
 __all__ = ["NetworkRequest", "buffer_for"]
 
@@ -60,48 +61,58 @@ class NetworkRequest(BitstreamRequest):
         return f"{self.board.name}_{self.program.name}_{shape.weight}_{shape.activation}_{array}"
 
     def check_room(self) -> None:
-        taken, capacity = self._shares(), self.board.part.target.device.capacity
-        assert capacity is not None
-        needed = (sum(share.brams for share in taken.values()), sum(share.large_rams for share in taken.values()))
-        over = [
-            (kind, count, there, [f"{part} {share[field]}" for part, share in taken.items() if share[field]])
-            for field, (kind, count, there) in enumerate(
-                (("block RAMs", needed[0], capacity.brams), ("large RAMs", needed[1], capacity.large_rams))
-            )
-            if count > there
-        ]
+        memories = self._memories()
+        over = _over(memories, self.board)
         if not over:
             return
-        kind, count, there, parts = over[0]
-        would = ", ".join(self._others())
-        advice = f"; {would} would do" if would else "; fewer bits, a smaller array or a smaller network would do"
-        raise ValueError(
-            f"{self.program.name} must fit {self.board.name}: its memories need {count} {kind}, the device has {there}: "
-            f"{', '.join(parts)}{advice}"
-        )
+        would = ", ".join(self._others(memories))
+        advice = f"{would} would do" if would else "fewer bits or a smaller network would do"
+        raise ValueError(f"{self.program.name} must fit {self.board.name}: {over}; {advice}")
 
-    def _shares(self) -> dict[str, Share]:
-        """What each part of the design takes of the device's RAM."""
+    def hardware(self) -> dict[str, Any]:
+        return self.design.describe()
+
+    def beside(self) -> dict[str, str]:
+        return {PROGRAM_SUFFIX: self.program.text()}
+
+    def _memories(self) -> list[Memory]:
+        """The memories of the design and of its link."""
         top = BoardTop(self.description(round(self.settings(inf).hz)), self.design)
-        return shares(memories_of(to_rtlil(top, "top")), self.board.part.target)
+        return memories_of(to_rtlil(top, "top"))
 
-    def _others(self) -> Iterable[str]:
-        """The boards on which the program has room."""
+    def _others(self, memories: list[Memory]) -> Iterator[str]:
+        """The boards on which the program has room. Those with the same kinds of RAM have the same memories."""
+        known = {_has_large(self.board): memories}
         for name in board_names():
             board = find_board(name)
-            if board.part.routed and board.part.name != self.board.part.name and self._has_room(board):
-                yield name
+            if board.part.routed and board.part.name != self.board.part.name:
+                kind = _has_large(board)
+                try:
+                    if kind not in known:
+                        known[kind] = replace(self, board=board, baud=None, mhz=None)._memories()
+                except ValueError:  # of hardware that the shape of the array does not suit
+                    continue
+                if not _over(known[kind], board):
+                    yield name
 
-    def _has_room(self, board: Board) -> bool:
-        try:
-            other = replace(self, board=board, baud=None, mhz=None)
-            taken = other._shares().values()
-        except ValueError:
-            return False
-        capacity = board.part.target.device.capacity
-        assert capacity is not None
-        brams, large = (sum(share[field] for share in taken) for field in (0, 1))
-        return brams <= capacity.brams and large <= capacity.large_rams
+
+def _has_large(board: Board) -> bool:
+    capacity = board.part.target.device.capacity
+    assert capacity is not None
+    return capacity.large_rams > 0
+
+
+def _over(memories: list[Memory], board: Board) -> str:
+    """What of a device's RAM is not enough, in words; the text is empty if all of it is."""
+    taken, capacity = shares(memories, board.part.target), board.part.target.device.capacity
+    assert capacity is not None
+    for field, there in (("brams", capacity.brams), ("large_rams", capacity.large_rams)):
+        parts = {part: getattr(share, field) for part, share in taken.items() if getattr(share, field)}
+        if sum(parts.values()) > there:
+            kind = "block RAMs" if field == "brams" else "large RAMs"
+            each = ", ".join(f"{part} {count}" for part, count in sorted(parts.items(), key=lambda one: -one[1]))
+            return f"its memories need {sum(parts.values())} {kind}, the device has {there}: {each}"
+    return ""
 
 
 def buffer_for(program: Program) -> int:

@@ -22,6 +22,7 @@ class NetworkHardware(Protocol):
     -------
     program: the program
     loads: whether its weights have to be loaded
+    generic: the same, cycle by cycle, in cells that any simulator knows
     core: makes the component, see ``hdl.network.Network`` for its members
     """
 
@@ -30,6 +31,9 @@ class NetworkHardware(Protocol):
 
     @property
     def loads(self) -> bool: ...
+
+    @property
+    def generic(self) -> "NetworkHardware": ...
 
     def core(self) -> wiring.Component: ...
 

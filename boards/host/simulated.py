@@ -3,6 +3,7 @@
 import json
 import select
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,7 @@ __all__ = ["Simulated", "default_description"]
 
 CLOCK_HZ, BAUD = 12_000_000, 3_000_000
 ANSWER_SECONDS = 10.0
+REST_SECONDS = 0.01
 
 
 def default_description(
@@ -69,6 +71,8 @@ class Simulated:
     ):
         self.description = description
         chosen = design or MatmulDesign(description.engine)
+        if not isinstance(chosen, MatmulDesign):
+            chosen = chosen.generic
         if executable is None:
             executable = compiled(top_rtlil(description, chosen), lambda: top_verilog(description, chosen))
         settle = _settle(description.engine) if isinstance(chosen, MatmulDesign) else _settle_network(chosen.program)
@@ -93,6 +97,7 @@ class Simulated:
         """What has happened so far.
 
         cycles: cycles of the simulated clock in which something was in flight; the clock stops while the host thinks
+        asleep: 1 while it does, else 0
         to_board, from_board: number of bytes on the line
         framing_errors: number of bytes from the board that had no stop bit
         """
@@ -106,6 +111,12 @@ class Simulated:
     def seconds(self) -> float:
         """Seconds of simulated time in which something was in flight."""
         return self.figures()["cycles"] / self.description.clock_hz
+
+    def rest(self) -> float:
+        """Wait until the clock stops, so that the host's time adds nothing to ``seconds``. Returns these."""
+        while not self.figures()["asleep"]:
+            time.sleep(REST_SECONDS)
+        return self.seconds()
 
     def _line(self) -> str:
         out = self._process.stdout
