@@ -6,7 +6,7 @@ from ..base import check_flag, check_integer
 
 __all__ = ["NetworkTiming"]
 
-MAX_STAGES = 1 << 10
+MAX_CYCLES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -17,22 +17,19 @@ class NetworkTiming:
 
     Parameters
     ----------
-    sums: cycles from a beat to the one in which its sums, with their biases, can go to the host
-    codes: cycles from a beat to the one in which its codes stand, which are written in the next
-    between_delay: cycles that codes for the memory between layers wait in addition
-    residual: cycles from a beat to the one in which its residual is read
+    array: cycles from a beat to its sums, and to the read of its residual
+    activation, between: cycles from a beat to the write of a word that it completes, in either memory
+    pieces: reads that bring a word of weights from their memory to the array; 0 where they lie there in words
     single_port: whether a memory either reads or writes in a cycle
-    pieces: reads that bring a word of weights from their memory to the array; 0 where they lie in words
     """
 
-    sums: int
-    codes: int
-    between_delay: int = 0
-    residual: int = 0
-    single_port: bool = False
+    array: int
+    activation: int
+    between: int
     pieces: int = 0
+    single_port: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("sums", "codes", "between_delay", "residual", "pieces"):
-            check_integer(name, getattr(self, name), 0, MAX_STAGES)
+        for name in ("array", "activation", "between", "pieces"):
+            check_integer(name, getattr(self, name), 0, MAX_CYCLES)
         check_flag("single_port", self.single_port)

@@ -7,7 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import Engine, Requantization
-from ...formats.network import Pool, Program
+from ...formats.network import NetworkTiming, Pool, Product, Program
 from ..engine.output_stationary import OutputStationary
 from ..engine.output_stationary import latency as array_latency
 from ..products.product_term import Build
@@ -119,25 +119,12 @@ class Network(wiring.Component):
         return self.ports != "dual"
 
     @cached_property
-    def latencies(self) -> dict[str, int]:
-        """What its cycles depend on beside the program, see docs: cycles from a beat to
-
-        array: its sums, and to the read of its residual
-        activation, between: the write of a word that it completes, in either memory
-        pieces: pieces of a word of weights; 0 where they are initialized
-        single_port: whether memories read or write in a cycle
-        """
+    def timing(self) -> NetworkTiming:
+        """What its cycles depend on besides the program."""
         array = array_latency(self.engine, self.build)
-        scale = Scale(self.bounds, ParameterTable(self.plan).scales)
-        stages = drain_stages(scale, array, self.single_port)
+        stages = drain_stages(Scale(self.bounds, ParameterTable(self.plan).scales), array, self.single_port)
         pieces = -(-self.program.shape.weight_word // self.piece) if self.weight_store == "loaded" else 0
-        return {
-            "array": array,
-            "activation": stages.codes + 1,
-            "between": stages.last,
-            "pieces": pieces,
-            "single_port": int(self.single_port),
-        }
+        return NetworkTiming(array, stages.codes + 1, stages.last, pieces, self.single_port)
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -252,7 +239,7 @@ class Network(wiring.Component):
             inside.eq(taps.inside),
         ]
         m.d.comb += [getattr(array, name).eq(signal) for name, signal in follow.items()]
-        pad = choose.choose("pad", [0 if isinstance(each, Pool) else each.pad for each in records])
+        pad = choose.choose("pad", [each.pad if isinstance(each, Product) else 0 for each in records])
         padding = Cat(*[Cat(pad, Const(0, shape.activation.width))[: shape.activation.width]] * shape.lanes)
         words = [Mux(inside[row], activations.data[row], padding) for row in range(shape.rows)]
         m.d.comb += [

@@ -16,7 +16,7 @@ __all__ = ["Rounder", "rounding_latency", "rounding_shift"]
 
 
 def rounding_shift(form: FixedPoint, output: Format, shifts: Iterable[int]) -> NormalizingShift:
-    """The shift of a signed form to where an output keeps bits of it, for shifts to the right of which all are known."""
+    """The shift of a signed form to where an output keeps bits of it; all shifts to the right are known."""
     known = sorted(set(shifts))
     return NormalizingShift(output, Rounding.TIES_TO_EVEN, form.width - 1, True, 0, -known[-1], -known[0])
 

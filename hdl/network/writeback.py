@@ -18,8 +18,8 @@ START_KIND = 3
 def make_walk(plan: Plan, bits: int, beats_a_word: int, phases: int, views: list[tuple[Record, View] | None]) -> Walk:
     """The addresses of a tensor of each record, in the order in which beats go through it.
 
-    The kind of a step consists of what ends with the word, two bits; whether the tile is the last one; of the ``phases``
-    that a tile can begin with, which one; and the record's number.
+    The kind of a step consists of what ends with the word, two bits; whether the tile is the last one; which of the
+    ``phases`` it begins with; and the record's number.
     """
     distances = []
     for found in views:
