@@ -54,8 +54,9 @@ class NetworkRequest(BitstreamRequest):
         if self.dsp == "auto":
             left = capacity.dsps - SCALING_DSPS * shape.outputs
             elements = max(0, min(left // shape.lanes, shape.rows * shape.columns))
-        memory = ("loaded", "spram") if capacity.large_rams else ("initialized", "dual")
-        return Accelerator(self.program, *memory, self.pipeline, self.build, target.family.name, elements)
+        store = "loaded" if capacity.large_rams and self.program.weights else "initialized"
+        ports = "spram" if capacity.large_rams else "dual"
+        return Accelerator(self.program, store, ports, self.pipeline, self.build, target.family.name, elements)
 
     @property
     def computes(self) -> BoardNetwork:
