@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 from fewbit.formats import parse
 from fewbit.sim import network_answers
-from fewbit.study.lowering import Lowering, Request, searched
+from fewbit.study.lowering import Lowering, ShapeRequest, searched
+from fewbit.study.network.execute import execute
+from fewbit.study.quantization.as_it_came import as_it_came
+from fewbit.study.quantization.engines import float_engine
 from integer_networks import Net, by_onnxruntime, exact_layers, taken
 
 REQUESTS = [
-    Request(),
-    Request(rows=2, columns=6, lanes=2, outputs=2),
-    Request(columns=5, lanes=8),
-    Request(columns=4, lanes=4, outputs=4, resident=True),
+    ShapeRequest(),
+    ShapeRequest(rows=2, columns=6, lanes=2, outputs=2),
+    ShapeRequest(columns=5, lanes=8),
+    ShapeRequest(columns=4, lanes=4, outputs=4, resident=True),
 ]
 
 
@@ -149,7 +152,33 @@ def test_minifloats_compute_what_the_network_does(weight, activation, between):
     x = few(net.node("Add", net.conv(y, 8, 8, 1), x))
     x = net.node("Concat", x, net.node("MaxPool", y, kernel_shape=[3, 3], pads=[1, 1, 1, 1]), axis=1)
     x = few(net.conv(net.node("Abs", few(x)), 16, 4, 1))
-    check(net, head(net, x, 4), Request(parse(between)), weight=weight, activation=activation)
+    check(net, head(net, x, 4), ShapeRequest(parse(between)), weight=weight, activation=activation)
+
+
+@pytest.mark.parametrize("signed, zero, most", [(0, 0, 255), (1, 0, 100), (0, 126, 100)])
+def test_zero_points_as_a_network_came_with_them(signed, zero, most):
+    """With scales that are powers of two, what crosses in int8 is what the network says: zero points, and all."""
+    net = Net(3, 8, 8)
+    own = {"quantized": True, "bias": False}
+    pads = {**own, "pads": [1, 1, 1, 1]}
+    x = net.quant("image", 2 if most > 127 else 1, zero, 8, signed)
+    x = net.quant(net.node("Relu", net.conv(x, 3, 8, **pads)), 4, 0, 5)
+    y = net.quant(net.conv(x, 8, 8, **pads, groups=8), 2, 126, 8)
+    x = net.quant(net.node("Add", net.quant(net.conv(y, 8, 8, 1, **own), 2, 100, 8), y), 4, 64, 7)
+    x = net.node("MaxPool", x, kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])
+    z = net.quant(net.node("AveragePool", net.node("Relu", x), kernel_shape=[2, 2]), 1, 3, 8)
+    z = net.quant(net.conv(z, 8, 6, 2, **own), 0.5, 5, 8)
+    content = net.content(net.node("Softmax", net.node("Flatten", z)))
+    samples, graph = net.samples(30, most), taken(content)
+    layers = as_it_came(graph)
+    assert {layer.zero_point for layer in layers.values()} == {zero, 0, 126, 3}
+    made = Lowering(graph, samples).lower(layers)
+    shape = made.program.shape
+    assert shape.zero_points and str(shape.activation) == ("int8" if signed else "uint8")
+    found = made.outputs(network_answers(made.program, made.images(samples.inputs["image"])))
+    expected = execute(graph, samples.inputs, float_engine(layers))[0]
+    assert np.ptp(expected) > 0
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_vectors_pixels_and_one_axis():

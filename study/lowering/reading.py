@@ -16,7 +16,7 @@ from ..network.quantizer import Quantizer
 from ..network.runtime import attributes_of, reads
 from .axes import axes_by_rank, named, regrouped, sizes_by_axis
 from .functions import ELEMENTWISE, Function, Stage
-from .steps import AffineStep, ConcatStep, HostStep, InputStep, PoolStep, ProductStep, Step, SumStep, Value
+from .steps import AffineStep, ConcatStep, HostStep, InputStep, PoolStep, ProductStep, SumStep, TensorStep, Value
 from .watch import Made, made
 from .windows import convolution_of, mean_divisor, window_of
 
@@ -50,9 +50,9 @@ class Reading:
     """
 
     graph: Graph
-    steps: tuple[Step, ...]
+    steps: tuple[TensorStep, ...]
     input: InputStep
-    last: Step
+    last: TensorStep
     result: tuple[tuple[int, ...], tuple[str, ...]]
     tail: tuple[NodeProto, ...]
 
@@ -175,7 +175,7 @@ class _Reader:
         self._place += 1
         return self._place - 1
 
-    def _add(self, step: Step, axes: tuple[str, ...] | None) -> None:
+    def _add(self, step: TensorStep, axes: tuple[str, ...] | None) -> None:
         assert axes is not None
         self._values[step.tensor] = Value(step, self._same, step.tensor, axes)
 
@@ -281,7 +281,7 @@ class _Reader:
         if axes is None:
             kind = node.op_type if node is not None else "Quant"
             raise _refusal(kind, name, "it must keep channels, rows and pixels, or make a vector of them")
-        self._values[output] = Value(step, source.function, output, axes)
+        self._values[output] = Value(step, source.function, output, axes, source.rounded or node is None)
 
     def _pool(self, node: NodeProto, kind: str, name: str, source: Value) -> None:
         shape = self._tensors[node.output[0]].shape
@@ -422,7 +422,8 @@ class _Reader:
             nodes |= _split(value)[2]
         nodes[self._places[output]] = node
         stage = Stage(tensor, tuple(sorted(nodes.items())), output)
-        return Value(first.step, Function(self._graph, (*prefix, stage)), output, first.axes)
+        rounded = any(value.rounded for value in given)
+        return Value(first.step, Function(self._graph, (*prefix, stage)), output, first.axes, rounded)
 
 
 def _split(value: Value) -> tuple[tuple[Stage, ...], str, tuple[tuple[int, NodeProto], ...]]:
@@ -444,7 +445,7 @@ def _spatial(source: Value, kind: str, name: str, axes: int) -> tuple[int, ...]:
     return sizes[1:]
 
 
-def _live(last: Step) -> Iterator[Step]:
+def _live(last: TensorStep) -> Iterator[TensorStep]:
     """All steps that one needs, and it itself, in order."""
     found = {id(last): last}
     wanted = [last]

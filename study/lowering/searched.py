@@ -9,6 +9,7 @@ from ...formats import Format
 from ..network import grid
 from ..quantization.scales import best_scales
 from .functions import Function
+from .slots import TensorScale
 
 __all__ = ["Searched", "integers_of", "table_of"]
 
@@ -79,7 +80,7 @@ class Searched:
         return np.asarray(found)
 
 
-def table_of(function: Function, format: Format, unit: float, output: Format, output_unit: float, zero: int) -> bytes:
+def table_of(function: Function, format: Format, unit: Array, output: Format, scale: TensorScale) -> bytes:
     """The codes of a function of each code's value, which is ``integer * lsb * unit``."""
     values = grid.values(np.arange(1 << format.width), format) * np.float32(unit)
-    return bytes(grid.codes(function(values) / np.float32(output_unit) + np.float32(zero), output).astype(np.uint8))
+    return scale.codes(function(values), scale.unit, output).astype(np.uint8).tobytes()

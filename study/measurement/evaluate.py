@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...formats import Format
 from ...sim.network import NetworkModel
-from ..lowering import INT8, Lowered, Lowering, Request
+from ..lowering import INT8, Lowered, Lowering, ShapeRequest
 from ..network.batching import by_sample, joined
 from ..network.execute import Multiply, batches, execute
 from ..network.float_layer import plain_engine
@@ -118,11 +118,14 @@ class Study:
         return Lowering(self.graph, self.network.calibration(), self.batch, (self.test,), self.seed)
 
     def lowered(
-        self, layers: Mapping[str, QuantizedLayer | BlockLayer], scheme: Scheme | None, between: Format = INT8
+        self,
+        layers: Mapping[str, QuantizedLayer | BlockLayer],
+        scheme: Scheme | None,
+        request: ShapeRequest = ShapeRequest(),  # noqa: B008  # frozen
     ) -> Lowered:
-        """The program of these layers, in an accelerator of a usual shape."""
+        """The program of these layers, which ``quantized`` gave for the scheme."""
         scale_format = SCALE_FORMAT if scheme is None else scheme.scale_format
-        return self.lowering.lower(layers, Request(between), scale_format, self.network.name)
+        return self.lowering.lower(layers, request, scale_format, self.network.name)
 
     def network_outputs(self, lowered: Lowered, report: Callable[[int, int], None] = lambda done, total: None) -> Array:
         """The judged output for all test samples as an accelerator of the whole network gives it: (samples, ...)."""
@@ -212,7 +215,7 @@ class Study:
         layers = self.quantized(scheme)
         notes = self.notes
         if evaluation == "network":
-            lowered = self.lowered(layers, scheme, between or INT8)
+            lowered = self.lowered(layers, scheme, ShapeRequest(between or INT8))
             notes += lowered.reading.notes
             outputs = self.network_outputs(lowered, report)
         else:
