@@ -20,8 +20,9 @@ REQUESTS = [
 
 @pytest.fixture(autouse=True)
 def units(monkeypatch):
-    """All scales between layers are 1: values are integers."""
+    """All scales between layers are 1, and those of what is looked up: values are integers."""
     monkeypatch.setattr(searched, "best_scales", lambda *arguments: np.asarray(np.float32(1)))
+    monkeypatch.setattr(searched.Searched, "before", lambda *arguments: np.float32(1))
 
 
 def lowered(content, samples, request=REQUESTS[0], weight="int8", activation="int8"):
@@ -104,6 +105,16 @@ def concatenations(net):
     return head(net, net.conv(more, 19, 6, few=2), 6), None
 
 
+def again(net):
+    """A sum that is read again, two that read one tensor, and one line with functions of several constants."""
+    x = net.conv("image", 3, 5, 1, few=2)
+    y = net.node("Add", x, net.conv("image", 3, 5, 1, few=1))
+    z = net.node("Add", net.node("Add", y, x), net.conv(net.node("Relu", net.node("Add", y, net.constant(2))), 5, 5, 1))
+    z = net.node("Add", net.conv(net.node("Relu", z), 5, 5, 1, few=1), net.node("Add", y, net.constant(-3)))
+    low = net.node("MaxPool", net.node("Add", z, net.constant(1)), kernel_shape=[1, 2])
+    return net.node("Add", low, net.conv(net.node("Add", z, net.constant(3)), 5, 5, (1, 2), few=1)), None
+
+
 def functions(net):
     x = net.conv("image", 3, 8, 1)
     square = net.node("Mul", x, net.node("Abs", x))
@@ -126,7 +137,7 @@ def normalizations(net):
     return head(net, net.conv(x, 6, 4, 1, few=1), 4), None
 
 
-NETWORKS = [plain, groups, residuals, late_sum, pools, concatenations, functions, normalizations]
+NETWORKS = [plain, groups, residuals, late_sum, again, pools, concatenations, functions, normalizations]
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=range(len(REQUESTS)))
@@ -168,7 +179,8 @@ def test_zero_points_as_a_network_came_with_them(signed, zero, most):
     x = net.node("MaxPool", x, kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])
     z = net.quant(net.node("AveragePool", net.node("Relu", x), kernel_shape=[2, 2]), 1, 3, 8)
     z = net.quant(net.conv(z, 8, 6, 2, **own), 0.5, 5, 8)
-    content = net.content(net.node("Softmax", net.node("Flatten", z)))
+    z = net.node("Mul", z, net.constant(np.array([1, -1, 2, -2, 1, 3]).reshape(6, 1, 1)))
+    content = net.content(net.quant(net.node("Flatten", z), 2, 0, 8, 1))
     samples, graph = net.samples(30, most), taken(content)
     layers = as_it_came(graph)
     assert {layer.zero_point for layer in layers.values()} == {zero, 0, 126, 3}
@@ -295,6 +307,10 @@ RECORDS = "model must be one that a network accelerator has records for, not wit
             f"{RECORDS}AveragePool 'averagepool1': it must divide all sums by the same number",
         ),
         (
+            lambda net: net.node("AveragePool", net.conv("image", 3, 4), kernel_shape=[2, 2], pads=[1, 0, 0, 0]),
+            f"{RECORDS}AveragePool 'averagepool1': it must divide all sums by the same number",
+        ),
+        (
             lambda net: net.node("ReduceMean", net.conv("image", 3, 4), axes=[1]),
             f"{RECORDS}ReduceMean 'reducemean1': it must be over rows and pixels",
         ),
@@ -326,8 +342,7 @@ def test_what_no_record_computes_is_refused_by_its_name(build, message):
     assert str(error.value).startswith(message)
 
 
-def test_tables_round_what_onnxruntime_computes(monkeypatch):
-    monkeypatch.setattr(searched.Searched, "before", lambda *arguments: np.float32(1))
+def test_tables_round_what_onnxruntime_computes():
     net = Net(3, 4, 4)
     x = net.conv("image", 3, 8, 1)
     silu = net.node("Mul", x, net.node("Sigmoid", x))

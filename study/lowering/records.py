@@ -77,24 +77,26 @@ class Records:
 
     def activation(self, step: ProductStep | AffineStep) -> TensorScale:
         """Of what a layer reads, as its quantization has it; a tensor has the same in another shape."""
-        key = (id(step.source.step), step.source.function.key)
         if isinstance(step, AffineStep):
-            known = self._read.get(key)
-            return known or TensorScale(np.asarray(self._operands.unit(step.source.tensor), np.float64))
+            return self._of(step.source.tensor, self._arithmetic.activation, self._operands)
         layer = self._layers[step.layer.name]
         own = TensorScale(np.asarray(layer.divisor, np.float64), layer.zero_point, self._spans[layer.layer.name])
         alone = np.ndim(layer.divisor) or self._reading.graph.quantized
-        return own if alone else self._read.setdefault(key, own)
+        return own if alone else self._read.setdefault((id(step.source.step), step.source.function.key), own)
 
     def between(self, tensor: str) -> TensorScale:
-        """Of a tensor in the format between layers: that of its quantizer if it came with one whose integers the format
-        has."""
-        quantizer, format = self._rounded.get(tensor), self._request.between
+        """Of a tensor in the format between layers."""
+        return self._of(tensor, self._request.between, self._between)
+
+    def _of(self, tensor: str, format: Format, searched: Searched) -> TensorScale:
+        """That of the quantizer which a tensor came with, if the format has all its integers; else one that is
+        searched."""
+        quantizer = self._rounded.get(tensor)
         if quantizer is not None and isinstance(quantizer.format, Integer) and isinstance(format, Integer):
             found = moved_into(quantizer.format, quantizer.zero_point, format)
             if found is not None:
                 return TensorScale(np.asarray(quantizer.scale.reshape(()), np.float64), *found)
-        return TensorScale(np.asarray(self._between.unit(tensor), np.float64))
+        return TensorScale(np.asarray(searched.unit(tensor), np.float64))
 
     def program(self, plan: RecordPlan, words: Mapping[str, int], name: str) -> Program:
         """The program of a plan whose buffers are placed, in memories of so many words."""

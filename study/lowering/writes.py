@@ -46,21 +46,25 @@ def writes_of(
     ``formats``: of what is written, by memory. Raises ValueError where a tensor has scales for each channel and that
     does not suit what is written.
     """
-    bias, added = total.bias, None
+    ramps = [slot.function.ramp for slot in entry.slots]
+    added = next((ramp.offset / ramp.slope for ramp in ramps if ramp is not None), 0.0)
     found = []
-    for slot in entry.slots:
-        ramp = slot.function.ramp
-        if ramp is not None and added not in (None, ramp.offset / ramp.slope):
-            ramp = None  # all that a record writes has one bias
-        if ramp is not None and added is None:
-            added = ramp.offset / ramp.slope
-            bias = bias + np.rint(added / total.unit)
-        found.append(_write(entry, total, slot, ramp, formats[slot.memory], between, searched))
-    return found, bias
+    for slot, ramp in zip(entry.slots, ramps, strict=True):
+        # all that a record writes has one bias: what has another one is looked up
+        own = ramp if ramp is not None and ramp.offset / ramp.slope == added else None
+        found.append(_write(entry, total, slot, own, added, formats[slot.memory], between, searched))
+    return found, total.bias + np.rint(added / total.unit)
 
 
 def _write(
-    entry: Entry, total: Sum, slot: Slot, ramp: Ramp | None, format: Format, between: Format, searched: Searched
+    entry: Entry,
+    total: Sum,
+    slot: Slot,
+    ramp: Ramp | None,
+    added: float,
+    format: Format,
+    between: Format,
+    searched: Searched,
 ) -> Write:
     scale = slot.place.scale
     bounds = [] if ramp is None else [bound for bound in (ramp.low, ramp.high) if abs(bound) < inf and bound]
@@ -73,8 +77,8 @@ def _write(
     known = dict(format.ordered)
     low, high = known[least], known[most]
     if ramp is None:
-        unit = searched.before(entry.line.step.tensor, slot.function)
-        table = table_of(slot.function, between, unit, format, scale)
+        unit = searched.before(entry.line.step.tensor, slot.function, added)
+        table = table_of(slot.function, added, between, unit, format, scale)
         return Write(slot, _factors(entry, total, np.asarray(unit, np.float64), 1.0, between), low, high, table)
     if ramp.low > -inf:
         low = _code(ramp.low, scale, format)
