@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...formats import Format, parse
 from ...sim.network import NetworkModel
-from ..lowering import INT8, Lowered, Lowering, Request
+from ..lowering import INT8, Lowered, Lowering, ShapeRequest
 from ..network.batching import by_sample, joined
 from ..network.execute import Multiply, batches, execute
 from ..network.float_layer import plain_engine
@@ -117,7 +117,7 @@ class Study:
         self,
         layers: Mapping[str, QuantizedLayer | BlockLayer],
         scheme: Scheme | None,
-        request: Request = Request(),  # noqa: B008  # frozen
+        request: ShapeRequest = ShapeRequest(),  # noqa: B008  # frozen
     ) -> Lowered:
         """The program of these layers in an accelerator, of a usual shape unless another one is asked for."""
         scale_format = SCALE_FORMAT if scheme is None else scheme.scale_format
@@ -213,7 +213,7 @@ class Study:
         layers = self.quantized(scheme)
         notes, metric = self.notes, self.network.metrics[0]
         if evaluation == "network":
-            lowered = self.lowered(layers, scheme, Request(between or INT8))
+            lowered = self.lowered(layers, scheme, ShapeRequest(between or INT8))
             notes += lowered.reading.notes
             outputs = self.network_outputs(lowered, report)
         else:
