@@ -48,8 +48,8 @@ Written by `python docs/study_results.py` from `results/study/study_points.json`
 that made those are at the end, what the columns mean is in [study](study.md). Errors are standard errors."""
 
 ALIKE = """Weights and activations in one format, every layer quantized, a scale for each channel of the weights and
-one for each tensor of activations, no technique. `*`: the float evaluation; all others are the golden model's, exact as
-the hardware."""
+one for each tensor of activations, no technique. `*`: the float evaluation; all others are the golden model's of MACs
+and requantizers, exact, with float32 between the layers."""
 
 MIXED = """Rows: the weights' format; columns: the activations', which both operands of attention's products have."""
 
