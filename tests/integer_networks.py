@@ -9,7 +9,7 @@ from fewbit.study.network.network import Samples
 from fewbit.study.quantization.quantize import QuantizedLayer
 from onnx import helper, numpy_helper
 
-OPSET = 17
+OPSET, QONNX = 17, "qonnx.custom_op.general"
 
 
 class Net:
@@ -38,9 +38,10 @@ class Net:
             row[places] = self.random.choice([-1, 1], len(places))
         return flat.reshape(shape)
 
-    def conv(self, tensor, inputs, outputs, kernel=3, few=3, groups=1, bias=True, **attributes):
+    def conv(self, tensor, inputs, outputs, kernel=3, few=3, groups=1, bias=True, quantized=False, **attributes):
         kernels = (kernel, kernel) if isinstance(kernel, int) else kernel
         weights = self.constant(self.weights(outputs, inputs // groups, *kernels, few=few))
+        weights = self.quant(weights, 0.5, 0, 4, 1) if quantized else weights
         biases = [self.constant(self.random.integers(-2, 3, outputs))] if bias else []
         return self.node("Conv", tensor, weights, *biases, group=groups, **attributes)
 
@@ -48,7 +49,12 @@ class Net:
         weights = self.constant(self.weights(outputs, inputs, few=few).T)
         return self.node("Gemm", tensor, weights, self.constant(self.random.integers(-2, 3, outputs)))
 
-    def content(self, output, domains=()):
+    def quant(self, tensor, scale, zero, bits, signed=0):
+        """A quantizer of QONNX."""
+        numbers = [self.constant(number) for number in (scale, zero, bits)]
+        return self.node("Quant", tensor, *numbers, domain=QONNX, signed=signed, narrow=0, rounding_mode="ROUND")
+
+    def content(self, output):
         graph = helper.make_graph(
             self.nodes,
             "network",
@@ -56,7 +62,7 @@ class Net:
             [helper.make_tensor_value_info(output, 1, None)],
             self.constants,
         )
-        opsets = [helper.make_opsetid("", OPSET), *(helper.make_opsetid(domain, 1) for domain in domains)]
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(QONNX, 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
 
     def samples(self, count=6, most=3):

@@ -4,21 +4,25 @@ import numpy as np
 import pytest
 from fewbit.formats import parse
 from fewbit.sim import network_answers
-from fewbit.study.lowering import Lowering, Request, searched
+from fewbit.study.lowering import Lowering, ShapeRequest, searched
+from fewbit.study.network.execute import execute
+from fewbit.study.quantization.as_it_came import as_it_came
+from fewbit.study.quantization.engines import float_engine
 from integer_networks import Net, by_onnxruntime, exact_layers, taken
 
 REQUESTS = [
-    Request(),
-    Request(rows=2, columns=6, lanes=2, outputs=2),
-    Request(columns=5, lanes=8),
-    Request(columns=4, lanes=4, outputs=4, resident=True),
+    ShapeRequest(),
+    ShapeRequest(rows=2, columns=6, lanes=2, outputs=2),
+    ShapeRequest(columns=5, lanes=8),
+    ShapeRequest(columns=4, lanes=4, outputs=4, resident=True),
 ]
 
 
 @pytest.fixture(autouse=True)
 def units(monkeypatch):
-    """All scales between layers are 1: values are integers."""
+    """All scales between layers are 1, and those of what is looked up: values are integers."""
     monkeypatch.setattr(searched, "best_scales", lambda *arguments: np.asarray(np.float32(1)))
+    monkeypatch.setattr(searched.Searched, "before", lambda *arguments: np.float32(1))
 
 
 def lowered(content, samples, request=REQUESTS[0], weight="int8", activation="int8"):
@@ -101,6 +105,16 @@ def concatenations(net):
     return head(net, net.conv(more, 19, 6, few=2), 6), None
 
 
+def again(net):
+    """A sum that is read again, two that read one tensor, and one line with functions of several constants."""
+    x = net.conv("image", 3, 5, 1, few=2)
+    y = net.node("Add", x, net.conv("image", 3, 5, 1, few=1))
+    z = net.node("Add", net.node("Add", y, x), net.conv(net.node("Relu", net.node("Add", y, net.constant(2))), 5, 5, 1))
+    z = net.node("Add", net.conv(net.node("Relu", z), 5, 5, 1, few=1), net.node("Add", y, net.constant(-3)))
+    low = net.node("MaxPool", net.node("Add", z, net.constant(1)), kernel_shape=[1, 2])
+    return net.node("Add", low, net.conv(net.node("Add", z, net.constant(3)), 5, 5, (1, 2), few=1)), None
+
+
 def functions(net):
     x = net.conv("image", 3, 8, 1)
     square = net.node("Mul", x, net.node("Abs", x))
@@ -123,7 +137,7 @@ def normalizations(net):
     return head(net, net.conv(x, 6, 4, 1, few=1), 4), None
 
 
-NETWORKS = [plain, groups, residuals, late_sum, pools, concatenations, functions, normalizations]
+NETWORKS = [plain, groups, residuals, late_sum, again, pools, concatenations, functions, normalizations]
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=range(len(REQUESTS)))
@@ -149,7 +163,34 @@ def test_minifloats_compute_what_the_network_does(weight, activation, between):
     x = few(net.node("Add", net.conv(y, 8, 8, 1), x))
     x = net.node("Concat", x, net.node("MaxPool", y, kernel_shape=[3, 3], pads=[1, 1, 1, 1]), axis=1)
     x = few(net.conv(net.node("Abs", few(x)), 16, 4, 1))
-    check(net, head(net, x, 4), Request(parse(between)), weight=weight, activation=activation)
+    check(net, head(net, x, 4), ShapeRequest(parse(between)), weight=weight, activation=activation)
+
+
+@pytest.mark.parametrize("signed, zero, most", [(0, 0, 255), (1, 0, 100), (0, 126, 100)])
+def test_zero_points_as_a_network_came_with_them(signed, zero, most):
+    """With scales that are powers of two, what crosses in int8 is what the network says: zero points, and all."""
+    net = Net(3, 8, 8)
+    own = {"quantized": True, "bias": False}
+    pads = {**own, "pads": [1, 1, 1, 1]}
+    x = net.quant("image", 2 if most > 127 else 1, zero, 8, signed)
+    x = net.quant(net.node("Relu", net.conv(x, 3, 8, **pads)), 4, 0, 5)
+    y = net.quant(net.conv(x, 8, 8, **pads, groups=8), 2, 126, 8)
+    x = net.quant(net.node("Add", net.quant(net.conv(y, 8, 8, 1, **own), 2, 100, 8), y), 4, 64, 7)
+    x = net.node("MaxPool", x, kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])
+    z = net.quant(net.node("AveragePool", net.node("Relu", x), kernel_shape=[2, 2]), 1, 3, 8)
+    z = net.quant(net.conv(z, 8, 6, 2, **own), 0.5, 5, 8)
+    z = net.node("Mul", z, net.constant(np.array([1, -1, 2, -2, 1, 3]).reshape(6, 1, 1)))
+    content = net.content(net.quant(net.node("Flatten", z), 2, 0, 8, 1))
+    samples, graph = net.samples(30, most), taken(content)
+    layers = as_it_came(graph)
+    assert {layer.zero_point for layer in layers.values()} == {zero, 0, 126, 3}
+    made = Lowering(graph, samples).lower(layers)
+    shape = made.program.shape
+    assert shape.zero_points and str(shape.activation) == ("int8" if signed else "uint8")
+    found = made.outputs(network_answers(made.program, made.images(samples.inputs["image"])))
+    expected = execute(graph, samples.inputs, float_engine(layers))[0]
+    assert np.ptp(expected) > 0
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_vectors_pixels_and_one_axis():
@@ -266,6 +307,10 @@ RECORDS = "model must be one that a network accelerator has records for, not wit
             f"{RECORDS}AveragePool 'averagepool1': it must divide all sums by the same number",
         ),
         (
+            lambda net: net.node("AveragePool", net.conv("image", 3, 4), kernel_shape=[2, 2], pads=[1, 0, 0, 0]),
+            f"{RECORDS}AveragePool 'averagepool1': it must divide all sums by the same number",
+        ),
+        (
             lambda net: net.node("ReduceMean", net.conv("image", 3, 4), axes=[1]),
             f"{RECORDS}ReduceMean 'reducemean1': it must be over rows and pixels",
         ),
@@ -297,8 +342,7 @@ def test_what_no_record_computes_is_refused_by_its_name(build, message):
     assert str(error.value).startswith(message)
 
 
-def test_tables_round_what_onnxruntime_computes(monkeypatch):
-    monkeypatch.setattr(searched.Searched, "before", lambda *arguments: np.float32(1))
+def test_tables_round_what_onnxruntime_computes():
     net = Net(3, 4, 4)
     x = net.conv("image", 3, 8, 1)
     silu = net.node("Mul", x, net.node("Sigmoid", x))

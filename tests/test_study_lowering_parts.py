@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from fewbit.formats import parse
 from fewbit.formats.network import Product, Program
+from fewbit.study.lowering import ShapeRequest
 from fewbit.study.lowering.functions import IDENTITY, Ramp
 from fewbit.study.lowering.images import byte_scale
-from fewbit.study.lowering.multipliers import Factors, dyadic, residual_shifts
+from fewbit.study.lowering.multipliers import RealFactors, dyadic, residual_shifts
 from fewbit.study.lowering.placement import place
-from fewbit.study.lowering.slots import Buffer
+from fewbit.study.lowering.slots import TensorBuffer
 from fewbit.study.lowering.weights import packed
 from fewbit.study.measurement.evaluate import Study
 from fewbit.study.quantization.scheme import Scheme
@@ -22,7 +23,7 @@ from fewbit.study.zoo.networks import network
 def test_factors_are_met_as_closely_as_multipliers_can(bits):
     random = np.random.default_rng(bits)
     for scale in 2.0 ** random.uniform(-25, bits - 1, 50):
-        factors = Factors(random.uniform(0.1, 1, 5) * scale, 0.0)
+        factors = RealFactors(random.uniform(0.1, 1, 5) * scale, 0.0)
         shift, multipliers, _, _ = dyadic(factors, bits, (0,))
         assert max(multipliers) >> bits - 1 and max(multipliers) < 1 << bits and 0 <= shift <= 63
         for factor, multiplier in zip(factors.sums.tolist(), multipliers, strict=True):
@@ -31,7 +32,7 @@ def test_factors_are_met_as_closely_as_multipliers_can(bits):
 
 def test_the_shifts_of_residuals_are_as_few_as_can_be():
     random = np.random.default_rng(0)
-    all_factors = [Factors(np.array([a]), b) for a, b in 2.0 ** random.uniform((-22, -8), (-6, 3), (60, 2))]
+    all_factors = [RealFactors(np.array([a]), b) for a, b in 2.0 ** random.uniform((-22, -8), (-6, 3), (60, 2))]
     spans = [factors.span(16) for factors in all_factors]
     shifts = residual_shifts(spans)
     fewer = itertools.combinations(range(32), len(shifts) - 1)
@@ -46,10 +47,10 @@ def test_the_shifts_of_residuals_are_as_few_as_can_be():
 
 def test_factors_that_are_too_large_and_multipliers_of_one_bit():
     with pytest.raises(ValueError, match=r"^scales must leave a factor below 65536, not 70000$"):
-        dyadic(Factors(np.array([7e4]), 0.0), 16, (0,))
-    assert dyadic(Factors(np.array([0.25, 0.25, 0]), 0.0), 1, (0,)) == (2, [1, 1, 0], 0, 0)
-    assert dyadic(Factors(np.array([0.25]), 8.0), 1, (5,)) == (2, [1], 1, 5)
-    for factors in (Factors(np.array([0.25, 0.5]), 0.0), Factors(np.array([0.3]), 0.0)):
+        dyadic(RealFactors(np.array([7e4]), 0.0), 16, (0,))
+    assert dyadic(RealFactors(np.array([0.25, 0.25, 0]), 0.0), 1, (0,)) == (2, [1, 1, 0], 0, 0)
+    assert dyadic(RealFactors(np.array([0.25]), 8.0), 1, (5,)) == (2, [1], 1, 5)
+    for factors in (RealFactors(np.array([0.25, 0.5]), 0.0), RealFactors(np.array([0.3]), 0.0)):
         with pytest.raises(ValueError, match=r"^multiplier_bits must be more than 1 where scales are not the same"):
             dyadic(factors, 1, (0,))
 
@@ -58,8 +59,8 @@ def test_buffers_of_a_chain_take_the_largest_pair_and_do_not_overlap():
     random = np.random.default_rng(0)
     for _ in range(30):
         sizes = random.integers(1, 50, 12)
-        chain = [Buffer("activation", 1, int(size), 7, time - 1, time) for time, size in enumerate(sizes)]
-        long = Buffer("activation", 1, 3, 4, 2, 6)
+        chain = [TensorBuffer("activation", 1, int(size), 7, time - 1, time) for time, size in enumerate(sizes)]
+        long = TensorBuffer("activation", 1, 3, 4, 2, 6)
         assert place(chain, 4) == 2 * max(map(sum, itertools.pairwise(sizes)))
         place([*chain, long], 2)
         for one, other in itertools.combinations([*chain, long], 2):
@@ -144,8 +145,8 @@ def test_between_goes_with_whole_networks_alone(resnet8):
     "options, message",
     [
         (
-            {"edges": parse("int8")},
-            "formats must be the same in all layers for a network accelerator, not int4 x int4,",
+            {"edges": parse("e4m3")},
+            "weight must be one format in all layers of an accelerator, or integers of 8 bits, not e4m3, int4",
         ),
         (
             {"scale_per": "block", "block_size": 16},
@@ -162,3 +163,31 @@ def test_schemes_that_an_accelerator_does_not_have(resnet8, options, message):
     with pytest.raises(ValueError) as error:
         resnet8.point(scheme, "network")
     assert str(error.value).startswith(message)
+
+
+def test_a_shape_that_cannot_be_is_told_as_such(resnet8):
+    scheme = Scheme(weight=parse("int4"), activation=parse("int4"))
+    layers = resnet8.quantized(scheme)
+    for options, message in (
+        ({"outputs": 0}, "outputs must be 1 to 64, not 0"),
+        ({"lanes": 3}, "lanes must be a power of two, not 3"),
+        ({"between": parse("float8_e4m3fn")}, "between must be a format without NaN and infinity, not float8_e4m3fn"),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            resnet8.lowered(layers, scheme, ShapeRequest(**options))
+
+
+def test_the_command_lines_options_name_a_program():
+    from fewbit.cli.common.network_options import AcceleratorOptions, lowered
+    from fewbit.cli.common.study_options import NetworkOptions, SchemeOptions
+
+    accelerator = AcceleratorOptions("e2m1", "int4", "e3m2", columns=4, outputs=2)
+    found = lowered(NetworkOptions(), SchemeOptions(), accelerator)[1].program.shape
+    assert (str(found.weight), str(found.activation), str(found.between)) == ("e2m1", "int4", "e3m2")
+    assert (found.rows, found.columns, found.lanes, found.outputs) == (1, 4, 4, 2)
+    for networks, weight, message in (
+        (NetworkOptions(model="resnet8,vit"), "int4", "model must be a single network, not 'resnet8,vit'"),
+        (NetworkOptions(), "int4,int8", "weight, activation and techniques must be one each, not 2 pairs of them"),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            lowered(networks, SchemeOptions(), AcceleratorOptions(weight))

@@ -11,7 +11,7 @@ from .options import DEFAULT_FORMAT, OneActivation, Weight, formats
 from .study_options import NetworkOptions, SchemeOptions
 
 if TYPE_CHECKING:
-    from ...study.lowering import Lowered, Request
+    from ...study.lowering import Lowered, ShapeRequest
     from ...study.measurement.evaluate import Study
 
 __all__ = ["AcceleratorOptions", "lowered"]
@@ -45,20 +45,22 @@ class AcceleratorOptions:
         int, typer.Option("--multiplier-bits", min=1, max=16, help="Of the scales; 1 for powers of two.")
     ] = 16
 
-    def request(self, usual: "Request | None" = None) -> "Request":
+    def request(self, usual: "ShapeRequest | None" = None) -> "ShapeRequest":
         """What is asked of the accelerator; sizes that are not given are those of ``usual``."""
-        from ...study.lowering import Request
+        from ...study.lowering import ShapeRequest
 
         sizes = {name: getattr(self, name) for name in ("rows", "columns", "lanes", "outputs")}
         given = {name: size for name, size in sizes.items() if size is not None}
-        return replace(usual or Request(), between=parse(self.between), multiplier_bits=self.multiplier_bits, **given)
+        return replace(
+            usual or ShapeRequest(), between=parse(self.between), multiplier_bits=self.multiplier_bits, **given
+        )
 
 
 def lowered(
     networks: NetworkOptions,
     schemes: SchemeOptions,
     accelerator: AcceleratorOptions,
-    usual: "Request | None" = None,
+    usual: "ShapeRequest | None" = None,
 ) -> "tuple[Study, Lowered]":
     """The network with its samples, and its program in an accelerator.
 

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...formats.network import Image, NetworkShape
-from ..network import grid
 from .plan import Entry
 from .slots import ACTIVATION, BETWEEN
 
@@ -83,10 +82,9 @@ def image_of(entry: Entry, shape: NetworkShape, bytes_in: ByteScale | None) -> I
         views[slot.memory] = slot.place.view(shape.lanes if read else shape.outputs)
         if bytes_in is not None:
             values = bytes_in.values * line.gain[:, None] + line.offset[:, None]
-            unit = np.broadcast_to(slot.place.scale.unit, (size[2],)).astype(np.float32)
-            scaled = slot.function(values.reshape(-1)).reshape(values.shape) / unit[:, None]
-            format = shape.activation if read else shape.between
-            found = grid.codes(scaled + np.float32(slot.place.scale.zero), format)
+            unit = np.broadcast_to(slot.place.scale.unit, (size[2],))[:, None]
+            numbers = slot.function(values.reshape(-1)).reshape(values.shape)
+            found = slot.place.scale.codes(numbers, unit, shape.activation if read else shape.between)
             codes[slot.memory] = found.astype(np.uint8).tobytes()
     if bytes_in is not None:
         scales, offsets = bytes_in.scale, bytes_in.offset

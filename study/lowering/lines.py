@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .steps import AffineStep, ConcatStep, InputStep, PoolStep, ProductStep, Step, SumStep, Value
+from .steps import AffineStep, ConcatStep, InputStep, PoolStep, ProductStep, SumStep, TensorStep, Value
 
 __all__ = ["Line", "lines_of"]
 
@@ -28,7 +28,7 @@ class Line:
     residual_gain: what it is multiplied by
     """
 
-    step: Step
+    step: TensorStep
     base: InputStep | ProductStep | PoolStep | AffineStep
     gain: Array = field(init=False)
     offset: Array = field(init=False)
@@ -44,7 +44,7 @@ class Line:
         """What the record reads, besides the residual."""
         return None if isinstance(self.base, InputStep) else self.base.source
 
-    def then(self, step: Step, value: Value) -> None:
+    def then(self, step: TensorStep, value: Value) -> None:
         """Go on to a step that reads a multiple of this line's result."""
         ramp = value.function.ramp
         assert ramp is not None and self.residual is None
@@ -54,7 +54,7 @@ class Line:
         self.gain, self.offset, self.step = self.gain * gain, self.offset * gain + offset, step
 
 
-def lines_of(steps: Sequence[Step], last: Step) -> list[Line]:
+def lines_of(steps: Sequence[TensorStep], last: TensorStep) -> list[Line]:
     """The lines of all steps in the order in which they run; a concatenation has none.
 
     A sum of two tensors becomes part of the line of one of them where nothing else reads that, of the later one if
@@ -72,7 +72,7 @@ def lines_of(steps: Sequence[Step], last: Step) -> list[Line]:
         alone = line is not None and value.bare and uses[id(value.step)] == 1 and line.residual is None
         return line if alone else None
 
-    def extend(line: Line, step: Step, value: Value) -> None:
+    def extend(line: Line, step: TensorStep, value: Value) -> None:
         del found[id(line.step)]
         line.then(step, value)
         found[id(step)] = line
@@ -105,6 +105,6 @@ def lines_of(steps: Sequence[Step], last: Step) -> list[Line]:
     return sorted(found.values(), key=lambda line: line.step.place)
 
 
-def _as_it_is(step: Step, source: Value) -> PoolStep:
+def _as_it_is(step: TensorStep, source: Value) -> PoolStep:
     """A pool of one pixel."""
     return PoolStep(step.name, step.tensor, step.channels, step.height, step.width, step.place, source=source)

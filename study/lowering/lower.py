@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from ...formats import Format
 from ...formats.network import Program
 from ..network import grid
-from ..network.graph import Graph
+from ..network.graph import Graph, Segment
 from ..network.network import Samples
-from ..network.runtime import run_session, session
+from ..network.quantizer import Quantizer, is_quantizer
 from ..quantization.block_layer import BlockLayer
 from ..quantization.quantize import QuantizedLayer
 from ..quantization.scheme import SCALE_FORMAT
@@ -23,7 +23,7 @@ from .placement import place
 from .plan import between_tensors, plan
 from .reading import Reading, read
 from .records import Records
-from .request import Request
+from .request import ShapeRequest
 from .slots import ACTIVATION, BETWEEN
 from .watch import watched
 
@@ -69,15 +69,18 @@ class Lowered:
         letters = "".join(axes)
         order = [1 + "yxc".index(letter) for letter in [*letters, *(each for each in "yxc" if each not in letters)]]
         values = values.transpose(0, *order).reshape(len(values), *shape)
-        if not self.reading.tail:
-            return values
-        return np.asarray(run_session(self._tail, None, {self.reading.last.tensor: values})[0])
+        tensors = {self.reading.last.tensor: values}
+        for step in self._tail:
+            tensors.update(zip(step.outputs, step.run(tensors), strict=True))
+        return np.asarray(tensors[self.reading.graph.output])
 
     @cached_property
-    def _tail(self) -> Any:
+    def _tail(self) -> list[Segment | Quantizer]:
         graph = self.reading.graph
-        model = graph.model_of([*self.reading.tail], [self.reading.last.tensor], [graph.output])
-        return session(model.SerializeToString(), graph.threads)
+        return [
+            Quantizer.of(node, graph.constant) if is_quantizer(node) else Segment([node], graph, [*node.output])
+            for node in self.reading.tail
+        ]
 
 
 class Lowering:
@@ -113,7 +116,7 @@ class Lowering:
     def lower(
         self,
         layers: Mapping[str, QuantizedLayer | BlockLayer],
-        request: Request = Request(),  # noqa: B008  # frozen
+        request: ShapeRequest = ShapeRequest(),  # noqa: B008  # frozen
         scale_format: Format = SCALE_FORMAT,
         name: str = "network",
     ) -> Lowered:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ...formats.network.records import MAX_RESIDUAL_SHIFT, MAX_SHIFT
 
-__all__ = ["Factors", "dyadic", "residual_shifts"]
+__all__ = ["RealFactors", "dyadic", "residual_shifts"]
 
 Array = NDArray[Any]
 
@@ -18,7 +18,7 @@ LEAST = 12
 """Bits that it has at least, where multipliers have so many."""
 
 
-class Factors(NamedTuple):
+class RealFactors(NamedTuple):
     """What a record's sums and its residual are multiplied by, for one of its outputs.
 
     Members
@@ -50,7 +50,7 @@ class Factors(NamedTuple):
         return max(0, least), min(max(0, least + spare), MAX_RESIDUAL_SHIFT)
 
 
-def dyadic(factors: Factors, bits: int, shifts: Sequence[int]) -> tuple[int, list[int], int, int]:
+def dyadic(factors: RealFactors, bits: int, shifts: Sequence[int]) -> tuple[int, list[int], int, int]:
     """The shift to the right, the multipliers, and the residual's multiplier and its shift to the left.
 
     ``bits``: of multipliers. Raises ValueError where they have one, and a factor is neither 0 nor the power of two that

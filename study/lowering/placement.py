@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .slots import Buffer
+from .slots import TensorBuffer
 
 __all__ = ["place"]
 
 TRIES = 300
 
 
-def place(buffers: Sequence[Buffer], codes: int, seed: int = 0) -> int:
+def place(buffers: Sequence[TensorBuffer], codes: int, seed: int = 0) -> int:
     """Set the address of every buffer of a memory whose words hold so many codes; returns the words that it needs.
 
     That is the most that is needed at any time where a few hundred orders, of which each buffer takes the lowest
@@ -38,7 +38,7 @@ def place(buffers: Sequence[Buffer], codes: int, seed: int = 0) -> int:
     return max(best, 1)
 
 
-def _needed(buffers: Sequence[Buffer], sizes: Sequence[int]) -> int:
+def _needed(buffers: Sequence[TensorBuffer], sizes: Sequence[int]) -> int:
     """Words that are needed at the same time, at most."""
     times = {buffer.first for buffer in buffers}
     return max(
@@ -50,7 +50,7 @@ def _needed(buffers: Sequence[Buffer], sizes: Sequence[int]) -> int:
     )
 
 
-def _placed(buffers: Sequence[Buffer], sizes: Sequence[int], order: Sequence[int]) -> list[int]:
+def _placed(buffers: Sequence[TensorBuffer], sizes: Sequence[int], order: Sequence[int]) -> list[int]:
     """The lowest address for each that no earlier one of the order has at the same time."""
     bases = [0] * len(buffers)
     done: list[int] = []

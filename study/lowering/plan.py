@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from .functions import Function
 from .lines import Line
 from .reading import Reading
-from .slots import ACTIVATION, BETWEEN, Buffer, Place, Scale, Slot
-from .steps import AffineStep, ConcatStep, InputStep, PoolStep, ProductStep, Step, Value
+from .slots import ACTIVATION, BETWEEN, Place, Slot, TensorBuffer, TensorScale
+from .steps import AffineStep, ConcatStep, InputStep, PoolStep, ProductStep, TensorStep, Value
 
-__all__ = ["Entry", "Plan", "Scales", "between_tensors", "plan"]
+__all__ = ["Entry", "RecordPlan", "Scales", "between_tensors", "plan"]
 
 Array = NDArray[Any]
 
@@ -21,10 +21,10 @@ Array = NDArray[Any]
 class Scales(Protocol):
     """What the tensors' scales are."""
 
-    def activation(self, step: ProductStep | AffineStep) -> Scale:
+    def activation(self, step: ProductStep | AffineStep) -> TensorScale:
         """Of what a layer reads."""
 
-    def between(self, tensor: str) -> Scale:
+    def between(self, tensor: str) -> TensorScale:
         """Of a tensor in the format between layers."""
 
 
@@ -49,11 +49,11 @@ class Entry:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class RecordPlan:
     """``entries``: the input's first, then all records. ``buffers``: all that must be placed."""
 
     entries: list[Entry]
-    buffers: list[Buffer]
+    buffers: list[TensorBuffer]
 
 
 def between_tensors(lines: Sequence[Line], reading: Reading) -> list[str]:
@@ -64,7 +64,9 @@ def between_tensors(lines: Sequence[Line], reading: Reading) -> list[str]:
     return [*dict.fromkeys(found)]
 
 
-def plan(lines: Sequence[Line], reading: Reading, scales: Scales, codes: Mapping[str, int], bytes_in: bool) -> Plan:
+def plan(
+    lines: Sequence[Line], reading: Reading, scales: Scales, codes: Mapping[str, int], bytes_in: bool
+) -> RecordPlan:
     """The records of these lines.
 
     ``codes``: of a word of each memory; concatenated tensors begin with a word each. ``bytes_in``: whether the input is
@@ -82,9 +84,9 @@ class _Planner:
     scales: Scales
     codes: Mapping[str, int]
     bytes_in: bool
-    buffers: list[Buffer] = field(default_factory=list)
+    buffers: list[TensorBuffer] = field(default_factory=list)
 
-    def plan(self) -> Plan:
+    def plan(self) -> RecordPlan:
         self._same = Function(self.reading.graph)
         self._by_step = {id(line.step): line for line in self.lines}
         self._slots: dict[int, list[Slot]] = {id(line.step): [] for line in self.lines}
@@ -113,9 +115,9 @@ class _Planner:
                 slot.place.buffer.last = max(slot.place.buffer.last, number)
         for number, entry in enumerate(entries, -1):
             _share(entry, number)
-        return Plan(entries, self.buffers)
+        return RecordPlan(entries, self.buffers)
 
-    def _wanted(self) -> Iterator[tuple[Value, str, Scale | None]]:
+    def _wanted(self) -> Iterator[tuple[Value, str, TensorScale | None]]:
         """All that is read, in the order of the lines; None for a scale that is still to be found."""
         for line in self.lines:
             if isinstance(line.base, ProductStep | AffineStep):
@@ -128,14 +130,14 @@ class _Planner:
         if isinstance(last, ConcatStep) or self._by_step[id(last)].residual is not None:
             yield self._bare(last), BETWEEN, None
 
-    def _bare(self, step: Step) -> Value:
+    def _bare(self, step: TensorStep) -> Value:
         return Value(step, self._same, step.tensor, ())
 
-    def _copy(self, step: Step) -> Line:
+    def _copy(self, step: TensorStep) -> Line:
         size = (step.channels, step.height, step.width)
         return Line(step, PoolStep(step.name, step.tensor, *size, step.place, source=self._bare(step)))
 
-    def _shared_names(self, wanted: Sequence[tuple[Value, str, Scale | None]]) -> dict[tuple[Any, ...], str]:
+    def _shared_names(self, wanted: Sequence[tuple[Value, str, TensorScale | None]]) -> dict[tuple[Any, ...], str]:
         """For the parts of concatenations between layers the name of the whole, whose scale they have."""
         found: dict[tuple[Any, ...], str] = {}
         for value, memory, _ in wanted:
@@ -144,7 +146,7 @@ class _Planner:
                     found.setdefault((id(part.step), part.function.key), value.tensor)
         return found
 
-    def channels(self, step: Step, memory: str = BETWEEN) -> Array:
+    def channels(self, step: TensorStep, memory: str = BETWEEN) -> Array:
         """Of a step's result, for each code of a pixel the channel, or -1. It is the same in both memories, except for
         concatenations."""
         key = (id(step), memory)
@@ -152,7 +154,7 @@ class _Planner:
             self._channels[key] = self._arranged(step, memory)
         return self._channels[key]
 
-    def _arranged(self, step: Step, memory: str) -> Array:
+    def _arranged(self, step: TensorStep, memory: str) -> Array:
         if isinstance(step, ConcatStep):
             found, before = np.empty(0, np.int64), 0
             for part in step.parts:
@@ -178,7 +180,7 @@ class _Planner:
             )
         return order
 
-    def _place(self, value: Value, memory: str, scale: Scale | None) -> Place:
+    def _place(self, value: Value, memory: str, scale: TensorScale | None) -> Place:
         if scale is None:
             key = (id(value.step), value.function.key)
             scale = self.scales.between(self._names.get(key, value.tensor))
@@ -199,11 +201,11 @@ class _Planner:
             self._wholes[known] = Place(buffer, 0, self.channels(value.step, memory), scale)
         return self._wholes[known]
 
-    def _buffer(self, step: Step, memory: str) -> Buffer:
-        self.buffers.append(Buffer(memory, step.height, step.width, len(self.channels(step, memory))))
+    def _buffer(self, step: TensorStep, memory: str) -> TensorBuffer:
+        self.buffers.append(TensorBuffer(memory, step.height, step.width, len(self.channels(step, memory))))
         return self.buffers[-1]
 
-    def _slot(self, value: Value, buffer: Buffer, start: int, scale: Scale) -> Slot:
+    def _slot(self, value: Value, buffer: TensorBuffer, start: int, scale: TensorScale) -> Slot:
         slot = Slot(value.tensor, value.function, Place(buffer, start, self.channels(value.step), scale))
         self._slots[id(value.step)].append(slot)
         return slot

@@ -2,27 +2,30 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...formats import Arithmetic, Format
+from ...formats import Format, Integer
 from ...formats.network import Answer, NetworkShape, Output, Parameter, Pool, Product, Program, Record, Residual, Window
 from ...formats.network.shape import MAX_TERMS
 from ..network import grid
+from ..quantization.as_it_came import rounded
 from ..quantization.block_layer import BlockLayer
 from ..quantization.quantize import QuantizedLayer
 from .images import ByteScale, image_of, shortest
 from .multipliers import dyadic, residual_shifts
-from .plan import Entry, Plan
+from .plan import Entry, RecordPlan
 from .reading import Reading
-from .request import Request
+from .request import ShapeRequest
 from .searched import Searched
-from .slots import ACTIVATION, BETWEEN, Scale
+from .slots import ACTIVATION, BETWEEN, TensorScale
 from .steps import AffineStep, PoolStep, ProductStep
-from .sums import Sum, plain_layer, sum_of
-from .weights import Packed, packed
+from .sums import Sum, sum_of
+from .uniform import moved_into, plain_layers, uniform
+from .weights import PackedWeights, packed
 from .writes import Write, writes_of
 
 __all__ = ["Records"]
@@ -47,34 +50,55 @@ class Records:
         self,
         reading: Reading,
         layers: Mapping[str, QuantizedLayer | BlockLayer],
-        request: Request,
+        request: ShapeRequest,
         values: dict[str, Array],
         scale_format: Format,
         byte_scale: ByteScale | None,
     ):
         names = [step.layer.name for step in reading.steps if isinstance(step, ProductStep)]
         self._reading, self._request, self._byte_scale = reading, request, byte_scale
-        self._layers = {name: plain_layer(layers[name], name) for name in names}
-        self._arithmetic = _one({layer.arithmetic for layer in self._layers.values()})
+        self._layers, self._spans = uniform(plain_layers(names, layers))
+        self._arithmetic = next(iter(self._layers.values())).arithmetic
+        self._asked = NetworkShape(
+            self._arithmetic.weight,
+            self._arithmetic.activation,
+            request.between,
+            rows=request.rows,
+            columns=request.columns,
+            lanes=request.lanes,
+            outputs=request.outputs,
+            multiplier_bits=request.multiplier_bits,
+            element=self._arithmetic.element,
+        )
+        self._rounded = rounded(reading.graph)
         self._between = Searched(values, request.between, scale_format)
         self._operands = Searched(values, self._arithmetic.activation, scale_format)
-        self._read: dict[tuple[int, Any], Scale] = {}
+        self._read: dict[tuple[int, Any], TensorScale] = {}
 
-    def activation(self, step: ProductStep | AffineStep) -> Scale:
+    def activation(self, step: ProductStep | AffineStep) -> TensorScale:
         """Of what a layer reads, as its quantization has it; a tensor has the same in another shape."""
-        key = (id(step.source.step), step.source.function.key)
         if isinstance(step, AffineStep):
-            known = self._read.get(key)
-            return known or Scale(np.asarray(self._operands.unit(step.source.tensor), np.float64))
+            return self._of(step.source.tensor, self._arithmetic.activation, self._operands)
         layer = self._layers[step.layer.name]
-        own = Scale(np.asarray(layer.divisor, np.float64), layer.zero_point)
-        return own if np.ndim(layer.divisor) else self._read.setdefault(key, own)
+        own = TensorScale(np.asarray(layer.divisor, np.float64), layer.zero_point, self._spans[layer.layer.name])
+        alone = np.ndim(layer.divisor) or self._reading.graph.quantized
+        return own if alone else self._read.setdefault((id(step.source.step), step.source.function.key), own)
 
-    def between(self, tensor: str) -> Scale:
+    def between(self, tensor: str) -> TensorScale:
         """Of a tensor in the format between layers."""
-        return Scale(np.asarray(self._between.unit(tensor), np.float64))
+        return self._of(tensor, self._request.between, self._between)
 
-    def program(self, plan: Plan, words: Mapping[str, int], name: str) -> Program:
+    def _of(self, tensor: str, format: Format, searched: Searched) -> TensorScale:
+        """That of the quantizer which a tensor came with, if the format has all its integers; else one that is
+        searched."""
+        quantizer = self._rounded.get(tensor)
+        if quantizer is not None and isinstance(quantizer.format, Integer) and isinstance(format, Integer):
+            found = moved_into(quantizer.format, quantizer.zero_point, format)
+            if found is not None:
+                return TensorScale(np.asarray(quantizer.scale.reshape(()), np.float64), *found)
+        return TensorScale(np.asarray(searched.unit(tensor), np.float64))
+
+    def program(self, plan: RecordPlan, words: Mapping[str, int], name: str) -> Program:
         """The program of a plan whose buffers are placed, in memories of so many words."""
         formats = {ACTIVATION: self._arithmetic.activation, BETWEEN: self._request.between}
         records = plan.entries[1:]
@@ -112,7 +136,7 @@ class Records:
             tuple(memory for _, memory in made.tables),
         )
 
-    def _packed(self, entry: Entry, total: Sum) -> Packed | None:
+    def _packed(self, entry: Entry, total: Sum) -> PackedWeights | None:
         if total.weights is None:
             return None
         assert entry.source is not None
@@ -126,29 +150,19 @@ class Records:
         )
 
     def _shape(
-        self, plan: Plan, writes: list[list[Write]], products: list[Packed | None], biases: list[Array]
+        self, plan: RecordPlan, writes: list[list[Write]], products: list[PackedWeights | None], biases: list[Array]
     ) -> NetworkShape:
-        request, bits = self._request, self._request.multiplier_bits
+        bits = self._asked.multiplier_bits
         spans = [write.factors.span(bits) for each in writes for write in each if write.factors.residual]
         bases = [entry.line.base for entry in plan.entries]
         pooled = [base.window.taps for base in bases if isinstance(base, PoolStep) and base.kind == "sum"]
         zeros = [slot.place.scale.zero for entry in plan.entries for slot in entry.slots]
-        shape = NetworkShape(
-            self._arithmetic.weight,
-            self._arithmetic.activation,
-            request.between,
-            rows=request.rows,
-            columns=request.columns,
-            lanes=request.lanes,
-            outputs=request.outputs,
-            terms=max(
-                _terms(entry, product, request.lanes) for entry, product in zip(plan.entries[1:], products, strict=True)
-            ),
-            multiplier_bits=bits,
+        shape = replace(
+            self._asked,
+            terms=max(map(_terms, plan.entries[1:], products, repeat(self._asked.lanes))),
             residual_shifts=residual_shifts(spans),
             zero_points=any(zeros),
             pooled=max(pooled, default=1),
-            element=self._arithmetic.element,
         )
         for entry, bias in zip(plan.entries[1:], biases, strict=True):
             while np.abs(bias).max(initial=0) > shape.bias.max_integer:
@@ -170,7 +184,7 @@ class _Assembly:
         self.parameters: list[Parameter] = []
         self.tables: list[tuple[bytes, str]] = []
 
-    def record(self, entry: Entry, writes: list[Write], bias: Array, product: Packed | None) -> Record:
+    def record(self, entry: Entry, writes: list[Write], bias: Array, product: PackedWeights | None) -> Record:
         shape, base = self._shape, entry.line.base
         assert entry.source is not None
         outputs, multipliers = {}, {}
@@ -236,21 +250,14 @@ class _Assembly:
         return first, 1
 
 
-def _one(arithmetics: set[Arithmetic]) -> Arithmetic:
-    if len(arithmetics) != 1:
-        found = ", ".join(sorted(map(str, arithmetics)))
-        raise ValueError(f"formats must be the same in all layers for a network accelerator, not {found}")
-    return next(iter(arithmetics))
-
-
-def _terms(entry: Entry, product: Packed | None, lanes: int) -> int:
+def _terms(entry: Entry, product: PackedWeights | None, lanes: int) -> int:
     """Products of a sum, with those of a word that have weights of 0."""
     base = entry.line.base
     taps = base.window.taps if isinstance(base, ProductStep) else 1
     return 1 if product is None else taps * product.words * lanes
 
 
-def _last_reader(plan: Plan) -> int:
+def _last_reader(plan: RecordPlan) -> int:
     """The place of the last record that reads the input."""
     own = {id(slot.place.buffer) for slot in plan.entries[0].slots}
     read = [
@@ -262,7 +269,7 @@ def _last_reader(plan: Plan) -> int:
     return max(read)
 
 
-def _resident(plan: Plan, shape: NetworkShape) -> bool:
+def _resident(plan: RecordPlan, shape: NetworkShape) -> bool:
     """Whether no record writes where the input lies."""
     codes = {ACTIVATION: shape.lanes, BETWEEN: shape.outputs}
     own = [slot.place.buffer for slot in plan.entries[0].slots]

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from ...formats import Format, parse
 
-__all__ = ["INT8", "Request"]
+__all__ = ["INT8", "ShapeRequest"]
 
 INT8 = parse("int8")
 
 
 @dataclass(frozen=True)
-class Request:
+class ShapeRequest:
     """The rest of a ``NetworkShape``: formats, longest sum, shifts of residuals and pools follow from the network.
 
     Parameters

@@ -1,5 +1,6 @@
 """Scales of what crosses between layers, and of what functions are looked up of."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from ...formats import Format
 from ..network import grid
 from ..quantization.scales import best_scales
 from .functions import Function
+from .slots import TensorScale
 
 __all__ = ["Searched", "integers_of", "table_of"]
 
@@ -38,7 +40,7 @@ class Searched:
     def __init__(self, values: dict[str, Array], format: Format, scale_format: Format):
         self._values, self._format, self._scale_format = values, format, scale_format
         self._units: dict[str, Array] = {}
-        self._functions: dict[tuple[str, Any], Array] = {}
+        self._functions: dict[tuple[str, Any, float], Array] = {}
 
     def unit(self, tensor: str) -> Array:
         """By the least squared error of the tensor's values."""
@@ -46,14 +48,15 @@ class Searched:
             self._units[tensor] = best_scales(self._values[tensor], self._format, self._scale_format)
         return self._units[tensor]
 
-    def before(self, tensor: str, function: Function) -> Array:
-        """By the least squared error of a function of them."""
-        key = (tensor, function.key)
+    def before(self, tensor: str, function: Function, added: float) -> Array:
+        """Of the values with a number added: by the least squared error of a function of the values without it."""
+        key = (tensor, function.key, added)
         if key not in self._functions:
-            self._functions[key] = self._search(self._values[tensor], function)
+            values = self._values[tensor] + np.float32(added)
+            self._functions[key] = self._search(values, lambda numbers: function(numbers - np.float32(added)))
         return self._functions[key]
 
-    def _search(self, values: Array, function: Function) -> Array:
+    def _search(self, values: Array, function: Callable[[Array], Array]) -> Array:
         largest = float(np.abs(values).max(initial=0))
         if not largest:
             return np.asarray(np.float32(1))
@@ -79,7 +82,9 @@ class Searched:
         return np.asarray(found)
 
 
-def table_of(function: Function, format: Format, unit: float, output: Format, output_unit: float, zero: int) -> bytes:
-    """The codes of a function of each code's value, which is ``integer * lsb * unit``."""
-    values = grid.values(np.arange(1 << format.width), format) * np.float32(unit)
-    return bytes(grid.codes(function(values) / np.float32(output_unit) + np.float32(zero), output).astype(np.uint8))
+def table_of(
+    function: Function, added: float, format: Format, unit: Array, output: Format, scale: TensorScale
+) -> bytes:
+    """The codes of a function of each code's value, which is ``integer * lsb * unit - added``."""
+    values = grid.values(np.arange(1 << format.width), format) * np.float32(unit) - np.float32(added)
+    return scale.codes(function(values), scale.unit, output).astype(np.uint8).tobytes()

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...formats import Format
 from ...formats.network import View
+from ..network import grid
 from .functions import Function
 
-__all__ = ["ACTIVATION", "BETWEEN", "Buffer", "Place", "Scale", "Slot"]
+__all__ = ["ACTIVATION", "BETWEEN", "Place", "Slot", "TensorBuffer", "TensorScale"]
 
 Array = NDArray[Any]
 
@@ -18,25 +20,34 @@ ACTIVATION, BETWEEN = "activation", "between"
 
 
 @dataclass(frozen=True, eq=False)
-class Scale:
+class TensorScale:
     """What a value of a format stands for: ``(integer - zero) * lsb * unit``.
 
     Members
     -------
     unit: a number, or one for each channel
     zero: the integer that stands for 0; of integer formats alone
+    span: the least and the greatest integer that are written; None for all that the format has
     """
 
     unit: Array
     zero: int = 0
+    span: tuple[int, int] | None = None
 
     @property
-    def key(self) -> tuple[bytes, int]:
-        return np.asarray(self.unit, np.float64).tobytes(), self.zero
+    def key(self) -> tuple[bytes, int, tuple[int, int] | None]:
+        return np.asarray(self.unit, np.float64).tobytes(), self.zero, self.span
+
+    def codes(self, values: Array, unit: Array, format: Format) -> Array:
+        """The codes of real values in a format; ``unit``: this one's, in a shape that suits the values."""
+        scaled = values / unit.astype(np.float32) + np.float32(self.zero)
+        if self.span is not None:
+            scaled = np.clip(scaled, np.float32(self.span[0]), np.float32(self.span[1]))
+        return np.asarray(grid.codes(scaled, format))
 
 
 @dataclass(eq=False)
-class Buffer:
+class TensorBuffer:
     """A place in a memory for a tensor, or for several that are concatenated.
 
     Members
@@ -56,10 +67,10 @@ class Buffer:
     first: int = 1 << 30
     last: int = -1
     base: int = 0
-    within: "Buffer | None" = None
+    within: "TensorBuffer | None" = None
 
     @property
-    def whole(self) -> "Buffer":
+    def whole(self) -> "TensorBuffer":
         """The buffer whose place it has."""
         return self if self.within is None else self.within
 
@@ -71,7 +82,7 @@ class Buffer:
         """Words of all pixels."""
         return self.height * self.width * self.words(codes)
 
-    def overlaps(self, other: "Buffer", codes: int) -> bool:
+    def overlaps(self, other: "TensorBuffer", codes: int) -> bool:
         """Whether they have a word in common."""
         first, second = sorted((self.whole, other.whole), key=lambda each: each.base)
         return self.memory == other.memory and first.base + first.size(codes) > second.base
@@ -87,10 +98,10 @@ class Place:
     channels: for each code of a pixel, its channel, or -1 for none
     """
 
-    buffer: Buffer
+    buffer: TensorBuffer
     start: int
     channels: Array
-    scale: Scale
+    scale: TensorScale
 
     def view(self, codes: int) -> View:
         """As records have it, with so many codes in a word."""

@@ -17,8 +17,8 @@ __all__ = [
     "InputStep",
     "PoolStep",
     "ProductStep",
-    "Step",
     "SumStep",
+    "TensorStep",
     "Value",
 ]
 
@@ -26,7 +26,7 @@ Array = NDArray[Any]
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class TensorStep:
     """What makes a tensor.
 
     Members
@@ -59,29 +59,31 @@ class Value:
     tensor: its name in the network
     axes: its dimensions behind the first, each by the axes ``c``, ``y``, ``x`` that are one after the other in it; axes
         of length 1 are left out
+    rounded: whether the network came with a quantizer on the way
     """
 
-    step: Step
+    step: TensorStep
     function: Function
     tensor: str
     axes: tuple[str, ...]
+    rounded: bool = False
 
     @property
     def bare(self) -> bool:
-        """Whether it is a multiple of what the step makes, plus a constant."""
+        """Whether it is a multiple of what the step makes, plus a constant, and is rounded nowhere."""
         ramp = self.function.ramp
-        return ramp is not None and not ramp.clips
+        return ramp is not None and not ramp.clips and not self.rounded
 
 
 @dataclass(frozen=True, eq=False)
-class InputStep(Step):
+class InputStep(TensorStep):
     """The network's input."""
 
     axes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ProductStep(Step):
+class ProductStep(TensorStep):
     """A layer with weights.
 
     Members
@@ -101,7 +103,7 @@ class ProductStep(Step):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class PoolStep(Step):
+class PoolStep(TensorStep):
     """The greatest value of a window, or the sum of all divided by a number."""
 
     source: Value
@@ -115,7 +117,7 @@ class PoolStep(Step):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class AffineStep(Step):
+class AffineStep(TensorStep):
     """``gain * source + offset``, with a number of each for every channel."""
 
     source: Value
@@ -128,7 +130,7 @@ class AffineStep(Step):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class SumStep(Step):
+class SumStep(TensorStep):
     """The sum of two tensors."""
 
     left: Value
@@ -140,7 +142,7 @@ class SumStep(Step):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class ConcatStep(Step):
+class ConcatStep(TensorStep):
     """Tensors one behind the other along the channels."""
 
     parts: tuple[Value, ...]
@@ -151,7 +153,7 @@ class ConcatStep(Step):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class HostStep(Step):
+class HostStep(TensorStep):
     """What is left to the host at the network's end."""
 
     source: Value

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...formats import Arithmetic, Format
-from ..quantization.block_layer import BlockLayer
 from ..quantization.quantize import QuantizedLayer
 from .plan import Entry
 from .searched import integers_of
@@ -16,7 +15,7 @@ from .slots import Place
 from .steps import AffineStep, InputStep, PoolStep, ProductStep
 from .weights import by_tap
 
-__all__ = ["Sum", "plain_layer", "sum_of"]
+__all__ = ["Sum", "sum_of"]
 
 Array = NDArray[Any]
 
@@ -35,15 +34,6 @@ class Sum:
     unit: Array
     bias: Array
     weights: Array | None = None
-
-
-def plain_layer(layer: QuantizedLayer | BlockLayer, name: str) -> QuantizedLayer:
-    """The layer, if one scale is enough for each of its sums. Raises ValueError otherwise."""
-    if isinstance(layer, BlockLayer):
-        raise ValueError("scale_per must be tensor or channel for a network accelerator, not block")
-    if layer.after is not None:
-        raise ValueError(f"bias must be at most {1 << 62} units of the sum, not more in {name!r}")
-    return layer
 
 
 def sum_of(entry: Entry, layers: Mapping[str, QuantizedLayer], arithmetic: Arithmetic, between: Format) -> Sum:
@@ -65,7 +55,11 @@ def _product(step: ProductStep, layer: QuantizedLayer, source: Place) -> Sum:
     # a tensor that several layers read in several shapes has the scale of one of them
     ratio = np.float64(1) if np.ndim(layer.divisor) else np.float64(source.scale.unit / layer.divisor)
     unit = np.broadcast_to(np.ldexp(layer.scale.astype(np.float64), layer.lsb_exponent) * ratio, (step.channels,))
+    if np.any(unit < 0):
+        raise ValueError(f"scales must be above 0 for a network accelerator, not below it in {step.name!r}")
     bias = np.zeros(step.channels) if layer.bias is None else np.rint(layer.bias / ratio)
+    if layer.after is not None:
+        bias = bias + np.rint(layer.after / unit)
     return Sum(unit, bias, by_tap(step, layer.codes))
 
 

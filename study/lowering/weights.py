@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from .steps import ProductStep
 
-__all__ = ["Packed", "by_tap", "packed"]
+__all__ = ["PackedWeights", "by_tap", "packed"]
 
 Array = NDArray[Any]
 
 
-class Packed(NamedTuple):
+class PackedWeights(NamedTuple):
     """``codes``: in the order of tiles, taps, words, columns, lanes. The others as a ``Product`` has them."""
 
     codes: bytes
@@ -33,7 +33,7 @@ def by_tap(step: ProductStep, codes: Array) -> Array:
     return parted.transpose(0, 4, *axes).reshape(groups, n, step.window.taps, sizes["c"])
 
 
-def packed(weights: Array, source: Array, results: Array, columns: int, lanes: int, zero: int) -> Packed:
+def packed(weights: Array, source: Array, results: Array, columns: int, lanes: int, zero: int) -> PackedWeights:
     """The memory's words of a layer.
 
     Parameters
@@ -54,7 +54,7 @@ def packed(weights: Array, source: Array, results: Array, columns: int, lanes: i
     parted = whole.reshape(tiles, columns, taps, words, lanes)
     starts = [tile // many * step for tile in range(tiles)]
     found = np.stack([parted[tile, :, :, start : start + own] for tile, start in enumerate(starts)])
-    return Packed(np.ascontiguousarray(found.transpose(0, 2, 3, 1, 4)).tobytes(), own, step, many)
+    return PackedWeights(np.ascontiguousarray(found.transpose(0, 2, 3, 1, 4)).tobytes(), own, step, many)
 
 
 def _places(channels: Array, count: int) -> Array:

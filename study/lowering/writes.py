@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...formats import Format
-from ..network import grid
 from .functions import Ramp
-from .multipliers import Factors
+from .multipliers import RealFactors
 from .plan import Entry
 from .searched import Searched, table_of
-from .slots import Slot
+from .slots import Slot, TensorScale
 from .sums import Sum
 
 __all__ = ["Write", "writes_of"]
@@ -33,7 +32,7 @@ class Write:
     """
 
     slot: Slot
-    factors: Factors
+    factors: RealFactors
     low: int
     high: int
     table: bytes | None = None
@@ -47,21 +46,25 @@ def writes_of(
     ``formats``: of what is written, by memory. Raises ValueError where a tensor has scales for each channel and that
     does not suit what is written.
     """
-    bias, added = total.bias, None
+    ramps = [slot.function.ramp for slot in entry.slots]
+    added = next((ramp.offset / ramp.slope for ramp in ramps if ramp is not None), 0.0)
     found = []
-    for slot in entry.slots:
-        ramp = slot.function.ramp
-        if ramp is not None and added not in (None, ramp.offset / ramp.slope):
-            ramp = None  # all that a record writes has one bias
-        if ramp is not None and added is None:
-            added = ramp.offset / ramp.slope
-            bias = bias + np.rint(added / total.unit)
-        found.append(_write(entry, total, slot, ramp, formats[slot.memory], between, searched))
-    return found, bias
+    for slot, ramp in zip(entry.slots, ramps, strict=True):
+        # all that a record writes has one bias: what has another one is looked up
+        own = ramp if ramp is not None and ramp.offset / ramp.slope == added else None
+        found.append(_write(entry, total, slot, own, added, formats[slot.memory], between, searched))
+    return found, total.bias + np.rint(added / total.unit)
 
 
 def _write(
-    entry: Entry, total: Sum, slot: Slot, ramp: Ramp | None, format: Format, between: Format, searched: Searched
+    entry: Entry,
+    total: Sum,
+    slot: Slot,
+    ramp: Ramp | None,
+    added: float,
+    format: Format,
+    between: Format,
+    searched: Searched,
 ) -> Write:
     scale = slot.place.scale
     bounds = [] if ramp is None else [bound for bound in (ramp.low, ramp.high) if abs(bound) < inf and bound]
@@ -70,28 +73,30 @@ def _write(
             f"techniques must be without equalize and smooth for {slot.tensor!r}, which needs one scale for all "
             f"channels"
         )
-    ends = format.ordered
-    low, high = ends[0][1], ends[-1][1]
+    least, most = scale.span or (format.min_integer, format.max_integer)
+    known = dict(format.ordered)
+    low, high = known[least], known[most]
     if ramp is None:
-        unit = searched.before(entry.line.step.tensor, slot.function)
-        table = table_of(slot.function, between, float(unit), format, float(scale.unit), scale.zero)
+        unit = searched.before(entry.line.step.tensor, slot.function, added)
+        table = table_of(slot.function, added, between, unit, format, scale)
         return Write(slot, _factors(entry, total, np.asarray(unit, np.float64), 1.0, between), low, high, table)
     if ramp.low > -inf:
-        low = _code(ramp.low, scale.unit, scale.zero, format)
+        low = _code(ramp.low, scale, format)
     if ramp.high < inf:
-        high = _code(ramp.high, scale.unit, scale.zero, format)
+        high = _code(ramp.high, scale, format)
     return Write(slot, _factors(entry, total, scale.unit, ramp.slope, between), low, high)
 
 
-def _factors(entry: Entry, total: Sum, unit: Array, slope: float, between: Format) -> Factors:
+def _factors(entry: Entry, total: Sum, unit: Array, slope: float, between: Format) -> RealFactors:
     residual = 0.0
     if entry.residual is not None:
         lsb = np.ldexp(np.float64(entry.residual.scale.unit), between.lsb_exponent)
         residual = float(slope * entry.line.residual_gain * lsb / unit)
-    return Factors(np.asarray(slope * total.unit / unit), residual)
+    return RealFactors(np.asarray(slope * total.unit / unit), residual)
 
 
-def _code(bound: float, unit: Array, zero: int, format: Format) -> int:
+def _code(bound: float, scale: TensorScale, format: Format) -> int:
     """Of the value that a bound is rounded to; of 0 that without a minus sign."""
-    value = 0.0 if bound == 0 else bound / float(unit)
-    return int(grid.codes(np.array([value + zero], np.float64), format)[0])
+    if bound == 0 and np.ndim(scale.unit):
+        return int(scale.codes(np.zeros(1), np.ones(1), format)[0])
+    return int(scale.codes(np.array([bound + 0.0]), scale.unit, format)[0])

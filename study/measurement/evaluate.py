@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from ...formats import Format, parse
 from ...sim.network import NetworkModel
-from ..lowering import INT8, Lowered, Lowering, Request
-from ..network.batching import by_sample, joined
+from ..lowering import INT8, Lowered, Lowering, ShapeRequest
+from ..network.batching import by_sample, joined, opened_graph
 from ..network.execute import Multiply, batches, execute
 from ..network.float_layer import plain_engine
 from ..network.graph import Graph
@@ -60,9 +60,13 @@ class Study:
         self.network, self.seed, self.threads = network, seed, threads
         self.test = network.test().first(samples)
         content = network.content()
-        self.graph = Graph(sized(content, self.test.inputs) if static else content, threads, network.output)
         if not len(self.test):
             raise ValueError("samples must be 1 or more, not 0")
+        if static:
+            self.graph = Graph(sized(content, self.test.inputs), threads, network.output)
+        else:
+            self.graph, content = opened_graph(content, self.test, threads, network.output)
+        self._content = content
         self.graph.check(self.test)
         check_metrics(network)
 
@@ -85,7 +89,7 @@ class Study:
         if self.graph.quantized:
             found = self.outputs({}, "float")
         else:
-            whole, name = session(self.network.content(), self.threads), self.graph.output
+            whole, name = session(self._content, self.threads), self.graph.output
             found = self._joined(run_session(whole, [name], batch)[0] for batch in batches(self.test, self.batch))
         if found.dtype.kind == "f" and np.isnan(found).any():
             raise ValueError(f"model must give numbers in float32, not NaN as {self.graph.output!r}")
@@ -117,7 +121,7 @@ class Study:
         self,
         layers: Mapping[str, QuantizedLayer | BlockLayer],
         scheme: Scheme | None,
-        request: Request = Request(),  # noqa: B008  # frozen
+        request: ShapeRequest = ShapeRequest(),  # noqa: B008  # frozen
     ) -> Lowered:
         """The program of these layers in an accelerator, of a usual shape unless another one is asked for."""
         scale_format = SCALE_FORMAT if scheme is None else scheme.scale_format
@@ -213,7 +217,7 @@ class Study:
         layers = self.quantized(scheme)
         notes, metric = self.notes, self.network.metrics[0]
         if evaluation == "network":
-            lowered = self.lowered(layers, scheme, Request(between or INT8))
+            lowered = self.lowered(layers, scheme, ShapeRequest(between or INT8))
             notes += lowered.reading.notes
             outputs = self.network_outputs(lowered, report)
         else:
