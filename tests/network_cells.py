@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fewbit.boards.build.estimate import estimate
-from fewbit.boards.build.network_cells import TABLE, features
+from fewbit.boards.build.network_cells import FEATURES, TABLE, features
 from fewbit.boards.build.network_request import NetworkRequest, buffer_for
 from fewbit.boards.build.route import BoardRouter, tools_of
 from fewbit.boards.targets import find_board
@@ -47,16 +47,16 @@ def request(board: str, dsp: str, *shape: Any) -> NetworkRequest:
 def row(*probe: Any) -> dict[str, Any]:
     """What a probe takes, and what its estimate follows from."""
     made = request(*probe)
-    array, way_out = features(made.design, made.dsp != "none")
+    known = zip(FEATURES, features(made.design, made.dsp != "none"), strict=True)
     with closing(Cache(None)) as store, tempfile.TemporaryDirectory(prefix="fewbit-") as folder:
         router = BoardRouter(made.board, made.flow, store, Path(folder), print, made.recipe)
         counts = router.netlist(made.rtlil(made.settings(made.board.part.first_mhz * 1e6))).counts
     return {
         **dict(zip(("board", "dsp", *FIELDS), probe, strict=True)),
-        "loads": made.design.loads,
-        "array": round(array, 1),
-        "way_out": round(way_out, 1),
-        **{"luts": counts.luts, "dsps": counts.dsp, "brams": counts.bram, "large_rams": counts.large_rams},
+        "family": made.board.part.target.family.name,
+        **{name: round(value, 1) for name, value in known},
+        **{"luts": counts.luts, "carry": counts.carry, "flip_flops": counts.ff, "dsps": counts.dsp},
+        **{"brams": counts.bram, "large_rams": counts.large_rams},
         "tools": {tool: version for tool, version in tools_of(made.board).items() if "yosys" in tool},
     }
 

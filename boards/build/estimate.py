@@ -146,7 +146,7 @@ def estimate(request: NetworkRequest) -> Estimate:
     found = cells(design, request.dsp != "none")
     taken = shares(request.memories(), board.part.target).values()
     resources = {
-        "LUTs": Amount(found.luts, capacity.luts),
+        "LUTs": Amount(found.logic, capacity.luts),
         "block RAMs": Amount(sum(share.brams for share in taken), capacity.brams),
         "large RAMs": Amount(sum(share.large_rams for share in taken), capacity.large_rams),
         "DSPs": Amount(found.dsps, capacity.dsps),

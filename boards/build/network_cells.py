@@ -1,9 +1,8 @@
 """How many cells a network's accelerator takes is estimated from its shape, and from others that were synthesized.
 
-The LUTs are ``fixed + array * a + way_out * b``: what every accelerator has, the array, and the way of its sums to the
-memories. The array's feature is an estimate of its own, of products and sums; the other is how many bits are
-multiplied and shifted. The three numbers are fitted to the table beside this file, for devices with large RAM, where
-weights come over the link, and for others. ``tests/network_cells.py`` has written the table.
+The logic cells are a sum of four: what every accelerator has, and shares for products and their adders, for the sums
+that the array keeps, and for the way of sums to the memories. The shares are of features that are estimates of their
+own. The four numbers are fitted to the table beside this file, which ``tests/network_cells.py`` has written.
 """
 
 import json
@@ -18,13 +17,20 @@ import numpy as np
 from ...formats import Format
 from ..gateware.accelerator import Accelerator
 
-__all__ = ["TABLE", "Cells", "cells", "features", "product_luts"]
+__all__ = ["CARRY", "FEATURES", "TABLE", "Cells", "cells", "features", "product_luts"]
 
 TABLE = Path(__file__).parent / "network_cells.json"
+FEATURES = ("products", "sums", "way_out")
 
 PRODUCT = (1.707, 1.201, 1.405)
 """LUTs of a product: for each bit of a significand times one, for each bit of the sum's range, and for each place and
 binary digit of a shift. Fitted to the 1,089 pairs of results/price_pairs.csv on iCE40: 6.5% off on average."""
+
+CARRY = {"ecp5": 2, "gowin": 1}
+"""LUTs that a cell of carry takes in families in which it is none of the LUTs that are counted."""
+
+LEAST_PRODUCT = {"ice40": 11}
+"""Bits of a product from which on yosys leaves it to a multiplier, by family; 9 in others."""
 
 DSP_BITS = 17
 """Bits of a factor that a multiplier takes, without its sign."""
@@ -36,12 +42,12 @@ class Cells:
 
     Members
     -------
-    luts: of the whole FPGA, the link among them
+    logic: LUTs of the whole FPGA, the link and what carries among them
     error: the root of the mean square of what the estimate is off, relative, for the table's rows if each is left out
     dsps: multipliers
     """
 
-    luts: int
+    logic: int
     error: float
     dsps: int
 
@@ -53,29 +59,38 @@ def product_luts(weight: Format, activation: Format) -> float:
     return PRODUCT[0] * weight.precision * activation.precision + PRODUCT[1] * bits + PRODUCT[2] * shift
 
 
-def features(design: Accelerator, multipliers: bool) -> tuple[float, float]:
-    """What the LUTs of a design follow from: of the array, and of the way out. ``multipliers``: whether the device's
-    are used."""
+def features(design: Accelerator, multipliers: bool) -> tuple[float, float, float]:
+    """What the logic of a design follows from: its products, its sums, and the way out.
+
+    ``multipliers``: whether the device's are used.
+    """
     core: Any = design.core()
     shape, bounds = design.program.shape, core.bounds
+    elements = shape.rows * shape.columns
+    in_luts = elements - _dsp_elements(design)
+    products = in_luts * shape.lanes * product_luts(shape.weight, shape.activation)
+    adders = elements * (shape.lanes - 1) * (_range_bits(shape.weight, shape.activation) + 1)
     least, most = bounds.products
-    sum_bits = max(-least, most).bit_length() + 1
-    adders = (shape.lanes - 1) * (_range_bits(shape.weight, shape.activation) + 1)
-    products = shape.lanes * product_luts(shape.weight, shape.activation)
-    in_luts = shape.rows * shape.columns - design.dsp_elements
-    array = in_luts * (products + adders) + shape.rows * shape.columns * 2 * sum_bits
+    sums = elements * (max(-least, most).bit_length() + 1)
     factors = 0 if multipliers else shape.multiplier_bits * (bounds.biased.width + bounds.residuals.width)
-    return array, shape.outputs * (factors + bounds.scaled.width * log2(bounds.scaled.width))
+    return products + adders, sums, shape.outputs * (factors + bounds.scaled.width * log2(bounds.scaled.width))
 
 
 def cells(design: Accelerator, multipliers: bool) -> Cells:
     """The estimate for a design. ``multipliers``: whether the device's are used."""
-    shape, bounds = design.program.shape, design.core().bounds  # type: ignore[attr-defined]
-    fitted, error = _fit(design.loads)
-    luts = float(np.dot([1.0, *features(design, multipliers)], fitted))
-    factors = (bounds.biased.width, *([bounds.residuals.width] if _adds(design) else []))
-    scaling = shape.outputs * sum(-(-bits // DSP_BITS) for bits in factors) if multipliers else 0
-    return Cells(round(luts), error, design.dsp_elements * shape.lanes + scaling)
+    core: Any = design.core()
+    fitted, error = _fit()
+    logic = float(np.dot([1.0, *features(design, multipliers)], fitted))
+    widths = [core.bounds.biased.width, *([core.bounds.residuals.width] if _adds(design) else [])]
+    scaling = design.program.shape.outputs * sum(-(-bits // DSP_BITS) for bits in widths) if multipliers else 0
+    return Cells(round(logic), error, _dsp_elements(design) * design.program.shape.lanes + scaling)
+
+
+def _dsp_elements(design: Accelerator) -> int:
+    """Elements whose products go to multipliers."""
+    formats = (design.program.shape.weight, design.program.shape.activation)
+    bits = sum(format.precision + format.signed for format in formats)
+    return design.dsp_elements if bits >= LEAST_PRODUCT.get(design.family or "", 9) else 0
 
 
 def _adds(design: Accelerator) -> bool:
@@ -92,18 +107,18 @@ def _ends(format: Format) -> tuple[int, int]:
 
 
 @cache
-def _fit(loads: bool) -> tuple[tuple[float, ...], float]:
-    """The three numbers, and the relative error."""
-    rows = [row for row in json.loads(TABLE.read_text())["rows"] if row["loads"] == loads]
-    known = np.array([[1.0, row["array"], row["way_out"]] for row in rows])
-    luts = np.array([float(row["luts"]) for row in rows])
+def _fit() -> tuple[tuple[float, ...], float]:
+    """The four numbers, and the relative error."""
+    rows = json.loads(TABLE.read_text())["rows"]
+    known = np.array([[1.0, *(row[name] for name in FEATURES)] for row in rows])
+    logic = np.array([row["luts"] + CARRY.get(row["family"], 0) * row["carry"] for row in rows], dtype=float)
     off = [
-        float(known[place] @ _solve(np.delete(known, place, 0), np.delete(luts, place))) / luts[place] - 1
+        float(known[place] @ _solve(np.delete(known, place, 0), np.delete(logic, place))) / logic[place] - 1
         for place in range(len(rows))
     ]
-    return tuple(map(float, _solve(known, luts))), float(np.sqrt(np.mean(np.square(off))))
+    return tuple(map(float, _solve(known, logic))), float(np.sqrt(np.mean(np.square(off))))
 
 
-def _solve(known: Any, luts: Any) -> Any:
+def _solve(known: Any, logic: Any) -> Any:
     """The numbers with the least relative error."""
-    return np.linalg.lstsq(known / luts[:, None], np.ones(len(luts)), rcond=None)[0]
+    return np.linalg.lstsq(known / logic[:, None], np.ones(len(logic)), rcond=None)[0]
