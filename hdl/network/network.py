@@ -13,7 +13,7 @@ from .between_reader import BetweenReader
 from .by_record import Chooser
 from .drain import Drain
 from .drain_schedule import DrainSchedule, is_serial
-from .hardware import MemorySize, NetworkHardware
+from .network_build import MemorySize, NetworkBuild
 from .image_loader import ImageLoader
 from .sequencer import CYCLE_BITS, Sequencer
 from .tap_issue import TapIssue
@@ -49,7 +49,7 @@ class Network(wiring.Component):
 
     Parameters
     ----------
-    program, build, weight_store, ports, piece, dsp_elements: see ``NetworkHardware``
+    program, build, weight_store, ports, piece, dsp_elements: see ``NetworkBuild``
 
     Members
     -------
@@ -74,7 +74,7 @@ class Network(wiring.Component):
         piece: int = 32,
         dsp_elements: int = 0,
     ):
-        self.hardware = NetworkHardware(program, build, weight_store, ports, piece, dsp_elements)
+        self.hardware = NetworkBuild(program, build, weight_store, ports, piece, dsp_elements)
         self.program = program
         shape = program.shape
         members: dict = {

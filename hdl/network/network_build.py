@@ -15,7 +15,7 @@ from .plan import NetworkPlan
 from .scale import Scale
 from .tensor_memory import PORTS
 
-__all__ = ["WEIGHT_STORES", "MemorySize", "NetworkHardware"]
+__all__ = ["WEIGHT_STORES", "MemorySize", "NetworkBuild"]
 
 WEIGHT_STORES = ("initialized", "loaded")
 """Where weights lie: in a memory as wide as their words that holds them from the beginning; or in one of ``piece`` bits
@@ -42,7 +42,7 @@ class MemorySize(NamedTuple):
 
 
 @dataclass(frozen=True)
-class NetworkHardware:
+class NetworkBuild:
     """All that ``Network`` is made by.
 
     Parameters
