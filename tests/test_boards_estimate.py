@@ -30,7 +30,7 @@ def program():
 def test_cycles_and_rates_follow_from_the_cycle_model(program):
     wanted = NetworkRequest(find_board("icebreaker"), program, buffer_bytes=2048)
     found = estimate(wanted)
-    timing = wanted.design.core().timing
+    timing = wanted.design.hardware.timing
     assert timing.single_port and timing.pieces == 4
     assert found.records == network_cycles(program, timing)
     assert found.pause == network_pause(program, timing)

@@ -64,8 +64,7 @@ def features(design: Accelerator, multipliers: bool) -> tuple[float, float, floa
 
     ``multipliers``: whether the device's are used.
     """
-    core: Any = design.core()
-    shape, bounds = design.program.shape, core.bounds
+    shape, bounds = design.program.shape, design.hardware.bounds
     elements = shape.rows * shape.columns
     in_luts = elements - _dsp_elements(design)
     products = in_luts * shape.lanes * product_luts(shape.weight, shape.activation)
@@ -78,10 +77,10 @@ def features(design: Accelerator, multipliers: bool) -> tuple[float, float, floa
 
 def cells(design: Accelerator, multipliers: bool) -> Cells:
     """The estimate for a design. ``multipliers``: whether the device's are used."""
-    core: Any = design.core()
     fitted, error = _fit()
+    bounds = design.hardware.bounds
     logic = float(np.dot([1.0, *features(design, multipliers)], fitted))
-    widths = [core.bounds.biased.width, *([core.bounds.residuals.width] if _adds(design) else [])]
+    widths = [bounds.biased.width, *([bounds.residuals.width] if _adds(design) else [])]
     scaling = design.program.shape.outputs * sum(-(-bits // DSP_BITS) for bits in widths) if multipliers else 0
     return Cells(round(logic), error, _dsp_elements(design) * design.program.shape.lanes + scaling)
 
