@@ -36,13 +36,21 @@ def _engine() -> Functions:
 
 
 def _study() -> Functions:
+    from .study.checkpoint import checkpoint
     from .study.export import export
     from .study.layers import layers
     from .study.recommend import recommend
     from .study.report import report
     from .study.run import study
 
-    return {"run": study, "recommend": recommend, "layers": layers, "export": export, "report": report}
+    return {
+        "run": study,
+        "recommend": recommend,
+        "layers": layers,
+        "export": export,
+        "report": report,
+        "checkpoint": checkpoint,
+    }
 
 
 def _board() -> Functions:

@@ -12,7 +12,7 @@ from .engine import engine_matmul, zero_point_bias
 from .exact import Exact
 from .lfsr import lfsr_words
 from .mac import mac
-from .network import check_images, network_answers
+from .network import check_images, network_answers, network_cycles
 from .products import dot, matmul, multiply
 from .requantize import dequantize, requantize
 from .streams import pack, unpack
@@ -40,6 +40,7 @@ __all__ = [
     "model_of",
     "multiply",
     "network_answers",
+    "network_cycles",
     "pack",
     "register_model",
     "requantize",

@@ -175,19 +175,3 @@ def test_a_shape_that_cannot_be_is_told_as_such(resnet8):
     ):
         with pytest.raises(ValueError, match=f"^{message}$"):
             resnet8.lowered(layers, scheme, ShapeRequest(**options))
-
-
-def test_the_command_lines_options_name_a_program():
-    from fewbit.cli.common.program_options import ShapeOptions, program_from
-    from fewbit.cli.common.study_options import NetworkOptions, SchemeOptions
-
-    shape = ShapeOptions(between="e3m2", columns=4, outputs=2)
-    found = program_from(NetworkOptions(), SchemeOptions(), shape, "e2m1", "int4").program.shape
-    assert (str(found.weight), str(found.activation), str(found.between)) == ("e2m1", "int4", "e3m2")
-    assert (found.rows, found.columns, found.lanes, found.outputs) == (1, 4, 4, 2)
-    for networks, weight, message in (
-        (NetworkOptions(model="resnet8,vit"), "int4", "model must be one network, not 'resnet8,vit'"),
-        (NetworkOptions(), "int4,int8", "weight and activation must be one format each, not 'int4,int8' and None"),
-    ):
-        with pytest.raises(ValueError, match=f"^{message}$"):
-            program_from(networks, SchemeOptions(), shape, weight, None)

@@ -1,65 +1,113 @@
-"""Commands on accelerators of whole networks share options: which network, in which formats, in which shape."""
+"""Commands on boards take a network in the place of a matmul engine: these options say which, and its program."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .designs import choose_pairs
-from .study_options import Between, NetworkOptions, SchemeOptions
+from .choices import completed
+from .engine_options import EngineOptions
+from .options import formats
 
 if TYPE_CHECKING:
-    from ...study.lowering import Lowered, ShapeRequest
+    from ...formats.network import Program
 
-__all__ = ["ShapeOptions", "program_from"]
+__all__ = ["ProgramOptions"]
+
+SIZES = ("rows", "columns", "outputs")
+"""Options of an engine that a network's accelerator has too."""
 
 
 @dataclass(frozen=True)
-class ShapeOptions:
-    """The options that say of which shape an accelerator is, as far as the network leaves that open."""
+class ProgramOptions:
+    """The options that say which network a board computes."""
 
-    between: Between = None
-    rows: Annotated[int, typer.Option("--rows", help="Pixels of a row that are computed at once.")] = 1
-    columns: Annotated[int, typer.Option("--columns", help="Channels of the result that are computed at once.")] = 8
-    lanes: Annotated[int, typer.Option("--lanes", help="Channels of a word of activations, a power of two.")] = 4
-    outputs: Annotated[
-        int, typer.Option("--outputs", help="Channels that are rounded at once: a power of two that divides both.")
-    ] = 1
-    multiplier_bits: Annotated[
-        int, typer.Option("--multiplier-bits", help="Of scales, 1 to 16; with 1 they are powers of two.")
-    ] = 16
-    resident: Annotated[
-        bool, typer.Option("--resident", help="Keep the input's place, so that the next one can come early.")
-    ] = False
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="MODEL",
+            help="A network in the place of a matmul engine: one of `fewbit study run --help`, or an ONNX file.",
+            show_default="a matmul engine",
+        ),
+    ] = None
+    program: Annotated[
+        Path | None,
+        typer.Option(
+            "--program", metavar="FILE.json", help="A network's program as `fewbit board build` wrote it, for --model."
+        ),
+    ] = None
+    between: Annotated[
+        str | None,
+        typer.Option(
+            "--between",
+            metavar="FORMAT",
+            help="With --model: format of residual sums, pools and what else crosses between layers.",
+            show_default="int8",
+            autocompletion=completed(formats),
+        ),
+    ] = None
+    calibration: Annotated[
+        Path | None,
+        typer.Option("--calibration", metavar="FILE.npz", help="With --model FILE.onnx: inputs by name, .npz."),
+    ] = None
+    test: Annotated[
+        Path | None,
+        typer.Option("--test", metavar="FILE.npz", help="With --model FILE.onnx: inputs and `expected`, .npz."),
+    ] = None
 
-    def request(self) -> "ShapeRequest":
-        from ...formats import parse
-        from ...study.lowering import INT8, ShapeRequest
+    @property
+    def given(self) -> bool:
+        """Whether a network is asked for."""
+        return self.model is not None or self.program is not None
 
-        between = INT8 if self.between is None else parse(self.between)
-        return ShapeRequest(
-            between, self.rows, self.columns, self.lanes, self.outputs, self.multiplier_bits, self.resident
-        )
+    def check(self, engine: EngineOptions) -> None:
+        """Raise ValueError for options that say nothing here."""
+        own = {name: getattr(self, name) for name in ("between", "calibration", "test")}
+        asked = [name for name, value in own.items() if value is not None]
+        if self.model is None and asked:
+            raise ValueError(f"--{asked[0]} must be left out without --model")
+        if self.model is not None and self.program is not None:
+            raise ValueError("--program must be left out with --model, which makes one")
+        names = [field.name for field in fields(engine) if getattr(engine, field.name) is not None]
+        wrong = [name for name in names if name not in SIZES] if self.given else []
+        if wrong:
+            raise ValueError(f"--{wrong[0].replace('_', '-')} must be left out with a network: it is of matmul engines")
 
+    def read(
+        self,
+        engine: EngineOptions,
+        weight: str | None,
+        activation: str | None,
+        lanes: int | None,
+        usual: tuple[int, int, int, int],
+    ) -> "Program":
+        """The program that is asked for. Raises ValueError, OSError.
 
-def program_from(
-    networks: NetworkOptions, how: SchemeOptions, shape: ShapeOptions, weight: str | None, activation: str | None
-) -> "Lowered":
-    """The program of the one network and the one scheme that these options name.
+        ``usual``: rows, columns, lanes and outputs that are not given
+        """
+        self.check(engine)
+        sizes: dict[str, Any] = {
+            "rows": engine.rows,
+            "columns": engine.columns,
+            "lanes": lanes,
+            "outputs": engine.outputs,
+        }
+        if self.program is not None:
+            from ...formats.network import Program
 
-    A model that came quantized has formats of its own. Raises ValueError and OSError as ``study.program.program_of``,
-    and where there is more than one network or scheme.
-    """
-    from ...study.program import program_of
+            asked = [name for name, value in (sizes | {"weight": weight, "activation": activation}).items() if value]
+            if asked:
+                raise ValueError(f"--{asked[0]} must be left out with --program, which says it")
+            return Program.read(self.program)
+        from ...study.lowering import ShapeRequest
+        from .network_options import AcceleratorOptions, lowered
+        from .study_options import NetworkOptions, SchemeOptions
 
-    sources = networks.sources()
-    if len(sources) != 1:
-        raise ValueError(f"model must be one network, not {networks.model!r}")
-    if sources[0].quantized:
-        if weight or activation:
-            raise ValueError("formats must not be given for a model that came quantized: it has its own")
-        return program_of(sources[0], None, shape.request(), networks.seed)
-    schemes = how.schemes(choose_pairs(weight, activation))
-    if len(schemes) != 1:
-        raise ValueError(f"weight and activation must be one format each, not {weight!r} and {activation!r}")
-    return program_of(sources[0], schemes[0], shape.request(), networks.seed)
+        assert self.model is not None
+        networks = NetworkOptions(model=self.model, calibration=self.calibration, test=self.test)
+        chosen = AcceleratorOptions(weight, activation, self.between or "int8", **sizes)
+        usual_sizes: dict[str, Any] = dict(zip(sizes, usual, strict=True))
+        _, found = lowered(networks, SchemeOptions(), chosen, ShapeRequest(**usual_sizes))
+        return found.program

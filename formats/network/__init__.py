@@ -4,12 +4,14 @@ from .order import clip_order
 from .program import Answer, Image, Parameter, Program
 from .records import Output, Pool, Product, Record, Residual, Window
 from .shape import NetworkShape
+from .timing import NetworkTiming
 from .view import View
 
 __all__ = [
     "Answer",
     "Image",
     "NetworkShape",
+    "NetworkTiming",
     "Output",
     "Parameter",
     "Pool",

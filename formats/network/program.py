@@ -156,9 +156,13 @@ class Program:
         """The SHA-256 of all that it is, by which a program and the hardware made for it know each other."""
         return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()
 
+    def text(self) -> str:
+        """It as JSON with its digest."""
+        return json.dumps({**self.describe(), "digest": self.digest}) + "\n"
+
     def write(self, path: Path) -> None:
-        """Write it as JSON with its digest."""
-        path.write_text(json.dumps({**self.describe(), "digest": self.digest}) + "\n")
+        """Write ``text``."""
+        path.write_text(self.text())
 
     @classmethod
     def read(cls, path: Path) -> "Program":

@@ -18,7 +18,9 @@ class Beats:
     stalls: the last stage that waits
     """
 
-    def __init__(self, m: Module, layout: data.StructLayout, valid: Value, beat: data.View, advance: Value, stalls: int):
+    def __init__(
+        self, m: Module, layout: data.StructLayout, valid: Value, beat: data.View, advance: Value, stalls: int
+    ):
         self._m = m
         self._layout = layout
         self._advance = advance

@@ -54,9 +54,7 @@ class BetweenReader(wiring.Component):
         m = Module()
         shape, records = self.plan.program.shape, self.plan.program.records
         choose = Chooser(m, self.record, len(records))
-        tap_zeros = {
-            (place, 0): record.zero for place, record in enumerate(records) if isinstance(record, Pool)
-        }
+        tap_zeros = {(place, 0): record.zero for place, record in enumerate(records) if isinstance(record, Pool)}
         residual_zeros = {
             (place, 1): record.residual.zero for place, record in enumerate(records) if record.residual is not None
         }

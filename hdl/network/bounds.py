@@ -83,11 +83,7 @@ class Bounds:
             start = (record.weights + tile * record.terms) * word
             codes = self.program.weights[start : start + record.terms * word]
             for column in range(shape.columns):
-                mine = [
-                    code
-                    for lane in range(shape.lanes)
-                    for code in codes[column * shape.lanes + lane :: word]
-                ]
+                mine = [code for lane in range(shape.lanes) for code in codes[column * shape.lanes + lane :: word]]
                 found.append((sum(least[code] for code in mine), sum(most[code] for code in mine)))
         return _around(found)
 

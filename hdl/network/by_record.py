@@ -1,4 +1,4 @@
-"""What a record has of its own is chosen by its number: a constant where all records agree, else logic of few inputs."""
+"""What a record has of its own is chosen by its number: a constant where all agree, else logic of few inputs."""
 
 from collections.abc import Mapping, Sequence
 

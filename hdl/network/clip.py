@@ -5,15 +5,10 @@ from collections.abc import Callable
 from amaranth.hdl import Cat, Const, Mux, Value
 
 from ...formats import Format, Integer
+from ...formats.network import clip_order
 from ..products.truth_table import truth_table
 
-__all__ = ["clip_code", "clip_place"]
-
-
-def clip_place(format: Format, code: int) -> tuple[int, bool]:
-    """Where a code stands: by its value, and of two zeros the negative one first."""
-    integer = format.integer(code)
-    return integer, not (integer == 0 and format.negative(code))
+__all__ = ["clip_code"]
 
 
 def clip_code(
@@ -26,7 +21,7 @@ def clip_code(
     limits: every (low, high) that there is
     choose: makes a value of one for each of the limits
     """
-    places = [clip_place(format, each) for each in range(1 << format.width)]
+    places = [clip_order(format, each) for each in range(1 << format.width)]
     least, most = (limit(places[each] for each in format.codes) for limit in (min, max))
     lows, highs = [low for low, _ in limits], [high for _, high in limits]
     zero = format.zero_code

@@ -1,6 +1,6 @@
 """The way out: finished sums are biased, and go to the host or are scaled, rounded and written."""
 
-from functools import cached_property
+from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import data, memory, stream, wiring
@@ -17,7 +17,34 @@ from .plan import Plan
 from .scale import Scale
 from .writeback import WriteBack, make_walk, walk_kind
 
-__all__ = ["Drain"]
+__all__ = ["Drain", "drain_stages"]
+
+
+@dataclass(frozen=True)
+class DrainStages:
+    """Cycles from a beat to what becomes of it.
+
+    biased: its sums with their biases stand
+    codes: the codes made of them stand
+    between_codes: those for the memory between layers do, which may wait a cycle, so that they are not written when
+        others are read
+    """
+
+    biased: int
+    codes: int
+    between_codes: int
+
+    @property
+    def last(self) -> int:
+        """The last word that it completes is written."""
+        return self.between_codes + 1
+
+
+def drain_stages(scale: Scale, array: int, single_port: bool) -> DrainStages:
+    """The stages of the way out whose sums stand ``array`` cycles after their beat."""
+    biased = array + 2
+    codes = biased + scale.latency
+    return DrainStages(biased, codes, codes + (single_port and scale.latency % 2 == 0))
 
 
 class Drain(wiring.Component):
@@ -56,6 +83,7 @@ class Drain(wiring.Component):
         self.bounds = Bounds(plan.program)
         self.parameters = ParameterTable(plan)
         self.scale = Scale(self.bounds, self.parameters.scales)
+        self.stages = drain_stages(self.scale, array, single_port)
         shape = plan.program.shape
         self.backs = {
             name: WriteBack(plan, bool(second), address_bits[second])
@@ -71,9 +99,7 @@ class Drain(wiring.Component):
             "read": Out(1),
             "read_address": Out(address_bits[1]),
             "residuals": In(_shape(self.bounds.residuals)).array(shape.outputs),
-            "answer": Out(
-                stream.Signature(data.StructLayout({"data": signed(shape.sum.width), "last": 1}))
-            ),
+            "answer": Out(stream.Signature(data.StructLayout({"data": signed(shape.sum.width), "last": 1}))),
             "empty": Out(1),
         }
         for name, back in self.backs.items():
@@ -85,45 +111,28 @@ class Drain(wiring.Component):
             }
         super().__init__(members)
 
-    @cached_property
-    def between_delay(self) -> int:
-        """Cycles that codes for the memory between layers wait, so that they are not written when others are read."""
-        return 1 - (self.scale.latency & 1) if self.single_port else 0
-
-    @property
-    def stage(self) -> int:
-        """The stage at which biased sums stand."""
-        return self.array + 2
-
-    @property
-    def latency(self) -> int:
-        """Cycles from a beat to the cycle in which the last word that it completes is written."""
-        return self.stage + self.scale.latency + max(1, 1 + self.between_delay)
-
     def elaborate(self, platform) -> Module:
         m = Module()
         records = self.plan.program.records
         choose = Chooser(m, self.record, len(records))
-        beats = Beats(m, beat_layout(self.plan), self.valid, self.beat, self.advance, self.stage)
+        beats = Beats(m, beat_layout(self.plan), self.valid, self.beat, self.advance, self.stages.biased)
         sums, multipliers = self._biased(m, choose, beats)
         self._read(m, beats)
-        stage = self.stage + self.scale.latency
         residuals: list[Value] = list(self.residuals)
-        codes = self.scale.build(m, choose, beats, self.stage, sums, multipliers, residuals)
-        writes = []
+        codes = self.scale.build(m, choose, beats, self.stages.biased, sums, multipliers, residuals)
         for name, back in self.backs.items():
             if not codes[name]:
                 continue
-            at = stage
+            at = self.stages.codes
             if name == "between":
-                for _ in range(self.between_delay):
+                while at < self.stages.between_codes:
                     codes[name] = [self._held(m, code, f"{name}{place}_held") for place, code in enumerate(codes[name])]
                     at += 1
             found = back.build(m, self.clear, self.record, beats, at, codes[name], name)
             m.d.comb += [getattr(self, f"{name}_{signal}").eq(value) for signal, value in found.items()]
-            writes.append(found["write"])
         self._answer(m, choose, beats, sums)
-        m.d.comb += self.empty.eq(~(self.valid | beats.any() | Cat(*writes).any()))
+        beats.valid(self.stages.last)
+        m.d.comb += self.empty.eq(~(self.valid | beats.any()))
         return m
 
     def _held(self, m: Module, value: Value, name: str) -> Signal:
@@ -132,7 +141,7 @@ class Drain(wiring.Component):
         return held
 
     def _biased(self, m: Module, choose: Chooser, beats: Beats) -> tuple[list[Value], list[Value]]:
-        """The sums of a beat with their biases, and their multipliers, at stage ``self.stage``."""
+        """The sums of a beat with their biases, and their multipliers, when they stand."""
         shape, table, records = self.plan.program.shape, self.parameters, self.plan.program.records
         place = beats.at(self.array)
         tile = Signal(range(max(2, table.tiles)))
@@ -199,7 +208,7 @@ class Drain(wiring.Component):
         shape, records = self.plan.program.shape, self.plan.program.records
         answers = Signal()
         m.d.comb += answers.eq(self.record == len(records) - 1)
-        beat = beats.at(self.stage)
+        beat = beats.at(self.stages.biased)
         place = Signal(range(max(2, shape.outputs)))
         last_beat = Signal()
         last_place: Value = Const(shape.outputs - 1)
@@ -210,7 +219,7 @@ class Drain(wiring.Component):
         done = Signal()
         m.d.comb += [
             done.eq(place == last_place if shape.outputs > 1 else 1),
-            self.answer.valid.eq(beats.valid(self.stage) & answers),
+            self.answer.valid.eq(beats.valid(self.stages.biased) & answers),
             self.answer.payload.data.eq(select(place[: (shape.outputs - 1).bit_length()], sums)),
             self.answer.payload.last.eq(done & beat.ends_tile & beat.last_tile),
             self.advance.eq(~self.answer.valid | (self.answer.ready & done)),

@@ -39,7 +39,9 @@ def beat_layout(plan: Plan) -> data.StructLayout:
         {
             "row": unsigned(max(1, (plan.program.shape.rows - 1).bit_length())),
             "beat": unsigned(max(1, (plan.tile_beats - 1).bit_length())),
-            **dict.fromkeys(("second", "writes", "begins_beat", "ends_beat", "ends_pixel", "ends_tile", "last_tile"), unsigned(1)),
+            **dict.fromkeys(
+                ("second", "writes", "begins_beat", "ends_beat", "ends_pixel", "ends_tile", "last_tile"), unsigned(1)
+            ),
         }
     )
 

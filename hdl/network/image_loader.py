@@ -101,9 +101,7 @@ class ImageLoader(wiring.Component):
         if not codes:
             return byte[:width]
         address = Cat(self.image.payload, channel) if self.program.image.channels > 1 else self.image.payload
-        m.submodules[f"{name}_codes"] = store = memory.Memory(
-            shape=width, depth=1 << len(address), init=list(codes)
-        )
+        m.submodules[f"{name}_codes"] = store = memory.Memory(shape=width, depth=1 << len(address), init=list(codes))
         read = store.read_port()
         m.d.comb += [read.addr.eq(address), read.en.eq(transfer)]
         return read.data

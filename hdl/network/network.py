@@ -1,20 +1,25 @@
 """An accelerator made for one program: images go in, the last record's sums come out."""
 
+from functools import cached_property
+
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import Engine, Requantization
-from ...formats.network import Pool, Program
-from ..engine.output_stationary import OutputStationary, sum_layout
+from ...formats.network import NetworkTiming, Pool, Product, Program
+from ..engine.output_stationary import OutputStationary
+from ..engine.output_stationary import latency as array_latency
 from ..products.product_term import Build
 from .between_reader import BetweenReader
 from .bounds import Bounds
 from .by_record import Chooser
-from .drain import Drain
-from .drain_schedule import DrainSchedule, beat_layout, is_serial
+from .drain import Drain, drain_stages
+from .drain_schedule import DrainSchedule, is_serial
 from .image_loader import ImageLoader
+from .parameters import ParameterTable
 from .plan import Plan
+from .scale import Scale
 from .tap_issue import TapIssue
 from .tensor_memory import PORTS, TensorMemory
 from .weight_store import InitializedWeights, LoadedWeights
@@ -106,13 +111,20 @@ class Network(wiring.Component):
         if weight_store == "loaded":
             members |= {"weights": In(stream.Signature(BYTE)), "loaded": Out(1)}
         super().__init__(
-            members
-            | {"busy": Out(1), "cycles": Out(CYCLE_BITS), "layer": Out(range(max(2, len(program.records))))}
+            members | {"busy": Out(1), "cycles": Out(CYCLE_BITS), "layer": Out(range(max(2, len(program.records))))}
         )
 
     @property
     def single_port(self) -> bool:
         return self.ports != "dual"
+
+    @cached_property
+    def timing(self) -> NetworkTiming:
+        """What its cycles depend on besides the program."""
+        array = array_latency(self.engine, self.build)
+        stages = drain_stages(Scale(self.bounds, ParameterTable(self.plan).scales), array, self.single_port)
+        pieces = -(-self.program.shape.weight_word // self.piece) if self.weight_store == "loaded" else 0
+        return NetworkTiming(array, stages.codes + 1, stages.last, pieces, self.single_port)
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -147,9 +159,7 @@ class Network(wiring.Component):
             (activations.address_bits, between.address_bits),
             self.single_port,
         )
-        m.submodules.reader = reader = BetweenReader(
-            plan, self.bounds.residuals, self.bounds.pools, 1 + array.latency
-        )
+        m.submodules.reader = reader = BetweenReader(plan, self.bounds.residuals, self.bounds.pools, 1 + array.latency)
         m.submodules.loader = loader = ImageLoader(program, (activations.address_bits, between.address_bits))
         wiring.connect(m, wiring.flipped(self.image), loader.image)
         wiring.connect(m, drain.answer, wiring.flipped(self.answer))
@@ -195,7 +205,10 @@ class Network(wiring.Component):
             follow["first"].eq(taps.first),
             follow["inside"].eq(taps.inside[0]),
         ]
-        m.d.comb += [reader.word.eq(between.data[0]), *(getattr(reader, name).eq(flag) for name, flag in follow.items())]
+        m.d.comb += [
+            reader.word.eq(between.data[0]),
+            *(getattr(reader, name).eq(flag) for name, flag in follow.items()),
+        ]
 
         m.d.comb += [
             schedule.advance.eq(drain.advance),
@@ -226,7 +239,7 @@ class Network(wiring.Component):
             inside.eq(taps.inside),
         ]
         m.d.comb += [getattr(array, name).eq(signal) for name, signal in follow.items()]
-        pad = choose.choose("pad", [0 if isinstance(each, Pool) else each.pad for each in records])
+        pad = choose.choose("pad", [each.pad if isinstance(each, Product) else 0 for each in records])
         padding = Cat(*[Cat(pad, Const(0, shape.activation.width))[: shape.activation.width]] * shape.lanes)
         words = [Mux(inside[row], activations.data[row], padding) for row in range(shape.rows)]
         m.d.comb += [
@@ -298,26 +311,23 @@ class Network(wiring.Component):
                     m.d.comb += begin.eq(1)
                     m.next = "run"
             if isinstance(weights, LoadedWeights):
-                with m.State("fill"):
-                    with m.If(~weights.filling & ~weights.fill):
-                        m.d.comb += begin.eq(1)
-                        m.next = "run"
-            with m.State("run"):
-                with m.If(taps.idle):
-                    m.next = "finish"
-                    if self.plan.panel:
-                        with m.If(taps.more):
-                            m.next = "tile"
-            with m.State("finish"):
-                with m.If(drain.empty):
-                    with m.If(record == image.free_after):
-                        m.d.sync += passed.eq(1)
-                    with m.If(record == count - 1):
-                        m.d.sync += self.busy.eq(0)
-                        m.next = "idle"
-                    with m.Else():
-                        m.d.sync += record.eq(record + 1)
-                        m.next = "clear"
+                with m.State("fill"), m.If(~weights.filling & ~weights.fill):
+                    m.d.comb += begin.eq(1)
+                    m.next = "run"
+            with m.State("run"), m.If(taps.idle):
+                m.next = "finish"
+                if self.plan.panel:
+                    with m.If(taps.more):
+                        m.next = "tile"
+            with m.State("finish"), m.If(drain.empty):
+                with m.If(record == image.free_after):
+                    m.d.sync += passed.eq(1)
+                with m.If(record == count - 1):
+                    m.d.sync += self.busy.eq(0)
+                    m.next = "idle"
+                with m.Else():
+                    m.d.sync += record.eq(record + 1)
+                    m.next = "clear"
         m.d.comb += taps.go.eq(begin)
         return clear, load, restart
 

@@ -12,7 +12,18 @@ from ..scaling.number import Traits, Unrounded
 from ..scaling.round import ROUNDING_STAGES, round_to_code
 from ..scaling.stall_pipeline import Stages
 
-__all__ = ["Rounder"]
+__all__ = ["Rounder", "rounding_latency", "rounding_shift"]
+
+
+def rounding_shift(form: FixedPoint, output: Format, shifts: Iterable[int]) -> NormalizingShift:
+    """The shift of a signed form to where an output keeps bits of it; all shifts to the right are known."""
+    known = sorted(set(shifts))
+    return NormalizingShift(output, Rounding.TIES_TO_EVEN, form.width - 1, True, 0, -known[-1], -known[0])
+
+
+def rounding_latency(shift: NormalizingShift) -> int:
+    """Cycles from a number to its code."""
+    return shift.stages + ROUNDING_STAGES
 
 
 class Rounder(wiring.Component):
@@ -30,7 +41,7 @@ class Rounder(wiring.Component):
     Members
     -------
     body: In(form)
-    allowed: In, ``allowed_for(shift)``
+    allowed: In, ``shift.allowed_at`` of the shift to the left
     zero_point: In, of an output of integers, as wide as that; only with ``zero_points``
     code: Out(output.width)
     """
@@ -38,11 +49,8 @@ class Rounder(wiring.Component):
     def __init__(self, form: FixedPoint, output: Format, shifts: Iterable[int], zero_points: bool):
         self.output = output
         self.zero_points = zero_points
-        known = sorted(set(shifts))
-        self.shift = NormalizingShift(
-            output, Rounding.TIES_TO_EVEN, form.width - 1, True, 0, -known[-1], -known[0]
-        )
-        self.latency = self.shift.stages + ROUNDING_STAGES
+        self.shift = rounding_shift(form, output, shifts)
+        self.latency = rounding_latency(self.shift)
         super().__init__(
             {
                 "body": In(signed(form.width)),
@@ -51,9 +59,6 @@ class Rounder(wiring.Component):
                 "code": Out(output.width),
             }
         )
-
-    def allowed_for(self, shift: int) -> int:
-        return self.shift.allowed_at(-shift)
 
     def elaborate(self, platform) -> Module:
         m = Module()

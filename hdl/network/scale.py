@@ -13,7 +13,7 @@ from .beats import Beats
 from .bounds import Bounds
 from .by_record import Chooser
 from .clip import clip_code
-from .rounder import Rounder
+from .rounder import Rounder, rounding_latency, rounding_shift
 
 __all__ = ["Scale"]
 
@@ -58,7 +58,9 @@ class Scale:
     @cached_property
     def _rounding(self) -> int:
         """Cycles from a scaled sum to its code, be it for the one memory or the other."""
-        return max((self._rounder(name).latency for name in self._shifts), default=0)
+        shape, form = self.bounds.program.shape, self.bounds.scaled
+        shifts = [rounding_shift(form, getattr(shape, name), found) for name, found in self._shifts.items()]
+        return max(map(rounding_latency, shifts), default=0)
 
     @cached_property
     def latency(self) -> int:
@@ -102,7 +104,7 @@ class Scale:
         if all(record.residual is None for record in program.records):
             m.d.sync += scaled.eq(product)
             return scaled
-        factors = {place: 0 for place in self.outputs}
+        factors = dict.fromkeys(self.outputs, 0)
         shifts = {}
         for where, output in self.outputs.items():
             if program.records[where[0]].residual is not None:
@@ -132,15 +134,19 @@ class Scale:
         rounded: dict[str, Value] = {}
         for name in self._shifts:
             m.submodules[f"round_{name}{place}"] = rounder = self._rounder(name)
-            mine = {where: output for where, output in self.outputs.items() if self._rounds_to(where[1], output) == name}
+            mine = {
+                where: output for where, output in self.outputs.items() if self._rounds_to(where[1], output) == name
+            }
             second = beats.at(stage + 2).second
-            allowed = {where: rounder.allowed_for(output.shift) for where, output in mine.items()}
+            allowed = {where: rounder.shift.allowed_at(-output.shift) for where, output in mine.items()}
             m.d.comb += [
                 rounder.body.eq(scaled),
                 rounder.allowed.eq(choose.choose_by(f"allowed_{name}{place}", allowed, second)),
             ]
             if shape.zero_points:
-                points = {where: output.zero_point & (1 << len(rounder.zero_point)) - 1 for where, output in mine.items()}
+                points = {
+                    where: output.zero_point & (1 << len(rounder.zero_point)) - 1 for where, output in mine.items()
+                }
                 m.d.comb += rounder.zero_point.eq(choose.choose_by(f"zero_point_{name}{place}", points, second))
             code: Value = rounder.code
             for late in range(self._rounding - rounder.latency):

@@ -1,6 +1,6 @@
 """The taps of a record are issued one a cycle: loops, the addresses that they go through, and what is padding."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -88,9 +88,7 @@ class TapIssue(wiring.Component):
         inner = [Signal(name=f"wraps{level}") for level in range(LEVELS)]
         counters = []
         for level in range(LEVELS):
-            most = {
-                (place, flag): both[flag][level] - 1 for place, both in enumerate(counts) for flag in (0, 1)
-            }
+            most = {(place, flag): both[flag][level] - 1 for place, both in enumerate(counts) for flag in (0, 1)}
             limit = choose.choose_by(f"limit{level}", most, last[TILE])
             counter = Signal(max(1, max(most.values()).bit_length()), name=f"count{level}")
             counters.append(counter)

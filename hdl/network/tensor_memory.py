@@ -1,6 +1,6 @@
 """A memory of tensors: block RAM that reads and writes in a cycle, or a large one that does either."""
 
-from amaranth.hdl import Cat, Const, Instance, Module, Mux, Signal, ClockSignal, Value
+from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal, Value
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 

@@ -29,9 +29,7 @@ class InitializedWeights(wiring.Component):
     def __init__(self, plan: Plan):
         self.plan = plan
         self.address_bits = max(1, (plan.program.weight_words - 1).bit_length())
-        super().__init__(
-            {"read": In(1), "address": In(self.address_bits), "word": Out(plan.program.shape.weight_word)}
-        )
+        super().__init__({"read": In(1), "address": In(self.address_bits), "word": Out(plan.program.shape.weight_word)})
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -78,7 +76,7 @@ class LoadedWeights(wiring.Component):
         super().__init__(
             {
                 "weights": In(stream.Signature(BYTE)),
-                "loaded": Out(1, init=0),
+                "loaded": Out(1),
                 "record": In(range(max(2, len(program.records)))),
                 **{name: In(1) for name in ("restart", "clear", "fill")},
                 "filling": Out(1),
@@ -165,7 +163,7 @@ class LoadedWeights(wiring.Component):
             store.write_address.eq(address),
             store.write_data.eq(_placed(given, self.weights.payload, within, bytes_a_piece)),
         ]
-        loaded = Signal(reset_less=True)
+        loaded = Signal(reset_less=True, init=not self.plan.program.weights)
         m.d.comb += self.loaded.eq(loaded)
         with m.If(transfer):
             for number in range(bytes_a_piece - 1):

@@ -15,13 +15,11 @@ ENDS = ("word", "pixel", "tile")
 START_KIND = 3
 
 
-def make_walk(
-    plan: Plan, bits: int, beats_a_word: int, phases: int, views: list[tuple[Record, View] | None]
-) -> Walk:
+def make_walk(plan: Plan, bits: int, beats_a_word: int, phases: int, views: list[tuple[Record, View] | None]) -> Walk:
     """The addresses of a tensor of each record, in the order in which beats go through it.
 
-    The kind of a step consists of what ends with the word, two bits; whether the tile is the last one; of the ``phases``
-    that a tile can begin with, which one; and the record's number.
+    The kind of a step consists of what ends with the word, two bits; whether the tile is the last one; which of the
+    ``phases`` it begins with; and the record's number.
     """
     distances = []
     for found in views:
@@ -118,9 +116,7 @@ class WriteBack:
         for each in records:
             output = each.between if self.second else each.activation
             found.append(None if output is None else (each, output.view))
-        m.submodules[f"{name}_walk"] = walk = make_walk(
-            self.plan, self.address_bits, count, self.phases, found
-        )
+        m.submodules[f"{name}_walk"] = walk = make_walk(self.plan, self.address_bits, count, self.phases, found)
         m.d.comb += [
             walk.clear.eq(clear),
             walk.step.eq(clear | (mine & complete)),

@@ -14,7 +14,7 @@ LAYERED = EVALUATIONS[:2]
 """Those in which what lies between layers is float32."""
 
 _FIGURES = ("metrics", "standard_errors", "float32")
-_WHOLE = ("samples", "macs", "longest_dot", "accumulator_bits", "weight_bits", "activation_bits")
+_WHOLE = ("samples", "macs", "longest_dot", "accumulator_bits", "weight_bits", "activation_bits", "held_bits")
 
 
 def check_evaluation(evaluation: str, known: tuple[str, ...] = EVALUATIONS, between: Format | None = None) -> None:
@@ -51,6 +51,8 @@ class Point:
     weight_bits, activation_bits: bits that are moved for one sample: the codes of all weights once, the codes of all
         operands that are activations once, and the scales of blocks. Other scales do not count. With scales by blocks,
         all patches of a convolution count in full, since a value has another code in each
+    held_bits: bits of what one sample holds while other layers compute, as the operand of a residual sum; once for each
+        such tensor. They are float32, as everything between layers is
     products: the share of the MACs that multiply two activations, as attention does
     seed: the seed of random choices
     versions: the versions of fewbit, numpy and onnxruntime
@@ -63,6 +65,8 @@ class Point:
     output: the output that is judged if it was chosen; empty for the network's first
     notes: sentences that a reader has to know, as on outputs that are not judged or samples that run one by one
     between: the format of what lies between layers; empty where that is float32
+    scores, clusters: the first metric's score and the cluster of every sample, as ``scores.packed`` writes them; empty
+        for sqnr, which has no such scores, and for samples without clusters
     """
 
     network: str
@@ -86,6 +90,7 @@ class Point:
     needed_accumulator_bits: int
     weight_bits: int
     activation_bits: int
+    held_bits: int
     products: float
     seed: int
     versions: dict[str, str]
@@ -97,6 +102,8 @@ class Point:
     output: str = ""
     notes: tuple[str, ...] = ()
     between: str = ""
+    scores: str = ""
+    clusters: str = ""
 
     @property
     def accuracy(self) -> float:

@@ -89,7 +89,7 @@ def write_points(
 def _flat(point: Point) -> dict[str, Any]:
     """A point as one line of a table, with a column for each metric, and with text for what has parts."""
     values = point.to_dict()
-    for name in ("metrics", "standard_errors", "float32"):
+    for name in ("metrics", "standard_errors", "float32", "scores", "clusters"):
         del values[name]
     for name, value in point.metrics.items():
         values |= {name: value, f"{name}_error": point.standard_errors[name], f"{name}_float32": point.float32[name]}

@@ -180,7 +180,8 @@ def tensors(model: ModelProto) -> dict[str, Tensor]:
 
 
 def _tensor(kind: str, shape: list[int | str | None] | None) -> Tensor:
-    """``kind``: in onnxruntime's words, as ``tensor(float)``."""
+    """``kind``: in onnxruntime's words, as ``tensor(float)``. It says () also where it knows no shape."""
+    shape = shape or None
     made = _type(kind, shape)
     if not made.HasField("tensor_type"):
         return Tensor(None, None, made)

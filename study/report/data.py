@@ -176,4 +176,7 @@ def record(view: ReportView, target: str, candidate: Candidate) -> dict[str, Any
     }
 
 
-_NESTED = ("techniques", "layers", "skipped", "notes", "metrics", "standard_errors", "float32", "versions")
+_NESTED = (
+    *("techniques", "layers", "skipped", "notes", "metrics", "standard_errors", "float32", "versions"),
+    *("scores", "clusters"),
+)
