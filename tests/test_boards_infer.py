@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from fewbit import sim
 from fewbit.boards import Device, LinkError
+from fewbit.boards.gateware.accelerator import Accelerator
+from fewbit.boards.host.challenge import random_images
 from fewbit.boards.host.images import sums_of
 from fewbit.boards.host.simulated import Simulated, default_description
 from fewbit.boards.host.transport import Port
 from fewbit.boards.link.network import BoardNetwork
 from network_on_board import INT8, LinearHardware, linear_answers, linear_program
+from network_programs import random_program
 from simulated_boards import SMALL
 
 PROGRAM = linear_program(4, 5, 6, answers=40)
@@ -173,3 +176,17 @@ def test_sums_are_put_in_their_order(sizes):
     ]
     content = b"".join((int(value) & 0x1FFF).to_bytes(2, "little") for value in beats)
     assert np.array_equal(sums_of(network, content), wanted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "seed, fields, memory",
+    [(1, {}, ("initialized", "dual")), (5, {"rows": 1, "columns": 8, "lanes": 4, "outputs": 1}, ("loaded", "spram"))],
+    ids=["block RAM", "large RAM"],
+)
+def test_accelerators_give_the_golden_models_answers(seed, fields, memory, prepared):
+    program = random_program(seed, layers=2, side=4, **fields)
+    images = random_images(program, np.random.default_rng(seed), 12)
+    with Device.open("sim", design=Accelerator(program, *memory), seed=1) as device:
+        assert device.infer(images, check=True).shape[0] == 12
+        assert device.statistics.images == 12

@@ -2,6 +2,7 @@
 
 import random
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -57,9 +58,12 @@ def run(network: Network, seed: int, rate: float = 1.0, count: int = 3) -> list[
         sides.append(Feed(network.weights, packed, rate, chance))
     cycles = []
 
+    def taken(images: int) -> Callable[[int], bool]:
+        return lambda _: len(take.seen) >= images * len(answers[0])
+
     async def testbench(ctx) -> None:
         for image in range(1, count + 1):
-            await drive(ctx, sides, until=lambda _, least=image * len(answers[0]): len(take.seen) >= least, most=50_000)
+            await drive(ctx, sides, until=taken(image), most=50_000)
             cycles.append(ctx.get(network.cycles))
 
     simulate(network, testbench)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from fewbit.formats import Engine, Requantization, parse
 from fewbit.hdl import Design
-from fewbit.integrate.fusesoc import fusesoc_files
+from fewbit.integrate import tool_files
 from fewbit.tb.verilator import verilator_root
 
 INT4 = parse("int4")
@@ -36,7 +37,9 @@ def core(tmp_path_factory):
     """A folder with the core, and the environment in which FuseSoC finds its tools."""
     pytest.importorskip("fusesoc")
     folder = tmp_path_factory.mktemp("core")
-    for name, text in (fusesoc_files(DESIGN) | {"matmul.v": DESIGN.verilog(), "matmul.h": DESIGN.header()}).items():
+    for name, text in (
+        tool_files(DESIGN, "fusesoc", "made") | {"matmul.v": DESIGN.verilog(), "matmul.h": DESIGN.header()}
+    ).items():
         (folder / name).write_text(text)
     tools = tmp_path_factory.mktemp("tools")
     root = verilator_root()
@@ -50,9 +53,11 @@ def core(tmp_path_factory):
 
 
 def fusesoc(core, target: str) -> tuple[str, Path]:
-    """What a target says, and the folder in which it worked."""
+    """What a target says, and the folder in which it worked. The command is that of the README."""
     folder, environment = core
-    command = [sys.executable, "-m", "fusesoc.main", "--cores-root", ".", "run", "--target", target, "fewbit:ip:matmul"]
+    typed = re.findall(rf"^    fusesoc (.* --target {target} .*)$", (folder / "README.md").read_text(), re.MULTILINE)
+    assert len(typed) == 1
+    command = [sys.executable, "-m", "fusesoc.main", *typed[0].split()]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr, folder / "build" / "fewbit_ip_matmul_1.0" / target

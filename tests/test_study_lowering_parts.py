@@ -175,3 +175,19 @@ def test_a_shape_that_cannot_be_is_told_as_such(resnet8):
     ):
         with pytest.raises(ValueError, match=f"^{message}$"):
             resnet8.lowered(layers, scheme, ShapeRequest(**options))
+
+
+def test_the_command_lines_options_name_a_program():
+    from fewbit.cli.common.network_options import AcceleratorOptions, lowered
+    from fewbit.cli.common.study_options import NetworkOptions, SchemeOptions
+
+    accelerator = AcceleratorOptions("e2m1", "int4", "e3m2", columns=4, outputs=2)
+    found = lowered(NetworkOptions(), SchemeOptions(), accelerator)[1].program.shape
+    assert (str(found.weight), str(found.activation), str(found.between)) == ("e2m1", "int4", "e3m2")
+    assert (found.rows, found.columns, found.lanes, found.outputs) == (1, 4, 4, 2)
+    for networks, weight, message in (
+        (NetworkOptions(model="resnet8,vit"), "int4", "model must be a single network, not 'resnet8,vit'"),
+        (NetworkOptions(), "int4,int8", "weight, activation and techniques must be one each, not 2 pairs of them"),
+    ):
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            lowered(networks, SchemeOptions(), AcceleratorOptions(weight))

@@ -1,4 +1,4 @@
-"""A program of C++ around a module, built by Verilator for tests: its run-time library is compiled once for all of them."""
+"""A program of C++ around a module, built by Verilator for tests; its run-time library is compiled once for all."""
 
 import os
 import shutil

@@ -24,6 +24,10 @@ MOST_BUFFERED = 4096
 """Most bytes of the link's buffer that are chosen so that an image goes into it whole."""
 
 
+SCALING_DSPS = 4
+"""DSPs that are left for each multiplier that scales sums."""
+
+
 @dataclass(frozen=True)
 class NetworkRequest(BitstreamRequest):
     """A bitstream with a network.
@@ -46,7 +50,10 @@ class NetworkRequest(BitstreamRequest):
         target, shape = self.board.part.target, self.program.shape
         capacity = target.device.capacity
         assert capacity is not None
-        elements = min(capacity.dsps // shape.lanes, shape.rows * shape.columns) if self.dsp == "auto" else 0
+        elements = 0
+        if self.dsp == "auto":
+            left = capacity.dsps - SCALING_DSPS * shape.outputs
+            elements = max(0, min(left // shape.lanes, shape.rows * shape.columns))
         memory = ("loaded", "spram") if capacity.large_rams else ("initialized", "dual")
         return Accelerator(self.program, *memory, self.pipeline, self.build, target.family.name, elements)
 

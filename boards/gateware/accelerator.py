@@ -37,7 +37,6 @@ class Accelerator:
     def __post_init__(self) -> None:
         if self.pipeline not in (1, 2, 3):
             raise ValueError(f"pipeline must be 1 to 3, not {self.pipeline!r}")
-        self.core()
 
     @property
     def loads(self) -> bool:
@@ -50,6 +49,7 @@ class Accelerator:
         return replace(self, ports="single") if self.ports == "spram" else self
 
     def core(self) -> wiring.Component:
+        """The component. Raises ValueError for memories that do not suit the shape of the array."""
         shape = self.program.shape
         build = choose_build(
             shape.weight, shape.activation, self.build, pipeline=self.pipeline, family=self.family, dsp=False

@@ -4,7 +4,11 @@ from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal,
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["PORTS", "TensorMemory", "single_port_memory"]
+__all__ = ["PORTS", "UNRELATED", "TensorMemory", "single_port_memory"]
+
+UNRELATED = {"no_rw_check": 1}
+"""Attributes of a memory of which no word is read in the cycle in which it is written: synthesis need not see to what
+is read then."""
 
 PORTS = ("dual", "single", "spram")
 """What a memory can do: ``dual`` reads and writes in a cycle, ``single`` does either. ``spram`` does either as well,
@@ -68,7 +72,7 @@ class TensorMemory(wiring.Component):
             return m
         # A copy for each side that reads: it is so many block RAMs in any case.
         for copy in range(self.reads):
-            store = memory.Memory(shape=self.width, depth=1 << self.address_bits, init=[])
+            store = memory.Memory(shape=self.width, depth=1 << self.address_bits, init=[], attrs=UNRELATED)
             m.submodules[f"copy{copy}"] = store
             read = store.read_port()
             write = store.write_port(granularity=self.width // self.parts if self.parts > 1 else None)
@@ -90,7 +94,7 @@ def single_port_memory(
     """A memory that reads or writes a word in a cycle with ``enable``; the result is the word of the cycle before."""
     if ports == "single":
         bits = max(1, (depth - 1).bit_length())
-        m.submodules[name] = store = memory.Memory(shape=len(written), depth=1 << bits, init=[])
+        m.submodules[name] = store = memory.Memory(shape=len(written), depth=1 << bits, init=[], attrs=UNRELATED)
         read_port, write_port = store.read_port(), store.write_port()
         m.d.comb += [
             read_port.en.eq(enable & ~write),

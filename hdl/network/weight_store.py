@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ...formats.network import Product
 from .by_record import Chooser
 from .plan import Plan
-from .tensor_memory import TensorMemory
+from .tensor_memory import UNRELATED, TensorMemory
 
 __all__ = ["InitializedWeights", "LoadedWeights"]
 
@@ -120,7 +120,7 @@ class LoadedWeights(wiring.Component):
         found = []
         for place in range(pieces):
             width = min(self.piece, program.shape.weight_word - place * self.piece)
-            panel = memory.Memory(shape=width, depth=1 << self.address_bits, init=[])
+            panel = memory.Memory(shape=width, depth=1 << self.address_bits, init=[], attrs=UNRELATED)
             m.submodules[f"panel{place}"] = panel
             read, write = panel.read_port(), panel.write_port()
             m.d.comb += [

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...formats import Format, parse
 from ...sim.network import NetworkModel
 from ..lowering import INT8, Lowered, Lowering, ShapeRequest
-from ..network.batching import by_sample, joined
+from ..network.batching import by_sample, joined, opened_graph
 from ..network.execute import Multiply, batches, execute
 from ..network.float_layer import plain_engine
 from ..network.graph import Graph
@@ -60,9 +60,13 @@ class Study:
         self.network, self.seed, self.threads = network, seed, threads
         self.test = network.test().first(samples)
         content = network.content()
-        self.graph = Graph(sized(content, self.test.inputs) if static else content, threads, network.output)
         if not len(self.test):
             raise ValueError("samples must be 1 or more, not 0")
+        if static:
+            self.graph = Graph(sized(content, self.test.inputs), threads, network.output)
+        else:
+            self.graph, content = opened_graph(content, self.test, threads, network.output)
+        self._content = content
         self.graph.check(self.test)
         check_metrics(network)
 
@@ -85,7 +89,7 @@ class Study:
         if self.graph.quantized:
             found = self.outputs({}, "float")
         else:
-            whole, name = session(self.network.content(), self.threads), self.graph.output
+            whole, name = session(self._content, self.threads), self.graph.output
             found = self._joined(run_session(whole, [name], batch)[0] for batch in batches(self.test, self.batch))
         if found.dtype.kind == "f" and np.isnan(found).any():
             raise ValueError(f"model must give numbers in float32, not NaN as {self.graph.output!r}")

@@ -35,8 +35,8 @@ class Point:
     -------
     network: its name, as ``zoo.networks()`` has it, or that of the user's model
     weight, activation, edges, scale_per, scale_format, block_size, techniques, layers: see ``Scheme``; formats by name
-    evaluation: ``integer`` for the golden model, which is exact as the hardware is, or ``float`` for onnxruntime in
-        float32; what lies between layers is float32 in both. ``network`` for the golden model of a whole network
+    evaluation: ``integer`` for the golden model of MACs and requantizers, which is exact, or ``float`` for onnxruntime
+        in float32; what lies between layers is float32 in both. ``network`` for the golden model of a whole network
     samples: how many inputs of the test set were used, from the first on
     metric: the name of the first metric, by which points are compared. Larger is better
     metrics, standard_errors: the metrics by name, with their standard errors. top1 and the like are shares (0 to 1),

@@ -4,6 +4,7 @@ import base64
 import binascii
 import math
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from ..network.metrics import mean_and_error
 from .point import Point
 
-__all__ = ["difference", "packed", "unpacked"]
+__all__ = ["mean_difference", "packed", "unpacked"]
 
 Array = NDArray[Any]
 
@@ -34,14 +35,17 @@ def unpacked(text: str) -> Array | None:
         raise ValueError(f"a point must have scores as fewbit writes them, not {text[:20]!r}") from None
 
 
-def difference(point: Point, other: Point) -> tuple[float, float]:
-    """By how much a point's metric is above another's, and the standard error of this.
+def mean_difference(pairs: Sequence[tuple[Point, Point]]) -> tuple[float, float]:
+    """By how much the metric of the first points is above that of the second ones on average, and the standard error.
 
-    If both have the scores of the same samples, the error is that of the differences sample by sample (by clusters, if
-    there are any); else it is that of independent samples, which is larger in general.
+    Both points of a pair are of one network and on the same samples. If all have the scores of these samples, the error
+    is that of the differences sample by sample, or by clusters. Otherwise it is that of independent samples, and the
+    average has the average error, as if all pairs erred in the same direction.
     """
-    ours, theirs = unpacked(point.scores), unpacked(other.scores)
-    alike = point.network_hash == other.network_hash and point.metric == other.metric
-    if alike and ours is not None and theirs is not None and len(ours) == len(theirs):
-        return mean_and_error(ours - theirs, unpacked(point.clusters))
-    return point.accuracy - other.accuracy, math.hypot(point.standard_error, other.standard_error)
+    scores = [(unpacked(point.scores), unpacked(other.scores)) for point, other in pairs]
+    apart = [ours - theirs for ours, theirs in scores if ours is not None and theirs is not None]
+    if len(apart) == len(pairs) and len({len(values) for values in apart}) == 1:
+        return mean_and_error(np.mean(apart, axis=0), unpacked(pairs[0][0].clusters))
+    differences = [point.accuracy - other.accuracy for point, other in pairs]
+    errors = [math.hypot(point.standard_error, other.standard_error) for point, other in pairs]
+    return float(np.mean(differences)), float(np.mean(errors))

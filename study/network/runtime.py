@@ -13,6 +13,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TypeProto, helper
 
 __all__ = [
     "Tensor",
+    "any_number",
     "attributes_of",
     "folded",
     "graphs_within",
@@ -129,6 +130,21 @@ def sized(content: bytes, inputs: Mapping[str, Any]) -> bytes:
                 entry.type.tensor_type.shape.dim[1:], inputs[entry.name].shape[1:], strict=False
             ):
                 dimension.dim_value = size
+    del model.graph.value_info[:]
+    return model.SerializeToString()
+
+
+def any_number(content: bytes) -> bytes:
+    """The network of one sample as one of any number, as far as inputs and outputs say so.
+
+    Whether its nodes take several samples too has to be tried.
+    """
+    model = onnx.load_model_from_string(content)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    for entry in (*model.graph.input, *model.graph.output):
+        sizes = entry.type.tensor_type.shape.dim
+        if sizes and sizes[0].dim_value == 1 and entry.name not in constants:
+            sizes[0].dim_param = "samples"
     del model.graph.value_info[:]
     return model.SerializeToString()
 
