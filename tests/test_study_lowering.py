@@ -8,7 +8,7 @@ from fewbit.study.lowering import Lowering, ShapeRequest, searched
 from fewbit.study.network.execute import execute
 from fewbit.study.quantization.as_it_came import as_it_came
 from fewbit.study.quantization.engines import float_engine
-from integer_networks import Net, by_onnxruntime, exact_layers, taken
+from integer_networks import Net, by_onnxruntime, exact_layers, random_network, taken
 
 REQUESTS = [
     ShapeRequest(),
@@ -154,6 +154,11 @@ def test_a_program_computes_what_the_network_does(build, request_):
     net = Net(3, 8, 7, seed=len(build.__name__))
     output, count = build(net)
     check(net, output, request_, count)
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_operators_in_any_order(seed):
+    check(*random_network(seed), REQUESTS[seed % len(REQUESTS)])
 
 
 @pytest.mark.parametrize(

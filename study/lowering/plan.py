@@ -58,7 +58,7 @@ class RecordPlan:
 
 def between_tensors(lines: Sequence[Line], reading: Reading) -> list[str]:
     """Names of all tensors that may be written in the format between layers, or that a function may be looked up of."""
-    found = [line.step.tensor for line in lines]
+    found = [*(line.step.tensor for line in lines), reading.last.tensor]
     for step in reading.steps:
         found += [value.tensor for value in step.sources]
     return [*dict.fromkeys(found)]
