@@ -11,6 +11,7 @@ from ...formats import Arithmetic
 from ...formats.network import Program
 from ..bus.registers import c_header, register_map
 from ..network.network import Network
+from ..network.network_build import NetworkBuild
 from ..network.network_engine import NetworkEngine, answer_bits, network_engine_members, network_registers
 from ..products.product_term import MAX_PIPELINE
 from .axi_unit import STREAM_SIGNALS
@@ -48,7 +49,7 @@ class NetworkDesign(ProductDesign):
         super().__post_init__()
         if self.pipeline < 1:
             raise ValueError(f"pipeline must be 1 to {MAX_PIPELINE} for network, not {self.pipeline}")
-        self.core()
+        _ = self.hardware  # which checks what it is made by
 
     @property
     def computes(self) -> Arithmetic:
@@ -70,6 +71,12 @@ class NetworkDesign(ProductDesign):
     def latency(self) -> int:
         """Cycles from the last byte of an image to its first answer depend on the network; there is at least one."""
         return 1
+
+    @cached_property
+    def hardware(self) -> NetworkBuild:
+        """How the accelerator is made."""
+        how = (self.weight_store, self.memory_ports, self.piece, self.dsp_elements)
+        return NetworkBuild(self.program, self.chosen_build, *how)
 
     def core(self) -> Network:
         """The accelerator without buses."""
@@ -101,11 +108,6 @@ class NetworkDesign(ProductDesign):
             return "an image is answered; until the bit in status is cleared"
         return f"registers: {signal.upper()} of AXI4-Lite"
 
-    @cached_property
-    def timing(self) -> dict[str, Any]:
-        """What the cycle model starts from, besides the program."""
-        return asdict(self.core().timing)
-
     def describe(self) -> dict[str, Any]:
         """The program without its weights, the streams, the registers, and what cycles depend on."""
         described = self.program.describe()
@@ -119,5 +121,5 @@ class NetworkDesign(ProductDesign):
             "memories": {"weights": self.weight_store, "ports": self.memory_ports},
             "streams": [{"name": name, "meaning": _STREAMS[name], "beat_bits": bits.get(name, 8)} for name in names],
             "registers": register_map(network_registers(self.program)),
-            "timing": self.timing,
+            "timing": asdict(self.hardware.timing),
         }
