@@ -104,7 +104,7 @@ _RENAMED = {"boards": ["board", "list"], "bitstream": ["board", "build"]}
 """Commands that had another name before."""
 
 
-class Program(Group):
+class CommandLine(Group):
     """The program itself, which takes the names that its commands had before, too."""
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
@@ -142,13 +142,13 @@ def _fewbit(
 
 
 @cache
-def program() -> Program:
+def program() -> CommandLine:
     """The program, as it is the same for every call."""
     options = typer.Typer(add_completion=True)
     options.command(cls=Command)(_fewbit)
     makers: dict[str, Callable[[], Any]] = {name: partial(_flat, name) for name in _FLAT}
     makers |= {name: partial(_group, name) for name in _GROUPS}
-    return Program(
+    return CommandLine(
         "fewbit",
         _HELP,
         makers,

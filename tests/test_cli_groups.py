@@ -147,6 +147,7 @@ def test_a_units_help_has_its_options_and_no_others(unit, capsys):
         parameters = {each.name for each in leaf_command([command, unit]).params}
         of_others = {"against"} if command != "synth" else set()
         of_others |= {"size", "stalls"} if command != "simulate" else set()
+        of_others |= {"tool"} if command != "verilog" else set()
         assert parameters & set().union(*UNIT_OPTIONS.values()) == UNIT_OPTIONS[unit] - of_others
         assert unit in words(capsys, f"{command} {unit} -h")
 

@@ -18,6 +18,7 @@ ROOMS = {
     "tb": {"formats", "sim"},
     "synth": {"formats", "families", "hdl"},
     "study": {"formats", "sim", "hdl", "synth"},
+    "integrate": {"formats", "sim", "hdl"},
     "boards": {"formats", "families", "sim", "hdl", "synth"},
 }
 

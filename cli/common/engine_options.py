@@ -141,6 +141,12 @@ class EngineOptions:
         named = self.output is not None or self.scale is not None
         return self if named else replace(self, output=ON_BOARDS["output"], scale=ON_BOARDS["scale"])
 
+    def suiting(self, tool: str) -> "EngineOptions":
+        """The options with the buses that suit a tool, where none were given."""
+        from ...integrate import DEFAULTS
+
+        return replace(self, **{name: value for name, value in DEFAULTS[tool].items() if getattr(self, name) is None})
+
     def parameters(self, unit: str) -> dict[str, Any]:
         """The parameters of a design of this unit, which is not matmul, besides its formats. Raises ValueError."""
         size = DEFAULT_BLOCK if self.block_size is None else self.block_size

@@ -26,7 +26,7 @@ UNIT_OPTIONS: dict[str, set[str]] = {
     "block_dot": _PRODUCTS | _BLOCKS | {"terms", "lanes"},
     "requantize": _OUTPUT | _SUM | {"weight", "activation", "terms", "dsp"},
     "dequantize": _OUTPUT | {"weight", "lanes", "dsp", "block_size"},
-    "matmul": _PRODUCTS | _OUTPUT | _SUM | _ENGINE | _BLOCKS | {"lanes", "size", "stalls"},
+    "matmul": _PRODUCTS | _OUTPUT | _SUM | _ENGINE | _BLOCKS | {"lanes", "size", "stalls", "tool"},
 }
 """The options that a unit has, of those that not every unit has, by the names of their parameters."""
 

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..common.choices import choice
 from ..common.command import command_line
 from ..common.console import print_json, screen
 from ..common.designs import DesignOptions, choose_targets
@@ -13,9 +14,20 @@ from ..common.engine_options import EngineOptions
 from ..common.options import Json, Out
 from ..common.signature import takes_options
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ...hdl import Design
+
 __all__ = ["verilog"]
 
 LONGEST = 128
+
+
+def _tools() -> "Sequence[str]":
+    from ...integrate import TOOLS
+
+    return [*TOOLS]
 
 
 @takes_options
@@ -26,6 +38,17 @@ def verilog(
     module: Annotated[
         str | None, typer.Option("--module", help="Name of the top module and of the files.", show_default="UNIT")
     ] = None,
+    tool: Annotated[
+        str | None,
+        choice(
+            _tools,
+            "--for",
+            help="Add what a tool needs to take the engine, and a README.md that says what to type. Streams are 32 "
+            "bits wide then unless --bus-bits is given, and for litex registers are behind Wishbone unless --control "
+            "is.",
+            show_default="Verilog alone",
+        ),
+    ] = None,
     out: Out = Path("out"),
     json: Json = False,
     engine: EngineOptions = EngineOptions(),  # noqa: B008  # frozen
@@ -35,11 +58,12 @@ def verilog(
     The Verilog is portable without --family; with it, products are built the way that is smallest there. --module gives
     the top module another name, so that two of a unit go into one project.
     """
+    from ...synth import write_whole
     from ..common.files import check_folder, emit, folders, write_design
 
     targets = choose_targets(options.family) if options.family else []
     families = list(dict.fromkeys(target.family.name for target in targets))
-    designs = options.designs(unit, engine, families or [None])
+    designs = options.designs(unit, engine if tool is None else engine.suiting(tool), families or [None])
     if module is not None:
         if not 0 < len(module) <= LONGEST:
             raise ValueError(f"module must be a name of 1 to {LONGEST} letters, not {len(module)}")
@@ -51,15 +75,32 @@ def verilog(
     places = folders(designs, out)
     for design, place in zip(designs, places, strict=True):
         check_folder(place, *(f"{design.module}.{end}" for end in ("v", "json", "h")))
+    more = [_more_files(design, tool, command) for design in designs]
     written = []
-    for design, text, place in zip(designs, emit(designs), places, strict=True):
+    for design, text, place, files in zip(designs, emit(designs), places, more, strict=True):
         description = write_design(design, text, place, command)
         kinds = {"verilog": "v", "json": "json"} | ({"header": "h"} if design.header() else {})
-        written.append({kind: str(place / f"{design.module}.{end}") for kind, end in kinds.items()} | description)
+        made = {kind: str(place / f"{design.module}.{end}") for kind, end in kinds.items()}
+        if files:
+            made["readme"] = str(place / "README.md")
+        for name, content in files.items():
+            write_whole(place / name, content)
+        written.append(made | description)
     if json:
         print_json({"designs": written})
         return
-    for files in written:
-        print(*(files[kind] for kind in ("verilog", "json", "header") if kind in files), sep="\n")
+    for each in written:
+        print(*(each[kind] for kind in ("verilog", "json", "header", "readme") if kind in each), sep="\n")
     if len(written) > 1:
         screen().print(f"{len(written)} designs")
+
+
+def _more_files(design: "Design", tool: str | None, command: str) -> dict[str, str]:
+    """What ``--for`` adds, by name."""
+    if tool is None:
+        return {}
+    from ...hdl import MatmulDesign
+    from ...integrate import tool_files
+
+    assert isinstance(design, MatmulDesign)
+    return tool_files(design, tool, command)

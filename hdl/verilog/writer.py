@@ -1,6 +1,6 @@
 """Modules as text: every width written out, no part of a variable driven apart, what is not used said to be so."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .identifiers import plain
@@ -17,21 +17,27 @@ _LONGEST = 60
 """No expression is written into another that would make it longer."""
 
 
-def write_modules(design: dict[str, Any], top: str, ports: Sequence[str]) -> str:
+def write_modules(
+    design: dict[str, Any], top: str, ports: Sequence[str], attributes: Mapping[str, Mapping[str, str]]
+) -> str:
     """Verilog-2005 of a design in yosys's JSON, its top module first.
 
     ``ports`` are those of the top in their order. Of the modules inside, and of a top without an order, inputs come
-    before outputs. Clock and reset always come first.
+    before outputs. Clock and reset always come first. ``attributes`` are those of the top's ports, by port and name.
     """
     modules = sorted(design["modules"].items(), key=lambda item: item[0] != top)
-    return "\n".join(_Module(Netlist(name, module), ports if name == top else ()).text() for name, module in modules)
+    return "\n".join(
+        _Module(Netlist(name, module), *((ports, attributes) if name == top else ((), {}))).text()
+        for name, module in modules
+    )
 
 
 class _Module:
     """The text of one module, made once."""
 
-    def __init__(self, netlist: Netlist, order: Sequence[str]):
+    def __init__(self, netlist: Netlist, order: Sequence[str], attributes: Mapping[str, Mapping[str, str]]):
         self.netlist = netlist
+        self.attributes = attributes
         self.order = sorted(netlist.ports, key=lambda port: _rank(port, netlist.ports[port][0], order))
         self.names = Names(netlist)
         self._signed = {variable.name for variable in self.names.variables if variable.is_signed}
@@ -58,7 +64,8 @@ class _Module:
         is_register = name in self.names.ports and self.names.ports[name].is_register
         signed = "signed " if name in self.netlist.signed else ""
         width = f"[{len(bits) - 1}:0] " if len(bits) > 1 else ""
-        return f"{direction} {'reg ' if is_register else ''}{signed}{width}{name}"
+        told = "".join(f'(* {key} = "{value}" *)\n  ' for key, value in self.attributes.get(name, {}).items())
+        return f"{told}{direction} {'reg ' if is_register else ''}{signed}{width}{name}"
 
     def _declaration(self, variable: Variable) -> list[str]:
         lines = []

@@ -1,0 +1,50 @@
+"""What FuseSoC takes: a core with targets that lint, simulate and synthesize an engine, and a program that runs it."""
+
+from ..formats import Engine
+from ..formats.policy import Rounding
+from ..hdl import MatmulDesign
+from .example import example_header, example_of
+from .host import host_files
+from .ip_xact import LIBRARY, VENDOR, VERSION
+from .template import fill
+
+__all__ = ["fusesoc_files", "simulation_files"]
+
+
+def fusesoc_files(design: MatmulDesign) -> dict[str, str]:
+    """The files for FuseSoC beside the engine's Verilog and header, by name."""
+    module = design.module
+    named = {"module": module, "vendor": VENDOR, "library": LIBRARY, "version": VERSION}
+    return {
+        f"{module}.core": fill("fusesoc.core", **named, description=design.contract.replace('"', "'")),
+        **host_files(design),
+        **simulation_files(design),
+    }
+
+
+def simulation_files(design: MatmulDesign) -> dict[str, str]:
+    """A program that runs the engine by Verilator, and the product with its answer that it checks the engine with."""
+    engine, module = design.engine, design.module
+    named = {"module": module, "upper": module.upper()}
+    return {
+        f"{module}_example.h": example_header(module, example_of(engine)),
+        f"{module}_sim.cpp": fill(
+            "sim.cpp",
+            **named,
+            streams="\n".join(f"        {_stream(engine, name)}," for name in engine.stream_bits),
+            bus=fill(f"sim_{engine.control}.cpp", **named),
+            runs=str(_runs(engine)),
+        ),
+    }
+
+
+def _stream(engine: Engine, name: str) -> str:
+    """A stream in C++: where its ports are, and how many bytes a beat has."""
+    port = f"top.{'m' if name == 'c' else 's'}_axis_{name}"
+    pins = ", ".join(f"&{port}_{signal}" for signal in ("tvalid", "tready", "tlast"))
+    return f"{{&{port}_tdata, sizeof {port}_tdata, {engine.bus(name) // 8}, {pins}}}"
+
+
+def _runs(engine: Engine) -> int:
+    """How many products are run. Where rounding is by chance, only the first one has the same answer."""
+    return 1 if engine.requantization.rounding is Rounding.STOCHASTIC else 2

@@ -1,0 +1,67 @@
+"""What Vivado takes: a script that packs an engine as an IP, constraints for it alone, and a block design around it."""
+
+from collections.abc import Iterable
+
+from ..hdl import MatmulDesign
+from ..hdl.bus.interfaces import find_interfaces
+from .host import host_files
+from .ip_xact import LIBRARY, VENDOR, VERSION, component_xml
+from .template import fill
+
+__all__ = ["vivado_files"]
+
+PART = "xc7z020clg400-1"
+"""The part that scripts take unless they are given another: that of many boards with a Zynq 7020."""
+
+OUT_OF_CONTEXT_MHZ = 200
+
+DMA_BITS = (32, 64, 128, 256, 512)
+"""Widths that a DMA's streams may have."""
+
+
+def vivado_files(design: MatmulDesign) -> dict[str, str]:
+    """The files for Vivado beside the engine's Verilog, by name.
+
+    Raises ValueError where the registers are behind Wishbone, of which Vivado has no definition.
+    """
+    if design.engine.control != "axi_lite":
+        raise ValueError(f"control must be axi_lite for vivado, not {design.engine.control!r}")
+    module = design.module
+    interfaces = find_interfaces(port["name"] for port in design.description()["ports"])
+    named = {"module": module, "vendor": VENDOR, "library": LIBRARY, "version": VERSION, "part": PART}
+    period = f"{1000 / OUT_OF_CONTEXT_MHZ:.3f}"
+    return {
+        **host_files(design),
+        "component.xml": component_xml(design),
+        "package_ip.tcl": fill(
+            "package_ip.tcl",
+            **named,
+            description=design.contract,
+            interfaces=" ".join(each.name for each in interfaces),
+        ),
+        f"{module}_ooc.xdc": fill("ooc.xdc", module=module, mhz=str(OUT_OF_CONTEXT_MHZ), period=period),
+        "zynq_dma.tcl": fill(
+            "zynq_dma.tcl", **named, bits=str(_dma_bits(design)), dmas=_dmas(design), streams=_streams(design)
+        ),
+    }
+
+
+def _dma_bits(design: MatmulDesign) -> int:
+    """The width of the DMAs' streams: that of the engine's where DMAs may have it. Else streams are converted."""
+    bits = design.engine.bus_bits
+    return bits if bits in DMA_BITS else DMA_BITS[0]
+
+
+def _streams(design: MatmulDesign) -> str:
+    """A line for every stream: its name, and the bytes of a beat."""
+    return _rows((name, str(design.engine.bus(name) // 8)) for name in design.engine.stream_bits)
+
+
+def _dmas(design: MatmulDesign) -> str:
+    """A line for every DMA: its name, the stream that it reads memory for, and the one that it writes memory from."""
+    inputs = [name for name in design.engine.stream_bits if name != "c"]
+    return _rows((f"dma_{name}", name, "c" if name == inputs[0] else "-") for name in inputs)
+
+
+def _rows(rows: Iterable[tuple[str, ...]]) -> str:
+    return "\n".join(f"    {' '.join(row)}" for row in rows)

@@ -1,0 +1,182 @@
+"""An engine in a SoC of LiteX: a C program drives it over the SoC's bus, and LiteX's DMAs move the matrices."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from fewbit.formats import Engine, Requantization, parse
+from fewbit.hdl import Design
+from fewbit.integrate.example import example_header, example_of
+from fewbit.integrate.litex import litex_files
+from verilated_program import build_program, called
+
+INT4, INT8 = parse("int4"), parse("int8")
+TO_INT8 = Requantization(INT8, scale=parse("dyadic16s5"), bias_bits=9)
+SHAPE = {"rows": 2, "columns": 2, "tile_m": 4, "max_k": 32, "scale_per": "channel"}
+
+ENGINES = {
+    "wishbone": Engine(INT4, INT8, TO_INT8, bus_bits=32, control="wishbone", **SHAPE),
+    "axi_lite": Engine(INT4, INT8, TO_INT8, bus_bits=64, control="axi_lite", dataflow="weight_stationary", **SHAPE),
+}
+
+SOC = """
+import sys
+from pathlib import Path
+from litex.build.generic_platform import Pins, Subsignal
+from litex.build.io import CRG
+from litex.build.sim import SimPlatform
+from litex.soc.integration.export import get_csr_header, get_mem_header, get_soc_header
+from litex.soc.integration.soc_core import SoCCore
+from litex.soc.interconnect import wishbone
+from fewbit_engine import add_fewbit_engine
+
+HOST = {"adr": 30, "dat_w": 32, "dat_r": 32, "sel": 4, "cyc": 1, "stb": 1, "ack": 1, "we": 1, "err": 1}
+
+class Soc(SoCCore):
+    "No processor: the host of the bus is outside, at pins."
+    def __init__(self, platform):
+        super().__init__(
+            platform, clk_freq=int(1e6), cpu_type=None, integrated_rom_size=0, integrated_sram_size=0,
+            integrated_main_ram_size=0x4000, with_uart=False, with_timer=False, with_ctrl=False, ident_version=False,
+        )
+        self.crg = CRG(platform.request("sys_clk"), platform.request("sys_rst"))
+        pins, host = platform.request("host"), wishbone.Interface(data_width=32, adr_width=30, addressing="word")
+        self.bus.add_master("host", master=host)
+        for name in HOST:
+            inward = name not in ("dat_r", "ack", "err")
+            to, of = (host, pins) if inward else (pins, host)
+            self.comb += getattr(to, name).eq(getattr(of, name))
+        add_fewbit_engine(self, "matmul", origin=0x90000000)  # by itself it would take the place of the CSRs
+
+io = [("sys_clk", 0, Pins(1)), ("sys_rst", 0, Pins(1)), ("host", 0, *(Subsignal(n, Pins(w)) for n, w in HOST.items()))]
+platform = SimPlatform("SIM", io)
+soc = Soc(platform)
+soc.finalize()
+platform.get_verilog(soc, name="soc").write("soc.v")
+generated = Path("generated")
+generated.mkdir()
+(generated / "csr.h").write_text(get_csr_header(soc.csr_regions, soc.constants, soc.mem_regions["csr"].origin))
+(generated / "mem.h").write_text(get_mem_header(soc.mem_regions))
+(generated / "soc.h").write_text(get_soc_header(soc.constants))
+"""
+
+SYSTEM = """
+#ifdef __cplusplus
+extern "C" {
+#endif
+void csr_write_simple(unsigned long v, unsigned long a);
+unsigned long csr_read_simple(unsigned long a);
+void flush_l2_cache(void);
+void flush_cpu_dcache(void);
+#ifdef __cplusplus
+}
+#endif
+#define CSR_ACCESSORS_DEFINED
+"""
+"""What a processor's header has: here a word goes over the bus's pins, and caches hold what is in memory at one place
+here and at the same address in the SoC."""
+
+PROGRAM = """
+#include <cstdio>
+#include <cstdlib>
+#include <sys/mman.h>
+#include "Vsoc.h"
+#include "verilated.h"
+#include "matmul_litex.h"
+#include "matmul_example.h"
+
+static VerilatedContext context;
+static Vsoc top{&context};
+static long cycles;
+
+static void cycle() {
+    top.sys_clk = 0; top.eval();
+    top.sys_clk = 1; top.eval();
+    if (++cycles > 1000000) { puts("too long"); exit(1); }
+}
+
+static unsigned long reach(unsigned long address, bool is_write, unsigned long value) {
+    top.host_adr = address / 4; top.host_dat_w = value; top.host_sel = 15; top.host_we = is_write;
+    top.host_cyc = top.host_stb = 1;
+    top.sys_clk = 0; top.eval();
+    while (!top.host_ack) { cycle(); top.sys_clk = 0; top.eval(); }
+    if (top.host_err) { printf("error at %lx\\n", address); exit(1); }
+    unsigned long found = top.host_dat_r;
+    cycle();
+    top.host_cyc = top.host_stb = 0;
+    cycle();
+    return found;
+}
+
+void csr_write_simple(unsigned long v, unsigned long a) { reach(a, true, v); }
+unsigned long csr_read_simple(unsigned long a) { return reach(a, false, 0); }
+
+static uint32_t *const memory = reinterpret_cast<uint32_t *>(MAIN_RAM_BASE);
+static unsigned used;
+
+void flush_l2_cache() {
+    for (unsigned word = 0; word < used / 4; word++) reach(MAIN_RAM_BASE + 4 * word, true, memory[word]);
+}
+
+void flush_cpu_dcache() {
+    for (unsigned word = 0; word < used / 4; word++) memory[word] = reach(MAIN_RAM_BASE + 4 * word, false, 0);
+}
+
+int main() {
+    const int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    if (mmap(memory, MAIN_RAM_SIZE, PROT_READ | PROT_WRITE, how, -1, 0) != memory) return 3;
+    top.sys_rst = 1; cycle(); cycle(); top.sys_rst = 0;
+    matmul_product product = example_product();
+    uint8_t *buffers[MATMUL_STREAMS];
+    for (int stream = 0; stream < MATMUL_STREAMS; stream++) {
+        buffers[stream] = reinterpret_cast<uint8_t *>(memory) + used;
+        used += (matmul_bytes(stream, &product) + 7) / 8 * 8;
+    }
+    if (used > MAIN_RAM_SIZE) return 4;
+    matmul_output c[sizeof example_answer / sizeof *example_answer];
+    product.c = c;
+    for (int run = 0; run < 2; run++) {
+        for (int stream = 0; stream < MATMUL_C; stream++) matmul_pack(stream, &product, buffers[stream]);
+        int status = matmul_run(&matmul_litex, &product, buffers);
+        if (status) { printf("returned %d\\n", status); return 1; }
+        matmul_unpack(&product, buffers[MATMUL_C]);
+        for (size_t place = 0; place < product.m * product.n; place++)
+            if (c[place] != example_answer[place]) { printf("C differs at %zu\\n", place); return 1; }
+    }
+    printf("%u outputs are equal\\n", product.m * product.n);
+    return 0;
+}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ENGINES)
+def test_product_in_a_soc(name, tmp_path, verilator_runtime):
+    """Both buses of the registers; streams as wide as the bus and wider; two products, the second by the same DMAs."""
+    litex = pytest.importorskip("litex")
+    design = Design.matmul(ENGINES[name])
+    files = {
+        **litex_files(design),
+        "matmul.v": design.verilog(),
+        "matmul.json": json.dumps(design.description()),
+        "matmul.h": design.header(),
+        "matmul_example.h": example_header("matmul", example_of(ENGINES[name])),
+        "soc.py": SOC,
+        "system.h": SYSTEM,
+        "program.cpp": PROGRAM,
+    }
+    for file, text in files.items():
+        (tmp_path / file).write_text(text)
+    called(tmp_path, sys.executable, "soc.py")
+    include = Path(litex.__file__).parent / "soc" / "software" / "include"
+    called(tmp_path, "gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-c", "matmul_host.c")
+    flags = f"-I{tmp_path} -I{include} -DCONFIG_BIOS_NO_DELAYS"
+    build_program(tmp_path, "soc", ["soc.v", "matmul.v", "program.cpp", "matmul_host.o"], verilator_runtime, flags)
+    assert called(tmp_path, "./Vsoc") == f"{example_of(ENGINES[name]).output.size} outputs are equal\n"
+
+
+def test_streams_that_dmas_cannot_feed_are_refused():
+    message = "bus_bits must be given for litex, a power of two of 32 or more, not None: the stream w has 8"
+    with pytest.raises(ValueError, match=message):
+        litex_files(Design.matmul(Engine(INT4, INT8, TO_INT8, rows=4, columns=2)))
