@@ -99,8 +99,6 @@ def example_header(module: str, example: Example) -> str:
     """The example as a header of C: a function that gives the product, without a place for C, and the answer."""
     lines = [
         "/* A product and its answer, by fewbit's golden model. */",
-        "#include <string.h>",
-        "",
         f'#include "{module}_host.h"',
         "",
     ]
@@ -115,8 +113,7 @@ def example_header(module: str, example: Example) -> str:
         [
             *lines,
             f"static {module}_product example_product(void) {{",
-            f"    {module}_product product;",
-            "    memset(&product, 0, sizeof product);",
+            f"    static {module}_product product;",
             *(f"    product.{member} = {value};" for member, value in members.items()),
             "    return product;",
             "}",
