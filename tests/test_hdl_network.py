@@ -52,7 +52,7 @@ def run(network: Network, seed: int, rate: float = 1.0, count: int = 3) -> list[
     chance = random.Random(seed)
     take = Take(network.answer, rate, chance)
     sides: list[Feed | Take] = [Feed(network.image, (int(byte) for byte in images.flat), rate, chance), take]
-    if network.weight_store == "loaded":
+    if network.hardware.loaded:
         size = -(-program.shape.weight_word // 8)
         packed = b"".join(word.to_bytes(size, "little") for word in program.words())
         sides.append(Feed(network.weights, packed, rate, chance))

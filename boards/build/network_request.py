@@ -69,7 +69,7 @@ class NetworkRequest(BitstreamRequest):
         return f"{self.board.name}_{self.program.name}_{shape.weight}_{shape.activation}_{array}"
 
     def check_room(self) -> None:
-        memories = self._memories()
+        memories = self.memories()
         over = _over(memories, self.board)
         if not over:
             return
@@ -83,7 +83,7 @@ class NetworkRequest(BitstreamRequest):
     def beside(self) -> dict[str, str]:
         return {PROGRAM_SUFFIX: self.program.text()}
 
-    def _memories(self) -> list[DesignMemory]:
+    def memories(self) -> list[DesignMemory]:
         """The memories of the design and of its link."""
         top = BoardTop(self.description(round(self.settings(inf).hz)), self.design)
         return memories_of(to_rtlil(top, "top"))
@@ -97,7 +97,7 @@ class NetworkRequest(BitstreamRequest):
                 kind = _has_large(board)
                 try:
                     if kind not in known:
-                        known[kind] = replace(self, board=board, baud=None, mhz=None)._memories()
+                        known[kind] = replace(self, board=board, baud=None, mhz=None).memories()
                 except ValueError:  # of hardware that the shape of the array does not suit
                     continue
                 if not _over(known[kind], board):

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any
 
 from amaranth.lib import wiring
 
 from ...formats.network import Program
 from ...hdl.network.network import Network
+from ...hdl.network.network_build import NetworkBuild
 from ...hdl.products.choose_build import choose_build
 
 __all__ = ["Accelerator"]
@@ -48,14 +50,20 @@ class Accelerator:
         """The same, cycle by cycle, without cells of a family."""
         return replace(self, ports="single") if self.ports == "spram" else self
 
-    def core(self) -> wiring.Component:
-        """The component. Raises ValueError for memories that do not suit the shape of the array."""
+    @cached_property
+    def hardware(self) -> NetworkBuild:
+        """How it is built. Raises ValueError for memories that do not suit the shape of the array."""
         shape = self.program.shape
         build = choose_build(
             shape.weight, shape.activation, self.build, pipeline=self.pipeline, family=self.family, dsp=False
         )
+        return NetworkBuild(self.program, build, self.weight_store, self.ports, dsp_elements=self.dsp_elements)
+
+    def core(self) -> wiring.Component:
+        """The component."""
+        made = self.hardware
         return Network(
-            self.program, build, weight_store=self.weight_store, ports=self.ports, dsp_elements=self.dsp_elements
+            self.program, made.build, weight_store=made.weight_store, ports=made.ports, dsp_elements=made.dsp_elements
         )
 
     def describe(self) -> dict[str, Any]:
