@@ -9,7 +9,9 @@ import pytest
 from fewbit.formats.network import Program
 from fewbit.hdl.emit import port_order, to_rtlil, to_verilog
 from fewbit.hdl.network.network import Network
+from fewbit.hdl.network.network_build import NetworkBuild
 from fewbit.hdl.products.choose_build import choose_build
+from fewbit.hdl.products.product_term import Build
 from fewbit.sim import network_answers, network_cycles
 from fewbit.tb.verilator import lint
 from network_programs import random_images, random_program
@@ -123,13 +125,20 @@ def test_arguments_that_do_not_fit_are_refused():
         ({"piece": 12}, "piece must be a multiple of 8, not 12"),
     ):
         with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
-            make(program, **options)
+            NetworkBuild(program, Build("whole", pipeline=2), **options)
 
 
-def test_verilog_is_clean(tmp_path):
-    """Of memories that are initialized with nothing but zeros too, as those of weights where nothing is multiplied."""
-    for seed, options in ((2, {}), (3, {"weight_store": "loaded"}), (5, {})):
-        network = make(random_program(seed, **SMALL, **FEW), **options)
-        (text,) = to_verilog([("network", to_rtlil(network, "network"), port_order(network))])
-        (tmp_path / "network.v").write_text(text)
-        assert lint([tmp_path / "network.v"], "network") == []
+@pytest.mark.parametrize("seed", quick(range(5, 1, -1), 1))
+def test_verilog_is_clean(seed, tmp_path):
+    """Of memories too that hold nothing but zeros and are never written, as that of weights without a product."""
+    network = make(random_program(seed, **SMALL, **FEW), weight_store=("initialized", "loaded")[seed % 2 == 0])
+    (text,) = to_verilog([("network", to_rtlil(network, "network"), port_order(network))])
+    (tmp_path / "network.v").write_text(text)
+    assert lint([tmp_path / "network.v"], "network") == []
+
+
+def test_memories_of_ultraplus_are_its_cells():
+    network = make(random_program(4, **SMALL, **SINGLE, outputs=1), ports="spram", weight_store="loaded", piece=32)
+    assert {name for name, size in network.memories.items() if size.large} == {"activations", "between", "weights"}
+    (text,) = to_verilog([("network", to_rtlil(network, "network"), port_order(network))])
+    assert text.count("SB_SPRAM256KA") == 4

@@ -13,8 +13,8 @@ from .between_reader import BetweenReader
 from .by_record import Chooser
 from .drain import Drain
 from .drain_schedule import DrainSchedule, is_serial
-from .network_build import MemorySize, NetworkBuild
 from .image_loader import ImageLoader
+from .network_build import MemorySize, NetworkBuild
 from .sequencer import CYCLE_BITS, Sequencer
 from .tap_issue import TapIssue
 from .tensor_memory import TensorMemory
