@@ -90,3 +90,42 @@ def by_onnxruntime(content, samples):
 
 def taken(content):
     return Graph(content, threads=1)
+
+
+def random_network(seed, size=10):
+    """A network of operators of every kind in any order, and its output; its values stay below 128."""
+    random = np.random.default_rng(seed)
+    net = Net(int(random.integers(1, 5)), 6, 5, seed=seed)
+    made = [("image", net.shape[0], 3)]  # tensors of one size, their channels, and the greatest magnitude
+    for _ in range(size):
+        tensor, channels, most = made[int(random.integers(max(0, len(made) - 4), len(made)))]
+        other, more, greatest = made[int(random.integers(len(made)))]
+        kind = random.choice(("Conv", "Conv", "Add", "Concat", "MaxPool", "Relu", "LeakyRelu", "Mul", "gain", "offset"))
+        if kind == "Conv":
+            groups = channels if random.random() < 0.4 else 1
+            outputs, kernel = (channels if groups > 1 else int(random.integers(1, 8))), int(random.choice([1, 3]))
+            tensor = net.conv(tensor, channels, outputs, kernel, groups=groups, few=2, pads=[kernel // 2] * 4)
+            channels, most = outputs, 2 * most + 2
+        elif kind == "Add" and more == channels:
+            tensor, most = net.node("Add", tensor, other), most + greatest
+        elif kind == "Concat" and channels + more <= 20:
+            tensor, channels, most = net.node("Concat", tensor, other, axis=1), channels + more, max(most, greatest)
+        elif kind == "MaxPool":
+            tensor = net.node("MaxPool", tensor, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+        elif kind == "Relu":
+            tensor = net.node("Relu", tensor)
+        elif kind == "LeakyRelu":
+            tensor, most = net.node("LeakyRelu", tensor, alpha=2.0), 2 * most
+        elif kind == "Mul" and most < 6:
+            tensor, most = net.node("Mul", tensor, net.node("Abs", tensor)), most**2
+        elif kind == "gain":
+            gains = random.choice([-1, 0, 1, 2] if random.random() < 0.4 else [1, 2], channels)
+            tensor, most = net.node("Mul", tensor, net.constant(gains.reshape(1, -1, 1, 1))), 2 * most
+        elif kind == "offset":
+            # of whole units of what it is added to, whatever gains come before
+            tensor, most = net.node("Add", tensor, net.constant(8)), most + 8
+        if most > 50:
+            most = int(random.integers(3, 9))
+            tensor = net.node("Clip", tensor, net.constant(-int(random.integers(0, most))), net.constant(most))
+        made.append((tensor, channels, most))
+    return net, net.conv(tensor, channels, 4, 1, few=2)

@@ -181,7 +181,7 @@ def test_sums_are_put_in_their_order(sizes):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "seed, fields, memory",
-    [(1, {}, ("initialized", "dual")), (5, {"rows": 1, "columns": 8, "lanes": 4, "outputs": 1}, ("loaded", "spram"))],
+    [(1, {}, ("initialized", "dual")), (10, {"rows": 1, "columns": 8, "lanes": 4, "outputs": 1}, ("loaded", "spram"))],
     ids=["block RAM", "large RAM"],
 )
 def test_accelerators_give_the_golden_models_answers(seed, fields, memory, prepared):

@@ -8,7 +8,7 @@ from fewbit.study.lowering import Lowering, ShapeRequest, searched
 from fewbit.study.network.execute import execute
 from fewbit.study.quantization.as_it_came import as_it_came
 from fewbit.study.quantization.engines import float_engine
-from integer_networks import Net, by_onnxruntime, exact_layers, taken
+from integer_networks import Net, by_onnxruntime, exact_layers, random_network, taken
 
 REQUESTS = [
     ShapeRequest(),
@@ -115,6 +115,14 @@ def again(net):
     return net.node("Add", low, net.conv(net.node("Add", z, net.constant(3)), 5, 5, (1, 2), few=1)), None
 
 
+def places(net):
+    """Residuals beside what their sum must not take the place of."""
+    x = net.conv("image", 3, 5, 1, few=2)
+    x = net.node("Add", net.node("MaxPool", x, kernel_shape=[3, 3], pads=[1, 1, 1, 1]), x)
+    y = net.node("Concat", net.node("Add", net.conv("image", 3, 5, 1, few=2), x), net.conv("image", 3, 4, 1), axis=1)
+    return head(net, net.conv(net.node("MaxPool", y, kernel_shape=[2, 2]), 9, 5, 1, few=2), 5), None
+
+
 def functions(net):
     x = net.conv("image", 3, 8, 1)
     square = net.node("Mul", x, net.node("Abs", x))
@@ -137,7 +145,7 @@ def normalizations(net):
     return head(net, net.conv(x, 6, 4, 1, few=1), 4), None
 
 
-NETWORKS = [plain, groups, residuals, late_sum, again, pools, concatenations, functions, normalizations]
+NETWORKS = [plain, groups, residuals, late_sum, again, pools, concatenations, places, functions, normalizations]
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=range(len(REQUESTS)))
@@ -146,6 +154,11 @@ def test_a_program_computes_what_the_network_does(build, request_):
     net = Net(3, 8, 7, seed=len(build.__name__))
     output, count = build(net)
     check(net, output, request_, count)
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_operators_in_any_order(seed):
+    check(*random_network(seed), REQUESTS[seed % len(REQUESTS)])
 
 
 @pytest.mark.parametrize(
@@ -175,7 +188,7 @@ def test_zero_points_as_a_network_came_with_them(signed, zero, most):
     x = net.quant("image", 2 if most > 127 else 1, zero, 8, signed)
     x = net.quant(net.node("Relu", net.conv(x, 3, 8, **pads)), 4, 0, 5)
     y = net.quant(net.conv(x, 8, 8, **pads, groups=8), 2, 126, 8)
-    x = net.quant(net.node("Add", net.quant(net.conv(y, 8, 8, 1, **own), 2, 100, 8), y), 4, 64, 7)
+    x = net.quant(net.node("Add", net.quant(net.conv(y, 8, 8, 1, **own), 4, 100, 8), y), 4, 64, 7)
     x = net.node("MaxPool", x, kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 2])
     z = net.quant(net.node("AveragePool", net.node("Relu", x), kernel_shape=[2, 2]), 1, 3, 8)
     z = net.quant(net.conv(z, 8, 6, 2, **own), 0.5, 5, 8)

@@ -7,16 +7,26 @@ import numpy as np
 import pytest
 from fewbit.formats import parse
 from fewbit.formats.network import Product, Program
-from fewbit.study.lowering import ShapeRequest
+from fewbit.sim import network_answers
+from fewbit.study.lowering import Lowering, ShapeRequest
 from fewbit.study.lowering.functions import IDENTITY, Ramp
 from fewbit.study.lowering.images import byte_scale
 from fewbit.study.lowering.multipliers import RealFactors, dyadic, residual_shifts
 from fewbit.study.lowering.placement import place
+from fewbit.study.lowering.searched import Searched
 from fewbit.study.lowering.slots import TensorBuffer
 from fewbit.study.lowering.weights import packed
 from fewbit.study.measurement.evaluate import Study
+from fewbit.study.network.execute import execute
+from fewbit.study.network.graph import Graph
+from fewbit.study.network.metrics import signal_to_noise
+from fewbit.study.network.network import Samples
+from fewbit.study.quantization.calibrate import calibrate
+from fewbit.study.quantization.engines import float_engine
+from fewbit.study.quantization.quantize import quantize
 from fewbit.study.quantization.scheme import Scheme
 from fewbit.study.zoo.networks import network
+from integer_networks import Net
 
 
 @pytest.mark.parametrize("bits", [4, 8, 16])
@@ -191,3 +201,45 @@ def test_the_command_lines_options_name_a_program():
     ):
         with pytest.raises(ValueError, match=f"^{message}$"):
             lowered(networks, SchemeOptions(), AcceleratorOptions(weight))
+
+
+def activations(net):
+    """SiLU, HardSwish, GELU by Erf, sigmoid and tanh, each behind a convolution of random weights."""
+
+    def conv(tensor, inputs, outputs):
+        weights = net.random.standard_normal((outputs, inputs, 3, 3)) / 3
+        bias = net.constant(net.random.standard_normal(outputs))
+        return net.node("Conv", tensor, net.constant(weights), bias, pads=[1, 1, 1, 1])
+
+    x = conv("image", 3, 8)
+    x = net.node("Mul", x, net.node("Sigmoid", x))
+    y = net.node("HardSwish", conv(x, 8, 8))
+    y = net.node("Add", conv(y, 8, 8), x)
+    error = net.node("Erf", net.node("Div", y, net.constant(np.sqrt(2))))
+    y = net.node("Mul", net.node("Mul", y, net.node("Add", error, net.constant(1))), net.constant(0.5))
+    return conv(net.node("Tanh", net.node("Sigmoid", conv(y, 8, 8))), 8, 4)
+
+
+def test_functions_by_tables_are_near_the_float_evaluation():
+    net = Net(3, 8, 8)
+    content, samples = net.content(activations(net)), net.samples(40, 255)
+    samples = Samples({"image": samples.inputs["image"] / np.float32(128) - 1})
+    graph = Graph(content)
+    scheme = Scheme(weight=parse("int8"), activation=parse("int8"))
+    statistics = calibrate(graph, samples)
+    layers = quantize(graph, scheme, statistics)
+    lowering = Lowering(graph, samples, batch=8)
+    made = lowering.lower(layers)
+    assert len(made.program.tables) == 5  # the SiLU is read by a convolution and by a sum
+    found = made.outputs(network_answers(made.program, made.images(samples.inputs["image"])))
+    expected = execute(graph, samples.inputs, float_engine(layers))[0]
+    assert signal_to_noise(found, expected)[0] > 30
+    # scales are those by which the function, and not what it is of, has the least error
+    values = np.random.default_rng(0).standard_normal(4000).astype(np.float32) * 9
+    function = lowering.reading.last.source.function
+    searched = Searched({"x": values}, parse("int4"), parse("float32"))
+
+    def error(unit):
+        return float(np.sum((function(np.clip(np.rint(values / unit), -8, 7) * unit) - function(values)) ** 2))
+
+    assert error(searched.before("x", function, 0.0)) < 0.8 * error(searched.unit("x"))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...formats.network import Image, NetworkShape
-from .plan import Entry
+from .plan import RecordEntry
 from .slots import ACTIVATION, BETWEEN
 
 __all__ = ["ByteScale", "byte_scale", "image_of", "numbers_of", "shortest"]
@@ -72,7 +72,7 @@ def _step(numbers: Array) -> float | None:
     return None
 
 
-def image_of(entry: Entry, shape: NetworkShape, bytes_in: ByteScale | None) -> Image:
+def image_of(entry: RecordEntry, shape: NetworkShape, bytes_in: ByteScale | None) -> Image:
     """The input as a program has it, with a table of codes for each channel if it is bytes."""
     line = entry.line
     size = (line.step.height, line.step.width, len(entry.channels))

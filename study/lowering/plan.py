@@ -13,7 +13,7 @@ from .reading import Reading
 from .slots import ACTIVATION, BETWEEN, Place, Slot, TensorBuffer, TensorScale
 from .steps import AffineStep, ConcatStep, InputStep, PoolStep, ProductStep, TensorStep, Value
 
-__all__ = ["Entry", "RecordPlan", "Scales", "between_tensors", "plan"]
+__all__ = ["RecordEntry", "RecordPlan", "Scales", "between_tensors", "plan"]
 
 Array = NDArray[Any]
 
@@ -29,7 +29,7 @@ class Scales(Protocol):
 
 
 @dataclass(eq=False)
-class Entry:
+class RecordEntry:
     """A record to be: a line, what it reads, and what it writes; the input's is none.
 
     Members
@@ -52,13 +52,13 @@ class Entry:
 class RecordPlan:
     """``entries``: the input's first, then all records. ``buffers``: all that must be placed."""
 
-    entries: list[Entry]
+    entries: list[RecordEntry]
     buffers: list[TensorBuffer]
 
 
 def between_tensors(lines: Sequence[Line], reading: Reading) -> list[str]:
     """Names of all tensors that may be written in the format between layers, or that a function may be looked up of."""
-    found = [line.step.tensor for line in lines]
+    found = [*(line.step.tensor for line in lines), reading.last.tensor]
     for step in reading.steps:
         found += [value.tensor for value in step.sources]
     return [*dict.fromkeys(found)]
@@ -101,7 +101,7 @@ class _Planner:
         ):
             places[place] = self._place(value, memory, scale)
         sources = iter(range(len(wanted)))
-        entries: list[Entry] = []
+        entries: list[RecordEntry] = []
         for line in self.lines:
             source = places[next(sources)] if line.source is not None else None
             residual = places[next(sources)] if line.residual is not None else None
@@ -210,18 +210,18 @@ class _Planner:
         self._slots[id(value.step)].append(slot)
         return slot
 
-    def _entries(self, line: Line, source: Place | None, residual: Place | None) -> Iterator[Entry]:
+    def _entries(self, line: Line, source: Place | None, residual: Place | None) -> Iterator[RecordEntry]:
         """The record of a line, and copies where a tensor is wanted in more ways than a record writes."""
         channels = self.channels(line.step)
         slots = self._slots[id(line.step)]
         coded = isinstance(line.base, InputStep) and not self.bytes_in
         own, base = self._direct(line, slots, coded)
-        yield Entry(line, source, residual, channels, own)
+        yield RecordEntry(line, source, residual, channels, own)
         for slot in slots:
             if slot not in own:
                 assert base is not None
                 function = self._same if base.function.key == slot.function.key else slot.function
-                yield Entry(self._copy(line.step), base.place, None, channels, [replace(slot, function=function)])
+                yield RecordEntry(self._copy(line.step), base.place, None, channels, [replace(slot, function=function)])
 
     def _direct(self, line: Line, slots: list[Slot], coded: bool) -> tuple[list[Slot], Slot | None]:
         """What a line's own record writes, and the tensor that is copied from."""
@@ -242,7 +242,7 @@ class _Planner:
             base = self._slot(value, self._buffer(line.step, BETWEEN), 0, self.scales.between(value.tensor))
         return [*([] if coded else read[:1]), base], base
 
-    def _ending(self, place: Place | None) -> Iterator[Entry]:
+    def _ending(self, place: Place | None) -> Iterator[RecordEntry]:
         """The record that gives to the host what is no line's own sum."""
         if place is not None:
             if np.any(place.channels < 0):
@@ -250,7 +250,7 @@ class _Planner:
                     f"concatenated tensors that go to the host must have parts of whole words of {self.codes[BETWEEN]} "
                     f"channels, not as in {self.reading.last.name!r}"
                 )
-            yield Entry(self._copy(self.reading.last), place, None, place.channels, [])
+            yield RecordEntry(self._copy(self.reading.last), place, None, place.channels, [])
 
 
 def _parts(value: Value) -> Iterator[Value]:
@@ -264,7 +264,7 @@ def _parts(value: Value) -> Iterator[Value]:
             yield own
 
 
-def _share(entry: Entry, number: int) -> None:
+def _share(entry: RecordEntry, number: int) -> None:
     """Let a record write where its residual lies, if nothing reads that later."""
     slot, residual = entry.slot(BETWEEN), entry.residual
     if slot is None or residual is None:

@@ -15,7 +15,7 @@ from .known import Known, refusal
 from .layer_steps import read_layer
 from .operators import HOSTS, RENAMES, needed
 from .pool_steps import POOLS, read_pool
-from .steps import HostStep, InputStep, TensorStep, Value
+from .steps import HostStep, InputStep, ProductStep, TensorStep, Value
 from .value_steps import read_concat, read_elementwise, read_normalization
 from .watch import made
 
@@ -75,10 +75,11 @@ def read(graph: Graph, samples: Samples) -> Reading:
     last = known.values[graph.output].step
     while isinstance(last, HostStep):
         last = last.source.step
-    if isinstance(last, InputStep):
-        raise ValueError("model must have a layer that its output depends on, not none")
+    steps = tuple(_live(last))
+    if not any(isinstance(step, ProductStep) for step in steps):
+        raise ValueError("model must have a layer with weights that its output depends on, not none")
     result = (tensors[last.tensor].shape, known.values[last.tensor].axes)
-    return Reading(graph, tuple(_live(last)), entry, last, result, tuple(_tail(graph, last.tensor)))
+    return Reading(graph, steps, entry, last, result, tuple(_tail(graph, last.tensor)))
 
 
 def _tail(graph: Graph, tensor: str) -> Iterator[NodeProto]:

@@ -17,7 +17,7 @@ from ..quantization.block_layer import BlockLayer
 from ..quantization.quantize import QuantizedLayer
 from .images import ByteScale, image_of, shortest
 from .multipliers import dyadic, residual_shifts
-from .plan import Entry, RecordPlan
+from .plan import RecordEntry, RecordPlan
 from .reading import Reading
 from .request import ShapeRequest
 from .searched import Searched
@@ -136,7 +136,7 @@ class Records:
             tuple(memory for _, memory in made.tables),
         )
 
-    def _packed(self, entry: Entry, total: Sum) -> PackedWeights | None:
+    def _packed(self, entry: RecordEntry, total: Sum) -> PackedWeights | None:
         if total.weights is None:
             return None
         assert entry.source is not None
@@ -184,7 +184,7 @@ class _Assembly:
         self.parameters: list[Parameter] = []
         self.tables: list[tuple[bytes, str]] = []
 
-    def record(self, entry: Entry, writes: list[Write], bias: Array, product: PackedWeights | None) -> Record:
+    def record(self, entry: RecordEntry, writes: list[Write], bias: Array, product: PackedWeights | None) -> Record:
         shape, base = self._shape, entry.line.base
         assert entry.source is not None
         outputs, multipliers = {}, {}
@@ -250,7 +250,7 @@ class _Assembly:
         return first, 1
 
 
-def _terms(entry: Entry, product: PackedWeights | None, lanes: int) -> int:
+def _terms(entry: RecordEntry, product: PackedWeights | None, lanes: int) -> int:
     """Products of a sum, with those of a word that have weights of 0."""
     base = entry.line.base
     taps = base.window.taps if isinstance(base, ProductStep) else 1

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ...formats import Arithmetic, Format
 from ..quantization.quantize import QuantizedLayer
-from .plan import Entry
+from .plan import RecordEntry
 from .searched import integers_of
 from .slots import Place
 from .steps import AffineStep, InputStep, PoolStep, ProductStep
@@ -36,7 +36,7 @@ class Sum:
     weights: Array | None = None
 
 
-def sum_of(entry: Entry, layers: Mapping[str, QuantizedLayer], arithmetic: Arithmetic, between: Format) -> Sum:
+def sum_of(entry: RecordEntry, layers: Mapping[str, QuantizedLayer], arithmetic: Arithmetic, between: Format) -> Sum:
     """Of a record: its base with all that is per channel behind it."""
     line, source = entry.line, entry.source
     assert source is not None and not isinstance(line.base, InputStep)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ...formats import Format
 from .functions import Ramp
 from .multipliers import RealFactors
-from .plan import Entry
+from .plan import RecordEntry
 from .searched import Searched, table_of
 from .slots import Slot, TensorScale
 from .sums import Sum
@@ -39,7 +39,7 @@ class Write:
 
 
 def writes_of(
-    entry: Entry, total: Sum, formats: dict[str, Format], between: Format, searched: Searched
+    entry: RecordEntry, total: Sum, formats: dict[str, Format], between: Format, searched: Searched
 ) -> tuple[list[Write], Array]:
     """All that a record writes, and its biases, to which what functions add is added.
 
@@ -57,7 +57,7 @@ def writes_of(
 
 
 def _write(
-    entry: Entry,
+    entry: RecordEntry,
     total: Sum,
     slot: Slot,
     ramp: Ramp | None,
@@ -87,7 +87,7 @@ def _write(
     return Write(slot, _factors(entry, total, scale.unit, ramp.slope, between), low, high)
 
 
-def _factors(entry: Entry, total: Sum, unit: Array, slope: float, between: Format) -> RealFactors:
+def _factors(entry: RecordEntry, total: Sum, unit: Array, slope: float, between: Format) -> RealFactors:
     residual = 0.0
     if entry.residual is not None:
         lsb = np.ldexp(np.float64(entry.residual.scale.unit), between.lsb_exponent)
