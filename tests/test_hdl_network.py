@@ -23,7 +23,7 @@ FEW = {"rows": 2, "lanes": 2, "columns": 4, "outputs": 2}
 """A small array, which is elaborated and simulated quickly."""
 
 
-def quick(seeds: range, count: int) -> list[Any]:
+def quick(seeds: list[int], count: int) -> list[Any]:
     """Seeds of which all but the first so many are slow."""
     return [seed if place < count else pytest.param(seed, marks=pytest.mark.slow) for place, seed in enumerate(seeds)]
 
@@ -79,23 +79,25 @@ def expect(seed: int, fields: dict[str, Any], **options: Any) -> None:
     assert run(network, seed) == [cycles] * 3, (seed, fields, options)
 
 
-@pytest.mark.parametrize("seed", quick(range(8), 3))
+@pytest.mark.parametrize("seed", quick([15, 62, 89, *range(8)], 3))
 def test_random_programs_give_the_models_bits_in_its_cycles(seed):
+    """Of the first three, one has a pool that is written to both memories, and one has groups."""
     expect(seed, FEW)
 
 
-@pytest.mark.parametrize("seed", quick(range(10, 16), 2))
+@pytest.mark.parametrize("seed", quick([4, 15, *range(10, 14)], 2))
 def test_tiles_may_end_within_words(seed):
     expect(seed, {"rows": 3, "lanes": 4, "columns": 3, "outputs": 1})
 
 
-@pytest.mark.parametrize("seed", quick(range(20, 26), 2))
+@pytest.mark.parametrize("seed", quick([*range(20, 26)], 2))
 def test_zero_points_are_taken_out_and_added(seed):
     expect(seed, {**FEW, "zero_points": True})
 
 
-@pytest.mark.parametrize("seed", quick(range(30, 40), 3))
+@pytest.mark.parametrize("seed", quick([9, 37, 63, *range(30, 38)], 3))
 def test_memories_of_one_port_give_the_same_bits(seed):
+    """The first three have records that read residuals of the memory that they write."""
     store = ("initialized", "loaded")[seed % 2]
     expect(seed, {**SINGLE, "outputs": 1 + seed % 2}, ports="single", weight_store=store, piece=8 << seed % 3)
 
@@ -128,7 +130,7 @@ def test_arguments_that_do_not_fit_are_refused():
             NetworkBuild(program, Build("whole", pipeline=2), **options)
 
 
-@pytest.mark.parametrize("seed", quick(range(5, 1, -1), 1))
+@pytest.mark.parametrize("seed", quick([5, 4, 3, 2], 1))
 def test_verilog_is_clean(seed, tmp_path):
     """Of memories too that hold nothing but zeros and are never written, as that of weights without a product."""
     network = make(random_program(seed, **SMALL, **FEW), weight_store=("initialized", "loaded")[seed % 2 == 0])
