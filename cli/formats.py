@@ -73,7 +73,7 @@ def show(
     ],
     json: Json = False,
 ) -> None:
-    """Every code of a format, its fields and its exact value."""
+    """Every code of a format, its fields and its exact value; and where its values lie between least and greatest."""
     format = parse(format_name)
     integers = format.integers
     if json:
@@ -96,6 +96,32 @@ def show(
     if format.label != format.name:
         print(f"its name for commands: {format.name}")
     print("\n".join("  ".join(text.rjust(width) for text, width in zip(line, widths, strict=True)) for line in lines))
+    print("", *_picture(format), sep="\n")
+
+
+PICTURE_WIDTH = 97
+"""Characters of a picture: 96 steps from the least to the greatest value, and an end."""
+
+
+def _picture(format: Format) -> tuple[str, str]:
+    """A line with a mark wherever a value lies, or how many do; and below it the least value, zero and the greatest."""
+    values = [integer for integer, _ in format.ordered]
+    least, span = values[0], max(values[-1] - values[0], 1)
+    counts = [0] * PICTURE_WIDTH
+    for value in values:
+        counts[_place(value - least, span)] += 1
+    line = "".join("-|23456789"[count] if count < 10 else "+" for count in counts)
+    ends = [_short(values[0] * format.lsb), _short(values[-1] * format.lsb)]
+    below = ends[0] + ends[1].rjust(PICTURE_WIDTH - len(ends[0]))
+    zero = _place(-least, span) if least < 0 < values[-1] else 0
+    if len(ends[0]) < zero < PICTURE_WIDTH - 1 - len(ends[1]):
+        below = f"{below[:zero]}0{below[zero + 1 :]}"
+    return line, below
+
+
+def _place(distance: int, span: int) -> int:
+    """The character of a value at that distance from the least one, of so many to the greatest."""
+    return (2 * distance * (PICTURE_WIDTH - 1) + span) // (2 * span)
 
 
 def _code(format: Format, code: int) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from .common.choices import close_match
 from .common.command import Command, Group, made
 from .demo import demo
 from .doctor import doctor
+from .estimate import estimate
 from .formats import list_formats, show
 from .units.price import price
 from .units.simulate import simulate
@@ -36,13 +37,21 @@ def _engine() -> Functions:
 
 
 def _study() -> Functions:
+    from .study.checkpoint import checkpoint
     from .study.export import export
     from .study.layers import layers
     from .study.recommend import recommend
     from .study.report import report
     from .study.run import study
 
-    return {"run": study, "recommend": recommend, "layers": layers, "export": export, "report": report}
+    return {
+        "run": study,
+        "recommend": recommend,
+        "layers": layers,
+        "export": export,
+        "report": report,
+        "checkpoint": checkpoint,
+    }
 
 
 def _board() -> Functions:
@@ -79,6 +88,7 @@ _FLAT: Functions = {
     "simulate": simulate,
     "synth": synth,
     "price": price,
+    "estimate": estimate,
     "verify": verify,
     "doctor": doctor,
     "demo": demo,
@@ -96,7 +106,7 @@ _RENAMED = {"boards": ["board", "list"], "bitstream": ["board", "build"]}
 """Commands that had another name before."""
 
 
-class Program(Group):
+class CommandLine(Group):
     """The program itself, which takes the names that its commands had before, too."""
 
     def resolve_command(self, ctx: typer.Context, args: list[str]) -> Any:  # type: ignore[override]
@@ -134,13 +144,13 @@ def _fewbit(
 
 
 @cache
-def program() -> Program:
+def program() -> CommandLine:
     """The program, as it is the same for every call."""
     options = typer.Typer(add_completion=True)
     options.command(cls=Command)(_fewbit)
     makers: dict[str, Callable[[], Any]] = {name: partial(_flat, name) for name in _FLAT}
     makers |= {name: partial(_group, name) for name in _GROUPS}
-    return Program(
+    return CommandLine(
         "fewbit",
         _HELP,
         makers,

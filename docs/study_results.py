@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from statistics import stdev
 
 from fewbit.formats import parse, study_formats
 from fewbit.study.choice.findings import POINTS, Findings, best_evidence, read_findings, shown, unit
@@ -20,6 +21,11 @@ def main() -> None:
     findings = read_findings(RESULTS)
     points = [point for point in findings.points if point.is_plain]
     parts = [HEAD, networks(points), "## All formats alike", ALIKE, table_alike(points), table_prices(findings)]
+    before, searches = (points_of(RESULTS / name / POINTS) for name in ("before", "searches"))
+    if before:
+        parts += ["## What the search for scales changed", CHANGED, table_of_changes(before, points)]
+    if searches:
+        parts += ["## What the search leaves open", OPEN, table_of_searches(searches, points)]
     mixed = [*tables_mixed(points)]
     if mixed:
         parts += ["## Mixed widths", MIXED, *mixed]
@@ -35,7 +41,7 @@ def main() -> None:
         parts += ["## Accumulators for these very weights", NEEDED, table_of_needed(narrow, findings)]
     parts += ["## The two evaluations", EVALUATIONS]
     parts += [table_of_evaluations([*findings.points, *points_of(subsets)]), CAUSE]
-    others = [path for path in (techniques, *chosen, subsets) if path.exists()]
+    others = [path for path in (RESULTS / "searches" / POINTS, techniques, *chosen, subsets) if path.exists()]
     commands = [*findings.commands, *(command for path in others for command in read_commands(path))]
     commands += [command for path in narrow for command in read_prices(path)[0]]
     parts += ["## Commands", "```\n" + "\n".join(commands) + "\n```"]
@@ -48,8 +54,17 @@ Written by `python docs/study_results.py` from `results/study/study_points.json`
 that made those are at the end, what the columns mean is in [study](study.md). Errors are standard errors."""
 
 ALIKE = """Weights and activations in one format, every layer quantized, a scale for each channel of the weights and
-one for each tensor of activations, no technique. `*`: the float evaluation; all others are the golden model's, exact as
-the hardware."""
+one for each tensor of activations, no technique. `*`: the float evaluation; all others are the golden model's of MACs
+and requantizers, exact, with float32 between the layers."""
+
+CHANGED = """Scales of weights were those by which the weights themselves have the least squared error. They are now
+those by which the results of the layer have it. The errors of a column of weights are the same in every sum, and
+operands have means that are not zero, so errors add up or cancel. A squared error of weights does not tell that, and it
+was least where a few large weights happened to lie on the grid. Before and after, on the same samples:"""
+
+OPEN = """A scale is the best of some 40 or 64 on the calibration samples, so other samples give other scales. The same
+points with calibration samples drawn anew (`--seed`), as many and with repetition: the standard deviation of the metric
+over these searches, beside the standard error, which knows of the test samples alone."""
 
 MIXED = """Rows: the weights' format; columns: the activations', which both operands of attention's products have."""
 
@@ -212,6 +227,46 @@ def table_of_layers(files: Iterable[Path]) -> str:
             (own.network, f"{said['budget']:g} {what}", score(own), spent[0], pair, spent[1], score(uniform), float32)
         )
     return table(heads, rows)
+
+
+def table_of_changes(before: list[Point], points: list[Point]) -> str:
+    """Both accuracies of every format alike, by network."""
+    sides = [
+        {(point.network, point.weight): point for point in best_evidence(some) if point.weight == point.activation}
+        for some in (before, points)
+    ]
+    both = [key for key in sides[0] if key in sides[1] and sides[0][key].fingerprint != sides[1][key].fingerprint]
+    names = [*dict.fromkeys(network for network, _ in both)]
+
+    def cell(key: tuple[str, str]) -> str:
+        if key not in both:
+            return ""
+        old, new = (side[key] for side in sides)
+        return f"{shown(old.accuracy, unit(old))} → {shown(new.accuracy, unit(new))}"
+
+    rows = [
+        [format.name, *(cell((name, format.name)) for name in names)]
+        for format in study_formats()
+        if any((name, format.name) in both for name in names)
+    ]
+    return table(["format", *names], rows)
+
+
+def table_of_searches(searches: list[Point], points: list[Point]) -> str:
+    """By network and format: the metric by every search, their spread, and the standard error."""
+    found: dict[tuple[str, str], list[Point]] = {}
+    for point in (*points, *searches):
+        if point.weight == point.activation and point.evaluation == "float":
+            found.setdefault((point.network, point.weight), []).append(point)
+    rows = []
+    for (network, format), some in found.items():
+        if len(some) < 2:
+            continue
+        accuracies = [point.accuracy for point in some]
+        listed = ", ".join(shown(accuracy, unit(some[0])) for accuracy in accuracies)
+        spread, error = (shown(value, unit(some[0])) for value in (stdev(accuracies), some[0].standard_error))
+        rows.append((network, format, listed, spread, error))
+    return table(("network", "format", "searches", "their standard deviation", "standard error"), rows)
 
 
 def table_of_evaluations(points: list[Point]) -> str:

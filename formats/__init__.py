@@ -5,6 +5,7 @@ from .arithmetic import Arithmetic
 from .base import Fields, Format, Special, check_format, check_operand
 from .blocks import Blocks
 from .catalog import catalog, label_of, parse, parse_list, study_formats
+from .described import read_format
 from .dyadic import Dyadic
 from .element import EXACT, Element, parse_element, register_element
 from .engine import CONTROLS, DATAFLOWS, MAX_SIZE, Engine
@@ -14,7 +15,7 @@ from .minifloat import Minifloat, Specials
 from .policy import Overflow, Rounding, check_policies
 from .products import SPECIALS, product_range, special_names
 from .requantization import RANDOM_BITS, Requantization
-from .table import Table, read_format
+from .table import Table
 
 __all__ = [
     "CONTROLS",

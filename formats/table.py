@@ -1,14 +1,12 @@
-"""A format that is nothing but its table, as the JSON beside emitted Verilog has it."""
+"""A format that is nothing but its table."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from .base import TABLE_WIDTH, Format, Special
-from .catalog import parse
 
-__all__ = ["Table", "read_format"]
+__all__ = ["Table"]
 
 _SPECIALS = (Special.NAN, Special.POSITIVE_INFINITY, Special.NEGATIVE_INFINITY)
 
@@ -48,6 +46,11 @@ class Table(Format):
             raise ValueError(f"format must have a code for every pattern to be a table, not {format.name}")
         return cls(format.name, format.entries, format.lsb_exponent)
 
+    @classmethod
+    def symmetric(cls, title: str, magnitudes: Sequence[int], exponent: int = 0) -> "Table":
+        """The format whose codes are a sign above the code of one of these magnitudes; both zeros read as 0."""
+        return cls(title, (*magnitudes, *(-magnitude for magnitude in magnitudes)), exponent)
+
     @property
     def name(self) -> str:
         return self.title
@@ -76,23 +79,3 @@ class Table(Format):
 
     def negative(self, code: int) -> bool:
         return self.table[self.check_code(code)] == "-0" or super().negative(code)
-
-
-def read_format(described: str | Mapping[str, Any]) -> Format:
-    """The format that a JSON file names, or describes as ``Format.describe`` does.
-
-    A described table needs no name that is known here. Raises ValueError where a name is not known, or the table is not
-    that of the name.
-    """
-    if isinstance(described, str):
-        return parse(described)
-    if described.get("encoding") != "table":
-        return parse(described["name"])
-    table = Table(described["name"], tuple(described["table"]), described["lsb_exponent"])
-    try:
-        known = parse(table.name)
-    except ValueError:
-        return table
-    if (known.entries, known.lsb_exponent) != (table.entries, table.lsb_exponent):
-        raise ValueError(f"table of {table.name} must be the one that the name stands for, not another")
-    return known

@@ -12,6 +12,7 @@ from .engine import engine_matmul, zero_point_bias
 from .exact import Exact
 from .lfsr import lfsr_words
 from .mac import mac
+from .network import check_images, network_answers, network_cycles, network_pause
 from .products import dot, matmul, multiply
 from .requantize import dequantize, requantize
 from .streams import pack, unpack
@@ -24,6 +25,7 @@ __all__ = [
     "RuledModel",
     "block_dot",
     "block_matmul",
+    "check_images",
     "cycle_limits",
     "decode",
     "dequantize",
@@ -37,6 +39,9 @@ __all__ = [
     "matmul",
     "model_of",
     "multiply",
+    "network_answers",
+    "network_cycles",
+    "network_pause",
     "pack",
     "register_model",
     "requantize",

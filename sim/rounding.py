@@ -141,6 +141,9 @@ def round_to_codes(
         return (wrapped & np.uint64((1 << format.width) - 1)).astype(code_dtype(format))
 
     most, least = _limits(format)
+    if not format.has_zero:
+        # A zero has no sign where the format has none to keep.
+        values = values._replace(negative=values.negative & ((values.significand > 0) | values.infinite))
     limit = np.where(values.negative, least, most)
     endless = values.infinite
     if not isinstance(format, Minifloat):

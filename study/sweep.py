@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from ..formats import Format
 from ..synth import Cache, SweepError
 from ..synth.pool import work_through
 from .measurement.evaluate import Study
@@ -95,7 +96,8 @@ class Source:
 class Job:
     """A point to measure. It says of which network, by which scheme, how, and on how many samples (None for all).
 
-    A network that came quantized has no scheme.
+    A network that came quantized has no scheme. ``between`` is the format of what lies between layers, with the
+    evaluation ``network`` and no other.
     """
 
     source: Source
@@ -103,6 +105,7 @@ class Job:
     evaluation: str = "float"
     samples: int | None = None
     seed: int = 0
+    between: Format | None = None
 
 
 def study(
@@ -139,7 +142,7 @@ def study(
     }
     todo = {
         (job, contents[job.source, job.samples]): point_key(
-            contents[job.source, job.samples], job.scheme, job.evaluation, job.seed
+            contents[job.source, job.samples], job.scheme, job.evaluation, job.seed, job.between
         )
         for job in sorted(asked, key=lambda job: (job.source.name, job.samples or 0, job.seed))
     }
@@ -254,7 +257,7 @@ def _sensitivity(asked: tuple[Source, int | None, Pair, Scheme, str]) -> dict[st
 
 def _work(asked: tuple[Job, str]) -> Point:
     job, content = asked
-    return _study(job.source, job.samples, job.seed, content).point(job.scheme, job.evaluation)
+    return _study(job.source, job.samples, job.seed, content).point(job.scheme, job.evaluation, between=job.between)
 
 
 @lru_cache(maxsize=1)

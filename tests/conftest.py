@@ -137,6 +137,7 @@ def _made_up_points():
                         products=0.0,
                         weight_bits=78_000 * weight.width,
                         activation_bits=41_000 * activation.width,
+                        held_bits=702_464,
                         seed=1,
                         versions={"fewbit": "0.1.0", "numpy": "2.3"},
                         fingerprint="0" * 16,

@@ -5,8 +5,8 @@ import pytest
 from fewbit import __version__
 from fewbit.boards import Description, Device, LinkError
 from fewbit.boards.host import channel
-from fewbit.boards.host.device import TRIES
 from fewbit.boards.host.tiles import frames, result_bytes, stream_bytes
+from fewbit.boards.host.worker import TRIES
 from fewbit.boards.link.protocol import BLOCK_BYTES, Event, Frame, Kind, Parser, Status
 from fewbit.formats import Engine, Requantization, parse
 
@@ -145,7 +145,7 @@ STALE = bytes(Frame(Kind.STATUS, 65535, bytes(Status(Event(0), 0, 0, 0))))
 @pytest.mark.parametrize("before", [0, 5], ids=["from the first byte on", "in the middle"])
 def test_a_flood_without_end_is_given_up(connected, flood, before):
     device = connected(baud=115_200)
-    board, given_up = device._transport, 2 * TRIES * device._channel.timeout
+    board, given_up = device._session.channel.transport, 2 * TRIES * device._session.channel.timeout
     answer, left = board.exchange, [before]
 
     def flooded(data, seconds):
@@ -169,11 +169,11 @@ def test_a_timeout_that_is_none_is_refused(timeout):
 
 def test_the_hosts_own_time_is_no_silence_of_the_board(connected, monkeypatch):
     device = connected()
-    board = device._transport
+    board = device._session.channel.transport
 
     def slow(*arguments):
         for piece in frames(*arguments):
-            board.time += 3 * device._channel.timeout
+            board.time += 3 * device._session.channel.timeout
             yield piece
 
     monkeypatch.setattr("fewbit.boards.host.device.frames", slow)

@@ -2,31 +2,28 @@
 
 import random
 import re
-from collections import deque
 
 import numpy as np
 import pytest
-from amaranth.sim import Simulator
-from fewbit.boards.gateware.receiver import product_bytes
-from fewbit.boards.gateware.top import BoardTop, EngineLink, top_rtlil, top_verilog
+from fewbit.boards.gateware.engine_link import EngineLink
+from fewbit.boards.gateware.top import BoardTop, top_rtlil, top_verilog
 from fewbit.boards.link.description import Description
 from fewbit.boards.link.protocol import (
     BLOCK_BYTES,
     FLUSH,
     MAX_PAYLOAD,
     START,
-    STORED_BYTES,
     STREAM_KINDS,
     Event,
     Frame,
     Kind,
-    Parser,
-    Status,
 )
+from fewbit.boards.link.traffic import Traffic
 from fewbit.formats import Blocks, Engine, Requantization, parse
 from fewbit.hdl import Design
 from fewbit.sim import engine_matmul, pack, unpack
 from fewbit.tb import lint
+from link_bench import LinkBench
 
 INT4, INT8 = parse("int4"), parse("int8")
 SMALL = Engine(
@@ -75,7 +72,7 @@ def payload_of(engine: Engine, inputs: dict) -> bytes:
     """The payload of a PRODUCT."""
     (m, k), n = inputs["activation"].shape, inputs["weight"].shape[1]
     values = {"m": m, "n": n, "k": k} | {name: int(inputs[name]) for name in engine.tensor_fields}
-    return b"".join(values[name].to_bytes(size, "little") for name, size in product_bytes(engine).items())
+    return b"".join(values[name].to_bytes(size, "little") for name, size in Traffic.of(engine).sizes.items())
 
 
 def frames_of(engine: Engine, inputs: dict, most: int = MAX_PAYLOAD) -> list[tuple[Kind, bytes]]:
@@ -110,164 +107,12 @@ def product_of(engine: Engine, inputs: dict, received: bytes) -> np.ndarray:
     return unpack(engine, words, len(inputs["activation"]), inputs["weight"].shape[1])
 
 
-class Host:
-    """The other side of a link: sends frames with their sequence, heeds the room, and keeps what comes back.
+class EngineBench(LinkBench):
+    """A bench of a matmul engine's link, by its pins or by bytes."""
 
-    The board's sequence is checked to have no gap since the last STATUS that answers a RESET.
-    """
-
-    def __init__(self, buffer_bytes: int):
-        self.buffer_bytes = buffer_bytes
-        self.sequence = 0
-        self.outgoing: deque[int] = deque()
-        self.parser = Parser()
-        self.frames: list[Frame] = []
-        self.result = b""
-        self.events = Event(0)
-        self.status: Status | None = None
-        self.unconsumed: deque[tuple[int, int]] = deque()
-
-    def reset(self, sequence: int) -> None:
-        self.outgoing += bytes(Frame(Kind.RESET, sequence))
-        self.sequence = (sequence + 1) % 65536
-        self.unconsumed.clear()
-
-    def send(self, kind: int, payload: bytes = b"") -> None:
-        self.outgoing += bytes(Frame(kind, self.sequence, payload))
-        self.unconsumed.append((self.sequence, len(payload) + STORED_BYTES))
-        self.sequence = (self.sequence + 1) % 65536
-
-    def has_room(self, payload: bytes) -> bool:
-        return sum(size for _, size in self.unconsumed) + len(payload) + STORED_BYTES <= self.buffer_bytes
-
-    def receive(self, byte: int) -> None:
-        for frame in self.parser.feed(bytes([byte])):
-            self.frames.append(frame)
-            if frame.kind == Kind.RESULT:
-                assert len(frame.payload) >= 1
-                self.result += frame.payload
-            if frame.kind == Kind.STATUS:
-                status = self.status = Status.parse(frame.payload)
-                if status.events & Event.RESET:
-                    assert frame.sequence == 0
-                    self.events, self.result, self.frames = Event(0), b"", [frame]
-                self.events |= status.events
-                while self.unconsumed and (status.consumed - self.unconsumed[0][0] - 1) % 65536 < 32768:
-                    self.unconsumed.popleft()
-            if self.frames[0].sequence == 0:
-                assert frame.sequence == len(self.frames) - 1
-
-
-class LinkBench:
-    """A link in the simulator with a host beside it; the test is a coroutine that waits for the host.
-
-    By its pins, as bits, or by the bytes of a ``EngineLink``, one every ``gap`` cycles.
-    """
-
-    def __init__(self, engine: Engine, *, pins: bool = False, ratio: int = 4, gap: int = 10, buffer_bytes: int = 512):
+    def __init__(self, engine: Engine, *, pins: bool = False, ratio: int = 4):
         self.engine = engine
-        self.description = describe(engine, ratio, buffer_bytes)
-        design = Design.matmul(engine)
-        self.dut = BoardTop(self.description, design) if pins else EngineLink(self.description, design)
-        self.host = Host(buffer_bytes)
-        self.pins = pins
-        self.ratio = ratio
-        self.gap = self.read_gap = gap
-        self.is_over = False
-
-    def run(self, test) -> None:
-        async def run(ctx):
-            try:
-                await test(self, ctx)
-            finally:
-                self.is_over = True
-
-        simulator = Simulator(self.dut)
-        simulator.add_clock(1e-6)
-        for testbench in (
-            run,
-            *((self.drive_pin, self.watch_pin) if self.pins else (self.drive_bytes, self.watch_bytes)),
-        ):
-            simulator.add_testbench(testbench)
-        simulator.run()
-
-    async def drive_pin(self, ctx) -> None:
-        while not self.is_over:
-            if not self.host.outgoing:
-                await ctx.tick()
-                continue
-            byte = self.host.outgoing.popleft()
-            for bit in (0, *(byte >> place & 1 for place in range(8)), 1):
-                ctx.set(self.dut.rx, bit)
-                await ctx.tick().repeat(self.ratio)
-
-    async def watch_pin(self, ctx) -> None:
-        while not self.is_over:
-            await ctx.tick()
-            if ctx.get(self.dut.tx):
-                continue
-            await ctx.tick().repeat(self.ratio + self.ratio // 2 - 1)
-            byte = 0
-            for place in range(8):
-                byte |= ctx.get(self.dut.tx) << place
-                await ctx.tick().repeat(self.ratio)
-            assert ctx.get(self.dut.tx), "stop bit"
-            self.host.receive(byte)
-
-    async def drive_bytes(self, ctx) -> None:
-        while not self.is_over:
-            if not self.host.outgoing:
-                await ctx.tick()
-                continue
-            ctx.set(self.dut.i.payload, self.host.outgoing.popleft())
-            ctx.set(self.dut.i.valid, 1)
-            await ctx.tick()
-            ctx.set(self.dut.i.valid, 0)
-            await ctx.tick().repeat(self.gap - 1)
-
-    async def watch_bytes(self, ctx) -> None:
-        ctx.set(self.dut.o.ready, 1)
-        while not self.is_over:
-            _, _, valid, payload = await ctx.tick().sample(self.dut.o.valid, self.dut.o.payload)
-            if not valid:
-                continue
-            ctx.set(self.dut.o.ready, 0)
-            self.host.receive(payload)
-            await ctx.tick().repeat(self.read_gap - 1)
-            ctx.set(self.dut.o.ready, 1)
-
-    async def until(self, ctx, condition, most: int = 30_000) -> None:
-        waited = 0
-        while not condition():
-            await ctx.tick().repeat(20)
-            waited += 20
-            assert waited < most, f"nothing more comes: {self.host.status}"
-
-    def is_receiving(self, kind: Kind, bytes: int) -> bool:
-        """Whether so many bytes of a frame of that kind came, and no last one."""
-        held = self.host.parser._held
-        return len(held) >= bytes and held[1] == kind
-
-    async def quiet(self, ctx, bytes: int = 40) -> None:
-        """Wait until nothing is sent, either way, for so many bytes' time."""
-        each = 10 * self.ratio if self.pins else self.gap
-        seen = -1
-        while seen != len(self.host.frames):
-            await self.until(ctx, lambda: not self.host.outgoing)
-            seen = len(self.host.frames)
-            await ctx.tick().repeat(bytes * each)
-
-    async def reset(self, ctx, sequence: int) -> None:
-        self.host.reset(sequence)
-        self.host.status = None
-        expected = self.host.sequence
-
-        def answered() -> bool:
-            status = self.host.status
-            return status is not None and bool(status.events & Event.RESET) and status.expected == expected
-
-        await self.until(ctx, answered)
-        assert self.host.status == Status(Event.RESET, expected, expected, self.host.status.cycles)
+        super().__init__((BoardTop if pins else EngineLink)(describe(engine, ratio), Design.matmul(engine)), ratio)
 
     async def product(self, ctx, inputs: dict, most: int = MAX_PAYLOAD) -> None:
         """A product from frame to frame, checked to the bit."""
@@ -297,7 +142,7 @@ def test_products_on_the_pins(engine: Engine, ratio: int) -> None:
             await bench.product(ctx, inputs_of(engine, rng, *shape))
         assert bench.host.parser.dropped == 0
 
-    LinkBench(engine, pins=True, ratio=ratio).run(test)
+    EngineBench(engine, pins=True, ratio=ratio).run(test)
 
 
 def test_description_in_blocks() -> None:
@@ -314,7 +159,7 @@ def test_description_in_blocks() -> None:
         assert len(text) == 6 * BLOCK_BYTES and size > 3 * BLOCK_BYTES and not any(text[2 + size :])
         assert Description.of(text[2 : 2 + size].decode()) == bench.description
 
-    LinkBench(SMALL).run(test)
+    EngineBench(SMALL).run(test)
 
 
 @pytest.mark.slow
@@ -344,7 +189,7 @@ def test_events_of_products_and_frames() -> None:
         assert not ctx.get(bench.dut.error)
         await bench.product(ctx, inputs_of(SMALL, rng, 2, 4, 2))
 
-    LinkBench(SMALL).run(test)
+    EngineBench(SMALL).run(test)
 
 
 def test_flush_ends_whatever_began() -> None:
@@ -356,7 +201,7 @@ def test_flush_ends_whatever_began() -> None:
             await bench.reset(ctx, chance.randrange(65536))
         await bench.product(ctx, inputs_of(SMALL, rng, 1, 2, 2))
 
-    LinkBench(SMALL).run(test)
+    EngineBench(SMALL).run(test)
 
 
 @pytest.mark.parametrize("resets", [1, 2])
@@ -380,7 +225,7 @@ def test_resets_while_a_result_is_sent(resets: int) -> None:
         bench.read_gap = bench.gap
         await bench.product(ctx, inputs_of(SMALL, rng, 1, 2, 2))
 
-    LinkBench(SMALL).run(test)
+    EngineBench(SMALL).run(test)
 
 
 @pytest.mark.slow
@@ -401,7 +246,7 @@ def test_a_reset_while_the_engine_takes_nothing() -> None:
         assert not ctx.get(bench.dut.busy)
         await bench.product(ctx, inputs_of(MIXED, rng, 1, 17, 2), most=3)
 
-    LinkBench(MIXED).run(test)
+    EngineBench(MIXED).run(test)
 
 
 @pytest.mark.slow
@@ -427,7 +272,7 @@ def test_a_reset_at_any_moment_leaves_nothing(engine: Engine, times: int) -> Non
                 await bench.product(ctx, inputs_of(engine, rng, 1, 2, 2))
         await bench.product(ctx, inputs_of(engine, rng, 1, 2, 2))
 
-    LinkBench(engine).run(test)
+    EngineBench(engine).run(test)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from fewbit.boards.gateware.receiver import Receiver
 from fewbit.boards.gateware.result_stream import RESULT_BYTES, Results
 from fewbit.boards.gateware.uart import UartReceiver, UartTransmitter, phase_step
 from fewbit.boards.link.protocol import STORED_BYTES, Event, Frame, Kind
+from fewbit.boards.link.traffic import Traffic
 from fewbit.formats import Engine, Requantization, parse
 
 INT4, INT8 = parse("int4"), parse("int8")
@@ -128,7 +129,7 @@ def random_frame(chance: random.Random, expected: int, used: int) -> tuple[bytes
 
 def test_receiver_gives_out_good_frames_and_names_all_others() -> None:
     """Random frames of every fault from sequence 65500 on, into a buffer that is emptied now and then."""
-    receiver = Receiver(SMALL, DEPTH)
+    receiver = Receiver(Traffic.of(SMALL), DEPTH)
     chance = random.Random(5)
     found, events, resets = bytearray(), [], []
 

@@ -256,7 +256,7 @@ def test_a_selftest_of_the_simulated_board_says_so_last(capsys, device, monkeypa
 
 def test_a_refused_product_is_one_line_and_an_error_of_others_is_not_hidden(capsys, device, unattached):
     def refused(*_, **__):
-        Channel._heed(None, Status(Event.TOO_LARGE, 0, 0, 0))
+        Channel._heed(SimpleNamespace(has_network=False), Status(Event.TOO_LARGE, 0, 0, 0))
 
     def broken(*_, **__):
         raise RuntimeError("of a library")

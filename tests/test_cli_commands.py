@@ -109,7 +109,7 @@ def test_show(capsys):
     lines = output(capsys, "show e2m1").splitlines()
     assert lines[0] == "e2m1: value = integer * 2**-1, exactly"
     assert lines[9].split() == ["0x7", "0111", "0", "3", "1", "12", "6.0"]
-    assert len(output(capsys, "show int4s").splitlines()) == 2 + 15
+    assert len(output(capsys, "show int4s").splitlines()) == 2 + 15 + 3
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ PARTS = {
     "hdl": "",
     "synth": "synth",
     "tb": "sim",
-    "study": "study synth zoo",
+    "study": "study synth zoo checkpoints",
     "boards": "boards synth",
     "cli": "sim synth study cluster",
 }

@@ -76,7 +76,7 @@ def test_a_metric_of_the_users_and_points_that_are_added(files, capsys):
         (["--model", "resnet8"], "calibration and test must be given with an ONNX file, not with 'resnet8'"),
         (["--test", "judge.py"], "test 'judge.py': samples must be an .npz file of arrays"),
         (["--techniques", "bias+gptq"], "techniques must be of equalize, smooth, gptq, rounding, bias, in this order"),
-        (["--evaluation", "exact"], "evaluation must be one of float, integer, both, not 'exact'"),
+        (["--evaluation", "exact"], "evaluation must be one of float, integer, network, both, not 'exact'"),
         (["--scale-per", "block"], "block_size must be given with scale_per block"),
         (["--weight", "e9m9"], "format 'e9m9': exponent bits must be"),
         (["--weight", "float32"], "weight must be a format of at most 16 bits, not float32"),

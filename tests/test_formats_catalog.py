@@ -51,8 +51,9 @@ def test_an_unknown_name_suggests_the_nearest(name: str, nearest: str | None) ->
     with pytest.raises(ValueError) as error:
         parse(name)
     assert str(error.value) == (
-        "format must be e{E}m{M} (as e4m3, e4m3b11), int{N}, int{N}s, uint{N}, sm{N}, bipolar, codebook:FILE or a name "
-        f"of ml_dtypes (as float8_e4m3fn), not {name!r}; did you mean {nearest!r}?"
+        "format must be e{E}m{M} (as e4m3, e4m3b11), int{N}, int{N}s, uint{N}, sm{N}, apot{N}, bipolar, bitmod3, "
+        "bitmod4, codebook:FILE, flint{N}, iq4nl, nf4, nupes{N}, pow2_{N}, pow2_{N}z, ternary or a name of ml_dtypes "
+        f"(as float8_e4m3fn), not {name!r}; did you mean {nearest!r}?"
     )
 
 

@@ -22,6 +22,7 @@ from fewbit.formats import (
     parse,
     read_format,
 )
+from fewbit.formats.kinds import kinds
 from fewbit.formats.kinds.codebook import Codebook
 from fewbit.hdl import Design
 from fewbit.hdl.products.choose_build import BUILDS
@@ -69,6 +70,14 @@ TOYS = [
     Codebook((-8, -5, -3, -2, -1, 0, 0, 1, 2, 3, 4, 5, 6, 8, 11, 15), -4),
 ]
 KNOWN = ["e2m1", "e1m1", "e3m0", "ue2m2", "int3", "int1", "uint4", "sm3", "e2m2b5"]
+NAMED = [
+    format
+    for names in kinds()
+    for format in names.listed
+    if format not in TOYS and (format.width <= 5 or format.name == "bitmod4") and format.name != "ternary"
+    # The zeros of the others have signs, which the reference does not know.
+    if not format.has_negative_zero
+]
 
 
 def finite_values(format):
@@ -123,7 +132,7 @@ def grid_of(format, beyond=3):
     return range(-far, far + 1, 1 if far < 2000 else 3)
 
 
-@pytest.mark.parametrize("format", TOYS, ids=str)
+@pytest.mark.parametrize("format", [*TOYS, *NAMED], ids=str)
 def test_a_kind_of_its_own_is_what_its_table_says(format):
     values = sim.decode(np.arange(1 << format.width), format)
     for code, value in enumerate(values):
@@ -131,14 +140,16 @@ def test_a_kind_of_its_own_is_what_its_table_says(format):
             assert np.isnan(value) if special == NAN else value == {UP: np.inf, DOWN: -np.inf}[special]
         else:
             assert Fraction(value) == format.value(code)
-    grid = grid_of(format)
+    grid = grid_of(format) if format in TOYS else interesting(format)
     eighths = np.ldexp(np.array(grid, dtype=np.float64), format.lsb_exponent - 3)
     for rounding, overflow in policies(format):
         expected = [reference(Fraction(k) * format.lsb / 8, format, rounding, overflow) for k in grid]
         assert sim.encode(eighths, format, rounding, overflow).tolist() == expected
-        many = np.tile(eighths, 5000 // len(eighths) + 1)  # those are looked up
-        found = sim.encode(many.astype(np.float32), format, rounding, overflow)
-        assert found.tolist() == np.resize(expected, len(many)).tolist()
+        narrow = eighths.astype(np.float32)
+        kept = narrow == eighths
+        many = np.tile(narrow[kept], 5000 // kept.sum() + 1)  # those are looked up
+        found = sim.encode(many, format, rounding, overflow)
+        assert found.tolist() == np.resize(np.array(expected)[kept], len(many)).tolist()
         infinite = [reference(sign * np.inf, format, rounding, overflow) for sign in (-1, 1)]
         assert sim.encode(np.array([-np.inf, np.inf]), format, rounding, overflow).tolist() == infinite
         nearly = np.nextafter(eighths, np.inf), np.nextafter(eighths, -np.inf)
@@ -169,9 +180,8 @@ def test_the_golden_model_does_known_kinds_as_their_tables_say(format):
     assert (table.has_nan, table.has_infinity, table.has_zero) == (
         *(format.has_nan, format.has_infinity, format.has_zero),
     )
-    assert (table.max_integer, table.min_integer, table.filler) == (
-        *(format.max_integer, format.min_integer, format.filler),
-    )
+    assert (table.max_integer, table.min_integer) == (format.max_integer, format.min_integer)
+    assert table.filler == format.filler or not format.has_zero
     assert table.has_negative_zero == format.has_negative_zero and table.min_subnormal == format.min_subnormal
     assert table.has_sign_bit == format.has_sign_bit or not format.finite or not format.has_zero
     values = np.unique([float(value) for value in finite_values(format).values()])
@@ -228,7 +238,7 @@ def combinational(component, inputs, outputs):
 
 
 @pytest.mark.parametrize(
-    "format", [*TOYS, *(Table.of(parse(name)) for name in ["e2m1", "ue2m2", "int3", "int1"])], ids=str
+    "format", [*TOYS, *NAMED, *(Table.of(parse(name)) for name in ["e2m1", "ue2m2", "int3", "int1"])], ids=str
 )
 def test_the_hardware_decodes_and_multiplies_by_the_table(format):
     names = [name for name in ("nan", "infinity") if getattr(format, f"has_{name}")]
@@ -284,7 +294,7 @@ def interesting(format):
     return sorted({place + off for place in (*middles, *(8 * place for place in places)) for off in (-1, 0, 1)})
 
 
-@pytest.mark.parametrize("format", [*TOYS, *(Table.of(parse(name)) for name in KNOWN)], ids=str)
+@pytest.mark.parametrize("format", [*TOYS, *NAMED, *(Table.of(parse(name)) for name in KNOWN)], ids=str)
 def test_the_hardware_rounds_to_the_nearest_of_the_table(format):
     """All policies, with every flag, bias, scale and ReLU; toy8 by every value that there is."""
     tried = interesting(format) if format != TOYS[0] else list(range(-640, 640))
@@ -301,7 +311,7 @@ def test_the_hardware_rounds_to_the_nearest_of_the_table(format):
         columns = {"accumulator": integers, **{name: flag.astype(int) for name, flag in flags.items()}, **given}
         payloads = [{name: int(values[k]) for name, values in columns.items()} for k in range(len(integers))]
         assert codes_out(Requantize(source, how), payloads) == golden.tolist(), how
-        if not isinstance(format, Table):
+        if format in TOYS or format in NAMED:
             values = [Fraction(int(integer)) * format.lsb / 8 for integer in integers]
             if given:
                 scales = [parse("e2m0").value(int(code)) for code in given["scale"]]

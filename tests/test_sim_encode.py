@@ -82,12 +82,15 @@ def test_every_code_encodes_back(format: Format) -> None:
     codes = np.array(format.codes)
     values = decode(codes, format)
     finite = np.isfinite(values)
-    negative_zero_is_zero = np.where((values == 0) & isinstance(format, Integer), 0, codes)
+    back = np.where((values == 0) & isinstance(format, Integer), 0, codes)
+    if format.kind == "table":
+        lowest = dict(format.ordered)
+        back = np.array([lowest[format.integer(code)] for code in codes])
     for rounding in (EVEN, ZERO):
-        np.testing.assert_array_equal(encode(values[finite], format, rounding), negative_zero_is_zero[finite])
+        np.testing.assert_array_equal(encode(values[finite], format, rounding), back[finite])
     if format.stochastic:
         again = encode(values[finite], format, STOCHASTIC, seed=3)
-        np.testing.assert_array_equal(again, negative_zero_is_zero[finite])
+        np.testing.assert_array_equal(again, back[finite])
     infinite = np.isinf(values)
     if infinite.any():
         np.testing.assert_array_equal(encode(values[infinite], format, overflow=INFINITY), codes[infinite])

@@ -5,7 +5,7 @@ from fractions import Fraction
 import networks
 import numpy as np
 import pytest
-from fewbit.formats import parse
+from fewbit.formats import parse, study_formats
 from fewbit.study.network import grid
 from fewbit.study.network.execute import execute
 from fewbit.study.network.float_layer import FloatLayer
@@ -36,7 +36,7 @@ class Toy:
         self.graph = Graph(self.content, threads=1)
         random = np.random.default_rng(3)
         self.inputs = {self.input: random.standard_normal((samples, *shape)).astype(np.float32)}
-        self.statistics = calibrate(self.graph, Samples(self.inputs), gram=True)
+        self.statistics = calibrate(self.graph, Samples(self.inputs))
 
     def quantized(self, weight, activation=None, **options):
         scheme = Scheme(weight=parse(weight), activation=parse(activation or weight), **options)
@@ -59,9 +59,7 @@ def test_unquantized_layers_and_segments_are_the_network(toy):
     )
 
 
-@pytest.mark.parametrize(
-    "formats", ["int3", "int4", "e2m1", "e3m0", "int8", "e1m4", "e7m0", "int4 e4m3", "e2m1 int8", *TABLES]
-)
+@pytest.mark.parametrize("formats", ["int3", "int4", "e2m1", "e3m0", "int8", "e1m4", "int4 e4m3", "e2m1 int8", *TABLES])
 @pytest.mark.parametrize("techniques", [(), ("equalize", "smooth", "gptq", "bias")])
 def test_both_engines_agree_to_the_bit_where_float32_holds_the_sums(toy, formats, techniques):
     layers = toy.quantized(*formats.split(), techniques=techniques)
@@ -70,11 +68,25 @@ def test_both_engines_agree_to_the_bit_where_float32_holds_the_sums(toy, formats
     np.testing.assert_array_equal(fast, exact)
 
 
-@pytest.mark.parametrize("formats", ["e4m3", "e5m2", "float8_e4m3fn"])
+@pytest.mark.parametrize("formats", ["e4m3", "e5m2", "e7m0", "float8_e4m3fn"])
 def test_engines_differ_by_float32_rounding_alone_where_sums_are_longer(toy, formats):
     layers = toy.quantized(formats)
     fast, exact = toy.run(float_engine(layers)), toy.run(integer_engine(layers))
     np.testing.assert_allclose(fast, exact, rtol=1e-4, atol=1e-4)
+
+
+NAMED = ["int16", "uint8", "int4s", "sm5", "ue4m3", "e5m10", "e4m3b-20", "float8_e4m3fn", "float8_e5m2", "bfloat16"]
+
+
+@pytest.mark.parametrize("format", [*map(str, study_formats()), *NAMED, "bipolar"])
+def test_rounding_at_once_gives_what_codes_stand_for(format):
+    """Of float32 of every exponent, both signs, infinities and NaN, at ties and next to them."""
+    format, patterns = parse(format), np.arange(1 << 32, step=1 << 19, dtype=np.uint64)
+    for low in (0, 1, (1 << 18) - 1, 1 << 18, (1 << 18) + 1, (1 << 19) - 1):
+        values = (patterns + low).astype(np.uint32).view(np.float32)
+        with np.errstate(all="ignore"):
+            expected = grid.values(grid.codes(values, format), format)
+            np.testing.assert_array_equal(grid.round_to(values, format), expected)
 
 
 def result_by_fractions(quantized, operands, place):

@@ -1,6 +1,7 @@
 """What a point says of its hardware and of the data that it moves, by figures worked out by hand."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import networks
@@ -9,11 +10,13 @@ import pytest
 from fewbit.formats import Accumulator, Blocks, parse
 from fewbit.study.measurement.evaluate import Study, _needed_bits
 from fewbit.study.measurement.point import Point
+from fewbit.study.measurement.scores import unpacked
 from fewbit.study.network.layer import Layer
 from fewbit.study.network.network import Network, Samples
 from fewbit.study.quantization.block_layer import BlockLayer
 from fewbit.study.quantization.quantize import QuantizedLayer
 from fewbit.study.quantization.scheme import Scheme
+from onnx import helper
 
 INT4, E2M1 = parse("int4"), parse("e2m1")
 
@@ -130,3 +133,37 @@ def test_what_is_no_point_is_refused(wrong, tmp_path):
     assert Point.from_dict(json.loads(json.dumps(point.to_dict()))) == point
     with pytest.raises(ValueError, match="a point must have"):
         Point.from_dict({**point.to_dict(), **wrong})
+
+
+def test_what_a_sum_waits_with_is_held_in_float32(tmp_path):
+    """The sum reads r behind b, and the end reads s behind c. Only layers read x, which is held as codes."""
+    random = np.random.default_rng(1)
+    weights = [networks.tensor(random, name, 16, 16) for name in ("w1", "w2", "w3")]
+    nodes = [
+        helper.make_node("MatMul", ["x", "w1"], ["a"]),
+        helper.make_node("Relu", ["a"], ["r"]),
+        helper.make_node("MatMul", ["r", "w2"], ["b"]),
+        helper.make_node("Add", ["r", "b"], ["s"]),
+        helper.make_node("MatMul", ["x", "w3"], ["c"]),
+        helper.make_node("Concat", ["c", "s"], ["y"], axis=-1),
+    ]
+    formats = {"weight": INT4, "activation": INT4}
+    with_sum = networks.as_bytes(nodes, ["y"], weights, {"x": ["batch", 5, 16]})
+    point = measured(with_sum, "x", (5, 16), tmp_path, **formats)
+    assert (point.held_bits, point.activation_bits) == (2 * 5 * 16 * 32, 2 * 5 * 16 * 4)
+    straight = networks.as_bytes(nodes[:3], ["b"], weights, {"x": ["batch", 5, 16]})
+    point = measured(straight, "x", (5, 16), tmp_path, **formats)
+    assert (point.held_bits, point.activation_bits) == (0, 2 * 5 * 16 * 4)
+
+
+def test_a_point_has_the_score_of_every_sample(tmp_path):
+    (tmp_path / "net.onnx").write_bytes(networks.convolutions())
+    images = np.random.default_rng(2).standard_normal((6, 1, 8, 8)).astype(np.float32)
+    samples = Samples({"image": images}, np.arange(6), np.array([7, 7, 1 << 40, 3, 3, 7]))
+    network = Network("net", "", Path(tmp_path / "net.onnx"), lambda: samples, lambda: samples, ("agreement", "sqnr"))
+    point = Study(network).point(Scheme(weight=INT4, activation=INT4))
+    again = Point.from_dict(json.loads(json.dumps(point.to_dict())))
+    assert unpacked(again.scores).mean() == point.accuracy and set(unpacked(again.scores)) <= {0, 1}
+    assert list(unpacked(again.clusters)) == [1, 1, 2, 0, 0, 1]
+    noise = Study(replace(network, metrics=("sqnr",))).point(Scheme(weight=INT4, activation=INT4))
+    assert noise.scores == ""

@@ -102,7 +102,7 @@ def test_what_is_not_one_mac_has_no_price(made_up):
     candidates = join([point, *others, replace(point, edges="int8")], made_up.prices, "xc7")
     assert [candidate.price is None for candidate in candidates] == [False, True, True, True, True, False]
     assert with_cost(candidates, AXES["luts"]) == [candidates[0], candidates[-1]]
-    assert candidates[1].bits == point.weight_bits + point.activation_bits
+    assert candidates[1].bits == point.weight_bits + point.activation_bits + 702_464
     with pytest.raises(ValueError, match=r"^int3 must have a price to be compared by LUTs of one MAC$"):
         AXES["luts"].cost(candidates[1])
 

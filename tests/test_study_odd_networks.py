@@ -24,7 +24,7 @@ def studied(content, inputs, format, **options):
     """SQNR in dB by the golden model, and the layers."""
     graph = Graph(content, threads=1)
     scheme = Scheme(weight=parse(format), activation=parse(format), **options)
-    layers = quantize(graph, scheme, calibrate(graph, Samples(inputs), gram=True))
+    layers = quantize(graph, scheme, calibrate(graph, Samples(inputs)))
     exact, fast = (execute(graph, inputs, engine(layers))[0] for engine in (integer_engine, float_engine))
     np.testing.assert_allclose(exact, fast, rtol=1e-5, atol=1e-5)
     reference = session(content).run(None, inputs)[0]

@@ -43,7 +43,7 @@ class Toy:
         self.graph = Graph(make(), threads=1)
         random = np.random.default_rng(3)
         self.inputs = {self.input: random.standard_normal((BATCH, *shape)).astype(np.float32)}
-        self.statistics = calibrate(self.graph, Samples(self.inputs), gram=True)
+        self.statistics = calibrate(self.graph, Samples(self.inputs))
 
     def quantized(self, weight, activation=None, **options):
         scheme = Scheme(weight=parse(weight), activation=parse(activation or weight), **options)

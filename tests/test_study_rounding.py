@@ -16,11 +16,12 @@ from fewbit.study.quantization.calibrate import calibrate, rows_of
 from fewbit.study.quantization.engines import float_engine, integer_engine
 from fewbit.study.quantization.quantize import quantize
 from fewbit.study.quantization.rounding import gptq, learned
-from fewbit.study.quantization.scales import best_scales
+from fewbit.study.quantization.scales import best_scales, error_of_results
 from fewbit.study.quantization.scheme import Scheme
+from networks import constant, made, normal
 from onnx import helper, numpy_helper
 
-BFLOAT16 = parse("bfloat16")
+BFLOAT16, FLOAT32 = parse("bfloat16"), parse("float32")
 
 
 def squared_error(values, scale, format):
@@ -43,6 +44,42 @@ def test_scales_are_of_their_format_and_one_for_zeros():
     found = best_scales(values, parse("int4"), parse("float8_e8m0fnu"), axis=0)
     assert found.dtype == np.float32 and found.shape == (3,)
     assert np.frexp(found[0])[0] == 0.5 and list(found[1:]) == [1, 1]
+
+
+def test_scales_of_weights_are_chosen_by_the_results_and_not_by_the_weights():
+    """A large weight that fits a grid has an operand that is almost zero; many small ones meet operands alike."""
+    weight = np.concatenate([[0.93], np.full(40, 0.06)]).astype(np.float32)
+    rows = np.random.default_rng(4).normal(1, 0.1, (300, 41))
+    rows[:, 0] *= 0.01
+    format, error = parse("e2m1"), error_of_results((rows.T @ rows / 300)[None])
+
+    def squared_error_of_results(scale):
+        return float(np.mean((rows @ (grid.round_to(weight / scale, format) * scale - weight)) ** 2))
+
+    by_weights = best_scales(weight[None], format, BFLOAT16, axis=0)
+    by_results = best_scales(weight[None], format, BFLOAT16, 0, error)
+    assert squared_error(weight, by_weights[0], format) < squared_error(weight, by_results[0], format)
+    assert squared_error_of_results(by_results[0]) < 0.02 * squared_error_of_results(by_weights[0])
+
+
+@pytest.mark.parametrize("techniques", [(), ("smooth",)])
+@pytest.mark.parametrize("scale_per", ["channel", "tensor"])
+def test_scales_of_a_layer_serve_its_results_better_than_those_of_its_weights(techniques, scale_per):
+    weight = normal(1, 24, 3)
+    rows = (normal(2, 200, 24) * 0.3 + 1) * np.exp(normal(3, 24))
+    graph = Graph(made([(("MatMul", ["x", "w"], ["y"]), {})], [constant("w", weight)], {"x": ["batch", 24]}))
+    formats = {"weight": parse("e2m1"), "activation": parse("int16"), "scale_format": FLOAT32}
+    scheme = Scheme(techniques=techniques, scale_per=scale_per, **formats)
+    (layer,) = quantize(graph, scheme, calibrate(graph, Samples({"x": rows}))).values()
+    moved = weight * layer.divisor.reshape(-1, 1)
+
+    def errors(step):
+        rounded = grid.round_to(moved / step, layer.weight_format) * step / layer.divisor.reshape(-1, 1)
+        return np.mean((rows @ (rounded - weight)) ** 2, axis=0)
+
+    axis = None if scale_per == "tensor" else 1
+    by_weights = best_scales(moved, layer.weight_format, FLOAT32, axis)
+    assert errors(layer.scale).sum() < 0.7 * errors(by_weights).sum()
 
 
 def problem(seed=6, k=24, n=12, rows=400):
@@ -124,7 +161,7 @@ def calibrated(request):
     samples = Samples(
         {graph.inputs[0]: np.random.default_rng(7).standard_normal((48, *shape)).astype(np.float32) * spread}
     )
-    return graph, samples, calibrate(graph, samples, gram=True)
+    return graph, samples, calibrate(graph, samples)
 
 
 @pytest.mark.parametrize("technique", ["smooth", "equalize"])

@@ -292,10 +292,15 @@ def test_what_takes_one_sample_is_run_on_one_after_the_other(first, nodes, tmp_p
     assert point.notes == (() if first == 1 else (note,))
 
 
-def test_batches_are_taken_where_they_can_be(tmp_path):
-    content = model([PRODUCT], [constant("w", W)], [("x", ["n", 6])], [("y", None)])
-    study = study_of(tmp_path, content, {"x": normal(4, 16, 6)})
+@pytest.mark.parametrize(("first", "shape"), [("n", None), (1, None), (1, [1, 4])])
+def test_batches_are_taken_where_they_can_be(first, shape, tmp_path):
+    """Also of a model that says that it takes one sample, where no node depends on it."""
+    content, x = model([PRODUCT], [constant("w", W)], [("x", [first, 6])], [("y", shape)]), normal(4, 16, 6)
+    study = study_of(tmp_path, content, {"x": x})
     assert study.batch > 1 and study.notes == ()
+    expected = [session(content).run(None, {"x": x[place : place + 1]})[0][0] for place in range(16)]
+    np.testing.assert_allclose(study.reference, expected, rtol=1e-6)
+    assert study.point(INT16, "integer").accuracy > 80
 
 
 @pytest.mark.parametrize(

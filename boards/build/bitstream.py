@@ -6,18 +6,18 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ... import __version__
 from ...synth.cache import Cache
-from ...synth.room import check_room
 from ...synth.table import write_bytes, write_whole
 from ...synth.tools import ToolError
 from ..gateware.pll import Settings
 from ..link.description import Description
-from .bitstream_request import Request
+from ..targets.board import Board
+from .bitstream_request import BitstreamRequest
 from .route import BoardRouter, Routed, TooLarge, tools_of
 
 __all__ = ["Bitstream", "TimingNotMet", "build", "check_name"]
@@ -56,6 +56,7 @@ class Bitstream:
     seconds: how long it took
     sha256: the hash of the file
     command: the command that asked for it
+    hardware: how a network's hardware was made; empty for an engine, which the description describes
     """
 
     board: str
@@ -70,6 +71,7 @@ class Bitstream:
     seconds: float
     sha256: str
     command: str
+    hardware: dict[str, Any] = field(default_factory=dict)
 
     @property
     def clock_mhz(self) -> float:
@@ -82,6 +84,7 @@ class Bitstream:
             "file": self.files[0].name,
             "sha256": self.sha256,
             "description": json.loads(self.description.text()),
+            **({"hardware": self.hardware} if self.hardware else {}),
             "clock_mhz": self.clock_mhz,
             "fmax_mhz": self.fmax_mhz,
             "margin": self.margin,
@@ -98,7 +101,7 @@ class Bitstream:
 
 
 def build(
-    request: Request,
+    request: BitstreamRequest,
     out: Path,
     name: str | None = None,
     *,
@@ -117,7 +120,7 @@ def build(
 
     Parameters
     ----------
-    name: the name of the files; ``BOARD_WEIGHT_ACTIVATION_ROWSxCOLUMNSxLANES`` unless given
+    name: the name of the files; ``BOARD_WEIGHT_ACTIVATION_ROWSxCOLUMNSxLANES`` for an engine unless given
     cache_folder: the folder of the cache of all that was built, see ``Cache``
     say: is called with a line for every step
     command: the command that asked for it
@@ -128,11 +131,8 @@ def build(
     began = time.monotonic()
     check_name(name)
     tools = tools_of(request.board)
-    engine = request.engine
-    check_room(engine, request.board.part.target, name=request.board.name)
-    shape = f"{engine.rows}x{engine.columns}x{engine.lanes}"
-    if name is None:
-        name = f"{request.board.name}_{engine.weight}_{engine.activation}_{shape}"
+    request.check_room()
+    name = request.name if name is None else name
     for suffix in (request.board.part.suffix, "json"):
         if (out / f"{name}.{suffix}").is_dir():
             raise ValueError(f"name must be that of files, and {out / name}.{suffix} is a folder")
@@ -152,6 +152,7 @@ def build(
         seconds=time.monotonic() - began,
         sha256=hashlib.sha256(made.file).hexdigest(),
         command=command,
+        hardware=request.hardware(),
     )
     return _write(found, request, made.file, out / f"{name}.json")
 
@@ -166,21 +167,26 @@ def check_name(name: str | None) -> None:
         raise ValueError(f"name must be of at most {LONGEST_NAME} bytes, not {len(name.encode())}")
 
 
-def _write(found: Bitstream, request: Request, file: bytes, described: Path) -> Bitstream:
+def _write(found: Bitstream, request: BitstreamRequest, file: bytes, described: Path) -> Bitstream:
     written = [*found.files]
-    write_bytes(found.files[0], file)
-    if not request.board.part.routed:
-        family = request.board.part.family
-        written.append(described.with_suffix(f".{family.constraints_suffix}"))
-        write_whole(written[-1], request.board.constraints)
-    found = replace(found, files=(*written, described))
+    texts = _constraints(request.board) | request.beside()
     try:
+        write_bytes(found.files[0], file)
+        for suffix, text in texts.items():
+            written.append(described.with_name(described.stem + suffix))
+            write_whole(written[-1], text)
+        found = replace(found, files=(*written, described))
         write_whole(described, json.dumps(found.to_dict(), indent=1) + "\n")
     except BaseException:
         for path in written:
-            path.unlink()
+            path.unlink(missing_ok=True)
         raise
     return found
+
+
+def _constraints(board: Board) -> dict[str, str]:
+    """The file of pins for the maker's tools, by its suffix, if the board's FPGA has no open place and route."""
+    return {} if board.part.routed else {f".{board.part.family.constraints_suffix}": board.constraints}
 
 
 @dataclass(frozen=True)
@@ -204,7 +210,7 @@ class _Attempt(_Made):
         return self.settings.hz <= self.reach
 
 
-def _synthesized(request: Request, router: BoardRouter) -> _Made:
+def _synthesized(request: BitstreamRequest, router: BoardRouter) -> _Made:
     settings = request.settings(float("inf"))
     rtlil = request.rtlil(settings)
     netlist = router.netlist(rtlil)
@@ -212,7 +218,7 @@ def _synthesized(request: Request, router: BoardRouter) -> _Made:
     return _Made(settings, router.edif(rtlil), router.sizes(netlist), None, None)
 
 
-def _routed(request: Request, router: BoardRouter) -> _Made:
+def _routed(request: BitstreamRequest, router: BoardRouter) -> _Made:
     """Place and route for the wanted clock, or for the highest that can be found if none is wanted."""
     settings = request.settings((request.mhz or request.board.part.first_mhz) * 1e6)
     router.choose_recipe(request.rtlil(settings))
@@ -224,7 +230,7 @@ def _routed(request: Request, router: BoardRouter) -> _Made:
     return made
 
 
-def _highest(request: Request, router: BoardRouter, first: _Attempt) -> _Attempt:
+def _highest(request: BitstreamRequest, router: BoardRouter, first: _Attempt) -> _Attempt:
     """Search for the highest clock that is met, as long as there is something to gain.
 
     Each clock is what the last place and route reached, or a lower one if that clock was not met. If no other clock is
@@ -250,15 +256,15 @@ def _highest(request: Request, router: BoardRouter, first: _Attempt) -> _Attempt
     return found
 
 
-def _timing_not_met(request: Request, *tried: _Attempt) -> TimingNotMet:
+def _timing_not_met(request: BitstreamRequest, *tried: _Attempt) -> TimingNotMet:
     return TimingNotMet(
         f"clock must be met with a margin of {request.margin:.0%}: {float(tried[-1].settings.hz) / 1e6:.2f} MHz was "
         f"asked for, and {max(made.routed.fmax_mhz for made in tried):.2f} MHz is the most that {request.board.name} "
-        "makes of this engine; a smaller array, more register stages (--pipeline) or another --seeds may help"
+        "makes of this array; a smaller array, more register stages (--pipeline) or another --seeds may help"
     )
 
 
-def _best_seed(request: Request, router: BoardRouter, settings: Settings, *, all_seeds: bool) -> _Attempt:
+def _best_seed(request: BitstreamRequest, router: BoardRouter, settings: Settings, *, all_seeds: bool) -> _Attempt:
     """The result of the first seed that meets the clock, or else of the fastest one.
 
     Without ``all_seeds`` it is the first that can be placed. Raises TooLarge if none can be placed.

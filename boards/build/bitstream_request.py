@@ -1,7 +1,9 @@
-"""A request for a bitstream says for which board it is, with which engine, and how it is built."""
+"""A request for a bitstream says for which board it is, what computes on it, and how it is built."""
 
-from dataclasses import dataclass, replace
+from abc import ABC, abstractmethod
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from ... import __version__
 from ...formats import Engine
@@ -9,14 +11,17 @@ from ...hdl import MatmulDesign
 from ...hdl.emit import to_rtlil
 from ...synth.flow import DSP_POLICIES, Flow
 from ...synth.recipes import RECIPES
+from ...synth.room import check_room
 from ..families import fastest
+from ..gateware.network_link import NetworkHardware
 from ..gateware.pinned import Pinned
 from ..gateware.pll import Settings
 from ..gateware.top import BoardTop, relax_memories
 from ..link.description import Description
+from ..link.network import BoardNetwork
 from ..targets.board import BAUDS, Board
 
-__all__ = ["CYCLES_A_BIT", "MARGIN", "SEEDS", "Request"]
+__all__ = ["CYCLES_A_BIT", "MARGIN", "SEEDS", "BitstreamRequest", "Request"]
 
 MARGIN = 0.05
 """The share of Fmax by which the clock stays below it."""
@@ -29,15 +34,12 @@ CYCLES_A_BIT = 6
 
 
 @dataclass(frozen=True)
-class Request:
-    """A bitstream that is wanted. Raises ValueError.
+class BitstreamRequest(ABC):
+    """A bitstream that is wanted; a subclass says what computes. Raises ValueError.
 
     Parameters
     ----------
     board: the board that it is for
-    engine: the engine on it, whose ``control`` and ``bus_bits`` have no meaning here
-    pipeline: register stages of the engine, 1 to 3
-    build: how products are built, see ``MatmulDesign``
     dsp: ``none``, or ``auto``: as many elements as the device has multipliers for use them, and the others are in logic
     mhz: the highest clock that is wanted; None stands for the highest that the device reaches
     margin: the share of Fmax by which the clock stays below it, 0 to 0.5
@@ -46,12 +48,16 @@ class Request:
     recipe: the name of the recipe of synthesis; ``auto`` takes the smallest result
     pll: whether a PLL may be used; without one, the clock is the oscillator's
     buffer_bytes: see ``Description``
+
+    Attributes
+    ----------
+    design: of what computes
+    computes: what the board says of that
+    name: the name of the files unless another is given
     """
 
     board: Board
-    engine: Engine
-    pipeline: int = 2
-    build: str = "auto"
+    _: KW_ONLY
     dsp: str = "none"
     mhz: float | None = None
     margin: float = MARGIN
@@ -62,15 +68,11 @@ class Request:
     buffer_bytes: int = 2048
 
     def __post_init__(self) -> None:
-        # the engine is behind the link here, not behind buses
-        object.__setattr__(self, "engine", replace(self.engine, bus_bits=None, control="axi_lite"))
         known = ("auto", *(recipe.name for recipe in RECIPES))
         if self.recipe not in known:
             raise ValueError(f"recipe must be one of {', '.join(known)}, not {self.recipe!r}")
         if self.dsp not in DSP_POLICIES:
             raise ValueError(f"dsp must be {' or '.join(DSP_POLICIES)}, not {self.dsp!r}")
-        if self.pipeline not in (1, 2, 3):
-            raise ValueError(f"pipeline must be 1 to 3, not {self.pipeline!r}")
         if not 0 <= self.margin <= 0.5:
             raise ValueError(f"margin must be 0 to 0.5, not {self.margin!r}")
         if self.mhz is not None and self.mhz <= 0:
@@ -86,24 +88,32 @@ class Request:
         _ = self.design
 
     @property
+    @abstractmethod
+    def design(self) -> MatmulDesign | NetworkHardware: ...
+
+    @property
+    @abstractmethod
+    def computes(self) -> Engine | BoardNetwork: ...
+
+    @property
+    @abstractmethod
+    def name(self) -> str: ...
+
+    @abstractmethod
+    def check_room(self) -> None:
+        """Raise ValueError if the memories need more RAM than the device has. The message says what would do."""
+
+    def hardware(self) -> dict[str, Any]:
+        """What the JSON says of the design besides the description."""
+        return {}
+
+    def beside(self) -> dict[str, str]:
+        """More files that belong to the bitstream: their texts, by what comes behind the name."""
+        return {}
+
+    @property
     def flow(self) -> Flow:
         return Flow(self.board.part.target, self.dsp, dense=True)
-
-    @cached_property
-    def design(self) -> MatmulDesign:
-        """The engine behind the link."""
-        dsp = self.dsp == "auto" and self.engine.output_stationary
-        capacity = self.board.part.target.device.capacity
-        assert capacity is not None
-        elements = min(capacity.dsps // self.engine.lanes, self.engine.rows * self.engine.columns)
-        return MatmulDesign(
-            self.engine,
-            pipeline=self.pipeline,
-            build=self.build,
-            dsp=dsp,
-            family=self.board.part.target.family.name,
-            dsp_elements=elements if dsp else None,
-        )
 
     def settings(self, wanted_hz: float) -> Settings:
         """The settings of the PLL for the highest clock up to ``wanted_hz``. Raises ValueError."""
@@ -112,7 +122,7 @@ class Request:
     def description(self, clock_hz: int) -> Description:
         """What a board with that clock says of itself. Raises ValueError if the clock is too slow for the link."""
         baud = self._baud(clock_hz)
-        return Description(self.board.name, self.engine, clock_hz, baud, self.buffer_bytes, __version__)
+        return Description(self.board.name, self.computes, clock_hz, baud, self.buffer_bytes, __version__)
 
     def _baud(self, clock_hz: int) -> int:
         wanted = BAUDS if self.baud is None else (self.baud,)
@@ -125,3 +135,54 @@ class Request:
         """RTLIL of the whole FPGA. Its module is ``top``, and its ports are those of ``board.pins``."""
         inner = BoardTop(self.description(round(settings.hz)), self.design)
         return relax_memories(to_rtlil(Pinned(self.board, inner, settings), "top"))
+
+
+@dataclass(frozen=True)
+class Request(BitstreamRequest):
+    """A bitstream with a matmul engine.
+
+    Parameters
+    ----------
+    engine: the engine on it, whose ``control`` and ``bus_bits`` have no meaning here
+    pipeline: register stages of the engine, 1 to 3
+    build: how products are built, see ``MatmulDesign``
+    """
+
+    engine: Engine
+    pipeline: int = 2
+    build: str = "auto"
+
+    def __post_init__(self) -> None:
+        # the engine is behind the link here, not behind buses
+        object.__setattr__(self, "engine", replace(self.engine, bus_bits=None, control="axi_lite"))
+        if self.pipeline not in (1, 2, 3):
+            raise ValueError(f"pipeline must be 1 to 3, not {self.pipeline!r}")
+        super().__post_init__()
+
+    @property
+    def computes(self) -> Engine:
+        return self.engine
+
+    @property
+    def name(self) -> str:
+        engine = self.engine
+        shape = f"{engine.rows}x{engine.columns}x{engine.lanes}"
+        return f"{self.board.name}_{engine.weight}_{engine.activation}_{shape}"
+
+    def check_room(self) -> None:
+        check_room(self.engine, self.board.part.target, name=self.board.name)
+
+    @cached_property
+    def design(self) -> MatmulDesign:
+        dsp = self.dsp == "auto" and self.engine.output_stationary
+        capacity = self.board.part.target.device.capacity
+        assert capacity is not None
+        elements = min(capacity.dsps // self.engine.lanes, self.engine.rows * self.engine.columns)
+        return MatmulDesign(
+            self.engine,
+            pipeline=self.pipeline,
+            build=self.build,
+            dsp=dsp,
+            family=self.board.part.target.family.name,
+            dsp_elements=elements if dsp else None,
+        )

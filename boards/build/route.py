@@ -142,6 +142,7 @@ class BoardRouter:
             "flip-flops": (counts.ff, capacity.luts),
             "DSPs": (counts.dsp, capacity.dsps),
             "block RAMs": (counts.bram, capacity.brams),
+            **({"large RAMs": (counts.large_rams, capacity.large_rams)} if counts.large_rams else {}),
         }
 
     def packed(self, rtlil: str) -> Packed:

@@ -1,12 +1,11 @@
-"""The dispatcher hands the content of good frames to whom it is for: the engine, its streams, or the sender."""
+"""The dispatcher hands the content of good frames to whom it is for: what computes, its streams, or the sender."""
 
 from amaranth.hdl import Cat, Module, Signal, Value, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...formats import Engine
 from ..link.protocol import Kind
-from .receiver import product_bytes, stream_kinds
+from ..link.traffic import Traffic
 
 __all__ = ["Dispatcher"]
 
@@ -20,29 +19,30 @@ class Dispatcher(wiring.Component):
 
     Parameters
     ----------
-    engine: says which streams and parameters there are
+    traffic: says which streams and parameters there are
 
     Members
     -------
     i: In(stream.Signature(8)), the kind, length and payload of each good frame
-    at_hand: In(1), says that a product is being computed, so that no other may begin
-    start: Out(1), is up for a cycle to begin a product with the parameters below
-    m, n, k, and those of ``engine.tensor_fields``: Out, do not change while ``start`` is up
-    a, w, p, a_scales, w_scales: Out(stream.Signature(8)), the bytes for the inputs in ``engine.stream_bits``
     describe: Out(stream.Signature(8)), the number of a block; its frame is consumed when the number is taken
     consumed: Out(1), is up for a cycle at the end of every frame
+    one for each of ``traffic.streams``: Out(stream.Signature(8)), the bytes of that stream
+
+    If there is a PRODUCT:
+
+    at_hand: In(1), says that a product is being computed, so that no other may begin
+    start: Out(1), is up for a cycle to begin a product with the parameters below
+    one for each of ``traffic.fields``: Out, does not change while ``start`` is up
     """
 
-    def __init__(self, engine: Engine):
-        self.engine = engine
-        widths = {"m": 16, "n": 16, "k": 16} | engine.tensor_fields
+    def __init__(self, traffic: Traffic):
+        self.traffic = traffic
         super().__init__(
             {
                 "i": In(stream.Signature(unsigned(8))),
-                "at_hand": In(1),
-                "start": Out(1),
-                **{name: Out(bits) for name, bits in widths.items()},
-                **{name: Out(stream.Signature(unsigned(8))) for name in stream_kinds(engine)},
+                **({"at_hand": In(1), "start": Out(1)} if traffic.fields else {}),
+                **{name: Out(bits) for name, bits in traffic.fields.items()},
+                **{name: Out(stream.Signature(unsigned(8))) for name in traffic.streams},
                 "describe": Out(stream.Signature(unsigned(8))),
                 "consumed": Out(1),
             }
@@ -51,11 +51,13 @@ class Dispatcher(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         outputs = {Kind.DESCRIBE: self.describe}
-        outputs |= {kind: getattr(self, name) for name, kind in stream_kinds(self.engine).items()}
-        goes = {kind: Signal(name=f"goes_{kind.name.lower()}") for kind in (Kind.PRODUCT, *outputs)}
+        outputs |= {kind: getattr(self, name) for name, kind in self.traffic.streams.items()}
+        heads = (Kind.PRODUCT,) if self.traffic.fields else ()
+        goes = {kind: Signal(name=f"goes_{kind.name.lower()}") for kind in (*heads, *outputs)}
         left = Signal(8)
         transfer = Signal()
-        ready = Cat(goes[Kind.PRODUCT], *(goes[kind] & output.ready for kind, output in outputs.items())).any()
+        kept = (goes[kind] for kind in heads)
+        ready = Cat(*kept, *(goes[kind] & output.ready for kind, output in outputs.items())).any()
         m.d.comb += transfer.eq(self.i.valid & self.i.ready)
         m.d.comb += [output.payload.eq(self.i.payload) for output in outputs.values()]
         with m.FSM():
@@ -76,13 +78,16 @@ class Dispatcher(wiring.Component):
                     m.d.sync += left.eq(left - 1)
                     with m.If(left == 1):
                         m.next = "KIND"
-                        m.d.comb += self.consumed.eq(~goes[Kind.PRODUCT])
-                        with m.If(goes[Kind.PRODUCT]):
-                            m.next = "START"
-            with m.State("START"), m.If(~self.at_hand):
-                m.d.comb += [self.start.eq(1), self.consumed.eq(1)]
-                m.next = "KIND"
-        self._keep(m, transfer & goes[Kind.PRODUCT])
+                        m.d.comb += self.consumed.eq(~goes[Kind.PRODUCT] if heads else 1)
+                        for kind in heads:
+                            with m.If(goes[kind]):
+                                m.next = "START"
+            if heads:
+                with m.State("START"), m.If(~self.at_hand):
+                    m.d.comb += [self.start.eq(1), self.consumed.eq(1)]
+                    m.next = "KIND"
+        if heads:
+            self._keep(m, transfer & goes[Kind.PRODUCT])
         return m
 
     def _keep(self, m: Module, enable: Value) -> None:
@@ -90,7 +95,7 @@ class Dispatcher(wiring.Component):
 
         The payload of a PRODUCT is as long as all of them, so it replaces whatever was there.
         """
-        sizes = product_bytes(self.engine)
+        sizes = self.traffic.sizes
         parameters = Signal(8 * sum(sizes.values()), reset_less=True)
         with m.If(enable):
             m.d.sync += parameters.eq(Cat(parameters[8:], self.i.payload))

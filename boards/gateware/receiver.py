@@ -4,24 +4,14 @@ from amaranth.hdl import Cat, Module, Signal, Value, unsigned
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...formats import Engine
-from ..link.protocol import CRC_BYTES, START, STREAM_KINDS, Event, Kind
+from ..link.protocol import CRC_BYTES, START, Event, Kind
+from ..link.traffic import Traffic
 from .crc import Crc
 
-__all__ = ["EVENT_BITS", "Receiver", "product_bytes", "stream_kinds"]
+__all__ = ["EVENT_BITS", "Receiver"]
 
 EVENT_BITS = 8
 """Bits of a set of ``protocol.Event``."""
-
-
-def product_bytes(engine: Engine) -> dict[str, int]:
-    """The fields in the payload of a PRODUCT, in order: the name of each, and its number of bytes."""
-    return {"m": 2, "n": 2, "k": 2} | {name: -(-bits // 8) for name, bits in engine.tensor_fields.items()}
-
-
-def stream_kinds(engine: Engine) -> dict[str, Kind]:
-    """The names of an engine's input streams, and the kind of frame that carries each."""
-    return {name: STREAM_KINDS[name] for name in engine.stream_bits if name != "c"}
 
 
 class Buffer(wiring.Component):
@@ -97,7 +87,7 @@ class Buffer(wiring.Component):
 class Receiver(wiring.Component):
     """Takes frames apart, keeps the good ones in a buffer, and gives out the kind, length and payload of each.
 
-    A frame is good if its CRC is right, its kind is one of this engine's, its length is right for that kind, its
+    A frame is good if its CRC is right, its kind is one of this board's, its length is right for that kind, its
     sequence is the expected one, and all of it found room in the buffer. These are checked in this order, and the first
     that fails is reported in ``events``. No byte of a bad frame is given out. A RESET with the right CRC and no payload
     is always obeyed, whatever its sequence is and however full the buffer is. Bytes between frames are ignored.
@@ -109,7 +99,7 @@ class Receiver(wiring.Component):
 
     Parameters
     ----------
-    engine: says which kinds there are, and how long a PRODUCT is
+    traffic: says which kinds there are, and how long a PRODUCT is
     buffer_bytes: room for good frames that have not been given out yet, a power of two
 
     Members
@@ -121,8 +111,8 @@ class Receiver(wiring.Component):
     events: Out(8), CRC, KIND, SEQUENCE and OVERRUN of ``protocol.Event``, each up for a cycle
     """
 
-    def __init__(self, engine: Engine, buffer_bytes: int):
-        self.engine = engine
+    def __init__(self, traffic: Traffic, buffer_bytes: int):
+        self.traffic = traffic
         self.buffer = Buffer(buffer_bytes)
         super().__init__(
             {
@@ -140,7 +130,10 @@ class Receiver(wiring.Component):
         m.submodules.crc_in = crc = Crc()
         wiring.connect(m, buffer.o, wiring.flipped(self.o))
         byte, taken = self.i.payload, self.i.valid
-        kinds = {kind: Signal(name=f"is_{kind.name.lower()}") for kind in (Kind.RESET, Kind.DESCRIBE, Kind.PRODUCT)}
+        sizes = {Kind.RESET: 0, Kind.DESCRIBE: 1}
+        if self.traffic.fields:
+            sizes[Kind.PRODUCT] = sum(self.traffic.sizes.values())
+        kinds = {kind: Signal(name=f"is_{kind.name.lower()}") for kind in sizes}
         is_stream, is_known, is_overrun = Signal(), Signal(), Signal()
         sequence = Signal(16)
         left = Signal(8)
@@ -163,7 +156,7 @@ class Receiver(wiring.Component):
                 m.d.comb += buffer.i.valid.eq(taken)
                 with m.If(taken):
                     m.d.sync += [signal.eq(byte == kind) for kind, signal in kinds.items()]
-                    m.d.sync += is_stream.eq(Cat(byte == kind for kind in stream_kinds(self.engine).values()).any())
+                    m.d.sync += is_stream.eq(Cat(byte == kind for kind in self.traffic.streams.values()).any())
                     m.next = "LOW"
             with m.State("LOW"), m.If(taken):
                 m.d.sync += sequence[:8].eq(byte)
@@ -173,7 +166,6 @@ class Receiver(wiring.Component):
                 m.next = "LENGTH"
             with m.State("LENGTH"):
                 m.d.comb += buffer.i.valid.eq(taken)
-                sizes = {Kind.RESET: 0, Kind.DESCRIBE: 1, Kind.PRODUCT: sum(product_bytes(self.engine).values())}
                 fits = Cat(signal & (byte == sizes[kind]) for kind, signal in kinds.items()).any()
                 with m.If(taken):
                     m.d.sync += [left.eq(byte), is_known.eq(fits | (is_stream & (byte != 0)))]

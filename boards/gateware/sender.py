@@ -18,6 +18,8 @@ ENOUGH = 128
 ROM_BYTES = MAX_DESCRIPTION + 2
 """Size of the ROM that holds the length of the description, and then its text."""
 
+NO_EVENT = Event(0)
+
 HEAD_BYTES = 4
 """Bytes of the header without START: the kind, the sequence and the length."""
 
@@ -34,8 +36,9 @@ class Sender(wiring.Component):
     If several are due, a STATUS and one of the others alternate, and a DESCRIPTION goes before a RESULT. A STATUS
     reports the state of the cycle in which it begins. The event DONE is reported after the last RESULT of a product.
 
-    After ``reset``, the next frame is a STATUS with sequence 0, and RESET is its only event. A frame that had begun by
-    then may hold anything, so it is finished with a wrong CRC, unless its last byte was taken already.
+    After ``reset``, the next frame is a STATUS with sequence 0, and RESET is its only event besides ``standing``. A
+    frame that had begun by then may hold anything, so it is finished with a wrong CRC, unless its last byte was taken
+    already.
 
     The sender gives a byte every 9 cycles, which is more than a serial line takes. A frame begins 2 cycles after it is
     due. ``o.payload`` may change while it waits, but only because of ``reset``.
@@ -43,6 +46,7 @@ class Sender(wiring.Component):
     Parameters
     ----------
     text: the text of the description. Numbers of blocks are taken modulo 8, and zeros follow the text
+    standing: events that are also reported by the STATUS that answers a RESET, if they are up in the cycle of ``reset``
 
     Members
     -------
@@ -56,10 +60,11 @@ class Sender(wiring.Component):
     o: Out(stream.Signature(8)), the bytes for the serial line
     """
 
-    def __init__(self, text: str):
+    def __init__(self, text: str, standing: Event = NO_EVENT):
         if not text.isascii() or len(text) > MAX_DESCRIPTION:
             raise ValueError(f"text must be at most {MAX_DESCRIPTION} bytes of ASCII, not {text!r}")
         self.text = text
+        self.standing = standing
         super().__init__(
             {
                 "reset": In(1),
@@ -171,8 +176,9 @@ class Sender(wiring.Component):
         with m.Elif(may_begin & is_other):
             m.d.comb += [kind.eq(Kind.RESULT), length.eq(Mux(self.count > MAX_PAYLOAD, MAX_PAYLOAD, self.count))]
             m.d.sync += was_other.eq(1)
+        begun = Event.RESET | (self.events & self.standing) if self.standing else Event.RESET
         with m.If(self.reset):
-            m.d.sync += [pending.eq(Event.RESET), consumed.eq(self.expected), moved.eq(0)]
+            m.d.sync += [pending.eq(begun), consumed.eq(self.expected), moved.eq(0)]
             m.d.sync += [sequence.eq(0), was_other.eq(1)]
         first = Mux(kind == Kind.DESCRIPTION, self.describe.payload, pending)
         return kind, Cat(kind, sequence, length, first, self.expected, consumed)

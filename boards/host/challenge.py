@@ -1,4 +1,4 @@
-"""Random products that a board is asked to compute, and the check of what it answers."""
+"""Random products and images that a board is asked to compute, and the check of what it answers."""
 
 import time
 from typing import Any, NamedTuple
@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...formats import Engine, Format
+from ...formats.network import Program
 from ...sim import decode, encode, scale_codes
 from ...sim.codes import code_dtype
 from .device import Device
 
-__all__ = ["Challenge", "compute", "random_challenge"]
+__all__ = ["Challenge", "compute", "random_challenge", "random_images"]
 
 Array = NDArray[Any]
 
@@ -63,6 +64,21 @@ def random_challenge(engine: Engine, chance: np.random.Generator, most: int = 40
         given["activation_scale"] = _scales(engine.blocks.activation_scale, chance, 1.0, (m, count))
         given["weight_scale"] = _scales(engine.blocks.weight_scale, chance, 1.0, (count, n))
     return Challenge(a, w, given)
+
+
+def random_images(program: Program, chance: np.random.Generator, count: int) -> NDArray[np.uint8]:
+    """Images of random bytes, or of random codes if the program takes codes."""
+    image, shape = program.image, program.shape
+    tensors = (
+        (image.activation, image.activation_codes, shape.activation),
+        (image.between, image.between_codes, shape.between),
+    )
+    allowed = set(range(256))
+    for view, codes, format in tensors:
+        if view is not None and not codes:
+            allowed &= {*format.codes}
+    size = (count, image.height, image.width, image.channels)
+    return chance.choice(np.array(sorted(allowed), dtype=np.uint8), size)
 
 
 def compute(device: Device, challenge: Challenge) -> tuple[bool, float]:

@@ -59,7 +59,8 @@ class Statistics:
         of the board are missing; ``silence``; ``status``, where one contradicts what was sent; and ``result``, where
         one has a wrong length
     products: number of PRODUCTs that are complete
-    cycles: cycles of the board's clock that these products took
+    images: number of images whose answers are complete
+    cycles: cycles of the board's clock that these products or images took
     """
 
     sent: int = 0
@@ -67,6 +68,7 @@ class Statistics:
     asked: int = 0
     resets: int = 0
     products: int = 0
+    images: int = 0
     cycles: int = 0
     retries: Counter[str] = field(default_factory=Counter)
 
@@ -85,6 +87,8 @@ class Channel:
     ----------
     buffer_bytes: room that the board has for frames
     baud: bits a second of the line, the lowest of ``BAUDS`` until it is known
+    has_network: whether the board computes a network, which says UNLOADED where an engine says ZERO_SIZE
+    is_unloaded: whether the last RESET was answered with UNLOADED
     """
 
     def __init__(self, transport: Transport, timeout: float, random: random.Random, patience: float = 1.0):
@@ -93,6 +97,7 @@ class Channel:
         self.patience = patience
         self.buffer_bytes = 512
         self.baud = min(BAUDS)
+        self.has_network = self.is_unloaded = False
         self.statistics = Statistics()
         self._random = random
         self._parser = Parser()
@@ -171,6 +176,7 @@ class Channel:
                 frame = self._inbox.popleft()
                 status = _status(frame)
                 if status and Event.RESET in status.events and frame.sequence == 0 and status.expected == following:
+                    self.is_unloaded = Event.UNLOADED in status.events
                     return True
             now = time.monotonic()
             if now < end:
@@ -263,6 +269,8 @@ class Channel:
     def _heed(self, status: Status) -> bool:
         """Whether the board has consumed a frame that is no ping. Consuming pings shows that it is alive, but no
         progress."""
+        if self.has_network and Event.UNLOADED in status.events:
+            raise Trouble("UNLOADED", "the board does not have the weights of its program")
         if status.events & _REFUSALS:
             names = " and ".join(event.name or "" for event in status.events & _REFUSALS)
             raise RuntimeError(f"the board refused a PRODUCT with {names}: it was not made for this board")

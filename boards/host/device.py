@@ -1,36 +1,34 @@
-"""A board that multiplies matrices for the host. It gives the right product or raises LinkError, and nothing else."""
+"""A board that computes for the host. It gives the right product or answer or raises LinkError, and nothing else."""
 
 import random
 import warnings
-from collections.abc import Callable
-from itertools import chain
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ... import __version__
 from ...formats import Engine
+from ...formats.network import Program
 from ...hdl import MatmulDesign
 from ...sim.streams import beats, unpack
-from ..link.description import MAX_DESCRIPTION, Description
-from ..link.protocol import BLOCK_BYTES, Event, Kind, Status
+from ..gateware.network_link import NetworkHardware
+from ..link.description import Description
 from ..targets import board_names
 from ..targets.board import BAUDS, BITS_A_BYTE
-from .channel import Channel, Statistics, Trouble
+from .channel import Channel, Statistics
+from .images import check_images, compute_images, differences, values_of_sums
 from .operands import check_operands, values_of
+from .session import Session
 from .simulated import Simulated, default_description
 from .tiles import Parameters, Tile, assemble, frames, golden, result_bytes, split
 from .transport import LinkError, Port, Transport, attached_port
+from .worker import Lost, Report, Task
 
-__all__ = ["TRIES", "Device", "check_timeout"]
+__all__ = ["Device", "check_timeout"]
 
 Array = NDArray[Any]
-Report = Callable[[int, int], None]
-
-TRIES = 5
-"""How often the host tries again in a row while no product is completed."""
 
 TIMEOUT, SIMULATED_TIMEOUT = 2.0, 20.0
 """Seconds within which a board, and a simulated board, must make progress."""
@@ -44,16 +42,15 @@ PROBE_SECONDS = 0.5
 TILE_SECONDS = 1.0
 """Seconds of link time that one PRODUCT takes. They are lost if it has to be sent again."""
 
-BLOCKS = -(-(MAX_DESCRIPTION + 2) // BLOCK_BYTES)
-
 
 class Device:
-    """A board that multiplies matrices. Use it as a context manager, or ``close`` it.
+    """A board that multiplies matrices, or computes a network. Use it as a context manager, or ``close`` it.
 
     Parameters
     ----------
     transport: the line to the board, which is closed with the device
     description: the description of the board if it is known; for None, the board is asked
+    program: the program of the network that the board computes; None if it has a matmul engine
     timeout: seconds within which the board must make progress, above 0
     seed: the seed of the sequences of RESETs; None stands for a random one
     simulated: the simulated board behind the line, which is stopped with the device
@@ -66,8 +63,8 @@ class Device:
     computed: for every tile of the last product, in order: the tile, and how many words of C the board had given since
         its reset before the tile. ``tiles.golden`` needs these
 
-    Raises LinkError if no board answers, or if the board is not the one that ``description`` describes. Raises
-    ValueError for a wrong timeout.
+    Raises LinkError if no board answers, or if the board is not the one that ``description`` describes, or has another
+    program. Raises ValueError for a wrong timeout.
     """
 
     def __init__(
@@ -75,6 +72,7 @@ class Device:
         transport: Transport,
         *,
         description: Description | None = None,
+        program: Program | None = None,
         timeout: float = TIMEOUT,
         seed: int | None = None,
         simulated: Simulated | None = None,
@@ -83,23 +81,12 @@ class Device:
         check_timeout(timeout)
         self.simulated = simulated
         self.computed: list[tuple[Tile, int]] = []
-        self._transport = transport
-        self._channel = Channel(transport, timeout, random.Random(seed), patience)
-        self._ready = self._closed = False
-        self._words = 0
-        self.description = self._describe()
-        if description is not None and description.text() != self.description.text():
-            raise LinkError(
-                f"the board at {transport.name} is another one: it says {self.description.text()}, "
-                f"not {description.text()}"
-            )
-        if self.description.version not in ("", __version__):
-            raise LinkError(
-                f"the board at {transport.name} has a bitstream of fewbit {self.description.version}, "
-                f"and this is {__version__}: build and flash it anew"
-            )
-        self._channel.buffer_bytes = self.description.buffer_bytes
-        self._channel.baud = self.description.baud
+        self.program = program
+        self._session = Session(transport, timeout, seed, patience)
+        if description is not None:
+            self._session.check_description(description)
+        if program is not None:
+            self._session.check_program(program)
 
     @classmethod
     def open(
@@ -107,7 +94,8 @@ class Device:
         port: str = "auto",
         *,
         description: Description | None = None,
-        design: MatmulDesign | None = None,
+        design: MatmulDesign | NetworkHardware | None = None,
+        program: Program | None = None,
         timeout: float | None = None,
         seed: int | None = None,
     ) -> "Device":
@@ -119,7 +107,8 @@ class Device:
             board's. If ``auto`` finds none, it warns and takes the simulated board
         description: the description of the board if it is known. Its baud rate is used, and it is an error if the board
             is another. The simulated board becomes what it describes
-        design: the design of the simulated board's engine; for None it is chosen
+        design: the design of the simulated board's engine, which is chosen for None; or of its network
+        program: the program of the network that the board computes; for None, that of ``design`` if it has one
         timeout, seed: see ``Device``; a timeout of None is 2 s, and 20 s for the simulated board, which is slower than
             its clock
 
@@ -133,45 +122,50 @@ class Device:
             raise ValueError(f"port must be a serial port, sim or auto, not the board {port!r}")
         if port == "auto":
             port = _attached_or_simulated()
-        timeout = timeout or (SIMULATED_TIMEOUT if port == "sim" else TIMEOUT)
+        if program is None and design is not None and not isinstance(design, MatmulDesign):
+            program = design.program
+        given: dict[str, Any] = {"program": program, "seed": seed}
+        given["timeout"] = timeout or (SIMULATED_TIMEOUT if port == "sim" else TIMEOUT)
         if port == "sim":
-            simulated = Simulated(description or default_description(design.engine if design else None), design)
+            simulated = Simulated(description or default_description(design), design)
             try:
                 line = Port(simulated.port, simulated.description.baud)
-                return _connected(
-                    *(cls, line), timeout=timeout, patience=SIMULATED_PATIENCE, seed=seed, simulated=simulated
-                )
+                return _connected(cls, line, patience=SIMULATED_PATIENCE, simulated=simulated, **given)
             except BaseException:
                 simulated.close()
                 raise
         if description is not None:
-            return _connected(cls, Port(port, description.baud), description=description, timeout=timeout, seed=seed)
+            return _connected(cls, Port(port, description.baud), description=description, **given)
         for baud in BAUDS:
             line = Port(port, baud)
             try:
                 # the sequences differ from the device's, so that a late answer is not taken for one to a RESET of the
                 # device
                 chance = random.Random(None if seed is None else seed + 1)
-                answers = Channel(line, min(timeout, PROBE_SECONDS), chance).answers()
+                answers = Channel(line, min(given["timeout"], PROBE_SECONDS), chance).answers()
             except BaseException:
                 line.close()
                 raise
             if answers:
-                return _connected(cls, line, timeout=timeout, seed=seed)
+                return _connected(cls, line, **given)
             line.close()
         raise LinkError(f"no board answers at {port}, at none of {', '.join(map(str, BAUDS))} baud")
 
     @property
+    def description(self) -> Description:
+        return self._session.description
+
+    @property
     def engine(self) -> Engine:
+        """The board's matmul engine. Raises ValueError if it computes a network."""
         return self.description.engine
 
     @property
     def statistics(self) -> Statistics:
-        return self._channel.statistics
+        return self._session.statistics
 
     def close(self) -> None:
-        self._closed = True
-        self._transport.close()
+        self._session.close()
         if self.simulated is not None:
             self.simulated.close()
 
@@ -212,8 +206,7 @@ class Device:
         Raises ValueError for what the engine does not take. Raises LinkError if the board was lost; the message says
         which rows of C were done.
         """
-        if self._closed:
-            raise LinkError("the device is closed: open another")
+        self._session.check_open()
         x, y, given = check_operands(self.engine, a, w, codes=codes, rounded=rounded, **parameters)
         (m, k), n = x.shape, y.shape[1]
         most = int(TILE_SECONDS * self.description.baud / BITS_A_BYTE)
@@ -235,109 +228,57 @@ class Device:
         self, tiles: list[Tile], a: Array, w: Array, given: Parameters, progress: Report | None
     ) -> list[Array]:
         """The codes of every tile of C."""
-        parts: list[Array] = []
+        engine, parts = self.engine, list[Array]()
         self.computed = []
-        fruitless = 0
-        while len(parts) < len(tiles):
-            before = len(parts)
-            try:
-                if not self._ready:
-                    self._reset()
-                self._try(tiles, parts, a, w, given, progress)
-            except Trouble as trouble:
-                self._ready = False
-                self.statistics.retries[trouble.cause] += 1
-                fruitless = fruitless + 1 if len(parts) == before else 0
-                if fruitless == TRIES:
-                    raise self._lost(
-                        f"{TRIES} tries in a row brought nothing, lastly: {trouble}", tiles, parts
-                    ) from None
-            except LinkError as error:
-                self._ready = False
-                if len(parts) < len(tiles):
-                    raise self._lost(str(error), tiles, parts) from None
-            except BaseException:
-                self._ready = False
-                raise
+        sizes = [(tile.m, tile.n) for tile in tiles]
+        tasks = [
+            Task(partial(frames, engine, tile, a, w, given), result_bytes(engine, *size), ("a product", "C"))
+            for tile, size in zip(tiles, sizes, strict=True)
+        ]
+
+        def done(number: int, result: bytes) -> None:
+            m, n = sizes[number]
+            words = np.frombuffer(result, dtype=np.uint8).reshape(beats(engine, m, n), -1)
+            parts.append(unpack(engine, words, m, n))
+            self.computed.append((tiles[number], self._session.worker.given // words.shape[1]))
+            self.statistics.products += 1
+
+        try:
+            self._session.worker.run(tasks, done, progress)
+        except Lost as lost:
+            top, rows = tiles[len(parts)].top, tiles[-1].bottom
+            why = self._session.lost(lost, "row", top, rows, " of C")
+            raise LinkError(why, rows_done=top, rows=rows) from None
         return parts
 
-    def _lost(self, why: str, tiles: list[Tile], parts: list[Array]) -> LinkError:
-        done, rows = tiles[len(parts)].top, tiles[-1].bottom
-        what = f"rows 0 to {done - 1} of C were done, rows {done} to {rows - 1} were not"
-        if not done:
-            what = f"none of the {rows} rows of C were done"
-        return LinkError(f"the board at {self._transport.name} is lost: {why}; {what}", done, rows)
+    def infer(
+        self, images: ArrayLike, *, codes: bool = False, check: bool = False, progress: Report | None = None
+    ) -> Array:
+        """Compute the network's outputs for images, with every bit as ``sim.network_answers`` gives it.
 
-    def _reset(self) -> None:
-        self._channel.reset()
-        self._ready = True
-        self._words = 0
+        Parameters
+        ----------
+        images: bytes of type uint8, of shape (n, height, width, channels), as the program's ``Image`` says
+        codes: whether the result is the sums themselves
+        check: whether every answer is compared with the golden model's
+        progress: is called with the number of images that are done, and the number of all
 
-    def _try(
-        self, tiles: list[Tile], parts: list[Array], a: Array, w: Array, given: Parameters, progress: Report | None
-    ) -> None:
-        """Compute the tiles that are not done yet, and append each to ``parts``. Raises Trouble."""
-        engine = self.engine
-        sizes = [result_bytes(engine, tile.m, tile.n) for tile in tiles]
-        came, total = sum(sizes[: len(parts)]), sum(sizes)
-        pieces = chain.from_iterable(frames(engine, tile, a, w, given) for tile in tiles[len(parts) :])
-        arrived = bytearray()
-        for answer in self._channel.exchange(pieces):
-            if isinstance(answer, Status):
-                if Event.DONE not in answer.events:
-                    continue
-                wanted = sizes[len(parts)]
-                if len(arrived) != wanted:
-                    raise Trouble("result", f"a product ended with {len(arrived)} of {wanted} bytes")
-                self.statistics.cycles += answer.cycles
-                self._complete(tiles[len(parts)], parts, bytes(arrived))
-                came += len(arrived)
-                arrived.clear()
-                if len(parts) == len(tiles):
-                    return
-            elif answer.kind == Kind.RESULT:
-                arrived += answer.payload
-                if len(arrived) > sizes[len(parts)]:
-                    raise Trouble("result", "a product has more bytes than C")
-                if progress is not None:
-                    progress(came + len(arrived), total)
+        Returns the outputs as ``images.values_of_sums`` has them, or the sums as int64 of shape (n, height, width,
+        channels), as the program's ``Answer`` says.
 
-    def _complete(self, tile: Tile, parts: list[Array], arrived: bytes) -> None:
-        words = beats(self.engine, tile.m, tile.n)
-        parts.append(unpack(self.engine, np.frombuffer(arrived, dtype=np.uint8).reshape(words, -1), tile.m, tile.n))
-        self.computed.append((tile, self._words))
-        self._words += words
-        self.statistics.products += 1
-
-    def _describe(self) -> Description:
-        """Ask the board for its description. Raises LinkError."""
-        for attempt in range(TRIES):
-            try:
-                self._reset()
-                content = self._blocks()
-                break
-            except Trouble as trouble:
-                self._ready = False
-                self.statistics.retries[trouble.cause] += 1
-                if attempt == TRIES - 1 or trouble.cause == "silence":
-                    raise LinkError(f"no board answers at {self._transport.name}: {trouble}") from None
-        size = int.from_bytes(content[:2], "little")
-        try:
-            return Description.of(content[2 : 2 + size].decode("ascii"))
-        except ValueError as error:
-            raise LinkError(f"the board at {self._transport.name} is none of this fewbit: {error}") from None
-
-    def _blocks(self) -> bytes:
-        """All blocks of the description. Raises Trouble."""
-        found: dict[int, bytes] = {}
-        asked = ((Kind.DESCRIBE, bytes([block])) for block in range(BLOCKS))
-        for answer in self._channel.exchange(asked):
-            if isinstance(answer, Status) or answer.kind != Kind.DESCRIPTION:
-                continue
-            found[int.from_bytes(answer.payload[:1])] = answer.payload[1:]
-            if found.keys() >= set(range(BLOCKS)):
-                break
-        return b"".join(found[block] for block in range(BLOCKS))
+        Raises ValueError for what are no images of the network, or if the device was opened without the program. Raises
+        LinkError if the board was lost; the message says which images were done. Raises RuntimeError if ``check`` finds
+        a difference.
+        """
+        self._session.check_open()
+        network = self.description.network
+        if self.program is None:
+            raise ValueError(f"program must be given when the device of {network.name} is opened, not None")
+        given = check_images(self.program, images)
+        found = compute_images(self._session, self.program, given, progress)
+        if check and (wrong := differences(self.program, given, found)):
+            raise RuntimeError(f"{self._session.place} computes wrongly: {wrong}")
+        return found if codes else values_of_sums(self.program, found)
 
 
 def _connected(kind: type[Device], line: Transport, **options: Any) -> Device:

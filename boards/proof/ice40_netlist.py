@@ -1,8 +1,9 @@
 """A netlist of nextpnr-ice40 is written as Verilog to simulate.
 
-Logic cells do what Lattice's iCE40 data sheets describe. RAM and DSPs are instances of SB_RAM40_4K and SB_MAC16, for
-which yosys has models (``ice40/cells_sim.v``). Inputs without a net read 0, as they do in an iCE40, except that enables
-read 1. A PLL passes its input on, and is locked: whoever simulates it gives it the clock that the PLL would make.
+Logic cells do what Lattice's iCE40 data sheets describe. RAMs and DSPs are instances of SB_RAM40_4K, SB_SPRAM256KA and
+SB_MAC16, for which yosys has models (``ice40/cells_sim.v``). Inputs without a net read 0, as they do in an iCE40,
+except that enables read 1. A PLL passes its input on, and is locked: whoever simulates it gives it the clock that the
+PLL would make.
 """
 
 from ...synth.tools import ToolError
@@ -13,6 +14,8 @@ __all__ = ["Ice40Netlist"]
 _HIGH, _INPUT, _OUTPUT = "1'b1", 0b000001, 0b011001
 
 _RAM = {"RADDR_": 11, "WADDR_": 11, "MASK_": 16, "WDATA_": 16}
+
+_LARGE_RAM = {"ADDRESS_": 14, "DATAIN_": 16, "MASKWREN_": 4}
 
 _DSP = {"A_": 16, "B_": 16, "C_": 16, "D_": 16}
 
@@ -60,6 +63,12 @@ class Ice40Netlist(RoutedNetlist):
         ports |= {name: self._in(cell, name) for name in ("RCLK", "WCLK", "RE", "WE")}
         ports |= {name: self._in(cell, name, _HIGH) for name in ("RCLKE", "WCLKE")}
         self._instance(cell, f"SB_RAM40_4K #({given}) c{index}", ports, "RDATA", 16, f"r{index}")
+
+    def _icestorm_spram(self, cell: Cell, index: int) -> None:
+        ports = {name.rstrip("_"): self._word(cell, name, width) for name, width in _LARGE_RAM.items()}
+        ports |= {name: self._in(cell, name) for name in ("WREN", "CHIPSELECT", "CLOCK", "STANDBY", "SLEEP")}
+        ports["POWEROFF"] = self._in(cell, "POWEROFF", _HIGH)
+        self._instance(cell, f"SB_SPRAM256KA c{index}", ports, "DATAOUT", 16, f"s{index}")
 
     def _icestorm_dsp(self, cell: Cell, index: int) -> None:
         given = ", ".join(f".{name}({int(value, 2)})" for name, value in cell["parameters"].items())

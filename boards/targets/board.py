@@ -139,6 +139,7 @@ class Board:
     lights: resources (name, number) of two LEDs, for "a product is at hand" and "an error since the last reset"
     high: pins that have to be held at 1
     shapes: rows, columns, lanes and DSP policy of the largest array that was found to fit, by weight and activation
+    network: rows, columns, lanes and outputs of a network's accelerator unless others are named
     """
 
     name: str
@@ -151,6 +152,7 @@ class Board:
     lights: tuple[tuple[str, int], ...] = ()
     high: tuple[str, ...] = ()
     shapes: Mapping[tuple[str, str], Shape] = field(default_factory=dict, hash=False)
+    network: tuple[int, int, int, int] = (1, 8, 4, 1)
 
     @cached_property
     def _platform(self) -> Any:

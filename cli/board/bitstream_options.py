@@ -12,9 +12,10 @@ from ..common.options import Build, OneActivation, Seeds, Stages, Weight
 from ..common.options import board as board_option
 from ..common.options import mhz as mhz_option
 from ..common.options import recipe as recipe_option
+from ..common.program_options import ProgramOptions
 
 if TYPE_CHECKING:
-    from ...boards.build.bitstream_request import Request
+    from ...boards.build.bitstream_request import BitstreamRequest
     from ...boards.targets.board import Board
     from ...formats import Engine, Format
 
@@ -53,30 +54,36 @@ class BitstreamOptions:
     seeds: Seeds = "1,2,3"
     recipe: Annotated[str, recipe_option()] = "auto"
 
-    def request(self, engine: EngineOptions) -> "Request":
+    def request(self, engine: EngineOptions, network: ProgramOptions) -> "BitstreamRequest":
         """The bitstream that is asked for. It has the board's array unless options name another. Raises ValueError."""
-        from ...boards.build.bitstream_request import Request
         from ...boards.targets import find_board
 
+        network.check(engine)
         found = find_board(self.board)
+        common: dict[str, Any] = {
+            "pipeline": self.pipeline,
+            "build": self.build,
+            "mhz": self.mhz,
+            "margin": self.margin,
+            "baud": self.baud,
+            "pll": self.pll,
+            "seeds": parse_integers("seeds", self.seeds),
+            "recipe": self.recipe,
+        }
+        if network.given:
+            from ...boards.build.network_request import NetworkRequest, buffer_for
+
+            program = network.read(engine, self.weight, self.activation, self.lanes, found.network)
+            return NetworkRequest(found, program, dsp=self.dsp or "none", buffer_bytes=buffer_for(program), **common)
+        from ...boards.build.bitstream_request import Request
+
         pairs = choose_pairs(self.weight, self.activation)
         if len(pairs) != 1:
             raise ValueError(f"weight and activation must be one format each for a bitstream, not {len(pairs)} pairs")
         shape = found.shapes.get((pairs[0][0].name, pairs[0][1].name), DEFAULT_SHAPE)
         lanes = shape[2] if self.lanes is None else self.lanes
-        return Request(
-            found,
-            _engine(engine, found, *pairs[0], shape[:2], lanes),
-            dsp=shape[3] if self.dsp is None else self.dsp,
-            pipeline=self.pipeline,
-            build=self.build,
-            mhz=self.mhz,
-            margin=self.margin,
-            baud=self.baud,
-            pll=self.pll,
-            seeds=parse_integers("seeds", self.seeds),
-            recipe=self.recipe,
-        )
+        made = _engine(engine, found, *pairs[0], shape[:2], lanes)
+        return Request(found, made, dsp=shape[3] if self.dsp is None else self.dsp, **common)
 
 
 def _engine(

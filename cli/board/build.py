@@ -1,4 +1,4 @@
-"""``fewbit board build``: a matmul engine for a board."""
+"""``fewbit board build``: a matmul engine or a network for a board."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,11 +12,12 @@ from ..common.options import Json, Out
 from ..common.options import fill as fill_option
 from ..common.options import name as name_option
 from ..common.options import timeout as timeout_option
+from ..common.program_options import ProgramOptions
 from .bitstream_options import DEFAULT_SHAPE, SHOWN, BitstreamOptions
 
 if TYPE_CHECKING:
     from ...boards.build.bitstream import Bitstream
-    from ...boards.build.bitstream_request import Request
+    from ...boards.build.bitstream_request import BitstreamRequest, Request
 
 __all__ = ["build"]
 
@@ -25,6 +26,7 @@ __all__ = ["build"]
 def build(
     context: typer.Context,
     options: BitstreamOptions,
+    network: ProgramOptions,
     largest: Annotated[
         bool, typer.Option("--largest", help="Find the largest array that fits, and build that; it takes a while.")
     ] = False,
@@ -35,37 +37,36 @@ def build(
     json: Json = False,
     engine: EngineOptions = EngineOptions(),  # noqa: B008  # frozen
 ) -> None:
-    """Build a bitstream: a matmul engine behind the board's serial line, at a clock that meets timing with a margin.
+    """Build a bitstream: a matmul engine or, with --model, a network behind the board's serial line, at a clock that
+    meets timing with a margin.
 
     Unless rows, columns or lanes are given, the array is the largest that was found to fit (`fewbit board list`), or a
     small one if none was searched. Outputs are float32 without a scale: sums of up to 24 bits are exact, and longer
     ones are rounded once. The command writes NAME.bin (.bit, .fs) and NAME.json, both or neither. `fewbit board flash`
-    programs the board with them.
+    programs the board with them. With --model, NAME.program.json is what the board runs, and what
+    `fewbit board run --program` takes; the options of outputs and blocks are of engines alone.
     """
     from ...boards.build.bitstream import build as build_bitstream
     from ...boards.build.bitstream import check_name
+    from ...boards.build.bitstream_request import Request
     from ...boards.build.largest import LANES
     from ...boards.build.largest import largest as find_largest
     from ...boards.build.route import tools_of
     from ..common.files import check_folder
     from ..common.first_start import prepare
 
-    request = options.request(engine)
-    found, pair = request.board, (request.engine.weight.name, request.engine.activation.name)
-    if fill is not None and not largest:
-        raise ValueError("--fill must be left out without --largest: it is of the search")
-    own = (engine.rows, engine.columns, options.lanes)
-    if not largest and own == (None, None, None) and pair not in found.shapes:
-        say(
-            f"note: how large an array of {' x '.join(pair)} goes into {found.name} was not searched: "
-            f"{DEFAULT_SHAPE[0]} x {DEFAULT_SHAPE[1]} here; --largest searches, --rows and --columns name another"
-        )
-    if largest and (engine.rows, engine.columns, engine.tile_m) != (None, None, None):
-        raise ValueError("--rows, --columns and --tile-m must be left out with --largest, which finds them")
     check_name(name)
     check_folder(out)
-    prepare(*(tool for tool in tools_of(found) if tool.startswith("yowasp-")))
-    if largest:
+    request = options.request(engine, network)
+    if fill is not None and not largest:
+        raise ValueError("--fill must be left out without --largest: it is of the search")
+    if isinstance(request, Request):
+        own = (engine.rows, engine.columns, options.lanes)
+        _check_array(request, own, engine.tile_m, largest)
+    elif largest:
+        raise ValueError("--largest must be left out with a network: the search is of matmul engines")
+    prepare(*(tool for tool in tools_of(request.board) if tool.startswith("yowasp-")))
+    if largest and isinstance(request, Request):
         chosen = LANES if options.lanes is None else (options.lanes,)
         request, _ = find_largest(request, lanes=chosen, seconds=timeout, fill=fill, say=say)
         say(_as_default(request))
@@ -76,20 +77,42 @@ def build(
         _show(made, request)
 
 
+def _check_array(
+    request: "Request", own: tuple[int | None, int | None, int | None], tile_m: int | None, largest: bool
+) -> None:
+    """Tell that an array was not searched for, and raise ValueError if one is named and searched for.
+
+    ``own``: rows, columns and lanes as they were given
+    """
+    board, pair = request.board, (request.engine.weight.name, request.engine.activation.name)
+    if not largest and own == (None, None, None) and pair not in board.shapes:
+        say(
+            f"note: how large an array of {' x '.join(pair)} goes into {board.name} was not searched: "
+            f"{DEFAULT_SHAPE[0]} x {DEFAULT_SHAPE[1]} here; --largest searches, --rows and --columns name another"
+        )
+    if largest and (*own[:2], tile_m) != (None, None, None):
+        raise ValueError("--rows, --columns and --tile-m must be left out with --largest, which finds them")
+
+
 def _as_default(request: "Request") -> str:
     engine = request.engine
     pair, shape = (engine.weight.name, engine.activation.name), (engine.rows, engine.columns, engine.lanes, request.dsp)
     return f"shapes={{{pair}: {shape}}} in boards/targets/{request.board.name}.py makes it the default"
 
 
-def _show(made: "Bitstream", request: "Request") -> None:
+def _show(made: "Bitstream", request: "BitstreamRequest") -> None:
+    from ...boards.link.network import BoardNetwork
     from ..common.console import percent
 
-    engine, described = made.description.engine, made.description
+    described, computes = made.description, made.description.computes
+    if isinstance(computes, BoardNetwork):
+        what = f"{computes.name} in {described.formats}, {computes.between} between layers"
+        products = computes.rows * computes.columns * computes.lanes
+    else:
+        what, products = f"{described.formats} to {computes.requantization.output}", computes.products
     print(
-        f"{made.board}: {engine.weight} x {engine.activation} to {engine.requantization.output}, "
-        f"{engine.rows} x {engine.columns} x {engine.lanes}, {engine.products} products a cycle, "
-        f"{engine.products * described.clock_hz / 1e6:,.0f} M products/s at the peak"
+        f"{made.board}: {what}, {computes.rows} x {computes.columns} x {computes.lanes}, {products} products a cycle, "
+        f"{products * described.clock_hz / 1e6:,.0f} M products/s at the peak"
     )
     shown = {name: pair for name, pair in made.utilization.items() if pair[0] and pair[1] > 1}
     for name, (used, there) in shown.items():

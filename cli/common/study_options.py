@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .choices import choice, completed, known
+from .choices import choice, completed, known, refusal
 from .options import Seed, formats
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RESULTS",
+    "Between",
     "Edges",
     "Model",
     "NetworkOptions",
@@ -26,8 +27,11 @@ __all__ = [
     "SchemeOptions",
     "choose_sources",
     "evaluation",
+    "evaluations",
     "tell_notes",
 ]
+
+EVALUATIONS = ("float", "integer", "network", "both")
 
 RESULTS = Path(__file__).parents[2] / "results" / "study"
 
@@ -49,7 +53,21 @@ def _networks() -> "Sequence[str]":
 
 
 def evaluation(*names: str) -> Any:
-    return choice(known(*names), "--evaluation", help="integer: the golden model, exact; float: onnxruntime, faster.")
+    """An option of these names. With ``network`` among them, several can be given with commas between."""
+    text = "integer: the golden model, exact; float: onnxruntime, faster"
+    several = "network" in names
+    whole = "; network: nothing between layers is float; several with commas" if several else ""
+    return choice(known(*names), "--evaluation", help=f"{text}{whole}.", check=not several)
+
+
+def evaluations(text: str) -> tuple[str, ...]:
+    """The evaluations that are named, ``both`` standing for float and integer. Raises ValueError."""
+    found: list[str] = []
+    for name in (part.strip() for part in text.split(",")):
+        if name not in EVALUATIONS:
+            raise refusal("evaluation", name, EVALUATIONS)
+        found += ["float", "integer"] if name == "both" else [name]
+    return tuple(dict.fromkeys(found))
 
 
 Model = Annotated[
@@ -59,6 +77,18 @@ Model = Annotated[
         metavar="NAMES|FILE",
         help="Networks of the zoo with commas between, or an ONNX file.",
         autocompletion=completed(_networks),
+    ),
+]
+
+
+Between = Annotated[
+    str | None,
+    typer.Option(
+        "--between",
+        metavar="FORMAT",
+        show_default="int8",
+        help="With the evaluation network: the format of residual sums, pools and what else crosses between layers.",
+        autocompletion=completed(formats),
     ),
 ]
 

@@ -77,7 +77,7 @@ def layers(
     check_folder(out)
     if cost == "bits" and not any(_weights(study).values()):
         raise ValueError("cost must be luts for a network without weights, not 'bits'")
-    terms = max(study.statistics(False).terms.values()) if cost == "luts" else None
+    terms = max(study.statistics.terms.values()) if cost == "luts" else None
     luts = dict.fromkeys(pairs, 0) if terms is None else _luts(pairs, terms, family, jobs)
     scheme = Scheme(weight=pairs[0][0], activation=pairs[0][1])
     with progress("Sensitivities") as report:

@@ -11,7 +11,7 @@ from ..common.console import print_json, print_table, progress
 from ..common.designs import choose_pairs
 from ..common.options import Activation, Append, Formats, Jobs, Json, Out
 from ..common.signature import takes_options
-from ..common.study_options import Model, NetworkOptions, SchemeOptions, tell_notes
+from ..common.study_options import EVALUATIONS, Between, Model, NetworkOptions, SchemeOptions, evaluations, tell_notes
 from ..common.study_options import evaluation as evaluation_option
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ def study(
     networks: _Networks,
     weight: Formats = None,
     activation: Activation = None,
-    evaluation: Annotated[str, evaluation_option("float", "integer", "both")] = "float",
+    evaluation: Annotated[str, evaluation_option(*EVALUATIONS)] = "float",
+    between: Between = None,
     how: SchemeOptions = SchemeOptions(),  # noqa: B008  # frozen
     scheduler: Annotated[
         str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster, as tcp://host:8786.")
@@ -53,6 +54,8 @@ def study(
     """
     from contextlib import closing
 
+    from ...formats import parse
+    from ...study.lowering import INT8
     from ...study.measurement.points_file import add_points, question_of, read_commands, read_points, write_points
     from ...study.sweep import Job
     from ...study.sweep import study as sweep
@@ -61,16 +64,19 @@ def study(
 
     sources = networks.sources()
     schemes: list[Scheme | None] = [*how.schemes(choose_pairs(weight, activation))]
-    evaluations = ("float", "integer") if evaluation == "both" else (evaluation,)
+    asked = evaluations(evaluation)
+    crossing = {"between": INT8 if between is None else parse(between)}
+    if between is not None and "network" not in asked:
+        raise ValueError(f"between must be given with the evaluation network, not with {evaluation!r}")
     if any(source.quantized for source in sources):
         if weight or activation or how.edges or how.techniques != "none":
             raise ValueError("formats and techniques must not be given for a model that came quantized: it has its own")
         schemes = [None]
     wanted = [
-        Job(source, scheme, each, networks.samples, networks.seed)
+        Job(source, scheme, each, networks.samples, networks.seed, **(crossing if each == "network" else {}))
         for source in sources
         for scheme in schemes
-        for each in evaluations
+        for each in asked
     ]
     check_folder(out)
     kept = out / "study_points.json"
@@ -160,7 +166,7 @@ def _table(points: "list[Point]") -> Any:
     for point in points:
         table.add_row(
             *(point.network, label_of(point.weight), label_of(point.activation)),
-            *("+".join(point.techniques), point.evaluation),
+            *("+".join(point.techniques), " ".join(filter(None, (point.evaluation, point.between)))),
             str(point.samples),
             *(_figure(name, point) for name in metrics),
             _percent(point.metric, point.float32[point.metric]),

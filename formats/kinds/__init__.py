@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..base import Format
 
-__all__ = ["KindNames", "kinds"]
+__all__ = ["KindNames", "by_width", "kinds", "named"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,28 @@ class KindNames:
     pattern: re.Pattern[str]
     make: Callable[[re.Match[str]], Format]
     listed: tuple[Format, ...] = ()
+
+
+def named(example: str, *formats: Format) -> KindNames:
+    """The names of a kind that has these formats and no other."""
+    by_name = {format.name: format for format in formats}
+    pattern = re.compile("|".join(map(re.escape, by_name)))
+    return KindNames(example, pattern, lambda match: by_name[match[0]], formats)
+
+
+def by_width(prefix: str, widths: range, make: Callable[[str, int], Format]) -> KindNames:
+    """The names ``{prefix}{N}`` of a kind that has one format of each of these widths, made of its name and width."""
+    by_name = {f"{prefix}{bits}": make(f"{prefix}{bits}", bits) for bits in widths}
+
+    def find(match: re.Match[str]) -> Format:
+        name = match[0]
+        if name not in by_name:
+            limits = f"{widths[0]} to {widths[-1]}"
+            raise ValueError(f"format {name!r}: width of {name} must be {limits} bits, not {match['bits']}")
+        return by_name[name]
+
+    pattern = re.compile(rf"{re.escape(prefix)}(?P<bits>\d+)")
+    return KindNames(f"{prefix}{{N}}", pattern, find, tuple(by_name.values()))
 
 
 @cache

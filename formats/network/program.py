@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..catalog import parse
 from ..element import parse_element
+from .checks import check_program
 from .records import Output, Pool, Product, Record, Residual, Window
 from .shape import NetworkShape
 from .view import View
@@ -39,6 +40,8 @@ class Image:
     resident: whether no record writes where the input lies, so that the next image can be written as soon as
         ``free_after`` is done
     free_after: the place of the last record that reads the input
+    scales, offsets: for every channel, or for all of them at once: the network's input is ``number * scale + offset``,
+        where the number is the byte, or the value of the code where the bytes are codes
     """
 
     height: int
@@ -50,6 +53,8 @@ class Image:
     between_codes: bytes = b""
     resident: bool = False
     free_after: int = 0
+    scales: tuple[float, ...] = (1.0,)
+    offsets: tuple[float, ...] = (0.0,)
 
     @property
     def size(self) -> int:
@@ -106,41 +111,7 @@ class Program:
     table_formats: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        codes = self.shape.columns * self.shape.lanes
-        if len(self.weights) % codes:
-            raise ValueError(f"weights must be whole words of {codes} codes, not {len(self.weights)} codes")
-        if not self.records or self.records[-1].outputs or not all(record.outputs for record in self.records[:-1]):
-            raise ValueError("records must write a tensor each, but for the last one, which gives its sums to the host")
-        for record in self.records:
-            self._check(record)
-
-    def _check(self, record: Record) -> None:
-        shape = self.shape
-        channels = record.channels if record.parameter_step else 1
-        if record.parameters + channels > len(self.parameters):
-            raise ValueError(f"parameters must reach to {record.parameters + channels} for {record.name!r}")
-        if isinstance(record, Product):
-            words = record.tiles(shape.columns) * record.terms
-            if record.weights + words > self.weight_words:
-                raise ValueError(f"weights must reach to word {record.weights + words} for {record.name!r}")
-        reads = self.activation_words if isinstance(record, Product) else self.between_words
-        views = [("source", record.source, reads)]
-        if record.activation is not None:
-            views.append(("activation", record.activation.view, self.activation_words))
-        if record.between is not None:
-            views.append(("between", record.between.view, self.between_words))
-        if record.residual is not None:
-            views.append(("residual", record.residual.view, self.between_words))
-        for name, view, words in views:
-            if view.end > words:
-                raise ValueError(f"{name} of {record.name!r} must end at {words}, not {view.end}")
-            if name != "source" and (view.height, view.width) != (record.height, record.width):
-                raise ValueError(f"{name} of {record.name!r} must be of the result's size, not {view}")
-        for output in record.outputs:
-            if output.residual_shift not in shape.residual_shifts:
-                raise ValueError(f"residual_shift of {record.name!r} must be one of {shape.residual_shifts}")
-            if not shape.zero_points and output.zero_point:
-                raise ValueError(f"zero_point of {record.name!r} must be 0, not {output.zero_point}")
+        check_program(self)
 
     @property
     def weight_words(self) -> int:
@@ -173,7 +144,7 @@ class Program:
             "answer": asdict(self.answer),
             "activation_words": self.activation_words,
             "between_words": self.between_words,
-            "records": [{"kind": type(record).__name__.lower(), **asdict(record)} for record in self.records],
+            "records": [{"record": type(record).__name__.lower(), **asdict(record)} for record in self.records],
             "parameters": [list(parameter) for parameter in self.parameters],
             "tables": [table.hex() for table in self.tables],
             "table_formats": list(self.table_formats),
@@ -185,9 +156,13 @@ class Program:
         """The SHA-256 of all that it is, by which a program and the hardware made for it know each other."""
         return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()
 
+    def text(self) -> str:
+        """It as JSON with its digest."""
+        return json.dumps({**self.describe(), "digest": self.digest}) + "\n"
+
     def write(self, path: Path) -> None:
-        """Write it as JSON with its digest."""
-        path.write_text(json.dumps({**self.describe(), "digest": self.digest}) + "\n")
+        """Write ``text``."""
+        path.write_text(self.text())
 
     @classmethod
     def read(cls, path: Path) -> "Program":
@@ -213,6 +188,7 @@ class Program:
         image = dict(content["image"])
         image |= {name: _made(View, image[name]) for name in ("activation", "between")}
         image |= {name: bytes.fromhex(image[name]) for name in ("activation_codes", "between_codes")}
+        image |= {name: tuple(image[name]) for name in ("scales", "offsets")}
         answer = {**content["answer"], "scales": tuple(content["answer"]["scales"])}
         return cls(
             content["name"],
@@ -235,7 +211,7 @@ def _made(kind: Any, fields: Mapping[str, Any] | None) -> Any:
 
 def _record(content: Mapping[str, Any]) -> Record:
     fields = dict(content)
-    kind = {"product": Product, "pool": Pool}[fields.pop("kind")]
+    kind = {"product": Product, "pool": Pool}[fields.pop("record")]
     fields["source"], fields["window"] = View(**fields["source"]), Window(**fields["window"])
     for name in ("activation", "between"):
         output = fields[name]

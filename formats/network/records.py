@@ -53,8 +53,8 @@ class Output:
     The clip is by order: of two codes that with the lesser value comes first, and of two zeros the negative one. A code
     before ``low`` becomes ``low``, one behind ``high`` becomes ``high``.
 
-    With a ``table`` the value is rounded to the format between layers instead, not clipped, and the code is that entry
-    of the table.
+    With a ``table`` the value is rounded to the format between layers instead, the zero point added and saturated as
+    there, not clipped, and the code is that entry of the table.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class Output:
     multiplier: of the residual, as wide as those of the channels
     residual_shift: one of ``NetworkShape.residual_shifts``
     low, high: codes of the output's format
-    zero_point: 0 where ``NetworkShape.zero_points`` is False
+    zero_point: a value of the format that is rounded to; 0 where ``NetworkShape.zero_points`` is False
     table: number of one of ``Program.tables``; None for none
     """
 
@@ -86,7 +86,8 @@ class Output:
 class Residual:
     """A tensor of the format between layers, of the result's size, that is added to a record's sums.
 
-    ``r`` is the integer of its code, minus ``zero``.
+    ``r`` is the integer of its code, minus ``zero``. The tensor between layers that is written may lie in the very same
+    view: a word of the residual is read before it is written.
     """
 
     view: View
@@ -110,7 +111,9 @@ class Record:
     between: what is written in the format between layers; None for nothing
     residual: what is added; None for nothing
 
-    A record that writes nothing gives its sums to the host, and is the last one.
+    What is read was written by the image or by a record before, and lies apart from what is written, but for a residual
+    as ``Residual`` tells. A record that writes nothing gives its sums to the host: it is the last one, without a
+    residual.
     """
 
     name: str
@@ -179,7 +182,8 @@ class Pool(Record):
     """The sum or the greatest of the integers in a window, for each channel: ``S = that + bias``.
 
     The source is in the memory between layers, and ``zero`` is subtracted from its integers. Padding is left out: a sum
-    counts it as 0. A window of one pixel reads a tensor as it is, to be scaled, added to a residual, or looked up.
+    counts it as 0, and every window of a maximum has a pixel. A window of one pixel reads a tensor as it is, to be
+    scaled, added to a residual, or looked up.
 
     Parameters
     ----------

@@ -76,7 +76,8 @@ class NetworkShape:
         check_integer("pooled", self.pooled, 1, MAX_TERMS)
         check_flag("zero_points", self.zero_points)
         shifts = self.residual_shifts
-        if not shifts or list(shifts) != sorted(set(shifts)) or not 0 <= shifts[0] <= shifts[-1] <= 31:
+        numbers = isinstance(shifts, tuple) and all(type(shift) is int and 0 <= shift <= 31 for shift in shifts)
+        if not shifts or not numbers or list(shifts) != sorted(set(shifts)):
             raise ValueError(f"residual_shifts must be ascending numbers from 0 to 31, not {shifts!r}")
         if self.zero_points and not (self.activation.takes_zero_point and self.between.takes_zero_point):
             raise ValueError(

@@ -149,6 +149,10 @@ class NormalizingShift:
     def runtime(self) -> bool:
         return self.least < self.greatest
 
+    def allowed_at(self, exponent: int) -> int:
+        """The shift, 0 to ``most_allowed``, that a runtime part of the exponent allows which is known beforehand."""
+        return min(max(self._offset + exponent, 0), self.most_allowed)
+
     def allowed(self, m: Module, exponent: Value | None) -> Value | int:
         """Compute the shift, 0 to ``most_allowed``, that the runtime part of the exponent allows."""
         if not self.runtime or exponent is None:

@@ -70,14 +70,19 @@ def read_findings(folder: Path) -> Findings:
 
     ``study_remarks.json`` and ``evaluations/study_points.json`` are read too if they are there. Points are what
     ``fewbit study run`` writes; those of networks that came in mixed formats are left out, since they have no single
-    price. Prices are what ``fewbit price`` writes, or prints with ``--json``. Remarks are an object of texts. Raises
-    OSError if a file is missing, and ValueError if it does not hold what it should.
+    price, and so are those of whole networks, whose hardware has more parts than are priced here. Prices are what
+    ``fewbit price`` writes, or prints with ``--json``. Remarks are an object of texts. Raises OSError if a file is
+    missing, and ValueError if it does not hold what it should.
     """
     points, subset = _read(folder / POINTS), folder / EVALUATIONS / POINTS
     commands, prices = _prices(folder / PRICES)
     remarks = _read(folder / REMARKS) if (folder / REMARKS).exists() else {}
     return Findings(
-        [point for point in map(Point.from_dict, _list(points, "points", POINTS)) if point.weight != "mixed"],
+        [
+            point
+            for point in map(Point.from_dict, _list(points, "points", POINTS))
+            if point.weight != "mixed" and not point.between
+        ],
         prices,
         list(dict.fromkeys([*_commands(points), *commands])),
         {str(key): str(text) for key, text in remarks.items()},

@@ -94,8 +94,8 @@ class Candidate:
 
     @property
     def bits(self) -> int:
-        """Bits of the weights and activations that are moved for one sample."""
-        return self.point.weight_bits + self.point.activation_bits
+        """Bits that are moved for one sample: weights, activations, and what is held in float32 across layers."""
+        return self.point.weight_bits + self.point.activation_bits + self.point.held_bits
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ AXES = {
     for axis in (
         Axis("luts", "LUTs of one MAC"),
         Axis("luts_with_requantizer", "LUTs of one MAC and one requantizer"),
-        Axis("bits", "bits of weights and activations moved for one sample"),
+        Axis("bits", "bits moved for one sample: weights, activations, and float32 values held across layers"),
     )
 }
 

@@ -300,7 +300,7 @@ def _why(
 
 def _samples(candidate: Candidate) -> str:
     how = (
-        "integers, exactly as the hardware computes"
+        "the golden model of MACs and requantizers, exactly, with float32 between the layers"
         if candidate.point.evaluation == "integer"
         else "float32 arithmetic"
     )

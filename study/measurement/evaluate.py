@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..network.batching import by_sample, joined
+from ...formats import Format, parse
+from ...sim.network import NetworkModel
+from ..lowering import INT8, Lowered, Lowering, ShapeRequest
+from ..network.batching import by_sample, joined, opened_graph
 from ..network.execute import Multiply, batches, execute
 from ..network.float_layer import plain_engine
 from ..network.graph import Graph
@@ -22,16 +25,19 @@ from ..quantization.block_layer import BlockLayer
 from ..quantization.calibrate import CalibrationStatistics, calibrate
 from ..quantization.engines import float_engine, integer_engine
 from ..quantization.quantize import QuantizedLayer, quantize
-from ..quantization.scheme import Scheme
+from ..quantization.scheme import SCALE_FORMAT, Scheme
 from .fingerprint import hash_on, point_key, versions
-from .point import Point, check_evaluation
+from .point import LAYERED, Point, check_evaluation
+from .scores import packed
 
 __all__ = ["Study"]
 
 Array = NDArray[Any]
 
-MOMENTS = {"gptq", "rounding", "bias"}
-"""The techniques that need second moments of the operands."""
+FLOAT32 = parse("float32")
+
+TOGETHER = 100
+"""Images that the model of a whole network is given at a time."""
 
 
 class Study:
@@ -54,10 +60,13 @@ class Study:
         self.network, self.seed, self.threads = network, seed, threads
         self.test = network.test().first(samples)
         content = network.content()
-        self.graph = Graph(sized(content, self.test.inputs) if static else content, threads, network.output)
         if not len(self.test):
             raise ValueError("samples must be 1 or more, not 0")
-        self._statistics: dict[bool, CalibrationStatistics] = {}
+        if static:
+            self.graph = Graph(sized(content, self.test.inputs), threads, network.output)
+        else:
+            self.graph, content = opened_graph(content, self.test, threads, network.output)
+        self._content = content
         self.graph.check(self.test)
         check_metrics(network)
 
@@ -68,7 +77,7 @@ class Study:
     @cached_property
     def batch(self) -> int:
         """How many samples are computed at a time."""
-        return self.statistics(False).batching.size()
+        return self.statistics.batching.size()
 
     @cached_property
     def reference(self) -> Array:
@@ -80,19 +89,16 @@ class Study:
         if self.graph.quantized:
             found = self.outputs({}, "float")
         else:
-            whole, name = session(self.network.content(), self.threads), self.graph.output
+            whole, name = session(self._content, self.threads), self.graph.output
             found = self._joined(run_session(whole, [name], batch)[0] for batch in batches(self.test, self.batch))
         if found.dtype.kind == "f" and np.isnan(found).any():
             raise ValueError(f"model must give numbers in float32, not NaN as {self.graph.output!r}")
         return found
 
-    def statistics(self, gram: bool) -> CalibrationStatistics:
-        """Statistics of the calibration samples, with second moments if asked for."""
-        if True in self._statistics:
-            return self._statistics[True]
-        if gram not in self._statistics:
-            self._statistics[gram] = calibrate(self.graph, self.network.calibration(), gram=gram, seed=self.seed)
-        return self._statistics[gram]
+    @cached_property
+    def statistics(self) -> CalibrationStatistics:
+        """Statistics of the calibration samples."""
+        return calibrate(self.graph, self.network.calibration(), seed=self.seed)
 
     def quantized(self, scheme: Scheme | None) -> Mapping[str, QuantizedLayer | BlockLayer]:
         """Every layer of the network quantized by the scheme, by name; for None, the layers that came quantized.
@@ -104,7 +110,31 @@ class Study:
             return as_it_came(self.graph)
         if self.graph.quantized:
             raise ValueError("formats must not be given for a model that came quantized: it has its own")
-        return quantize(self.graph, scheme, self.statistics(bool(MOMENTS & {*scheme.techniques})))
+        return quantize(self.graph, scheme, self.statistics)
+
+    @cached_property
+    def lowering(self) -> Lowering:
+        """The network as an accelerator has it. Raises ValueError where it has what no record computes."""
+        return Lowering(self.graph, self.network.calibration(), self.batch, (self.test,), self.seed)
+
+    def lowered(
+        self,
+        layers: Mapping[str, QuantizedLayer | BlockLayer],
+        scheme: Scheme | None,
+        request: ShapeRequest = ShapeRequest(),  # noqa: B008  # frozen
+    ) -> Lowered:
+        """The program of these layers in an accelerator, of a usual shape unless another one is asked for."""
+        scale_format = SCALE_FORMAT if scheme is None else scheme.scale_format
+        return self.lowering.lower(layers, request, scale_format, self.network.name)
+
+    def network_outputs(self, lowered: Lowered, report: Callable[[int, int], None] = lambda done, total: None) -> Array:
+        """The judged output for all test samples as an accelerator of the whole network gives it: (samples, ...)."""
+        images = lowered.images(self.test.inputs[self.lowering.reading.input.tensor])
+        model, sums = NetworkModel(lowered.program), []
+        for start in range(0, len(images), TOGETHER):
+            sums.append(model.answers(images[start : start + TOGETHER]))
+            report(min(start + TOGETHER, len(images)), len(images))
+        return lowered.outputs(np.concatenate(sums))
 
     def outputs(
         self,
@@ -116,7 +146,7 @@ class Study:
 
         Layers of the graph that are not among ``layers`` stay float32.
         """
-        check_evaluation(evaluation)
+        check_evaluation(evaluation, LAYERED)
         rules = {layer.arithmetic.rule for layer in layers.values() if not layer.arithmetic.is_exact}
         if rules and evaluation == "float":
             raise ValueError(f"evaluation must be integer where products follow the rule {rules.pop()!r}, not 'float'")
@@ -133,7 +163,7 @@ class Study:
 
     def _joined(self, outputs: Iterable[Array]) -> Array:
         """The outputs of batches, as (samples, ...)."""
-        alone = self.statistics(False).batching.alone
+        alone = self.statistics.batching.alone
         return joined([by_sample(np.asarray(output), alone) for output in outputs], self.graph.output)
 
     def _with_the_rest(self, engine: Multiply, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> Multiply:
@@ -148,21 +178,23 @@ class Study:
         """Every metric of these outputs, and its standard error."""
         values, errors = {}, {}
         for name in self.network.metrics:
-            judge = {**JUDGES, **(self.network.judges or {})}.get(name)
             if name == "sqnr":
                 values[name], errors[name] = signal_to_noise(outputs, self.reference, self.test.clusters)
                 continue
-            if name == "agreement":
-                scores = agreement(outputs, self.reference)
-            else:
-                assert judge is not None
-                check_expected((name,), self.test)
-                assert self.test.expected is not None
-                scores = _scores(name, judge, outputs, self.test.expected)
-                if np.shape(scores) != (len(outputs),):
-                    raise ValueError(f"metric {name} must give a score for each sample, not {np.shape(scores)}")
-            values[name], errors[name] = mean_and_error(scores, self.test.clusters)
+            values[name], errors[name] = mean_and_error(self._scores(name, outputs), self.test.clusters)
         return values, errors
+
+    def _scores(self, name: str, outputs: Array) -> Array:
+        """The score of each sample by a metric other than sqnr."""
+        if name == "agreement":
+            return agreement(outputs, self.reference)
+        check_expected((name,), self.test)
+        assert self.test.expected is not None
+        judge = {**JUDGES, **(self.network.judges or {})}[name]
+        scores = _scores(name, judge, outputs, self.test.expected)
+        if np.shape(scores) != (len(outputs),):
+            raise ValueError(f"metric {name} must give a score for each sample, not {np.shape(scores)}")
+        return scores
 
     @cached_property
     def float32(self) -> dict[str, float]:
@@ -174,12 +206,27 @@ class Study:
         scheme: Scheme | None,
         evaluation: str = "float",
         report: Callable[[int, int], None] = lambda done, total: None,
+        between: Format | None = None,
     ) -> Point:
-        """Quantize the network, run it and judge it. For None, it is run as it came, quantized."""
+        """Quantize the network, run it and judge it. For None, it is run as it came, quantized.
+
+        ``between``: the format of what lies between layers, with the evaluation ``network`` and no other.
+        """
         began = time.monotonic()
+        check_evaluation(evaluation, between=between)
         layers = self.quantized(scheme)
-        metrics, errors = self.judge(self.outputs(layers, evaluation, report))
-        statistics = self.statistics(False)
+        notes, metric = self.notes, self.network.metrics[0]
+        if evaluation == "network":
+            lowered = self.lowered(layers, scheme, ShapeRequest(between or INT8))
+            notes += lowered.reading.notes
+            outputs = self.network_outputs(lowered, report)
+        else:
+            outputs = self.outputs(layers, evaluation, report)
+        metrics, errors = self.judge(outputs)
+        statistics, clusters = self.statistics, self.test.clusters
+        held = sum(statistics.held.values())
+        if evaluation == "network":
+            held = held // FLOAT32.width * (between or INT8).width
         longest = max(statistics.terms[name] for name in layers)
         arithmetics = {layer.arithmetic for layer in layers.values()}
         return Point(
@@ -187,7 +234,7 @@ class Study:
             network=self.network.name,
             evaluation=evaluation,
             samples=len(self.test),
-            metric=self.network.metrics[0],
+            metric=metric,
             metrics=metrics,
             standard_errors=errors,
             float32=self.float32,
@@ -197,15 +244,19 @@ class Study:
             needed_accumulator_bits=max(_needed_bits(layer, statistics.terms[name]) for name, layer in layers.items()),
             weight_bits=sum(layer.weight_bits for layer in layers.values()),
             activation_bits=_activation_bits(layers, statistics),
+            held_bits=held,
             products=_share_of_products(layers, self.macs),
             seed=self.seed,
             versions=versions(),
-            fingerprint=point_key(self._hash, scheme, evaluation, self.seed),
+            fingerprint=point_key(self._hash, scheme, evaluation, self.seed, between),
             seconds=round(time.monotonic() - began, 2),
             network_hash=self._hash,
             skipped=self._skipped(layers),
             output=self.network.output or "",
-            notes=self.notes,
+            notes=notes,
+            between=(between or INT8).name if evaluation == "network" else "",
+            scores="" if metric == "sqnr" else packed(self._scores(metric, outputs)),
+            clusters=packed(None if clusters is None else np.unique(clusters, return_inverse=True)[1]),
         )
 
     @cached_property
@@ -213,7 +264,7 @@ class Study:
         """Sentences that a reader of figures of this network has to know."""
         others = [name for name in self.graph.outputs if name != self.graph.output]
         judged = f"judged by its output {self.graph.output}, and not by {', '.join(others)}" if others else ""
-        return tuple(filter(None, (judged, self.statistics(False).batching.note)))
+        return tuple(filter(None, (judged, self.statistics.batching.note)))
 
     def _skipped(self, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> dict[str, int]:
         """How many nodes multiply in float32, by their kind."""
@@ -238,7 +289,7 @@ class Study:
     @cached_property
     def macs(self) -> dict[str, int]:
         """How many multiply-accumulates each layer has for one sample."""
-        statistics = self.statistics(False)
+        statistics = self.statistics
         return {
             layer.name: statistics.positions[layer.name] * statistics.terms[layer.name] * statistics.columns[layer.name]
             for layer in self.graph.layers

@@ -7,6 +7,7 @@ from importlib.metadata import version
 import numpy as np
 
 from ... import __version__
+from ...formats import Format
 from ...places import sources_hash
 from ..network.network import Network, Samples
 from ..quantization.scheme import Scheme
@@ -38,9 +39,10 @@ def hash_on(network: Network, test: Samples) -> str:
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
 
 
-def point_key(network: str, scheme: Scheme | None, evaluation: str, seed: int) -> str:
+def point_key(network: str, scheme: Scheme | None, evaluation: str, seed: int, between: Format | None = None) -> str:
     """A key of all that a point's figures follow from, with the code. Equal keys give equal figures on one machine."""
-    words = json.dumps([network, scheme and scheme.to_dict(), evaluation, seed, versions()], sort_keys=True)
+    asked = [network, scheme and scheme.to_dict(), evaluation, seed, versions(), *([between.name] if between else [])]
+    words = json.dumps(asked, sort_keys=True)
     return hashlib.sha256(f"{sources_hash('formats', 'sim', 'study')} {words}".encode()).hexdigest()
 
 

@@ -4,21 +4,27 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from math import isfinite
 from typing import Any, Self
 
-from ...formats import EXACT
+from ...formats import EXACT, Format
 from ..quantization.scheme import SCALE_PER
 
 __all__ = ["EVALUATIONS", "Point", "check_evaluation"]
 
-EVALUATIONS = ("float", "integer")
+EVALUATIONS = ("float", "integer", "network")
+LAYERED = EVALUATIONS[:2]
+"""Those in which what lies between layers is float32."""
 
 _FIGURES = ("metrics", "standard_errors", "float32")
-_WHOLE = ("samples", "macs", "longest_dot", "accumulator_bits", "weight_bits", "activation_bits")
+_WHOLE = ("samples", "macs", "longest_dot", "accumulator_bits", "weight_bits", "activation_bits", "held_bits")
 
 
-def check_evaluation(evaluation: str) -> None:
-    """Raise ValueError for anything but the name of an evaluation."""
-    if evaluation not in EVALUATIONS:
-        raise ValueError(f"evaluation must be {' or '.join(EVALUATIONS)}, not {evaluation!r}")
+def check_evaluation(evaluation: str, known: tuple[str, ...] = EVALUATIONS, between: Format | None = None) -> None:
+    """Raise ValueError for anything but the name of an evaluation, and for ``between`` with another one than that of
+    whole networks."""
+    if evaluation not in known:
+        *first, last = known
+        raise ValueError(f"evaluation must be {', '.join(first)} or {last}, not {evaluation!r}")
+    if between is not None and evaluation != "network":
+        raise ValueError(f"between must be given with the evaluation network alone, not with {evaluation!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +35,8 @@ class Point:
     -------
     network: its name, as ``zoo.networks()`` has it, or that of the user's model
     weight, activation, edges, scale_per, scale_format, block_size, techniques, layers: see ``Scheme``; formats by name
-    evaluation: ``integer`` for the golden model, which is exact as the hardware is, or ``float`` for onnxruntime in
-        float32
+    evaluation: ``integer`` for the golden model of MACs and requantizers, which is exact, or ``float`` for onnxruntime
+        in float32; what lies between layers is float32 in both. ``network`` for the golden model of a whole network
     samples: how many inputs of the test set were used, from the first on
     metric: the name of the first metric, by which points are compared. Larger is better
     metrics, standard_errors: the metrics by name, with their standard errors. top1 and the like are shares (0 to 1),
@@ -45,6 +51,8 @@ class Point:
     weight_bits, activation_bits: bits that are moved for one sample: the codes of all weights once, the codes of all
         operands that are activations once, and the scales of blocks. Other scales do not count. With scales by blocks,
         all patches of a convolution count in full, since a value has another code in each
+    held_bits: bits of what one sample holds while other layers compute, as the operand of a residual sum; once for each
+        such tensor. They are float32, as everything between layers is
     products: the share of the MACs that multiply two activations, as attention does
     seed: the seed of random choices
     versions: the versions of fewbit, numpy and onnxruntime
@@ -56,6 +64,9 @@ class Point:
     element: what multiplied and added, as ``Element.text`` has it
     output: the output that is judged if it was chosen; empty for the network's first
     notes: sentences that a reader has to know, as on outputs that are not judged or samples that run one by one
+    between: the format of what lies between layers; empty where that is float32
+    scores, clusters: the first metric's score and the cluster of every sample, as ``scores.packed`` writes them; empty
+        for sqnr, which has no such scores, and for samples without clusters
     """
 
     network: str
@@ -79,6 +90,7 @@ class Point:
     needed_accumulator_bits: int
     weight_bits: int
     activation_bits: int
+    held_bits: int
     products: float
     seed: int
     versions: dict[str, str]
@@ -89,6 +101,9 @@ class Point:
     element: str = EXACT.text
     output: str = ""
     notes: tuple[str, ...] = ()
+    between: str = ""
+    scores: str = ""
+    clusters: str = ""
 
     @property
     def accuracy(self) -> float:
@@ -113,9 +128,11 @@ class Point:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values. What is infinite or NaN, as the SQNR of float32 itself, is text.
 
-        The exact element is left out.
+        The exact element and an empty ``between`` are left out.
         """
         values = asdict(self)
+        if not self.between:
+            del values["between"]
         if self.element == EXACT.text:
             del values["element"]
         for name in _FIGURES:

@@ -18,7 +18,7 @@ __all__ = ["add_points", "merge", "question_of", "read_commands", "read_points",
 
 _WHAT = (
     *("network", "weight", "activation", "edges", "scale_per", "scale_format", "block_size", "techniques", "layers"),
-    *("evaluation", "samples", "seed", "metric", "element", "output"),
+    *("evaluation", "samples", "seed", "metric", "element", "output", "between"),
 )
 """Points that differ in these fields are different points; points that do not are one point, measured again."""
 
@@ -89,7 +89,7 @@ def write_points(
 def _flat(point: Point) -> dict[str, Any]:
     """A point as one line of a table, with a column for each metric, and with text for what has parts."""
     values = point.to_dict()
-    for name in ("metrics", "standard_errors", "float32"):
+    for name in ("metrics", "standard_errors", "float32", "scores", "clusters"):
         del values[name]
     for name, value in point.metrics.items():
         values |= {name: value, f"{name}_error": point.standard_errors[name], f"{name}_float32": point.float32[name]}

@@ -40,7 +40,7 @@ def sensitivity(study: Study, pair: Pair, scheme: Scheme) -> dict[str, float]:
     weight, activation = pair
     engine = float_engine(study.quantized(replace(scheme, weight=weight, activation=activation)), study.threads)
     plain = plain_engine(study.threads)
-    alone = study.statistics(False).batching.alone
+    alone = study.statistics.batching.alone
     noise, signal = dict.fromkeys((layer.name for layer in graph.layers), 0.0), 0.0
     for batch in batches(_some(study.network.calibration(), max(LEAST_SAMPLES, study.batch)), study.batch):
         before: dict[int, dict[str, Array]] = {}
@@ -66,4 +66,4 @@ def sensitivity(study: Study, pair: Pair, scheme: Scheme) -> dict[str, float]:
 def _some(samples: Samples, count: int) -> Samples:
     """So many of the samples, spread over all of them."""
     chosen = np.unique(np.linspace(0, len(samples) - 1, count).astype(int))
-    return Samples({name: values[chosen] for name, values in samples.inputs.items()})
+    return samples.at(chosen)

@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .execute import Multiply, execute
+from .float_layer import plain_engine
 from .graph import Graph
 from .layer import Layer
 from .network import Samples
+from .runtime import any_number
 
-__all__ = ["Batching", "batching", "by_sample", "joined"]
+__all__ = ["Batching", "batching", "by_sample", "joined", "opened_graph"]
 
 Array = NDArray[Any]
 
@@ -73,6 +75,21 @@ def batching(graph: Graph, samples: Samples, multiply: Multiply) -> Batching:
         return Batching(False, largest)
     note = "takes any number of samples by its inputs' shapes, and runs right with one only: one after the other"
     return Batching(True, largest, note)
+
+
+def opened_graph(content: bytes, samples: Samples, threads: int, output: str) -> tuple[Graph, bytes]:
+    """The network taken apart, and its content. One of a fixed batch of one takes several samples at a time where that
+    gives what one after the other does."""
+    graph = Graph(content, threads, output)
+    if graph.alone:
+        wider = any_number(content)
+        try:
+            free = Graph(wider, threads, output)
+            if not batching(free, samples, plain_engine(threads)).alone:
+                return free, wider
+        except ValueError:  # a node has the one sample in its shapes
+            pass
+    return graph, content
 
 
 def by_sample(output: Array, alone: bool) -> Array:

@@ -9,7 +9,7 @@ from .graph import Graph
 from .layer import Layer
 from .network import Samples
 
-__all__ = ["Multiply", "batches", "execute"]
+__all__ = ["Multiply", "batches", "execute", "held"]
 
 Array = NDArray[Any]
 Multiply = Callable[[Layer, list[Array]], Array]
@@ -48,6 +48,19 @@ def execute(
         for name in last.get(place, ()):
             tensors.pop(name, None)
     return [_tensor(graph, tensors, name) for name in graph.outputs]
+
+
+def held(graph: Graph) -> set[str]:
+    """The tensors that are held in float32 while a layer computes: the network's inputs, or what was made before the
+    layer, that something other than a layer reads behind it. What a layer reads is held as codes instead."""
+    made = dict.fromkeys(graph.inputs, -1)
+    read = dict.fromkeys(graph.outputs, len(graph.steps))
+    for place, step in enumerate(graph.steps):
+        made |= dict.fromkeys([step.output] if isinstance(step, Layer) else step.outputs, place)
+        if not isinstance(step, Layer):
+            read |= {name: max(place, read.get(name, place)) for name in step.inputs}
+    layers = [place for place, step in enumerate(graph.steps) if isinstance(step, Layer)]
+    return {name for name, start in made.items() if any(start < place < read.get(name, -1) for place in layers)}
 
 
 def _tensor(graph: Graph, tensors: dict[str, Array], name: str) -> Array:

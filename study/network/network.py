@@ -36,6 +36,14 @@ class Samples:
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
 
+    def at(self, places: Array) -> "Samples":
+        """The samples at these places."""
+        return Samples(
+            {name: values[places] for name, values in self.inputs.items()},
+            None if self.expected is None else self.expected[places],
+            None if self.clusters is None else self.clusters[places],
+        )
+
     def first(self, count: int | None) -> "Samples":
         """The first so many of them; all of them for None."""
         if count is None or count >= len(self):

@@ -13,6 +13,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TypeProto, helper
 
 __all__ = [
     "Tensor",
+    "any_number",
     "attributes_of",
     "folded",
     "graphs_within",
@@ -133,6 +134,21 @@ def sized(content: bytes, inputs: Mapping[str, Any]) -> bytes:
     return model.SerializeToString()
 
 
+def any_number(content: bytes) -> bytes:
+    """The network of one sample as one of any number, as far as inputs and outputs say so.
+
+    Whether its nodes take several samples too has to be tried.
+    """
+    model = onnx.load_model_from_string(content)
+    constants = {tensor.name for tensor in model.graph.initializer}
+    for entry in (*model.graph.input, *model.graph.output):
+        sizes = entry.type.tensor_type.shape.dim
+        if sizes and sizes[0].dim_value == 1 and entry.name not in constants:
+            sizes[0].dim_param = "samples"
+    del model.graph.value_info[:]
+    return model.SerializeToString()
+
+
 def folded(content: bytes) -> ModelProto:
     """The network with everything constant computed, and without training's leftovers, by onnxruntime itself."""
     options = _options()
@@ -180,7 +196,8 @@ def tensors(model: ModelProto) -> dict[str, Tensor]:
 
 
 def _tensor(kind: str, shape: list[int | str | None] | None) -> Tensor:
-    """``kind``: in onnxruntime's words, as ``tensor(float)``."""
+    """``kind``: in onnxruntime's words, as ``tensor(float)``. It says () also where it knows no shape."""
+    shape = shape or None
     made = _type(kind, shape)
     if not made.HasField("tensor_type"):
         return Tensor(None, None, made)

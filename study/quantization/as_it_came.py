@@ -12,7 +12,7 @@ from ..network.layer import Layer
 from ..network.quantizer import Quantizer
 from .quantize import QuantizedLayer, as_integers
 
-__all__ = ["as_it_came"]
+__all__ = ["as_it_came", "rounded"]
 
 Array = NDArray[Any]
 
@@ -37,11 +37,11 @@ def as_it_came(graph: Graph) -> dict[str, QuantizedLayer]:
     """
     if not graph.quantized:
         raise ValueError("model must have come quantized, as QONNX, to be studied as it came")
-    rounded = _rounded(graph)
+    quantizers = rounded(graph)
     found = {}
     for layer in graph.layers:
-        quantizers = [rounded.get(name) for name in layer.inputs]
-        quantized = _quantized(layer, [quantizer for quantizer in quantizers if quantizer is not None])
+        own = [quantizers.get(name) for name in layer.inputs]
+        quantized = _quantized(layer, [quantizer for quantizer in own if quantizer is not None])
         if quantized is not None:
             found[layer.name] = quantized
     if not found:
@@ -96,7 +96,7 @@ def _bias(bias: Array | None, scale: Array, lsb_exponent: int) -> tuple[Array | 
     return None, bias.astype(np.float32)
 
 
-def _rounded(graph: Graph) -> dict[str, Quantizer]:
+def rounded(graph: Graph) -> dict[str, Quantizer]:
     """The quantizer that rounded the values of a tensor, for tensors that layers can use, by the tensor."""
     found: dict[str, Quantizer] = {}
     for step in graph.steps:

@@ -12,7 +12,7 @@ from ..network import grid
 from ..network.layer import Layer
 from ..network.patches import image
 from .calibrate import rows_of
-from .scales import best_scales
+from .scales import best_scales, error_of_results
 
 __all__ = ["BlockLayer", "block_scales", "unit", "weight_blocks"]
 
@@ -150,14 +150,22 @@ def block_scales(rows: Array, format: Format, scale_format: Format, size: int) -
     return encode(np.where(largest > 0, np.maximum(wanted, smallest), 1.0), scale_format)
 
 
-def weight_blocks(weight: Array, format: Format, scale_format: Format, size: int) -> tuple[Array, Array]:
-    """Codes (k, n) and codes of scales (blocks, n) of weights (k, n), each scale the one of least squared error."""
+def weight_blocks(weight: Array, gram: Array, format: Format, scale_format: Format, size: int) -> tuple[Array, Array]:
+    """Codes (k, n) and codes of scales (blocks, n) of weights (k, n), each scale the one of least error of block sums.
+
+    ``gram`` is the mean outer product of rows of operands, (k, k).
+    """
     k, n = weight.shape
     count = -(-k // size)
     padded = np.zeros((count * size, n), np.float32)
     padded[:k] = weight
     by_block = padded.reshape(count, size, n).transpose(0, 2, 1).reshape(count * n, size)
-    scales = encode(best_scales(by_block, format, scale_format, axis=0).reshape(count, n), scale_format)
+    moments = np.zeros((count, size, size))
+    for block, start in enumerate(range(0, k, size)):
+        part = gram[start : start + size, start : start + size]
+        moments[block, : len(part), : len(part)] = part
+    found = best_scales(by_block, format, scale_format, axis=0, error=error_of_results(moments))
+    scales = encode(found.reshape(count, n), scale_format)
     steps = _stretched(scales, scale_format, size, k, 0)
     return grid.codes(weight / steps, format), scales
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..network.batching import Batching, batching
-from ..network.execute import batches, execute
+from ..network.execute import batches, execute, held
 from ..network.float_layer import plain_engine
 from ..network.graph import Graph
 from ..network.layer import Layer
@@ -37,11 +37,12 @@ class CalibrationStatistics:
     largest: for each tensor, the largest magnitude of each channel, (channels,). The channels of a right operand are
         its columns
     sizes: for each tensor, how many values it has for one sample
+    held: for each tensor that is held while a layer computes, see ``execute.held``, how many bits it has for one sample
     positions: for each layer, the number of rows of its matrix product for one sample. They are the rows of all groups,
         and of all products of the sample, together
     terms, columns: for each layer, the number of products in a sum, and of sums in a row
-    gram: for each layer, the mean of the outer products of rows of operands, (groups, k, k); only if asked for
-    mean: for each layer, the mean row, (groups, k)
+    gram: for each layer with weights, the mean of the outer products of rows of operands, (groups, k, k)
+    mean: for each layer with weights, the mean row, (groups, k)
     batching: how many samples the network takes at a time
     """
 
@@ -49,6 +50,7 @@ class CalibrationStatistics:
     channels: dict[str, Array] = field(default_factory=dict)
     largest: dict[str, Array] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
+    held: dict[str, int] = field(default_factory=dict)
     positions: dict[str, int] = field(default_factory=dict)
     terms: dict[str, int] = field(default_factory=dict)
     columns: dict[str, int] = field(default_factory=dict)
@@ -73,7 +75,6 @@ def calibrate(
     graph: Graph,
     samples: Samples,
     *,
-    gram: bool = False,
     seed: int = 0,
     report: Callable[[int, int], None] = lambda done, total: None,
 ) -> CalibrationStatistics:
@@ -81,18 +82,19 @@ def calibrate(
 
     Parameters
     ----------
-    gram: whether to gather second moments too, which take ``k**2`` numbers for each layer and group
-    seed: the seed of the choice of values
+    seed: the seed of the choice of values. For any but 0, samples are chosen too: as many as there are, with repetition
     report: is called with the numbers of finished and of all samples
 
     Raises ValueError if a tensor has no finite value at all.
     """
     random = np.random.default_rng(seed)
+    if seed:
+        samples = samples.at(np.sort(random.integers(0, len(samples), len(samples))))
     plain = plain_engine(graph.threads)
     found = CalibrationStatistics(batching=batching(graph, samples, plain))
     share = max(1, KEPT // -(-len(samples) // min(len(samples), GROUP)))
     drawn: dict[str, list[_Draw]] = {}
-    done = 0
+    done, lasting = 0, held(graph)
 
     def watch(layer: Layer, operands: list[Array]) -> Array:
         for name, operand in zip(layer.inputs, operands, strict=True):
@@ -106,7 +108,7 @@ def calibrate(
                 others = tuple({*range(operand.ndim)} - {axis})
                 largest = np.abs(operand).max(axis=others, where=np.isfinite(operand), initial=0)
                 found.largest[name] = np.maximum(found.largest.get(name, np.float32(0)), largest)
-        if layer.weight is not None and gram:
+        if layer.weight is not None:
             _add_moments(found, layer, operands[0], count / len(samples))
         result = plain(layer, operands)
         found.terms[layer.name], columns = _terms_and_columns(layer, operands)
@@ -114,12 +116,18 @@ def calibrate(
         found.positions[layer.name] = result.size // count // columns
         return result
 
+    def weigh(place: int, tensors: dict[str, Array]) -> None:
+        for name in (lasting & tensors.keys()) - found.held.keys():
+            tensor = tensors[name]
+            if isinstance(tensor, np.ndarray) and tensor.ndim:
+                found.held[name] = 8 * tensor.nbytes // (count if len(tensor) % count == 0 else 1)
+
     for many in batches(samples, GROUP):
         part = Samples(many)
         together, group = len(part), dict[str, _Draw]()
         for batch in batches(part, found.batching.size(GROUP)):
             count, seen = len(next(iter(batch.values()))), set[str]()
-            execute(graph, batch, watch)
+            execute(graph, batch, watch, before=weigh)
             done += count
             report(done, len(samples))
         for name, draw in group.items():
@@ -193,8 +201,13 @@ def _terms_and_columns(layer: Layer, operands: list[Array]) -> tuple[int, int]:
 
 
 def _add_moments(found: CalibrationStatistics, layer: Layer, operand: Array, weight: float) -> None:
-    rows = np.nan_to_num(rows_of(layer, operand), nan=0, posinf=0, neginf=0)
+    rows = rows_of(layer, operand)
+    with np.errstate(invalid="ignore", over="ignore"):
+        moment = np.matmul(rows.transpose(0, 2, 1), rows)
+    if not np.isfinite(np.trace(moment, axis1=1, axis2=2)).all():
+        rows = np.nan_to_num(rows, nan=0, posinf=0, neginf=0)
+        moment = np.matmul(rows.transpose(0, 2, 1), rows)
     mean = rows.mean(axis=1, dtype=np.float64) * weight
-    moment = np.matmul(rows.transpose(0, 2, 1), rows).astype(np.float64) / rows.shape[1] * weight
+    moment = moment.astype(np.float64) / rows.shape[1] * weight
     found.mean[layer.name] = found.mean.get(layer.name, 0) + mean
     found.gram[layer.name] = found.gram.get(layer.name, 0) + moment

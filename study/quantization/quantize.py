@@ -15,7 +15,7 @@ from .balance import balance, levels
 from .block_layer import BlockLayer, unit, weight_blocks
 from .calibrate import CalibrationStatistics
 from .rounding import gptq, learned
-from .scales import best_scales
+from .scales import best_scales, error_of_results
 from .scheme import Scheme
 
 __all__ = ["QuantizedLayer", "as_integers", "quantize"]
@@ -83,19 +83,23 @@ class QuantizedLayer:
         """The values of the codes, as float32: (groups, k, n)."""
         return None if self.codes is None else grid.values(self.codes, self.weight_format)
 
+    def scaled(self, operands: list[Array]) -> Iterator[tuple[Array, Format]]:
+        """The operands that are activations, divided by their scales, with the formats to round them to."""
+        left = operands[0] / self.layer.by_channel(self.divisor)
+        yield left + np.float32(self.zero_point) if self.zero_point else left, self.activation_format
+        if self.other_divisor is not None:
+            yield operands[1] / self.other_divisor, self.weight_format
+
     def rounded(self, operands: list[Array]) -> Iterator[Array]:
         """The codes of the operands that are activations."""
-        left = operands[0] / self.layer.by_channel(self.divisor)
-        yield grid.codes(left + np.float32(self.zero_point) if self.zero_point else left, self.activation_format)
-        if self.other_divisor is not None:
-            yield grid.codes(operands[1] / self.other_divisor, self.weight_format)
+        for scaled, format in self.scaled(operands):
+            yield grid.codes(scaled, format)
 
 
 def quantize(graph: Graph, scheme: Scheme, statistics: CalibrationStatistics) -> dict[str, QuantizedLayer | BlockLayer]:
     """Every layer of the network, by name.
 
-    ``statistics`` must have second moments for the techniques ``gptq``, ``rounding`` and ``bias``. Raises ValueError
-    if the scheme names a layer that the network does not have.
+    Raises ValueError if the scheme names a layer that the network does not have.
     """
     unknown = {name for name, _, _ in scheme.layers} - {layer.name for layer in graph.layers}
     if unknown:
@@ -179,17 +183,18 @@ def _with_weights(
     weight = layer.weight if rows is None else layer.weight * rows
     groups, _, n = weight.shape
     by_column = weight.transpose(0, 2, 1).reshape(groups * n, -1)
+    gram = statistics.gram[layer.name]
+    if rows is not None:
+        gram = gram / (rows * rows.transpose(0, 2, 1))
+    error = error_of_results(gram, level)
     if level is not None:
-        common = best_scales(by_column / level[:, None], weight_format, scheme.scale_format)
+        common = best_scales(by_column / level[:, None], weight_format, scheme.scale_format, error=error)
         weight_scale = grid.floats(common * level, scheme.scale_format)
     else:
         axis = None if scheme.scale_per == "tensor" else 0
-        weight_scale = best_scales(by_column, weight_format, scheme.scale_format, axis=axis)
+        weight_scale = best_scales(by_column, weight_format, scheme.scale_format, axis, error)
     weight_scale = _fitting(weight_scale, layer, formats, scheme, max(statistics.terms.values()), scale)
     step = weight_scale.reshape(groups, 1, n) if weight_scale.ndim else weight_scale
-    gram = statistics.gram.get(layer.name)
-    if gram is not None and rows is not None:
-        gram = gram / (rows * rows.transpose(0, 2, 1))
     codes = _rounded(weight / step, weight_format, scheme, gram)
     divisor = scale if factor is None else (scale * factor).astype(np.float32)
     bias = layer.bias
@@ -217,7 +222,9 @@ def _in_blocks(
     rows = np.ones((1, 1, 1), np.float32) if factor is None else _by_row(layer, factor)
     weight = layer.weight * rows
     units.append(unit(float(np.abs(weight).max()), weight_format, scale_format))
-    parts = [weight_blocks(part / units[1], weight_format, scale_format, size) for part in weight]
+    moments = statistics.gram[layer.name] / (rows * rows.transpose(0, 2, 1))
+    pairs = zip(weight / units[1], moments, strict=True)
+    parts = [weight_blocks(part, moment, weight_format, scale_format, size) for part, moment in pairs]
     codes, scales = (np.stack(arrays) for arrays in zip(*parts, strict=True))
     bias = layer.bias
     if "bias" in scheme.techniques:
@@ -238,13 +245,11 @@ def _corrected(layer: Layer, weight: Array, statistics: CalibrationStatistics) -
     return np.asarray(shift if layer.bias is None else layer.bias + shift)
 
 
-def _rounded(weight: Array, format: Format, scheme: Scheme, gram: Array | None) -> Array:
+def _rounded(weight: Array, format: Format, scheme: Scheme, gram: Array) -> Array:
     """The codes of weights in units of their scale."""
     if "gptq" in scheme.techniques:
-        assert gram is not None
         return np.stack([gptq(part, format, moment) for part, moment in zip(weight, gram, strict=True)])
     if "rounding" in scheme.techniques:
-        assert gram is not None
         return learned(weight, format, gram)
     return grid.codes(weight, format)
 

@@ -8,11 +8,14 @@ from statistics import mean, median
 from typing import Any
 
 from ...formats import parse
-from ..choice.findings import Findings, Ground, alike, share_of_float32
-from ..choice.pareto import AXES, STANDARD_ERRORS, Candidate, join, kind_of, pareto, target_of, targets_of, with_cost
+from ..choice.findings import Findings, Ground, alike
+from ..choice.pareto import AXES, STANDARD_ERRORS, join, kind_of, target_of, targets_of, with_cost
 from ..measurement.point import Point
+from ..measurement.scores import mean_difference
 from ..prices.price import Price
 from ..zoo.networks import LARGE, SMALL
+from .duels import Duel, Score, duels, surely
+from .fronts import integers_on_fronts
 
 __all__ = ["AGREES", "IN_PART", "NOT", "NOTHING", "VISION_TRANSFORMERS", "Claim", "claims"]
 
@@ -23,13 +26,12 @@ VISION_TRANSFORMERS = ("vit", "deit", "swin")
 
 ZOO = frozenset((*SMALL, *LARGE))
 
-LEAST_WIDTH = 4
 USEFUL = 0.9
 """A point of a front counts from this share of float32's accuracy on. What is below is cheap, but of no use."""
 
 ONE_BIT = "e1m"
 
-OFTEN = 1 / 3
+OFTEN, SOMETIMES = 1 / 3, 1 / 10
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,16 @@ def claims(findings: Findings) -> list[Claim]:
     points = [point for some in alike(findings.points).values() for point in some if point.network in ZOO]
     if not points:
         return []
-    duels = _duels(points)
+    found = duels(points)
+    proper = [duel for duel in found if not duel.family.startswith(ONE_BIT)]
+    one_bit = [duel for duel in found if duel.family.startswith(ONE_BIT)]
     said = {
         "a": (
             "Minifloats of four bits and more are usually more accurate than integers of the same width.",
-            _usually(duels, _duels(points, ONE_BIT)),
+            _usually(proper, one_bit),
         ),
         "b": ("Integers are often Pareto-optimal all the same.", _often(points, findings.prices)),
-        "c": ("Minifloats are promising on vision transformers.", _promising(duels)),
+        "c": ("Minifloats are promising on vision transformers.", _promising(proper)),
         "d": (
             "A minifloat MAC is 20 to 180% dearer than an integer MAC of the same width.",
             _dearer(findings.prices, lambda price: price.luts, 20, 180),
@@ -86,125 +90,85 @@ def claims(findings: Findings) -> list[Claim]:
     return [Claim(key, claim, *found, findings.remarks.get(key, "")) for key, (claim, found) in said.items()]
 
 
-@dataclass(frozen=True)
-class _Duel:
-    """The best minifloat and the best integer of one width, on one network that is quantized in the same way."""
-
-    network: str
-    width: int
-    integer: Point
-    minifloat: Point
-
-    @property
-    def difference(self) -> float:
-        return self.minifloat.accuracy - self.integer.accuracy
-
-    @property
-    def winner(self) -> str | None:
-        """The more accurate of the two; None if they differ by at most two standard errors."""
-        error = math.hypot(self.minifloat.standard_error, self.integer.standard_error)
-        if abs(self.difference) <= STANDARD_ERRORS * error:
-            return None
-        return "minifloat" if self.difference > 0 else "integer"
-
-    @property
-    def share(self) -> float | None:
-        """The difference as a share of float32's accuracy."""
-        minifloat, integer = share_of_float32(self.minifloat), share_of_float32(self.integer)
-        return None if minifloat is None or integer is None else minifloat - integer
-
-
-def _duels(points: Iterable[Point], without: str | None = None) -> list[_Duel]:
-    """A duel for every width and network, between points that are quantized alike in everything else.
-
-    Weights and activations have the same width and kind. Formats whose names begin with ``without`` are left out.
-    """
-    grounds: dict[tuple[Any, ...], dict[str, Point]] = {}
-    for point in points:
-        width = parse(point.weight).width
-        kind = kind_of(point.weight, point.activation)
-        if without and without in (point.weight[: len(without)], point.activation[: len(without)]):
-            continue
-        if (
-            point.layers
-            or kind not in ("integer", "minifloat")
-            or width != parse(point.activation).width
-            or width < LEAST_WIDTH
-        ):
-            continue
-        how = (point.scale_per, point.scale_format, point.block_size, point.techniques)
-        best = grounds.setdefault((point.network, width, point.evaluation, Ground.of(point), *how), {})
-        if kind not in best or point.accuracy > best[kind].accuracy:
-            best[kind] = point
-    return [
-        _Duel(key[0], key[1], best["integer"], best["minifloat"]) for key, best in grounds.items() if len(best) == 2
-    ]
-
-
 Finding = tuple[str, str, str]
 """The number that was measured here, the verdict, and the reasons."""
 
+HOW_SURE = (
+    "Surely is with a chance of 5% that any of these comparisons is wrong, by differences sample by sample (Holm)"
+)
 
-def _usually(duels: Sequence[_Duel], proper: Sequence[_Duel]) -> Finding:
-    """Judge whether minifloats usually win. ``proper`` are the duels without formats whose values are integers."""
-    if not duels:
+
+def _usually(proper: Sequence[Duel], one_bit: Sequence[Duel]) -> Finding:
+    """Judge whether minifloats usually win, family by family. ``one_bit`` are those whose values are integers."""
+    if not proper:
         return _nothing("no network was measured with integers and minifloats of the same width of four bits or more")
-    ahead = sum(duel.difference > 0 for duel in duels)
-    won, lost = (sum(duel.winner == kind for duel in duels) for kind in ("minifloat", "integer"))
-    mostly, surely = 2 * ahead > len(duels), won > lost
-    widths = _grouped(duels, lambda duel: duel.width)
-    by_width = "; ".join(f"{width} bits: {_ahead(some)}" for width, some in widths)
+    sure = dict(zip(map(id, proper), surely([duel.score for duel in proper]), strict=True))
+    counts = {}
+    for family, some in _grouped(proper, lambda duel: duel.family):
+        ahead = [duel for duel in some if duel.score.difference > 0]
+        won = sum(sure[id(duel)] for duel in ahead)
+        counts[family] = (len(some), len(ahead), won, sum(sure[id(duel)] for duel in some) - won)
+    usual = [family for family, (cases, _, won, _) in counts.items() if 2 * won > cases]
+    partly = [family for family, (cases, _, won, lost) in counts.items() if 4 * won >= cases and won > lost]
+    best = max(counts, key=lambda family: (counts[family][2] - counts[family][3], counts[family][2]))
+    cases, _, won, lost = counts[best]
+    listed = "; ".join(
+        f"{family}: {ahead} of {cases} ahead, {won} surely, {lost} surely behind"
+        for family, (cases, ahead, won, lost) in counts.items()
+    )
+    where = "; ".join(
+        f"{network}: {_names(better)}"
+        for network, some in _grouped(proper, lambda duel: duel.network)
+        if (better := [duel for duel in some if sure[id(duel)] and duel.score.difference > 0])
+    )
+    alike = sum(duel.score.difference > 0 for duel in one_bit)
     return (
-        f"the best minifloat is ahead of the integer in {ahead} of {len(duels)} cases",
-        AGREES if mostly and surely else IN_PART if mostly or surely else NOT,
-        "A case is a network, a width and a way to quantize; surely is by more than two standard errors. Minifloats "
-        f"are surely ahead in {won}, integers in {lost}. {by_width}. Without e1m*, whose values are those of "
-        f"sign-magnitude integers, {_ahead(proper)}, {sum(duel.winner == 'integer' for duel in proper)} surely behind. "
-        "The best of several minifloats is compared with one integer, which favours minifloats a little. Agrees if "
-        "minifloats are ahead in more than half of the cases, and surely ahead in more than integers are; in part if "
-        "one of both holds.",
+        f"{best} are surely ahead of the integer of their width in {won} of {cases} cases, surely behind in {lost}",
+        AGREES if usual else IN_PART if partly else NOT,
+        f"A case is a network, a width and a way to quantize. {HOW_SURE}.{_unpaired(proper)} {listed}. Surely ahead: "
+        f"{where or 'none'}. e1m*, whose values are those of sign-magnitude integers, do not count: {alike} of "
+        f"{len(one_bit)} ahead. Agrees if one family is surely ahead in more than half of its cases; in part if in a "
+        "quarter of them or more, and surely behind in fewer.",
     )
 
 
-def _ahead(duels: Sequence[_Duel]) -> str:
-    surely = sum(duel.winner == "minifloat" for duel in duels)
-    return f"{sum(duel.difference > 0 for duel in duels)} of {len(duels)} ahead, {surely} surely"
+def _names(won: Sequence[Duel]) -> str:
+    return ", ".join(duel.minifloat.weight for duel in sorted(won, key=lambda duel: (duel.width, duel.family)))
+
+
+def _unpaired(some: Sequence[Duel]) -> str:
+    """What is to be said of points without scores by sample."""
+    networks = sorted({duel.network for duel in some if not duel.paired})
+    if not networks:
+        return ""
+    return f" Points of {', '.join(networks)} have no scores by sample: their errors are those of independent samples."
 
 
 def _often(points: Sequence[Point], prices: Sequence[Price]) -> Finding:
-    fronts = [
-        (f"{network} on {target}", front)
-        for target in targets_of(prices)
-        for network, front in _useful_fronts(join(points, prices, target))
-    ]
-    if not fronts:
+    shares = {}
+    for ground, some in _grouped(points, _in_order):
+        fronts = [with_cost(join(some, prices, target), AXES["luts"]) for target in targets_of(prices)]
+        if share := integers_on_fronts([front for front in fronts if front], USEFUL):
+            network, edges, *_ = ground
+            shares[f"{network}{f', edges {edges}' if edges else ''}"] = share
+    if not shares:
         return _nothing("no network has points with prices that reach nine tenths of float32's accuracy")
-    members = [member for _, front in fronts for member in front]
-    integers = sum(member.kind == "integer" for member in members)
-    shares = {title: mean(member.kind == "integer" for member in front) for title, front in fronts}
-    often = sum(share >= OFTEN for share in shares.values())
-    some = sum(share > 0 for share in shares.values())
-    listed = "; ".join(f"{title}: {sum(m.kind == 'integer' for m in front)} of {len(front)}" for title, front in fronts)
+    whole = mean(share for share, _ in shares.values())
+    error = math.hypot(*(error for _, error in shares.values())) / len(shares)
+    least = whole - STANDARD_ERRORS * error
+    listed = "; ".join(f"{name}: {_percent(*share)}" for name, share in shares.items())
     return (
-        f"{integers} of {len(members)} pairs on {len(fronts)} fronts are integers: {integers / len(members):.0%}",
-        AGREES if 2 * often > len(fronts) else IN_PART if 2 * some > len(fronts) else NOT,
+        f"{_percent(whole, error)} of the pairs on fronts are integers",
+        AGREES if least >= OFTEN else IN_PART if least >= SOMETIMES else NOT,
         f"Fronts of accuracy against LUTs of one MAC without DSPs, from {100 * USEFUL:.0f}% of float32's accuracy on. "
-        f"Integers on the front: {listed}. Agrees if integers are a third of the front or more in more than half of "
-        "the fronts; in part if more than half of the fronts have any.",
+        "Every network counts once, by the mean over the FPGAs that have prices, since all of these have the same "
+        f"accuracies. Integers on its fronts: {listed}. Standard errors are of fronts of samples drawn anew "
+        f"(bootstrap). Agrees if, less two standard errors, they are a third or more; in part if a tenth.",
     )
 
 
-def _useful_fronts(candidates: Sequence[Candidate]) -> list[tuple[str, list[Candidate]]]:
-    """The useful parts of the fronts of points that can be compared. Empty fronts are left out."""
-    axis = AXES["luts"]
-    fronts = []
-    for ground, some in _grouped(with_cost(candidates, axis), lambda candidate: _in_order(candidate.point)):
-        front = pareto(some, axis.cost, lambda candidate: candidate.accuracy)
-        useful = [member for member in front if (share_of_float32(member.point) or 0) >= USEFUL]
-        if useful:
-            network, edges, *_ = ground
-            fronts.append((f"{network}{f', edges {edges}' if edges else ''}", useful))
-    return fronts
+def _percent(share: float, error: float) -> str:
+    return f"{100 * share:.0f}% ± {100 * error:.0f}%"
 
 
 def _in_order(point: Point) -> tuple[Any, ...]:
@@ -213,32 +177,39 @@ def _in_order(point: Point) -> tuple[Any, ...]:
     return (ground.network, ground.edges or "", *ground[2:])
 
 
-def _promising(duels: Sequence[_Duel]) -> Finding:
-    comparable = [duel for duel in duels if duel.share is not None]
-    transformers = [duel for duel in comparable if duel.network.startswith(VISION_TRANSFORMERS)]
-    others = [duel for duel in comparable if duel not in transformers]
-    if not transformers:
+def _promising(proper: Sequence[Duel]) -> Finding:
+    """Judge whether a family of minifloats gains on vision transformers, on average over widths."""
+    mine = [duel for duel in proper if duel.network.startswith(VISION_TRANSFORMERS)]
+    if not mine:
         return _nothing(f"no network whose name begins with {', '.join(VISION_TRANSFORMERS)} was measured")
-    gain, elsewhere = _mean_share(transformers), _mean_share(others) if others else None
-    more = elsewhere is None or gain > elsewhere
+    grouped = _grouped(mine, lambda duel: (duel.network, duel.family, str(duel.how)))
+    gains = [
+        (network, family, Score(*mean_difference([(duel.minifloat, duel.integer) for duel in some])))
+        for (network, family, _), some in grouped
+    ]
+    sure = surely([score for _, _, score in gains])
+    won: dict[str, dict[str, list[bool]]] = {}
+    for (network, family, score), certain in zip(gains, sure, strict=True):
+        won.setdefault(family, {}).setdefault(network, []).append(certain and score.difference > 0)
+    networks = {duel.network for duel in mine}
+    everywhere = [family for family, by in won.items() if {*by} == networks and all(map(all, by.values()))]
+    somewhere = [family for family, by in won.items() if any(map(any, by.values()))]
+    best = max(gains, key=lambda gain: gain[2].difference)
     listed = "; ".join(
-        f"{network}: {100 * _mean_share(some):+.1f}"
-        for network, some in _grouped(comparable, lambda duel: duel.network)
+        f"{network} {family}: {_points(score)}{', surely' if certain else ''}"
+        for (network, family, score), certain in zip(gains, sure, strict=True)
     )
-    beside = "" if elsewhere is None else f", on the other networks {100 * elsewhere:+.1f}"
     return (
-        f"minifloats gain {100 * gain:+.1f} points of float32's accuracy on vision transformers{beside}",
-        AGREES if gain > 0 and more else IN_PART if gain > 0 else NOT,
-        f"Mean of the best minifloat minus the best integer over widths of four bits and more, as a share of float32's "
-        f"accuracy in percent. {listed}. Won by more than two standard errors on vision transformers: minifloats "
-        f"{sum(duel.winner == 'minifloat' for duel in transformers)}, integers "
-        f"{sum(duel.winner == 'integer' for duel in transformers)} of {len(transformers)}. Agrees if the gain is above "
-        "zero and larger than elsewhere; in part if it is above zero.",
+        f"at best {_points(best[2])} points of the metric, {best[1]} on {best[0]}",
+        AGREES if everywhere else IN_PART if somewhere else NOT,
+        "Each family's accuracy minus that of the integers of the same widths, the mean over widths of four bits and "
+        f"more, in points of the network's metric. {listed}. {HOW_SURE}.{_unpaired(mine)} Agrees if a family gains "
+        f"surely on every vision transformer ({', '.join(sorted(networks))}); in part if on one.",
     )
 
 
-def _mean_share(duels: Sequence[_Duel]) -> float:
-    return mean(duel.share or 0.0 for duel in duels)
+def _points(score: Score) -> str:
+    return f"{100 * score.difference:+.1f} ± {100 * score.error:.1f}"
 
 
 def _dearer(prices: Sequence[Price], cost: Callable[[Price], int | None], least: int, most: int) -> Finding:
@@ -255,11 +226,12 @@ def _dearer(prices: Sequence[Price], cost: Callable[[Price], int | None], least:
     agrees = least <= middle <= most and 4 * inside >= 3 * len(percents)
     return (
         f"{_range(percents)} dearer",
-        AGREES if agrees else IN_PART if inside else NOT,
+        AGREES if agrees else IN_PART if 2 * inside >= len(percents) else NOT,
         f"{len(percents)} comparisons of a minifloat with the integer of its width (3 to 8 bits, both operands "
         f"alike, sums of the same length, no DSPs), {inside} of them within {least} to {most}%, "
         f"{sum(percent < least for percent in percents)} below, {sum(percent > most for percent in percents)} above. "
-        f"{listed}. Agrees if the median and three quarters of them are within; in part if any is.",
+        f"{listed}. Counts of LUTs are exact, so that this needs no errors. Agrees if the median and three quarters of "
+        "them are within; in part if half of them are.",
     )
 
 

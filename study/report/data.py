@@ -11,7 +11,19 @@ from ..choice.pareto import AXES, Axis, Candidate, pareto, tied, with_cost
 from ..choice.recommend import scheme_of
 from ..measurement.point import Point
 
-__all__ = ["BEHIND", "FRONT", "TIED", "View", "metric_title", "record", "row", "rows", "slug", "standings", "views"]
+__all__ = [
+    "BEHIND",
+    "FRONT",
+    "TIED",
+    "ReportView",
+    "metric_title",
+    "record",
+    "row",
+    "rows",
+    "slug",
+    "standings",
+    "views",
+]
 
 FRONT, TIED, BEHIND = "on it", "tied with it", "behind it"
 
@@ -19,7 +31,7 @@ METRICS = {"top1": "top-1 accuracy", "top5": "top-5 accuracy", "sqnr": "signal t
 
 
 @dataclass(frozen=True)
-class View:
+class ReportView:
     """Points that are compared with each other.
 
     They are of one network, with one format of its first and last layers, by one metric on the same samples.
@@ -36,13 +48,13 @@ class View:
     points: list[Point]
 
 
-def views(findings: Findings) -> list[View]:
+def views(findings: Findings) -> list[ReportView]:
     """All views, in the order of the points."""
     groups = alike(findings.points)
     return [_view(ground, points, [*groups]) for ground, points in groups.items()]
 
 
-def _view(ground: Ground, points: list[Point], grounds: Sequence[Ground]) -> View:
+def _view(ground: Ground, points: list[Point], grounds: Sequence[Ground]) -> ReportView:
     """The view of a group. Its name is that of the network and its edges, and of what else tells it from other
     groups."""
     name, title = ground.network, ground.network
@@ -58,7 +70,7 @@ def _view(ground: Ground, points: list[Point], grounds: Sequence[Ground]) -> Vie
     for field, (word, words) in told.items():
         if len({getattr(other, field) for other in others}) > 1:
             name, title = f"{name}_{word}", f"{title}, {words}"
-    return View(name, title, points)
+    return ReportView(name, title, points)
 
 
 def slug(name: str) -> str:
@@ -66,7 +78,7 @@ def slug(name: str) -> str:
     return "".join(letter if letter.isalnum() or letter == "-" else "_" for letter in name)
 
 
-def metric_title(view: View) -> str:
+def metric_title(view: ReportView) -> str:
     """The title of the metric to compare by, with its unit, as ``top-1 accuracy in %``."""
     point = view.points[0]
     units = f" in {unit(point)}" if unit(point) else ""
@@ -127,7 +139,7 @@ def _finite(value: float) -> float | None:
     return round(value, 6) if math.isfinite(value) else None
 
 
-def record(view: View, target: str, candidate: Candidate) -> dict[str, Any]:
+def record(view: ReportView, target: str, candidate: Candidate) -> dict[str, Any]:
     """One line of the data files, with everything that point and price have. All lines have the same columns."""
     point, price = candidate.point, candidate.price
     return {
@@ -164,4 +176,7 @@ def record(view: View, target: str, candidate: Candidate) -> dict[str, Any]:
     }
 
 
-_NESTED = ("techniques", "layers", "skipped", "notes", "metrics", "standard_errors", "float32", "versions")
+_NESTED = (
+    *("techniques", "layers", "skipped", "notes", "metrics", "standard_errors", "float32", "versions"),
+    *("scores", "clusters"),
+)

@@ -17,7 +17,7 @@ from ..choice.pareto import AXES, Axis, Candidate, hypervolume, join, knee, of_k
 from ..measurement.point import Point
 from .charts import DATA, chart
 from .claims import claims
-from .data import View, metric_title, rows
+from .data import ReportView, metric_title, rows
 
 __all__ = ["page"]
 
@@ -35,7 +35,7 @@ NEAR = 0.99
 """The cheapest integers and minifloats are compared at this share of float32's accuracy."""
 
 
-def page(findings: Findings, command: str, views: Sequence[View], targets: Sequence[str]) -> str:
+def page(findings: Findings, command: str, views: Sequence[ReportView], targets: Sequence[str]) -> str:
     """The whole page. ``command`` is the command that makes it, as the user gave it."""
     import vl_convert
 
@@ -62,7 +62,7 @@ def _vega_lite() -> str:
     return ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
 
 
-def _lead(findings: Findings, views: Sequence[View], targets: Sequence[str]) -> str:
+def _lead(findings: Findings, views: Sequence[ReportView], targets: Sequence[str]) -> str:
     points = sum(len(view.points) for view in views)
     return (
         f"{points} ways to quantize {_count(findings.networks, 'network')}; {_count(targets, 'FPGA target')}. Each "
@@ -75,7 +75,7 @@ def _count(items: Sequence[str], noun: str) -> str:
     return f"{len(items)} {noun}{'' if len(items) == 1 else 's'} ({', '.join(items)})"
 
 
-def _data(findings: Findings, views: Sequence[View], targets: Sequence[str]) -> dict[str, Any]:
+def _data(findings: Findings, views: Sequence[ReportView], targets: Sequence[str]) -> dict[str, Any]:
     """The data of the page. Rows are lists, since names in every row would be most of the page."""
     found, columns = {}, []
     for view in views:
@@ -102,7 +102,7 @@ def _accuracy(candidate: Candidate) -> float:
     return candidate.accuracy
 
 
-def _fronts(findings: Findings, views: Sequence[View], targets: Sequence[str]) -> str:
+def _fronts(findings: Findings, views: Sequence[ReportView], targets: Sequence[str]) -> str:
     lines = [
         line
         for view in views
@@ -116,7 +116,7 @@ def _fronts(findings: Findings, views: Sequence[View], targets: Sequence[str]) -
     return _table([*headings, *near], lines)
 
 
-def _front_line(view: View, target: str, axis: Axis, candidates: Sequence[Candidate]) -> list[str] | None:
+def _front_line(view: ReportView, target: str, axis: Axis, candidates: Sequence[Candidate]) -> list[str] | None:
     if not candidates:
         return None
     front = pareto(candidates, axis.cost, _accuracy)

@@ -8,7 +8,7 @@ from typing import Any
 from ..choice.findings import Findings
 from ..choice.pareto import join, targets_of
 from .charts import figure, save
-from .data import View, metric_title, record, rows, slug, views
+from .data import ReportView, metric_title, record, rows, slug, views
 from .page import page
 
 __all__ = ["report_files"]
@@ -38,7 +38,7 @@ def report_files(
 
 
 def _files(
-    findings: Findings, command: str, known: Sequence[View], targets: Sequence[str]
+    findings: Findings, command: str, known: Sequence[ReportView], targets: Sequence[str]
 ) -> Iterator[tuple[str, bytes]]:
     yield "report.html", page(findings, command, known, targets).encode()
     records = [

@@ -13,14 +13,14 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["SHAPES", "Shape"]
+__all__ = ["SHAPES", "TinyNetwork"]
 
 Array = NDArray[Any]
 
 OPSET = 17
 
 
-class Shape(NamedTuple):
+class TinyNetwork(NamedTuple):
     """A network of MLPerf Tiny: what it is, the shape of a sample, and what makes its ONNX model."""
 
     title: str
@@ -149,8 +149,8 @@ def _autoencoder() -> bytes:
 
 
 SHAPES = {
-    "tiny_resnet8": Shape("MLPerf Tiny's ResNet-8, random weights", (3, 32, 32), _resnet8),
-    "tiny_ds_cnn": Shape("MLPerf Tiny's DS-CNN, random weights", (1, 49, 10), _ds_cnn),
-    "tiny_mobilenet": Shape("MLPerf Tiny's MobileNetV1 0.25, random weights", (3, 96, 96), _mobilenet),
-    "tiny_autoencoder": Shape("MLPerf Tiny's autoencoder, random weights", (640,), _autoencoder),
+    "tiny_resnet8": TinyNetwork("MLPerf Tiny's ResNet-8, random weights", (3, 32, 32), _resnet8),
+    "tiny_ds_cnn": TinyNetwork("MLPerf Tiny's DS-CNN, random weights", (1, 49, 10), _ds_cnn),
+    "tiny_mobilenet": TinyNetwork("MLPerf Tiny's MobileNetV1 0.25, random weights", (3, 96, 96), _mobilenet),
+    "tiny_autoencoder": TinyNetwork("MLPerf Tiny's autoencoder, random weights", (640,), _autoencoder),
 }

@@ -23,7 +23,7 @@ class ConvNorm(nn.Module):
         self.norm = nn.Identity()
 
 
-class Residual(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3x3 convolutions beside a shortcut, which is a 1x1 convolution where the shape changes."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
@@ -56,7 +56,7 @@ class ResNet8(Folding):
     def __init__(self) -> None:
         super().__init__()
         self.stem = ConvNorm(1, 16, 3)
-        self.blocks = nn.Sequential(Residual(16, 16), Residual(16, 32), Residual(32, 64))
+        self.blocks = nn.Sequential(ResidualBlock(16, 16), ResidualBlock(16, 32), ResidualBlock(32, 64))
         self.head = nn.Linear(64, 10)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -103,7 +103,7 @@ class MobileNet(Folding):
         return self.head(nn.functional.relu6(self.last(x)).mean((2, 3)))
 
 
-class Product(nn.Module):
+class MatrixProduct(nn.Module):
     """A matrix product of activations: a module, so that it has a name in the graph."""
 
     def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
@@ -120,7 +120,7 @@ class Attention(nn.Module):
         super().__init__()
         self.heads, self.size = heads, width // heads
         self.query, self.key, self.value, self.projection = (nn.Linear(width, width) for _ in range(4))
-        self.scores, self.mix = Product(), Product()
+        self.scores, self.mix = MatrixProduct(), MatrixProduct()
 
     def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
         _, tokens, width = x.shape

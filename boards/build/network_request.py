@@ -1,0 +1,130 @@
+"""A request for a bitstream with a network says which program it runs, and whether that goes into the device."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import inf
+from typing import Any
+
+from ...formats.network import Program
+from ...hdl.emit import to_rtlil
+from ..gateware.accelerator import Accelerator
+from ..gateware.top import BoardTop
+from ..link.network import BoardNetwork
+from ..link.protocol import FRAME_BYTES, MAX_PAYLOAD
+from ..targets import board_names, find_board
+from ..targets.board import Board
+from .bitstream_request import BitstreamRequest
+from .built_network import PROGRAM_SUFFIX
+from .memories import DesignMemory, memories_of, shares
+
+__all__ = ["NetworkRequest", "buffer_for"]
+
+MOST_BUFFERED = 4096
+"""Most bytes of the link's buffer that are chosen so that an image goes into it whole."""
+
+
+SCALING_DSPS = 4
+"""DSPs that are left for each multiplier that scales sums."""
+
+
+@dataclass(frozen=True)
+class NetworkRequest(BitstreamRequest):
+    """A bitstream with a network.
+
+    Where the device has large RAM, tensors and weights lie in that, and weights are loaded. Elsewhere all of them lie
+    in block RAM, and weights come with the bitstream.
+
+    Parameters
+    ----------
+    program: what it runs
+    pipeline, build: see ``Accelerator``
+    """
+
+    program: Program
+    pipeline: int = 2
+    build: str = "auto"
+
+    @cached_property
+    def design(self) -> Accelerator:
+        target, shape = self.board.part.target, self.program.shape
+        capacity = target.device.capacity
+        assert capacity is not None
+        elements = 0
+        if self.dsp == "auto":
+            left = capacity.dsps - SCALING_DSPS * shape.outputs
+            elements = max(0, min(left // shape.lanes, shape.rows * shape.columns))
+        store = "loaded" if capacity.large_rams and self.program.weights else "initialized"
+        ports = "spram" if capacity.large_rams else "dual"
+        return Accelerator(self.program, store, ports, self.pipeline, self.build, target.family.name, elements)
+
+    @property
+    def computes(self) -> BoardNetwork:
+        return BoardNetwork.of(self.program, self.design.loads)
+
+    @property
+    def name(self) -> str:
+        shape = self.program.shape
+        array = f"{shape.rows}x{shape.columns}x{shape.lanes}"
+        return f"{self.board.name}_{self.program.name}_{shape.weight}_{shape.activation}_{array}"
+
+    def check_room(self) -> None:
+        memories = self.memories()
+        over = _over(memories, self.board)
+        if not over:
+            return
+        would = ", ".join(self._others(memories))
+        advice = f"{would} would do" if would else "fewer bits or a smaller network would do"
+        raise ValueError(f"{self.program.name} must fit {self.board.name}: {over}; {advice}")
+
+    def hardware(self) -> dict[str, Any]:
+        return self.design.describe()
+
+    def beside(self) -> dict[str, str]:
+        return {PROGRAM_SUFFIX: self.program.text()}
+
+    def memories(self) -> list[DesignMemory]:
+        """The memories of the design and of its link."""
+        top = BoardTop(self.description(round(self.settings(inf).hz)), self.design)
+        return memories_of(to_rtlil(top, "top"))
+
+    def _others(self, memories: list[DesignMemory]) -> Iterator[str]:
+        """The boards on which the program has room. Those with the same kinds of RAM have the same memories."""
+        known = {_has_large(self.board): memories}
+        for name in board_names():
+            board = find_board(name)
+            if board.part.routed and board.part.name != self.board.part.name:
+                kind = _has_large(board)
+                try:
+                    if kind not in known:
+                        known[kind] = replace(self, board=board, baud=None, mhz=None).memories()
+                except ValueError:  # of hardware that the shape of the array does not suit
+                    continue
+                if not _over(known[kind], board):
+                    yield name
+
+
+def _has_large(board: Board) -> bool:
+    capacity = board.part.target.device.capacity
+    assert capacity is not None
+    return capacity.large_rams > 0
+
+
+def _over(memories: list[DesignMemory], board: Board) -> str:
+    """What of a device's RAM is not enough, in words; the text is empty if all of it is."""
+    taken, capacity = shares(memories, board.part.target), board.part.target.device.capacity
+    assert capacity is not None
+    for field, there in (("brams", capacity.brams), ("large_rams", capacity.large_rams)):
+        parts = {part: getattr(share, field) for part, share in taken.items() if getattr(share, field)}
+        if sum(parts.values()) > there:
+            kind = "block RAMs" if field == "brams" else "large RAMs"
+            each = ", ".join(f"{part} {count}" for part, count in sorted(parts.items(), key=lambda one: -one[1]))
+            return f"its memories need {sum(parts.values())} {kind}, the device has {there}: {each}"
+    return ""
+
+
+def buffer_for(program: Program) -> int:
+    """Bytes of the link's buffer for a program: so many that an image can wait there, within limits."""
+    frames = -(-program.image.size // MAX_PAYLOAD)
+    needed = program.image.size + frames * FRAME_BYTES
+    return min(MOST_BUFFERED, max(2048, 1 << (needed - 1).bit_length()))

@@ -1,0 +1,118 @@
+"""Images go to a board that computes a network, and its answers become sums and values."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ... import sim
+from ...formats.network import Program
+from ..gateware.weight_load import weight_bytes
+from ..link.network import BoardNetwork
+from ..link.protocol import MAX_PAYLOAD, Kind
+from .channel import Piece
+from .session import Session
+from .transport import LinkError
+from .worker import Lost, Report, Task
+
+__all__ = ["check_images", "compute_images", "differences", "sums_of", "values_of_sums"]
+
+Array = NDArray[Any]
+
+
+def check_images(program: Program, images: ArrayLike) -> NDArray[np.uint8]:
+    """The images as an array (n, height, width, channels). Raises ValueError if they are none of this program."""
+    found = sim.check_images(program, images)
+    if not len(found):
+        raise ValueError("images must be 1 or more, not none")
+    return found
+
+
+def compute_images(
+    session: Session, program: Program, images: NDArray[np.uint8], progress: Report | None = None
+) -> NDArray[np.int64]:
+    """Have a board compute the sums (n, height, width, channels) for images that ``check_images`` let pass.
+
+    Weights go first if the board has none. Raises LinkError.
+
+    Parameters
+    ----------
+    session: with a board that has the program
+    progress: is called with the number of images that are done, and the number of all
+    """
+    network = session.description.network
+    found = np.empty((len(images), *network.answer), dtype=np.int64)
+    count = 0
+
+    def done(number: int, result: bytes) -> None:
+        nonlocal count
+        found[number] = sums_of(network, result)
+        count = number + 1
+        session.statistics.images += 1
+        if progress is not None:
+            progress(count, len(images))
+
+    def weights() -> Iterator[Piece]:
+        if session.lacks_weights:
+            content = weight_bytes(program.words(), program.shape.weight_word)
+            yield from _frames(Kind.WEIGHTS, content)
+
+    words = ("an image", "its answer")
+    tasks = [Task(partial(_frames, Kind.IMAGE, image.tobytes()), network.answer_bytes, words) for image in images]
+    try:
+        session.worker.run(tasks, done, first=weights)
+    except Lost as lost:
+        why = session.lost(lost, "image", count, len(images))
+        raise LinkError(why, images_done=count, images=len(images)) from None
+    return found
+
+
+def differences(program: Program, images: NDArray[np.uint8], sums: NDArray[np.int64]) -> str:
+    """What differs from the golden model's answers, in words; the text is empty if nothing does."""
+    wrong = np.flatnonzero((sums != sim.network_answers(program, images)).any(axis=(1, 2, 3)))
+    if not len(wrong):
+        return ""
+    return f"{len(wrong)} of {len(sums)} answers are not the golden model's, the first of them that to image {wrong[0]}"
+
+
+def _frames(kind: Kind, content: bytes) -> Iterator[Piece]:
+    for start in range(0, len(content), MAX_PAYLOAD):
+        yield kind, content[start : start + MAX_PAYLOAD]
+
+
+def sums_of(network: BoardNetwork, answer: bytes) -> NDArray[np.int64]:
+    """The sums (height, width, channels) of an answer, as int64.
+
+    A board gives them in the order of tiles of ``columns`` channels, rows of pixels, groups of ``rows`` pixels, pixels
+    of a group, and channels of a tile.
+    """
+    parts = np.zeros((network.sums, 8), dtype=np.uint8)
+    parts[:, : network.sum_bytes] = np.frombuffer(answer, dtype=np.uint8).reshape(network.sums, network.sum_bytes)
+    unused = 64 - network.sum_bits
+    sums = np.empty(network.sums, dtype=np.int64)
+    sums[_order(network)] = parts.view("<i8").ravel() << unused >> unused
+    return sums.reshape(network.answer)
+
+
+def _order(network: BoardNetwork) -> NDArray[np.int64]:
+    """The place in (height, width, channels) of each sum of an answer."""
+    height, width, channels = network.answer
+    groups, tiles = -(-width // network.rows), -(-channels // network.columns)
+    places = np.full((height, groups * network.rows, tiles * network.columns), -1)
+    places[:, :width, :channels] = np.arange(network.sums).reshape(network.answer)
+    parted = places.reshape(height, groups, network.rows, tiles, network.columns)
+    order = parted.transpose(3, 0, 1, 2, 4).ravel()
+    return order[order >= 0]
+
+
+def values_of_sums(program: Program, sums: NDArray[np.int64]) -> NDArray[np.float32]:
+    """The network's outputs for sums (n, height, width, channels).
+
+    Each is the sum times its scale in float64, as float32. They have the shape (n, outputs) if the network's output is
+    a vector, and (n, height, width, channels) if not.
+    """
+    scales = np.asarray(program.answer.scales, dtype=np.float32).astype(np.float64)
+    values = (sums * scales).astype(np.float32)
+    return values.transpose(0, 3, 1, 2).reshape(len(values), -1) if program.answer.flat else values

@@ -1,0 +1,84 @@
+"""Commands on a network's accelerator share options: the network, its formats, and the shape of the array."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ...formats import parse
+from .choices import completed
+from .options import DEFAULT_FORMAT, OneActivation, Weight, formats
+from .study_options import NetworkOptions, SchemeOptions
+
+if TYPE_CHECKING:
+    from ...study.lowering import Lowered, ShapeRequest
+    from ...study.measurement.evaluate import Study
+
+__all__ = ["AcceleratorOptions", "lowered"]
+
+
+def _size(name: str, help: str) -> typer.models.OptionInfo:
+    made: typer.models.OptionInfo = typer.Option(name, min=1, max=64, help=help, show_default="to suit the board")
+    return made
+
+
+@dataclass(frozen=True)
+class AcceleratorOptions:
+    """The options that say what the accelerator of a network is made of."""
+
+    weight: Weight = None
+    activation: OneActivation = None
+    between: Annotated[
+        str,
+        typer.Option(
+            "--between",
+            metavar="FORMAT",
+            help="Format of residual sums, pools and what else crosses between layers.",
+            autocompletion=completed(formats),
+        ),
+    ] = "int8"
+    rows: Annotated[int | None, _size("--rows", "Pixels that are computed at once.")] = None
+    columns: Annotated[int | None, _size("--columns", "Channels that are computed at once.")] = None
+    lanes: Annotated[int | None, _size("--lanes", "Products a cycle of each, a power of two.")] = None
+    outputs: Annotated[int | None, _size("--outputs", "Sums rounded a cycle, a power of two.")] = None
+    multiplier_bits: Annotated[
+        int, typer.Option("--multiplier-bits", min=1, max=16, help="Of the scales; 1 for powers of two.")
+    ] = 16
+
+    def request(self, usual: "ShapeRequest | None" = None) -> "ShapeRequest":
+        """What is asked of the accelerator; sizes that are not given are those of ``usual``."""
+        from ...study.lowering import ShapeRequest
+
+        sizes = {name: getattr(self, name) for name in ("rows", "columns", "lanes", "outputs")}
+        given = {name: size for name, size in sizes.items() if size is not None}
+        return replace(
+            usual or ShapeRequest(), between=parse(self.between), multiplier_bits=self.multiplier_bits, **given
+        )
+
+
+def lowered(
+    networks: NetworkOptions,
+    schemes: SchemeOptions,
+    accelerator: AcceleratorOptions,
+    usual: "ShapeRequest | None" = None,
+) -> "tuple[Study, Lowered]":
+    """The network with its samples, and its program in an accelerator.
+
+    ``usual``: the sizes that are not given. Raises ValueError where several networks or formats are named, and where a
+    network has what no record computes.
+    """
+    from ...study.measurement.evaluate import Study
+    from .designs import choose_pairs
+
+    sources = networks.sources()
+    if len(sources) != 1:
+        raise ValueError(f"model must be a single network, not {networks.model!r}")
+    study = Study(sources[0].network(), networks.samples, networks.seed)
+    scheme = None
+    if not study.graph.quantized or accelerator.weight or accelerator.activation:
+        pairs = choose_pairs(accelerator.weight or DEFAULT_FORMAT, accelerator.activation)
+        found = schemes.schemes(pairs)
+        if len(found) != 1:
+            raise ValueError(f"weight, activation and techniques must be one each, not {len(found)} pairs of them")
+        scheme = found[0]
+    return study, study.lowered(study.quantized(scheme), scheme, accelerator.request(usual))

@@ -1,0 +1,1 @@
+"""Weights that others quantized, read from the files that their tools write."""

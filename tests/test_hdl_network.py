@@ -1,0 +1,135 @@
+"""Accelerators of random programs, simulated: their answers and cycles are the golden model's, in every bit."""
+
+import random
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fewbit.formats.network import Program
+from fewbit.hdl.emit import port_order, to_rtlil, to_verilog
+from fewbit.hdl.network.network import Network
+from fewbit.hdl.products.choose_build import choose_build
+from fewbit.sim import network_answers, network_cycles
+from fewbit.tb.verilator import lint
+from network_programs import random_images, random_program
+from numpy.typing import NDArray
+from stream_driver import Feed, Take, drive, simulate
+
+SMALL = {"layers": 3, "side": 5}
+FEW = {"rows": 2, "lanes": 2, "columns": 4, "outputs": 2}
+"""A small array, which is elaborated and simulated quickly."""
+
+
+def quick(seeds: range, count: int) -> list[Any]:
+    """Seeds of which all but the first so many are slow."""
+    return [seed if place < count else pytest.param(seed, marks=pytest.mark.slow) for place, seed in enumerate(seeds)]
+
+
+SINGLE = {"rows": 1, "lanes": 2, "columns": 4}
+
+
+def in_order(program: Program, answers: NDArray[Any]) -> list[int]:
+    """The sums of an image in the order in which hardware gives them."""
+    columns = program.shape.columns
+    tiles = range(0, answers.shape[2], columns)
+    # Groups of pixels go along a row, so that pixels come one after the other.
+    return [int(total) for tile in tiles for row in answers for pixel in row for total in pixel[tile : tile + columns]]
+
+
+def make(program: Program, pipeline: int = 2, **options: Any) -> Network:
+    shape = program.shape
+    build = choose_build(shape.weight, shape.activation, "auto", pipeline=pipeline, family=None, dsp=False)
+    return Network(program, build, **options)
+
+
+def run(network: Network, seed: int, rate: float = 1.0, count: int = 3) -> list[int]:
+    """Images go through an accelerator, whose answers are compared; the result is the cycles of each."""
+    program = network.program
+    images = random_images(program, seed, count)
+    answers = [in_order(program, answer) for answer in network_answers(program, images)]
+    wanted = [(total, place == len(sums) - 1) for sums in answers for place, total in enumerate(sums)]
+    chance = random.Random(seed)
+    take = Take(network.answer, rate, chance)
+    sides: list[Feed | Take] = [Feed(network.image, (int(byte) for byte in images.flat), rate, chance), take]
+    if network.hardware.loaded:
+        size = -(-program.shape.weight_word // 8)
+        packed = b"".join(word.to_bytes(size, "little") for word in program.words())
+        sides.append(Feed(network.weights, packed, rate, chance))
+    cycles = []
+
+    def taken(images: int) -> Callable[[int], bool]:
+        return lambda _: len(take.seen) >= images * len(answers[0])
+
+    async def testbench(ctx) -> None:
+        for image in range(1, count + 1):
+            await drive(ctx, sides, until=taken(image), most=50_000)
+            cycles.append(ctx.get(network.cycles))
+
+    simulate(network, testbench)
+    assert [(sums["data"], bool(sums["last"])) for sums in take.fields()] == wanted
+    return cycles
+
+
+def expect(seed: int, fields: dict[str, Any], **options: Any) -> None:
+    network = make(random_program(seed, **{**SMALL, **fields}), **options)
+    cycles = sum(record.cycles for record in network_cycles(network.program, network.timing))
+    assert run(network, seed) == [cycles] * 3, (seed, fields, options)
+
+
+@pytest.mark.parametrize("seed", quick(range(8), 3))
+def test_random_programs_give_the_models_bits_in_its_cycles(seed):
+    expect(seed, FEW)
+
+
+@pytest.mark.parametrize("seed", quick(range(10, 16), 2))
+def test_tiles_may_end_within_words(seed):
+    expect(seed, {"rows": 3, "lanes": 4, "columns": 3, "outputs": 1})
+
+
+@pytest.mark.parametrize("seed", quick(range(20, 26), 2))
+def test_zero_points_are_taken_out_and_added(seed):
+    expect(seed, {**FEW, "zero_points": True})
+
+
+@pytest.mark.parametrize("seed", quick(range(30, 40), 3))
+def test_memories_of_one_port_give_the_same_bits(seed):
+    store = ("initialized", "loaded")[seed % 2]
+    expect(seed, {**SINGLE, "outputs": 1 + seed % 2}, ports="single", weight_store=store, piece=8 << seed % 3)
+
+
+@pytest.mark.parametrize("pipeline", [1, 3])
+def test_register_stages_change_no_bit(pipeline):
+    expect(40, FEW, pipeline=pipeline)
+    expect(41, {**SINGLE, "outputs": 2}, pipeline=pipeline, ports="single")
+
+
+@pytest.mark.parametrize("options", [{}, {"ports": "single", "weight_store": "loaded"}], ids=["dual", "single"])
+def test_streams_stall_at_any_time(options):
+    run(make(random_program(50, **SMALL, **SINGLE, outputs=2), **options), 50, rate=0.3)
+
+
+def test_arrays_of_all_sides_give_the_same_bits():
+    for seed in range(60, 63):
+        expect(seed, {})
+
+
+def test_arguments_that_do_not_fit_are_refused():
+    program = random_program(1, **SMALL, **FEW)
+    for options, message in (
+        ({"weight_store": "read"}, "weight_store must be one of initialized, loaded, not 'read'"),
+        ({"ports": "triple"}, "ports must be one of dual, single, spram, not 'triple'"),
+        ({"ports": "single"}, "ports must be dual unless an array has one row"),
+        ({"piece": 12}, "piece must be a multiple of 8, not 12"),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+            make(program, **options)
+
+
+def test_verilog_is_clean(tmp_path):
+    """Of memories that are initialized with nothing but zeros too, as those of weights where nothing is multiplied."""
+    for seed, options in ((2, {}), (3, {"weight_store": "loaded"}), (5, {})):
+        network = make(random_program(seed, **SMALL, **FEW), **options)
+        (text,) = to_verilog([("network", to_rtlil(network, "network"), port_order(network))])
+        (tmp_path / "network.v").write_text(text)
+        assert lint([tmp_path / "network.v"], "network") == []
