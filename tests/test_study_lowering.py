@@ -387,6 +387,20 @@ def test_what_no_record_computes_is_refused_by_its_name(build, message):
     assert str(error.value).startswith(message)
 
 
+def test_parts_of_a_word_that_cannot_be_put_together_are_told():
+    """Two channels a beat between layers, and a concatenated tensor with three behind one."""
+    net = Net(3, 4, 4)
+    one, other = net.conv("image", 3, 1, 1), net.conv("image", 3, 3, 1)
+    whole = net.node("MaxPool", net.node("Concat", one, other, axis=1), kernel_shape=[2, 2])
+    check(net, whole, ShapeRequest(outputs=1))
+    asked = "must have parts of whole words of 2 channels, not as in"
+    with pytest.raises(ValueError, match=f"^concatenated tensors that go to the host {asked} 'maxpool3'$"):
+        check(net, whole, ShapeRequest(outputs=2))
+    single = net.node("MaxPool", net.conv("image", 3, 4, 1), kernel_shape=[2, 2])
+    with pytest.raises(ValueError, match=f"^concatenated tensors that are added {asked} 'add6'$"):
+        check(net, net.conv(net.node("Add", whole, single), 4, 3, 1), ShapeRequest(outputs=2))
+
+
 def test_tables_round_what_onnxruntime_computes():
     net = Net(3, 4, 4)
     x = net.conv("image", 3, 8, 1)
