@@ -10,6 +10,7 @@ from .common.choices import close_match
 from .common.command import Command, Group, made
 from .demo import demo
 from .doctor import doctor
+from .estimate import estimate
 from .formats import list_formats, show
 from .units.price import price
 from .units.simulate import simulate
@@ -87,6 +88,7 @@ _FLAT: Functions = {
     "simulate": simulate,
     "synth": synth,
     "price": price,
+    "estimate": estimate,
     "verify": verify,
     "doctor": doctor,
     "demo": demo,

@@ -19,6 +19,7 @@ from .units.dot import Dot, DotDesign
 from .units.mac import Mac, MacDesign
 from .units.matmul import MatmulDesign
 from .units.multiply import Multiply, MultiplyDesign
+from .units.network import NetworkDesign
 from .units.product_design import ProductDesign
 from .units.requantize import RequantizeDesign
 
@@ -43,6 +44,7 @@ __all__ = [
     "MatmulEngine",
     "Multiply",
     "MultiplyDesign",
+    "NetworkDesign",
     "ProductDesign",
     "RequantizeDesign",
     "YosysError",

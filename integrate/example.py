@@ -60,9 +60,9 @@ def example_of(engine: Engine) -> Example:
         assert engine.requantization.tensor_scale is not None
         parameters["tensor_scale"] = int(scale_codes(1.5, engine.requantization.tensor_scale))
     if "zero_point" in engine.tensor_fields:
-        parameters["zero_point"] = 3
+        parameters["zero_point"] = min(3, engine.requantization.output.max_integer)
     if "weight_zero_point" in engine.tensor_fields:
-        parameters["weight_zero_point"] = 1
+        parameters["weight_zero_point"] = min(1, engine.weight.max_integer)
     examples = [_with_scale(engine, arrays, parameters, 0.75 * 2.0**power) for power in range(-30, 6)]
     return max(examples, key=lambda example: len(np.unique(example.output)))
 
@@ -99,8 +99,6 @@ def example_header(module: str, example: Example) -> str:
     """The example as a header of C: a function that gives the product, without a place for C, and the answer."""
     lines = [
         "/* A product and its answer, by fewbit's golden model. */",
-        "#include <string.h>",
-        "",
         f'#include "{module}_host.h"',
         "",
     ]
@@ -115,8 +113,7 @@ def example_header(module: str, example: Example) -> str:
         [
             *lines,
             f"static {module}_product example_product(void) {{",
-            f"    {module}_product product;",
-            "    memset(&product, 0, sizeof product);",
+            f"    static {module}_product product;",
             *(f"    product.{member} = {value};" for member, value in members.items()),
             "    return product;",
             "}",

@@ -4,7 +4,16 @@ from .engine import read_engine
 from .errors import BuildError, ToolMissingError
 from .lint import lint, lint_many
 from .netlist import simulate_netlist
-from .runner import SIMULATORS, Failure, Result, run, simulate, simulate_matmul, simulate_product
+from .runner import (
+    SIMULATORS,
+    Failure,
+    Result,
+    run,
+    simulate,
+    simulate_matmul,
+    simulate_network,
+    simulate_product,
+)
 from .space import Verified, verify_space
 
 __all__ = [
@@ -21,6 +30,7 @@ __all__ = [
     "simulate",
     "simulate_matmul",
     "simulate_netlist",
+    "simulate_network",
     "simulate_product",
     "verify_space",
 ]

@@ -22,7 +22,9 @@ from cocotb_tools.runner import get_runner
 from numpy.typing import ArrayLike, NDArray
 
 from ..formats import MAX_SIZE, Engine
+from ..formats.network import Program
 from ..places import cached
+from ..sim import check_images
 from . import verilator
 from .engine import read_engine
 from .errors import BuildError, ToolMissingError
@@ -31,7 +33,10 @@ from .product import make_product
 from .stream_unit import STREAM_UNITS, StreamUnit
 from .unit import DescribedUnit
 
-__all__ = ["SIMULATORS", "Failure", "Result", "run", "simulate", "simulate_matmul", "simulate_product"]
+__all__ = [
+    *("SIMULATORS", "Failure", "Result", "run"),
+    *("simulate", "simulate_matmul", "simulate_network", "simulate_product"),
+]
 
 SIMULATORS = ("verilator", "icarus")
 
@@ -133,6 +138,43 @@ def simulate(
         waves=waves,
         cells=cells,
         defines=defines,
+    )
+    return result
+
+
+def simulate_network(
+    verilog: str,
+    description: Mapping[str, Any],
+    program: Program,
+    images: NDArray[np.uint8],
+    *,
+    simulator: str = "verilator",
+    waves: Path | None = None,
+    seed: int = 1,
+) -> Result:
+    """Run images through the Verilog of a network's accelerator, alone, in a row, and with stalls.
+
+    Parameters
+    ----------
+    verilog: the text, top module and all
+    description: its JSON
+    program: what it runs
+    images: uint8, (n, height, width, channels)
+    simulator, waves, seed: see ``simulate``
+
+    Raises ValueError for images that the program cannot take, ToolMissingError, and BuildError.
+    """
+    check_images(program, images)
+    job = {
+        "description": dict(description),
+        "program": program.describe(),
+        "images": images.tolist(),
+        "seed": seed,
+    }
+    name = f"network {program.name} {program.shape.weight} x {program.shape.activation}"
+    module = str(description["module"])
+    result, _ = run(
+        *(name, verilog, module, f"{__package__}.network_tb", job), simulator=simulator, waves=waves, optimize=True
     )
     return result
 

@@ -28,7 +28,7 @@ GROUPS = {
     "simulate": list(UNITS),
     "synth": list(UNITS),
 }
-FLAT = ["list", "show", "verilog", "simulate", "synth", "price", "verify", "doctor", "demo"]
+FLAT = ["list", "show", "verilog", "simulate", "synth", "price", "estimate", "verify", "doctor", "demo"]
 
 
 def leaf(words: list[str]):

@@ -115,6 +115,20 @@ def test_every_build_and_depth_of_mac_is_the_golden_sum(weight, activation):
     check_macs(parse(weight), parse(activation), itertools.product(BUILDS, range(4)), 150)
 
 
+RECODED = [("bitmod4", "int8"), ("flint4", "e5m2"), ("apot5", "uint5"), ("nupes3", "e2m3"), ("apot3", "float8_e5m2")]
+RECODED_BUILDS = [
+    Build("recoded", 4),
+    Build("recoded", 8, "rows", tree=True),
+    Build("recoded", 16, "sums"),
+    Build("recoded", 8, tree=True),
+]
+
+
+@pytest.mark.parametrize(("weight", "activation"), RECODED)
+def test_every_build_of_a_recoded_weight_is_the_golden_sum(weight, activation):
+    check_macs(parse(weight), parse(activation), itertools.product(RECODED_BUILDS, range(4)), 40)
+
+
 def check_macs(weight, activation, builds, cycles):
     for build, pipeline in builds:
         if fits(build, weight, activation):
@@ -237,7 +251,7 @@ def ResetIn(fragment, cycles):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("shift",), "product must be one of whole, table, rows, digits, booth, operator, not 'shift'"),
+        (("shift",), "product must be one of whole, recoded, table, rows, digits, booth, operator, not 'shift'"),
         (("rows", 6), "group must be a power of two, not 6"),
         (("rows", 8, "rows"), "registers must be 'aligned' for 'rows', not 'rows'"),
         (("booth", 8, "all"), "registers must be one of aligned, rows, sums, not 'all'"),

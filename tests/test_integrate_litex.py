@@ -1,6 +1,7 @@
 """An engine in a SoC of LiteX: a C program drives it over the SoC's bus, and LiteX's DMAs move the matrices."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -150,18 +151,168 @@ int main() {
 """
 
 
+PROCESSOR_SOC = """
+import subprocess
+from pathlib import Path
+from litex.build.generic_platform import Pins
+from litex.build.io import CRG
+from litex.build.sim import SimPlatform
+from litex.gen import LiteXModule
+from litex.soc.integration.common import get_mem_data
+from litex.soc.integration.export import get_csr_header, get_mem_header, get_soc_header
+from litex.soc.integration.soc_core import SoCCore
+from litex.soc.interconnect.csr import CSRStorage
+from fewbit_engine import add_fewbit_engine
+
+class Report(LiteXModule):
+    def __init__(self, pins):
+        self.value = CSRStorage(32)
+        self.comb += pins.eq(self.value.storage)
+
+class Soc(SoCCore):
+    def __init__(self, platform):
+        super().__init__(
+            platform, clk_freq=int(1e6), cpu_type="vexriscv", integrated_rom_size=0x4000, integrated_sram_size=0x1000,
+            integrated_main_ram_size=0x4000, with_uart=False, with_timer=False, ident_version=False,
+        )
+        self.crg = CRG(platform.request("sys_clk"), platform.request("sys_rst"))
+        self.report = Report(platform.request("report"))
+        add_fewbit_engine(self, "matmul")
+
+platform = SimPlatform("SIM", [("sys_clk", 0, Pins(1)), ("sys_rst", 0, Pins(1)), ("report", 0, Pins(32))])
+soc = Soc(platform)
+soc.finalize()
+generated = Path("generated")
+generated.mkdir()
+(generated / "csr.h").write_text(get_csr_header(soc.csr_regions, soc.constants, soc.mem_regions["csr"].origin))
+(generated / "mem.h").write_text(get_mem_header(soc.mem_regions))
+(generated / "soc.h").write_text(get_soc_header(soc.constants))
+subprocess.run(["sh", "compile.sh"], check=True)
+soc.init_rom(name="rom", contents=get_mem_data("firmware.bin", data_width=32, endianness="little"))
+platform.get_verilog(soc, name="soc").write("soc.v")
+for source, *_ in platform.sources:
+    if "VexRiscv" in source:
+        Path("cpu.v").write_text(Path(source).read_text())
+"""
+
+FIRMWARE = """
+#include "matmul_litex.h"
+#include "matmul_example.h"
+
+void start(void) __attribute__((naked, section(".start")));
+void start(void) { __asm__ volatile("li sp, 0x10001000\\n j main"); }
+
+void flush_l2_cache(void) {} /* this SoC has none */
+
+void *memcpy(void *to, const void *from, size_t count) {
+    for (size_t k = 0; k < count; k++) ((char *)to)[k] = ((const char *)from)[k];
+    return to;
+}
+
+void *memset(void *to, int value, size_t count) {
+    for (size_t k = 0; k < count; k++) ((char *)to)[k] = (char)value;
+    return to;
+}
+
+int main(void) {
+    matmul_product product = example_product();
+    uint8_t *buffers[MATMUL_STREAMS], *place = (uint8_t *)MAIN_RAM_BASE;
+    for (int stream = 0; stream < MATMUL_STREAMS; stream++) {
+        buffers[stream] = place;
+        place += (matmul_bytes(stream, &product) + 31) / 32 * 32;
+    }
+    matmul_output *c = (matmul_output *)place;
+    product.c = c;
+    for (int run = 0; run < 2; run++) {
+        for (int stream = 0; stream < MATMUL_C; stream++) matmul_pack(stream, &product, buffers[stream]);
+        for (size_t k = 0; k < matmul_bytes(MATMUL_C, &product); k++) buffers[MATMUL_C][k] = 0x5a;
+        if (matmul_run(&matmul_litex, &product, buffers) != MATMUL_OK) report_value_write(0xdead0001);
+        matmul_unpack(&product, buffers[MATMUL_C]);
+        for (size_t k = 0; k < product.m * product.n; k++)
+            if (c[k] != example_answer[k]) report_value_write(0xdead0002);
+    }
+    report_value_write(product.m * product.n);
+    for (;;) {
+    }
+}
+"""
+
+LINK = """
+SECTIONS {
+    . = ROM_BASE;
+    .text : { *(.start) *(.text*) *(.rodata*) *(.srodata*) *(.data*) *(.sdata*) }
+    . = 0x10000000;
+    .bss (NOLOAD) : { *(.bss*) *(.sbss*) *(COMMON) }
+}
+"""
+
+COMPILE = """
+set -e
+riscv64-unknown-elf-gcc -march=rv32im -mabi=ilp32 -O2 -Wall -ffreestanding -nostdlib -DCONFIG_CPU_NOP='"nop"' \\
+    -I. -I{include} -I{cpu} firmware.c matmul_host.c -T link.ld -lgcc -o firmware.elf
+riscv64-unknown-elf-objcopy -O binary firmware.elf firmware.bin
+"""
+
+WATCH = """
+#include <cstdio>
+#include "Vsoc.h"
+#include "verilated.h"
+
+int main() {
+    VerilatedContext context;
+    Vsoc top{&context};
+    for (long cycle = 0; cycle < 2000000 && !top.report; cycle++) {
+        top.sys_rst = cycle < 4;
+        top.sys_clk = 0; top.eval();
+        top.sys_clk = 1; top.eval();
+    }
+    if (top.report > 1000) { printf("the program reports %x\\n", top.report); return 1; }
+    printf("%u outputs are equal\\n", top.report);
+    return 0;
+}
+"""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ENGINES)
-def test_product_in_a_soc(name, tmp_path, verilator_runtime):
-    """Both buses of the registers; streams as wide as the bus and wider; two products, the second by the same DMAs."""
+@pytest.mark.skipif(shutil.which("riscv64-unknown-elf-gcc") is None, reason="no compiler for RISC-V on PATH")
+def test_program_of_a_processor(tmp_path, verilator_runtime):
+    """A VexRiscv with caches runs the C code of the host, compiled by gcc for RISC-V."""
     litex = pytest.importorskip("litex")
+    pytest.importorskip("pythondata_cpu_vexriscv")
+    soc = Path(litex.__file__).parent / "soc"
+    folders = {"include": soc / "software" / "include", "cpu": soc / "cores" / "cpu" / "vexriscv"}
+    files = written("wishbone", tmp_path) | {
+        "soc.py": PROCESSOR_SOC,
+        "firmware.c": FIRMWARE,
+        "link.ld": LINK.replace("ROM_BASE", "0"),
+        "compile.sh": COMPILE.format(**folders),
+        "watch.cpp": WATCH,
+    }
+    for file, text in files.items():
+        (tmp_path / file).write_text(text)
+    called(tmp_path, sys.executable, "soc.py")
+    build_program(tmp_path, "soc", ["soc.v", "cpu.v", "matmul.v", "watch.cpp"], verilator_runtime)
+    assert called(tmp_path, "./Vsoc") == f"{example_of(ENGINES['wishbone']).output.size} outputs are equal\n"
+
+
+def written(name, tmp_path) -> dict[str, str]:
+    """The files of an engine for LiteX, and a product with its answer."""
     design = Design.matmul(ENGINES[name])
-    files = {
+    return {
         **litex_files(design),
         "matmul.v": design.verilog(),
         "matmul.json": json.dumps(design.description()),
         "matmul.h": design.header(),
         "matmul_example.h": example_header("matmul", example_of(ENGINES[name])),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ENGINES)
+def test_product_in_a_soc(name, tmp_path, verilator_runtime):
+    """Both buses of the registers; streams as wide as the bus and wider; two products, the second by the same DMAs."""
+    litex = pytest.importorskip("litex")
+    files = written(name, tmp_path) | {
         "soc.py": SOC,
         "system.h": SYSTEM,
         "program.cpp": PROGRAM,

@@ -1,11 +1,13 @@
 """The cycles of a network: predicted, and counted in simulation of the hardware."""
 
+from dataclasses import replace
+
 import pytest
 from amaranth.sim import Simulator
 from fewbit.formats.network import NetworkTiming, Pool
 from fewbit.hdl.network.network import Network
 from fewbit.hdl.products.product_term import Build
-from fewbit.sim import network_answers, network_cycles
+from fewbit.sim import network_answers, network_cycles, network_pause
 from network_programs import random_images, random_program
 from resnet_program import resnet8
 
@@ -20,7 +22,7 @@ def counted(network, image):
     layers, sums, cycles = [0] * len(network.program.records), [], []
 
     async def bench(ctx):
-        if network.weight_store == "loaded":
+        if network.hardware.loaded:
             size = -(-network.program.shape.weight_word // 8)
             for byte in b"".join(word.to_bytes(size, "little") for word in network.program.words()):
                 await send(ctx, network.weights, byte)
@@ -71,6 +73,36 @@ def test_simulation_takes_the_cycles_that_are_predicted(seeds, shape, fields):
         assert layers == [record.cycles for record in network_cycles(program, network.timing)], seed
         assert cycles == sum(layers)
         assert sorted(sums) == sorted(network_answers(program, images)[2].ravel().tolist())
+
+
+@pytest.mark.parametrize("seed", [2, 3, 12])
+def test_the_next_image_begins_after_a_pause_that_is_predicted(seed):
+    program = random_program(seed, side=4, layers=2)
+    program = replace(program, image=replace(program.image, resident=False))
+    network = Network(program, Build("operator"))
+    bytes_in = [byte for image in random_images(program, seed, 2) for byte in image.ravel().tolist()]
+    simulator = Simulator(network)
+    simulator.add_clock(1e-6)
+    ends = []
+
+    async def give(ctx):
+        for byte in bytes_in:
+            await send(ctx, network.image, byte)
+
+    async def take(ctx):
+        ctx.set(network.answer.ready, 1)
+        for cycle in range(LIMIT):
+            if len(ends) == 2:
+                break
+            if ctx.get(network.answer.valid) and ctx.get(network.answer.payload.last):
+                ends.append(cycle)
+            await ctx.tick()
+
+    simulator.add_testbench(give)
+    simulator.add_testbench(take)
+    simulator.run()
+    predicted = sum(record.cycles for record in network_cycles(program, network.timing))
+    assert ends[1] - ends[0] == predicted + network_pause(program, network.timing)
 
 
 def test_every_cycle_has_its_reason():

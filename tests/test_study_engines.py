@@ -5,7 +5,7 @@ from fractions import Fraction
 import networks
 import numpy as np
 import pytest
-from fewbit.formats import parse
+from fewbit.formats import parse, study_formats
 from fewbit.study.network import grid
 from fewbit.study.network.execute import execute
 from fewbit.study.network.float_layer import FloatLayer
@@ -73,6 +73,20 @@ def test_engines_differ_by_float32_rounding_alone_where_sums_are_longer(toy, for
     layers = toy.quantized(formats)
     fast, exact = toy.run(float_engine(layers)), toy.run(integer_engine(layers))
     np.testing.assert_allclose(fast, exact, rtol=1e-4, atol=1e-4)
+
+
+NAMED = ["int16", "uint8", "int4s", "sm5", "ue4m3", "e5m10", "e4m3b-20", "float8_e4m3fn", "float8_e5m2", "bfloat16"]
+
+
+@pytest.mark.parametrize("format", [*map(str, study_formats()), *NAMED, "bipolar"])
+def test_rounding_at_once_gives_what_codes_stand_for(format):
+    """Of float32 of every exponent, both signs, infinities and NaN, at ties and next to them."""
+    format, patterns = parse(format), np.arange(1 << 32, step=1 << 19, dtype=np.uint64)
+    for low in (0, 1, (1 << 18) - 1, 1 << 18, (1 << 18) + 1, (1 << 19) - 1):
+        values = (patterns + low).astype(np.uint32).view(np.float32)
+        with np.errstate(all="ignore"):
+            expected = grid.values(grid.codes(values, format), format)
+            np.testing.assert_array_equal(grid.round_to(values, format), expected)
 
 
 def result_by_fractions(quantized, operands, place):
@@ -180,7 +194,7 @@ def test_scheme_for_a_layer_that_is_not_there():
         Toy("attention").quantized("int4", layers=(("missing", parse("int8"), parse("int8")),))
 
 
-@pytest.mark.parametrize("formats", ["e2m1", "int8", "e4m3", "int4 e2m3"])
+@pytest.mark.parametrize("formats", ["e2m1", "int8", "e4m3", "int4 e2m3", "bitmod4 int8"])
 @pytest.mark.parametrize("scale", ["float8_e8m0fnu", "float8_e4m3fn"])
 def test_blocks_by_their_definition(toy, formats, scale):
     options = {"scale_per": "block", "block_size": 16, "scale_format": parse(scale), "techniques": ("smooth", "bias")}

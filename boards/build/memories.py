@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ...families import Target
 
-__all__ = ["Memory", "Share", "memories_of", "shares"]
+__all__ = ["DesignMemory", "RamShare", "memories_of", "shares"]
 
 LARGE = re.compile(r"^  cell \\SB_SPRAM256KA ", re.MULTILINE)
 """The cells of large RAM that hardware makes by itself."""
@@ -20,7 +20,7 @@ NETWORK = {
 """The parts of a network by the names of their modules, in the words of messages."""
 
 
-class Memory(NamedTuple):
+class DesignMemory(NamedTuple):
     """A memory of a design.
 
     Parameters
@@ -38,7 +38,7 @@ class Memory(NamedTuple):
     large: int = 0
 
 
-class Share(NamedTuple):
+class RamShare(NamedTuple):
     """What a part of a design takes of a device: block RAMs, large RAMs, and bits that it keeps there."""
 
     brams: int
@@ -46,7 +46,7 @@ class Share(NamedTuple):
     bits: int
 
 
-def memories_of(rtlil: str) -> list[Memory]:
+def memories_of(rtlil: str) -> list[DesignMemory]:
     """The memories of a design whose module is ``top``."""
     modules = dict(re.findall(r"^module \\(\S+)$(.*?)^end$", rtlil, re.MULTILINE | re.DOTALL))
     cells = {
@@ -54,14 +54,14 @@ def memories_of(rtlil: str) -> list[Memory]:
         for name, text in modules.items()
     }
 
-    def walk(module: str, path: tuple[str, ...]) -> Iterator[Memory]:
+    def walk(module: str, path: tuple[str, ...]) -> Iterator[DesignMemory]:
         text, part = modules[module], _part(path)
         large = len(LARGE.findall(text))
         if large:
-            yield Memory(part, 0, 0, 0, large)
+            yield DesignMemory(part, 0, 0, 0, large)
         reads = Counter(re.findall(r'cell \$memrd_v2 \S+\n +parameter \\MEMID "\\\\(\S+)"', text))
         for width, words, name in re.findall(r"^  memory width (\d+) size (\d+) \\(\S+)$", text, re.MULTILINE):
-            yield Memory(part, int(width), int(words), reads[name])
+            yield DesignMemory(part, int(width), int(words), reads[name])
         for instance, kind in cells[module]:
             if kind in modules:
                 yield from walk(kind, (*path, instance))
@@ -77,16 +77,16 @@ def _part(path: tuple[str, ...]) -> str:
     return NETWORK.get(inside[0].partition("$")[0], "the rest") if inside else "the rest"
 
 
-def shares(memories: list[Memory], target: Target) -> dict[str, Share]:
+def shares(memories: list[DesignMemory], target: Target) -> dict[str, RamShare]:
     """What each part takes of a device, the largest first. The family must say how large its block RAM is."""
     ram, large = target.family.ram, target.family.large_ram
     assert ram is not None
-    found: dict[str, Share] = {}
+    found: dict[str, RamShare] = {}
     for memory in memories:
         brams = ram.blocks(memory.width, memory.words, memory.reads) if not memory.large else 0
         bits = memory.large * large.bits if large is not None else 0
-        before = found.get(memory.part, Share(0, 0, 0))
-        found[memory.part] = Share(
+        before = found.get(memory.part, RamShare(0, 0, 0))
+        found[memory.part] = RamShare(
             before.brams + brams, before.large_rams + memory.large, before.bits + bits + memory.width * memory.words
         )
     return dict(sorted(found.items(), key=lambda pair: (-pair[1].large_rams, -pair[1].brams)))

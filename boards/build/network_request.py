@@ -7,16 +7,16 @@ from math import inf
 from typing import Any
 
 from ...formats.network import Program
+from ...hdl import NetworkDesign
 from ...hdl.emit import to_rtlil
-from ..gateware.accelerator import Accelerator
 from ..gateware.top import BoardTop
 from ..link.network import BoardNetwork
 from ..link.protocol import FRAME_BYTES, MAX_PAYLOAD
 from ..targets import board_names, find_board
 from ..targets.board import Board
 from .bitstream_request import BitstreamRequest
-from .built_network import PROGRAM_SUFFIX
-from .memories import Memory, memories_of, shares
+from .built_network import PROGRAM_SUFFIX, describe_hardware
+from .memories import DesignMemory, memories_of, shares
 
 __all__ = ["NetworkRequest", "buffer_for"]
 
@@ -38,7 +38,7 @@ class NetworkRequest(BitstreamRequest):
     Parameters
     ----------
     program: what it runs
-    pipeline, build: see ``Accelerator``
+    pipeline, build: see ``NetworkDesign``
     """
 
     program: Program
@@ -46,7 +46,7 @@ class NetworkRequest(BitstreamRequest):
     build: str = "auto"
 
     @cached_property
-    def design(self) -> Accelerator:
+    def design(self) -> NetworkDesign:
         target, shape = self.board.part.target, self.program.shape
         capacity = target.device.capacity
         assert capacity is not None
@@ -54,8 +54,17 @@ class NetworkRequest(BitstreamRequest):
         if self.dsp == "auto":
             left = capacity.dsps - SCALING_DSPS * shape.outputs
             elements = max(0, min(left // shape.lanes, shape.rows * shape.columns))
-        memory = ("loaded", "spram") if capacity.large_rams else ("initialized", "dual")
-        return Accelerator(self.program, *memory, self.pipeline, self.build, target.family.name, elements)
+        store = "loaded" if capacity.large_rams and self.program.weights else "initialized"
+        ports = "spram" if capacity.large_rams else "dual"
+        return NetworkDesign(
+            self.program,
+            store,
+            ports,
+            dsp_elements=elements,
+            pipeline=self.pipeline,
+            build=self.build,
+            family=target.family.name,
+        )
 
     @property
     def computes(self) -> BoardNetwork:
@@ -68,7 +77,7 @@ class NetworkRequest(BitstreamRequest):
         return f"{self.board.name}_{self.program.name}_{shape.weight}_{shape.activation}_{array}"
 
     def check_room(self) -> None:
-        memories = self._memories()
+        memories = self.memories()
         over = _over(memories, self.board)
         if not over:
             return
@@ -77,17 +86,17 @@ class NetworkRequest(BitstreamRequest):
         raise ValueError(f"{self.program.name} must fit {self.board.name}: {over}; {advice}")
 
     def hardware(self) -> dict[str, Any]:
-        return self.design.describe()
+        return describe_hardware(self.design)
 
     def beside(self) -> dict[str, str]:
         return {PROGRAM_SUFFIX: self.program.text()}
 
-    def _memories(self) -> list[Memory]:
+    def memories(self) -> list[DesignMemory]:
         """The memories of the design and of its link."""
         top = BoardTop(self.description(round(self.settings(inf).hz)), self.design)
         return memories_of(to_rtlil(top, "top"))
 
-    def _others(self, memories: list[Memory]) -> Iterator[str]:
+    def _others(self, memories: list[DesignMemory]) -> Iterator[str]:
         """The boards on which the program has room. Those with the same kinds of RAM have the same memories."""
         known = {_has_large(self.board): memories}
         for name in board_names():
@@ -96,7 +105,7 @@ class NetworkRequest(BitstreamRequest):
                 kind = _has_large(board)
                 try:
                     if kind not in known:
-                        known[kind] = replace(self, board=board, baud=None, mhz=None)._memories()
+                        known[kind] = replace(self, board=board, baud=None, mhz=None).memories()
                 except ValueError:  # of hardware that the shape of the array does not suit
                     continue
                 if not _over(known[kind], board):
@@ -109,7 +118,7 @@ def _has_large(board: Board) -> bool:
     return capacity.large_rams > 0
 
 
-def _over(memories: list[Memory], board: Board) -> str:
+def _over(memories: list[DesignMemory], board: Board) -> str:
     """What of a device's RAM is not enough, in words; the text is empty if all of it is."""
     taken, capacity = shares(memories, board.part.target), board.part.target.device.capacity
     assert capacity is not None

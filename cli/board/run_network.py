@@ -40,25 +40,44 @@ def run_images(
 
     with attached_network(options, program, check=lambda found: check_images(found, images)) as device:
         assert device.program is not None
-        before = 0.0 if device.simulated is None else device.simulated.rest()
+        before, passed = 0.0, None
+        if device.simulated is not None:
+            if device.description.network.loads:
+                device.infer(images[:1])  # weights are loaded once, which is no part of what an image takes
+            before = device.simulated.rest()
+        cycles = device.statistics.cycles
         with progress("Computing, images") as report:
             sums = device.infer(images, codes=True, progress=report)
-        passed = None if device.simulated is None else device.simulated.seconds() - before
+        cycles = device.statistics.cycles - cycles
+        if device.simulated is not None:
+            passed = device.simulated.seconds() - before
         wrong = differences(device.program, images, sums) if check else None
         found = sums if codes else values_of_sums(device.program, sums)
         write_bytes(out, npy_bytes(np.asarray(found)))
-        _tell(device, out, found, passed, wrong, json)
+        _tell(device, out, found, cycles / len(images), passed, wrong, json)
     if wrong:
         raise typer.Exit(1)
 
 
 def _tell(
-    device: "Device", out: Path, found: "NDArray[np.generic]", passed: float | None, wrong: str | None, json: bool
+    device: "Device",
+    out: Path,
+    found: "NDArray[np.generic]",
+    each: float,
+    passed: float | None,
+    wrong: str | None,
+    json: bool,
 ) -> None:
-    """``passed``: seconds of simulated time; ``wrong``: what differs from the golden model, None if nobody looked."""
+    """Tell what was computed.
+
+    Parameters
+    ----------
+    each: cycles an image
+    passed: seconds of simulated time; None on a board
+    wrong: what differs from the golden model; None if nobody looked
+    """
     statistics, network, board = device.statistics, device.description.network, device.description.board
-    count = statistics.images
-    each = statistics.cycles / count
+    count = len(found)
     without = device.description.clock_hz / each
     rate = None if passed is None else count / passed
     if json:

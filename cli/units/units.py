@@ -8,6 +8,7 @@ import typer
 
 from ..common.command import Command, Group, made
 from ..common.signature import narrowed
+from .network import COMMANDS as NETWORK_COMMANDS
 
 __all__ = ["UNIT_OPTIONS", "UnitGroup", "unit_group"]
 
@@ -53,6 +54,8 @@ _WORDS: dict[str, dict[str, dict[str, Any]]] = {
 }
 """Words of help for options of a unit, where they differ from those for the same option of other units."""
 
+NETWORK_SUMMARY = "a whole network: images in, answers out"
+
 MISSING = "unit must be given, one of {}"
 
 
@@ -82,7 +85,7 @@ class UnitGroup(Group):
         from ...hdl import UNITS
 
         for name, command in self.commands.items():
-            command.short_help = UNITS[name].summary
+            command.short_help = UNITS[name].summary if name in UNITS else NETWORK_SUMMARY
         super().format_help(ctx, formatter)  # type: ignore[arg-type]
 
     def siblings(self) -> Mapping[str, Any]:
@@ -101,6 +104,8 @@ _MORE = {
 def unit_group(command: Callable[..., None], name: str) -> UnitGroup:
     """The group of commands for a command that takes a unit, with one for every unit."""
     makers = {unit: _maker(command, unit, _MORE.get(name, {}).get(unit)) for unit in UNIT_OPTIONS}
+    if name in NETWORK_COMMANDS:
+        makers["network"] = lambda: made(NETWORK_COMMANDS[name], "network", panel="Networks")
     help = inspect.cleandoc(command.__doc__ or "")
     return UnitGroup(name, help, makers, subcommand_metavar="UNIT [OPTIONS]", options_metavar="")
 

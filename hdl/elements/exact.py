@@ -50,7 +50,7 @@ class ExactHardware(ElementHardware):
         return make_term(m, pipeline, build, *formats, weight, activation, width, apart)
 
     def buses(self, arithmetic: Arithmetic, build: Build) -> tuple[Edge, Edge]:
-        return Edge(arithmetic.weight, build), Edge(arithmetic.activation, build)
+        return Edge(arithmetic.weight, build, weight=True), Edge(arithmetic.activation, build)
 
     def latency(self, arithmetic: Arithmetic, build: Build, lanes: int) -> int:
         return build.pipeline + 1

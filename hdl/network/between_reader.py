@@ -8,7 +8,7 @@ from ...formats import FixedPoint, Format
 from ...formats.network import Pool
 from ..products.decode import as_signed, decode
 from .by_record import Chooser
-from .plan import Plan
+from .plan import NetworkPlan
 
 __all__ = ["BetweenReader"]
 
@@ -34,7 +34,7 @@ class BetweenReader(wiring.Component):
     pool: Out(pool).array(outputs), of the window that ends with a tap
     """
 
-    def __init__(self, plan: Plan, residual: FixedPoint, pool: FixedPoint, delay: int):
+    def __init__(self, plan: NetworkPlan, residual: FixedPoint, pool: FixedPoint, delay: int):
         self.plan = plan
         self.residual_form = residual
         self.pool_form = pool

@@ -13,7 +13,7 @@ from .bounds import Bounds
 from .by_record import Chooser
 from .drain_schedule import beat_layout
 from .parameters import ParameterTable
-from .plan import Plan
+from .plan import NetworkPlan
 from .scale import Scale
 from .writeback import WriteBack, make_walk, walk_kind
 
@@ -75,7 +75,7 @@ class Drain(wiring.Component):
     empty: Out(1), nothing is under way
     """
 
-    def __init__(self, plan: Plan, array: int, sums: Shape, address_bits: tuple[int, int], single_port: bool):
+    def __init__(self, plan: NetworkPlan, array: int, sums: Shape, address_bits: tuple[int, int], single_port: bool):
         self.plan = plan
         self.array = array
         self.address_bits = address_bits

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...formats.network import Pool, Record
 from .by_record import Chooser
-from .plan import Plan
+from .plan import NetworkPlan
 
 __all__ = ["DrainSchedule", "beat_layout", "is_paced", "is_serial"]
 
@@ -25,7 +25,7 @@ def _reads_and_writes(record: Record, single_port: bool) -> bool:
     return single_port and record.residual is not None and record.between is not None
 
 
-def beat_layout(plan: Plan) -> data.StructLayout:
+def beat_layout(plan: NetworkPlan) -> data.StructLayout:
     """What is told of a beat.
 
     row, beat: of the group, and of the row's sums
@@ -65,7 +65,7 @@ class DrainSchedule(wiring.Component):
     valid: Out(1), o: Out(beat_layout), the beat
     """
 
-    def __init__(self, plan: Plan, single_port: bool):
+    def __init__(self, plan: NetworkPlan, single_port: bool):
         self.plan = plan
         self.single_port = single_port
         flags = ("clear", "advance", "start", "ends_group", "ends_tile", "last_tile")

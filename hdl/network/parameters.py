@@ -8,7 +8,7 @@ from amaranth.lib import data
 
 from ...formats.network import Parameter, Record
 from .by_record import shape_for
-from .plan import Plan
+from .plan import NetworkPlan
 
 __all__ = ["ParameterTable"]
 
@@ -22,7 +22,7 @@ class ParameterTable:
     plan: the program in numbers
     """
 
-    plan: Plan
+    plan: NetworkPlan
 
     @cached_property
     def entry(self) -> data.StructLayout:

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from ...formats.network import Pool, Product, Program, Record, View
 
-__all__ = ["LEVELS", "NEXT_STEP", "PIXEL", "START", "TILE", "Plan", "Step"]
+__all__ = ["LEVELS", "NEXT_STEP", "PIXEL", "START", "TILE", "NetworkPlan", "Step"]
 
 LEVELS = 6
 """Loops of a record, the innermost first: words, kx, ky, groups of pixels, rows of pixels, tiles. A pool has kx, ky and
@@ -37,7 +37,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Plan:
+class NetworkPlan:
     """A program's records, as counters and addresses need them.
 
     Parameters

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...formats.network import Pool, Product, Record
 from .by_record import Chooser, shape_for
-from .plan import LEVELS, NEXT_STEP, PIXEL, START, TILE, Plan, Step
+from .plan import LEVELS, NEXT_STEP, PIXEL, START, TILE, NetworkPlan, Step
 
 __all__ = ["TapIssue"]
 
@@ -41,7 +41,7 @@ class TapIssue(wiring.Component):
     more: Out(1), there are further tiles
     """
 
-    def __init__(self, plan: Plan, address_bits: int, weight_bits: int):
+    def __init__(self, plan: NetworkPlan, address_bits: int, weight_bits: int):
         self.plan = plan
         self.address_bits = address_bits
         self.weight_bits = weight_bits
@@ -200,7 +200,7 @@ def _packed(step: Step, fields: dict[str, int]) -> int:
     return word
 
 
-def _places(plan: Plan, record: Record) -> tuple[tuple[int, int], tuple[int, int]]:
+def _places(plan: NetworkPlan, record: Record) -> tuple[tuple[int, int], tuple[int, int]]:
     """Limits of the y and x that taps of a record have, those of rows that count for nothing too; and of its source's.
 
     A negative place, taken as an unsigned number, so lies beyond the source.
@@ -212,7 +212,7 @@ def _places(plan: Plan, record: Record) -> tuple[tuple[int, int], tuple[int, int
     return (-window.pad_y, max(below, source.height)), (-window.pad_x, max(right, source.width))
 
 
-def _is_padded(plan: Plan, record: Record) -> bool:
+def _is_padded(plan: NetworkPlan, record: Record) -> bool:
     window, source = record.window, record.source
     below = (record.height - 1) * window.stride_y + (window.kernel_y - 1) * window.dilation_y - window.pad_y
     right = (record.width - 1) * window.stride_x + (window.kernel_x - 1) * window.dilation_x - window.pad_x

@@ -72,7 +72,7 @@ class TensorMemory(wiring.Component):
             return m
         # A copy for each side that reads: it is so many block RAMs in any case.
         for copy in range(self.reads):
-            store = memory.Memory(shape=self.width, depth=1 << self.address_bits, init=[], attrs=UNRELATED)
+            store = memory.Memory(shape=self.width, depth=max(2, self.depth), init=[], attrs=UNRELATED)
             m.submodules[f"copy{copy}"] = store
             read = store.read_port()
             write = store.write_port(granularity=self.width // self.parts if self.parts > 1 else None)

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...formats.network import Product
 from .by_record import Chooser
-from .plan import Plan
+from .plan import NetworkPlan
 from .tensor_memory import UNRELATED, TensorMemory
 
 __all__ = ["InitializedWeights", "LoadedWeights"]
@@ -26,7 +26,7 @@ class InitializedWeights(wiring.Component):
     read: In(1), address: In; word: Out, in the next cycle
     """
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: NetworkPlan):
         self.plan = plan
         self.address_bits = max(1, (plan.program.weight_words - 1).bit_length())
         super().__init__({"read": In(1), "address": In(self.address_bits), "word": Out(plan.program.shape.weight_word)})
@@ -65,7 +65,7 @@ class LoadedWeights(wiring.Component):
     read: In(1), address: In, of the panel; word: Out, in the next cycle
     """
 
-    def __init__(self, plan: Plan, ports: str, piece: int):
+    def __init__(self, plan: NetworkPlan, ports: str, piece: int):
         self.plan = plan
         self.ports = ports
         self.piece = piece

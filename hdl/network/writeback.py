@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 from ...formats.network import Record, View
 from .beats import Beats
-from .plan import Plan
+from .plan import NetworkPlan
 from .walk import Walk
 
 __all__ = ["ENDS", "START_KIND", "WriteBack", "make_walk", "walk_kind"]
@@ -15,7 +15,9 @@ ENDS = ("word", "pixel", "tile")
 START_KIND = 3
 
 
-def make_walk(plan: Plan, bits: int, beats_a_word: int, phases: int, views: list[tuple[Record, View] | None]) -> Walk:
+def make_walk(
+    plan: NetworkPlan, bits: int, beats_a_word: int, phases: int, views: list[tuple[Record, View] | None]
+) -> Walk:
     """The addresses of a tensor of each record, in the order in which beats go through it.
 
     The kind of a step consists of what ends with the word, two bits; whether the tile is the last one; which of the
@@ -49,7 +51,7 @@ class WriteBack:
     address_bits: of the memory
     """
 
-    def __init__(self, plan: Plan, second: bool, address_bits: int):
+    def __init__(self, plan: NetworkPlan, second: bool, address_bits: int):
         shape = plan.program.shape
         self.plan = plan
         self.second = second

@@ -2,8 +2,9 @@
 
 from ...families import FAMILIES
 from ...formats import Format
-from .decode import is_twos_complement
+from .decode import is_twos_complement, operand_layout
 from .product_term import MAX_PIPELINE, Build
+from .recoding import recoding
 
 __all__ = ["BUILDS", "FAMILIES", "check_table", "choose_build"]
 
@@ -21,12 +22,20 @@ BUILDS = ("auto", "whole", "table", "rows", "digits", "booth")
 
 
 def choose_build(
-    weight: Format, activation: Format, build: str, *, pipeline: int, family: str | None, dsp: bool
+    weight: Format,
+    activation: Format,
+    build: str,
+    *,
+    pipeline: int,
+    family: str | None,
+    dsp: bool,
+    recode: bool = True,
 ) -> Build:
     """The build of that name, or for ``auto`` the one that measures smallest, with the rest of it chosen for the
     family.
 
-    With all three register stages a caller wants speed, and rows are then summed by a tree. The rules were found by
+    A caller says by ``recode`` whether the digits of recoded weights will do in the place of their significands. With
+    all three register stages a caller wants speed, and rows are then summed by a tree. The rules were found by
     measuring all builds of some twenty pairs, and tests/test_hdl_choose.py measures them again.
     """
     described = FAMILIES.get(family or "")
@@ -42,8 +51,10 @@ def choose_build(
         build = _smallest(weight, activation, lut, reach, twos_complement)
         if build == "rows" and fast:
             build = _digits_or_booth(weight, activation)
+        if recode and build == "booth" and twos_complement and _has_fewer_rows(weight, activation):
+            build = "recoded"
     registers = "aligned"
-    if build == "booth" and reach == 0:
+    if build in ("booth", "recoded") and reach == 0:
         registers = "sums" if fast else "rows" if lut == 4 else "aligned"
     return Build(build, group, registers, tree=fast, apart=apart, pipeline=pipeline)
 
@@ -85,6 +96,16 @@ def _smallest(weight: Format, activation: Format, lut: int, reach: int, twos_com
     if lut == 4:
         return "rows"
     return _digits_or_booth(weight, activation)
+
+
+def _has_fewer_rows(weight: Format, activation: Format) -> bool:
+    """Whether a recoding of the weight has fewer rows than Booth recoding makes of the shorter operand."""
+    how = recoding(weight)
+    shorter = min(
+        operand_layout(format)["significand"].width + (not is_twos_complement(format))
+        for format in (weight, activation)
+    )
+    return how is not None and len(how.exponents) < (shorter + 1) // 2
 
 
 def _digits_or_booth(weight: Format, activation: Format) -> str:

@@ -33,6 +33,8 @@ class Operand:
     exponent_offset: int = 0
     nan: Value | None = None
     infinity: Value | None = None
+    digits: Value | None = None
+    """Of a recoded weight that comes from an array's edge; it then has no significand that means anything."""
 
     @property
     def negative(self) -> Value:

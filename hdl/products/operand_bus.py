@@ -4,12 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Value, unsigned
 from amaranth.lib import data
 
 from ...formats import Format
 from .decode import Operand, decode, decoded, operand_layout
 from .product_term import Build
+from .recoding import Recoding, controls, recoding
 
 __all__ = ["Edge", "OperandBus"]
 
@@ -48,31 +49,42 @@ class OperandBus(ABC):
 
 @dataclass(frozen=True)
 class Edge(OperandBus):
-    """How operands of one format travel inside an array: decoded, or as codes where a build multiplies those.
+    """How operands of one format travel inside an array: decoded, as codes where a build multiplies those, or as the
+    digits of a recoded weight.
 
     Parameters
     ----------
     format: of the codes
     build: of the products
+    weight: whether they are weights, which alone are recoded
     """
 
     format: Format
     build: Build
+    weight: bool = False
 
     @property
     def shape(self) -> Shape:
         """Of one operand on its way."""
+        if self._recoded is not None:
+            return unsigned(self._recoded.control_bits)
         return unsigned(self.format.width) if self._as_code else unsigned(operand_layout(self.format).size)
 
     @property
     def _as_code(self) -> bool:
         return self.build.product == "whole"
 
+    @property
+    def _recoded(self) -> Recoding | None:
+        return recoding(self.format) if self.weight and self.build.product == "recoded" else None
+
     def enter(self, m: Module, code: Value, name: str, keep: Value | None = None) -> Value:
         if keep is not None:
             code = code & keep.replicate(len(code)) if self.format.filler == 0 else Mux(keep, code, self.format.filler)
         if self._as_code:
             return code
+        if self._recoded is not None:
+            return controls(m, self.format, code, name)
         operand = decode(m, self.format, code, name)
         layout = operand_layout(self.format)
         # No signal of its own: some bits of it come of others, and Verilator would take that for a loop.
@@ -82,4 +94,6 @@ class Edge(OperandBus):
         """The operand that ``value`` is."""
         if self._as_code:
             return decode(m, self.format, value, name)
+        if self._recoded is not None:
+            return Operand(Const(0, self.format.width), Const(0, 1), digits=value)
         return decoded(self.format, data.View(operand_layout(self.format), value))

@@ -8,7 +8,8 @@ from ...formats import Format
 from .align import Shift, align, is_shifted
 from .decode import Operand, as_signed
 from .pipeline import CUTS, Pipeline
-from .significand_product import PRODUCTS, significand_product
+from .recoding import controls, recoded_rows, recoding
+from .significand_product import PRODUCTS, significand_product, sum_rows
 from .truth_table import truth_table
 
 __all__ = ["MAX_PIPELINE", "Build", "Term", "make_term"]
@@ -30,10 +31,12 @@ class Build:
 
     Parameters
     ----------
-    product: how significands are multiplied, a key of ``PRODUCTS``; or ``whole``, one truth table from codes to product
+    product: how significands are multiplied, a key of ``PRODUCTS``; or ``whole``, one truth table from codes to
+        product; or ``recoded``, where the weight is a table that has a recoding
     group: positions that the fine shift covers, a power of two
-    registers: what the second register stage holds, one of ``REGISTERS``: the ``aligned`` product, or for ``booth`` its
-        ``rows`` (a register's reset then makes the zero digits for free) or their ``sums`` by pairs (faster)
+    registers: what the second register stage holds, one of ``REGISTERS``: the ``aligned`` product, or for ``booth`` and
+        ``recoded`` its ``rows`` (a register's reset then makes the zero digits for free) or their ``sums`` by pairs
+        (faster)
     tree: whether rows are summed as a balanced tree, faster, rather than one after the other
     apart: whether registers before an adder of several products stay out of DSP blocks. yosys 0.70's ``ice40_dsp``
         takes such a register into the block of either product, and then one of the two products is lost
@@ -48,13 +51,13 @@ class Build:
     pipeline: int = 2
 
     def __post_init__(self) -> None:
-        if self.product not in ("whole", *PRODUCTS):
-            raise ValueError(f"product must be one of whole, {', '.join(PRODUCTS)}, not {self.product!r}")
+        if self.product not in ("whole", "recoded", *PRODUCTS):
+            raise ValueError(f"product must be one of whole, recoded, {', '.join(PRODUCTS)}, not {self.product!r}")
         if self.group < 1 or self.group & (self.group - 1):
             raise ValueError(f"group must be a power of two, not {self.group!r}")
         if self.registers not in REGISTERS:
             raise ValueError(f"registers must be one of {', '.join(REGISTERS)}, not {self.registers!r}")
-        if self.registers != "aligned" and self.product != "booth":
+        if self.registers != "aligned" and self.product not in ("booth", "recoded"):
             raise ValueError(f"registers must be 'aligned' for {self.product!r}, not {self.registers!r}")
         if self.pipeline not in range(MAX_PIPELINE + 1):
             raise ValueError(f"pipeline must be 0 to {MAX_PIPELINE}, not {self.pipeline!r}")
@@ -101,6 +104,11 @@ def make_term(
     if build.product == "whole":
         body, negate = _whole_table(m, weight_format, activation_format, operands)
         shift = None
+    elif build.product == "recoded":
+        shift = _total_shift(m, operands, activation_format.max_shift)
+        late_carry = build.registers != "aligned" and shift is None
+        body, carry = _recoded(m, pipeline, build, weight_format, weight, activation, late_carry)
+        negate, shift = _cross_rows(pipeline, None, shift)
     else:
         (w, a), negate = _common_signedness(m, operands)
         long, short = (w, a) if len(w) >= len(a) else (a, w)
@@ -111,14 +119,37 @@ def make_term(
         body, carry = significand_product(
             m, pipeline, build.product, long, short, tree=build.tree, late_carry=late_carry
         )
-        for cut in ("partial", "sums"):
-            negate, shift = _cross_both(pipeline, cut, negate, shift)
+        negate, shift = _cross_rows(pipeline, negate, shift)
     body = pipeline.cross("product", "body", body, apart=apart)
     carry = pipeline.cross("product", "carry", carry)
     negate, shift = _cross_both(pipeline, "product", negate, shift)
     addend, negate = align(m, pipeline, body, negate, shift, build.group, width, apart)
     carry = pipeline.cross("align", "carry", carry) if negate is None else negate
     return Term(addend, carry, _special_product(m, pipeline, *operands))
+
+
+def _recoded(
+    m: Module,
+    pipeline: Pipeline,
+    build: Build,
+    weight_format: Format,
+    weight: Operand,
+    activation: Operand,
+    late_carry: bool,
+) -> tuple[Value, Value | None]:
+    """The product of a recoded weight, as ``significand_product`` gives it."""
+    how = recoding(weight_format)
+    assert how is not None
+    digits = controls(m, weight_format, weight.code, "weight") if weight.digits is None else weight.digits
+    other = as_signed(m, activation, "activation")
+    rows = recoded_rows(m, pipeline, other, digits, how)
+    return sum_rows(m, pipeline, rows, signed(len(other) + how.bits), tree=build.tree, late_carry=late_carry)
+
+
+def _cross_rows(pipeline: Pipeline, negate: Value | None, shift: Shift | None) -> tuple[Value | None, Shift | None]:
+    for cut in ("partial", "sums"):
+        negate, shift = _cross_both(pipeline, cut, negate, shift)
+    return negate, shift
 
 
 def _cross_both(

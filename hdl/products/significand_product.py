@@ -12,12 +12,12 @@ Each builder takes two integers, both unsigned or both signed, and gives their e
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, unsigned
 
 from .pipeline import Pipeline
 from .truth_table import truth_table
 
-__all__ = ["PRODUCTS", "significand_product"]
+__all__ = ["PRODUCTS", "ProductRow", "significand_product", "sum_rows"]
 
 
 def significand_product(
@@ -34,23 +34,32 @@ def significand_product(
     """
     if a.shape().signed != b.shape().signed:
         raise TypeError(f"operands must be both signed or both unsigned, not {a.shape()} and {b.shape()}")
-    # Rows are made one by one, each after the sum that it is added to: yosys orders an adder's operands by the age of
-    # their names, and where a carry chain takes one operand past the LUT, that has to be the sum and not the row.
     rows = iter(PRODUCTS[method](m, pipeline, a, b))
+    return sum_rows(m, pipeline, rows, (a * b).shape(), tree=tree, late_carry=late_carry)
+
+
+def sum_rows(
+    m: Module, pipeline: Pipeline, rows: "Iterator[ProductRow]", shape: Shape, *, tree: bool, late_carry: bool
+) -> tuple[Value, Value | None]:
+    """The sum of all rows, which lies within ``shape``, as ``significand_product`` gives a product.
+
+    Rows are made one by one, each after the sum that it is added to: yosys orders an adder's operands by the age of
+    their names, and where a carry chain takes one operand past the LUT, that has to be the sum and not the row.
+    """
     total = next(rows)
     if total.carry is not None and not late_carry:
-        total = _add(m, _Row(Const(0, 1), 0, 0, 0), total)
+        total = _add(m, ProductRow(Const(0, 1), 0, 0, 0), total)
     if tree or pipeline.registered("sums"):
         total = _sum_tree(m, pipeline, [total, *rows])
     for row in rows:
         total = _add(m, total, row)
-    product = Signal((a * b).shape(), name="significand_product")
+    product = Signal(shape, name="significand_product")
     m.d.comb += product.eq(total.value)
     return product, total.carry
 
 
 @dataclass(frozen=True)
-class _Row:
+class ProductRow:
     """``value + carry``, in units of ``2**position``; ``value`` lies in ``least`` to ``greatest`` and is signed if
     that is."""
 
@@ -61,15 +70,15 @@ class _Row:
     carry: Value | None = None
 
 
-def _row(value: Value, position: int, carry: Value | None = None) -> _Row:
+def _row(value: Value, position: int, carry: Value | None = None) -> ProductRow:
     """A row that may take any value of its shape."""
     width = len(value)
     if value.shape().signed:
-        return _Row(value, position, -(1 << width - 1), (1 << width - 1) - 1, carry)
-    return _Row(value, position, 0, (1 << width) - 1, carry)
+        return ProductRow(value, position, -(1 << width - 1), (1 << width - 1) - 1, carry)
+    return ProductRow(value, position, 0, (1 << width) - 1, carry)
 
 
-def _add(m: Module, low: _Row, high: _Row) -> _Row:
+def _add(m: Module, low: ProductRow, high: ProductRow) -> ProductRow:
     """The sum of two rows, the carry of ``low`` left open. Bits of ``low`` below ``high`` pass by the adder."""
     below = high.position - low.position
     least = (low.least >> below) + high.least
@@ -82,10 +91,10 @@ def _add(m: Module, low: _Row, high: _Row) -> _Row:
     value = Cat(low.value[:below], total)
     value = value.as_signed() if least < 0 else value
     floor = (1 << below) - 1
-    return _Row(value, low.position, least << below, (greatest << below) + floor, low.carry)
+    return ProductRow(value, low.position, least << below, (greatest << below) + floor, low.carry)
 
 
-def _sum_tree(m: Module, pipeline: Pipeline, rows: list[_Row]) -> _Row:
+def _sum_tree(m: Module, pipeline: Pipeline, rows: list[ProductRow]) -> ProductRow:
     """The sum of the rows by pairs, of which the first level crosses the cut ``sums``."""
     rows = [_behind_sums(pipeline, row) for row in _pairs(m, rows)]
     while len(rows) > 1:
@@ -93,20 +102,20 @@ def _sum_tree(m: Module, pipeline: Pipeline, rows: list[_Row]) -> _Row:
     return rows[0]
 
 
-def _pairs(m: Module, rows: list[_Row]) -> list[_Row]:
+def _pairs(m: Module, rows: list[ProductRow]) -> list[ProductRow]:
     return [_add(m, rows[k], rows[k + 1]) for k in range(0, len(rows) - 1, 2)] + rows[len(rows) & ~1 :]
 
 
-def _behind_sums(pipeline: Pipeline, row: _Row) -> _Row:
+def _behind_sums(pipeline: Pipeline, row: ProductRow) -> ProductRow:
     value = pipeline.cross("sums", f"value{row.position}", row.value)
     return replace(row, value=value, carry=pipeline.cross("sums", f"carry{row.position}", row.carry))
 
 
-def _operator(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[_Row]:
+def _operator(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[ProductRow]:
     yield _row(a * b, 0)
 
 
-def _table(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[_Row]:
+def _table(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[ProductRow]:
     yield _row(_tabulate(m, a, b, "product_table"), 0)
 
 
@@ -128,7 +137,7 @@ def _read(code: int, like: Value) -> int:
     return code - (1 << width) if like.shape().signed and code >> width - 1 else code
 
 
-def _rows(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[_Row]:
+def _rows(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[ProductRow]:
     is_signed = b.shape().signed
     for k in range(len(b) - is_signed):
         yield _row(Mux(b[k], a, 0), k)
@@ -136,14 +145,14 @@ def _rows(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[_Row]:
         yield _row(~Mux(b[-1], a, 0), len(b) - 1, Const(1, 1))
 
 
-def _digits(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[_Row]:
+def _digits(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[ProductRow]:
     for position in range(0, len(b), 2):
         digit = b[position : position + 2]
         digit = digit.as_signed() if b.shape().signed and position + 2 >= len(b) else digit
         yield _row(_tabulate(m, a, digit, f"row{position}"), position)
 
 
-def _booth(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[_Row]:
+def _booth(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[ProductRow]:
     """Radix-4 Booth. The rows cross the cut ``partial``: there a register's reset makes the zero digits for free."""
     is_signed = a.shape().signed
     top = b[-1] if is_signed else Const(0, 1)
@@ -160,10 +169,10 @@ def _booth(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[_Row]:
         multiple = Mux(doubled, extended << 1, extended)[:width]
         row = pipeline.cross("partial", f"row{k}", multiple ^ negative.replicate(width), clear=zero)
         carry = pipeline.cross("partial", f"carry{k}", negative & ~triple.all())
-        yield _Row(row.as_signed(), 2 * k, -reach, reach, carry)
+        yield ProductRow(row.as_signed(), 2 * k, -reach, reach, carry)
 
 
-PRODUCTS: dict[str, Callable[[Module, Pipeline, Value, Value], Iterator[_Row]]] = {
+PRODUCTS: dict[str, Callable[[Module, Pipeline, Value, Value], Iterator[ProductRow]]] = {
     "table": _table,
     "rows": _rows,
     "digits": _digits,

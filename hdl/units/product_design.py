@@ -67,7 +67,13 @@ class ProductDesign(Design):
         """What ``build`` comes down to for these formats and this family."""
         dsp = self.dsp and not self.is_mixed
         return choose_build(
-            self.weight, self.activation, self.build, pipeline=self.pipeline, family=self.family, dsp=dsp
+            self.weight,
+            self.activation,
+            self.build,
+            pipeline=self.pipeline,
+            family=self.family,
+            dsp=dsp,
+            recode=self.computes.element == EXACT and not self.is_mixed,
         )
 
     @property

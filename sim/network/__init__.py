@@ -1,6 +1,14 @@
 """The golden model of a whole network on the FPGA: what a program computes, to the bit."""
 
-from .cycles import RecordCycles, network_cycles
+from .cycles import RecordCycles, network_cycles, network_pause
 from .model import NetworkModel, Watch, check_images, network_answers
 
-__all__ = ["NetworkModel", "RecordCycles", "Watch", "check_images", "network_answers", "network_cycles"]
+__all__ = [
+    "NetworkModel",
+    "RecordCycles",
+    "Watch",
+    "check_images",
+    "network_answers",
+    "network_cycles",
+    "network_pause",
+]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ...formats.network import NetworkTiming, Pool, Product, Program, Record
 
-__all__ = ["RecordCycles", "network_cycles"]
+__all__ = ["RecordCycles", "network_cycles", "network_pause"]
 
 BEGIN = 2
 """The cycle of a record in which its first tile begins."""
@@ -25,6 +25,13 @@ FILLED = 2
 
 BIASED = 2
 """Cycles from sums to those with their biases, which the host takes."""
+
+
+BYTE = 2
+"""Cycles that a byte of an image takes, without the one in which a word of it is written."""
+
+COMPLETE = 2
+"""Cycles from an image's last word to the first in which it is computed."""
 
 
 class RecordCycles(NamedTuple):
@@ -62,6 +69,24 @@ def network_cycles(program: Program, timing: NetworkTiming) -> tuple[RecordCycle
     timing: of the hardware that runs it
     """
     return tuple(_Clock(program, timing, record).run() for record in program.records)
+
+
+def network_pause(program: Program, timing: NetworkTiming) -> int:
+    """Cycles from an image's last sum to the next image's first cycle, if its bytes always wait at the edge.
+
+    The next image is taken in meanwhile, unless it is ``resident``: then it is expected to be there already.
+    """
+    image, shape = program.image, program.shape
+    end = timing.between - timing.array - BIASED + 1
+    if image.resident:
+        return end + 1
+    sizes = [shape.lanes if image.activation is not None else 0, shape.outputs if image.between is not None else 0]
+    writes = {
+        channel
+        for size in filter(None, sizes)
+        for channel in (*range(size - 1, image.channels, size), image.channels - 1)
+    }
+    return end + BYTE * image.size + len(writes) * image.height * image.width + COMPLETE
 
 
 class _Group(NamedTuple):

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...formats.network import Pool, Product, Program, Record
 from .outputs import Scaling
 from .sums import PoolSums, ProductSums
-from .tensors import Memory, Words, as_kind, exact_kind, integer_table
+from .tensors import BatchMemory, Words, as_kind, exact_kind, integer_table
 
 __all__ = ["NetworkModel", "Watch", "check_images", "network_answers"]
 
@@ -83,8 +83,8 @@ class NetworkModel:
     def _run(self, images: Words, start: int, watch: Watch | None) -> Array:
         program = self.program
         memories = {
-            "activation": Memory(len(images), program.activation_words, program.shape.lanes, self.pitch),
-            "between": Memory(len(images), program.between_words, program.shape.outputs, self.pitch),
+            "activation": BatchMemory(len(images), program.activation_words, program.shape.lanes, self.pitch),
+            "between": BatchMemory(len(images), program.between_words, program.shape.outputs, self.pitch),
         }
         channels = program.image.channels
         for name, memory in memories.items():
@@ -132,7 +132,7 @@ class _Step:
         }
         self.scratch = self.sums.scratch + 32 * record.pixels * record.channels
 
-    def __call__(self, memories: dict[str, Memory]) -> tuple[Array, dict[str, Words]]:
+    def __call__(self, memories: dict[str, BatchMemory]) -> tuple[Array, dict[str, Words]]:
         """The sums with their bias, and the codes that were written, by the memory's name."""
         record = self.record
         sums = as_kind(self.sums(memories[self.reads].tensor(record.source)), self.kind) + self.bias

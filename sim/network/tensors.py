@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...formats import Format
 from ...formats.network import View, Window
 
-__all__ = ["DOUBLE", "Memory", "Words", "as_kind", "exact_kind", "integer_table", "pad", "patches"]
+__all__ = ["DOUBLE", "BatchMemory", "Words", "as_kind", "exact_kind", "integer_table", "pad", "patches"]
 
 Array = NDArray[Any]
 Words = NDArray[np.uint8]
@@ -17,7 +17,7 @@ DOUBLE = 1 << 53
 """Up to which float64 holds every integer."""
 
 
-class Memory:
+class BatchMemory:
     """A memory of words of codes, of which every image has one.
 
     Parameters

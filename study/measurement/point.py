@@ -52,7 +52,7 @@ class Point:
         operands that are activations once, and the scales of blocks. Other scales do not count. With scales by blocks,
         all patches of a convolution count in full, since a value has another code in each
     held_bits: bits of what one sample holds while other layers compute, as the operand of a residual sum; once for each
-        such tensor. They are float32, as everything between layers is
+        such tensor, in the format of ``between``, or float32
     products: the share of the MACs that multiply two activations, as attention does
     seed: the seed of random choices
     versions: the versions of fewbit, numpy and onnxruntime

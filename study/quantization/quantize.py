@@ -83,12 +83,17 @@ class QuantizedLayer:
         """The values of the codes, as float32: (groups, k, n)."""
         return None if self.codes is None else grid.values(self.codes, self.weight_format)
 
+    def scaled(self, operands: list[Array]) -> Iterator[tuple[Array, Format]]:
+        """The operands that are activations, divided by their scales, with the formats to round them to."""
+        left = operands[0] / self.layer.by_channel(self.divisor)
+        yield left + np.float32(self.zero_point) if self.zero_point else left, self.activation_format
+        if self.other_divisor is not None:
+            yield operands[1] / self.other_divisor, self.weight_format
+
     def rounded(self, operands: list[Array]) -> Iterator[Array]:
         """The codes of the operands that are activations."""
-        left = operands[0] / self.layer.by_channel(self.divisor)
-        yield grid.codes(left + np.float32(self.zero_point) if self.zero_point else left, self.activation_format)
-        if self.other_divisor is not None:
-            yield grid.codes(operands[1] / self.other_divisor, self.weight_format)
+        for scaled, format in self.scaled(operands):
+            yield grid.codes(scaled, format)
 
 
 def quantize(graph: Graph, scheme: Scheme, statistics: CalibrationStatistics) -> dict[str, QuantizedLayer | BlockLayer]:

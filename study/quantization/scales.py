@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...formats import Format
 from ..network.grid import floats, round_to
 
-__all__ = ["best_scales", "error_of_results"]
+__all__ = ["Error", "best_scales", "error_of_results"]
 
 Array = NDArray[Any]
 Error = Callable[[Array], Array]

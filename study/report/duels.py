@@ -68,12 +68,20 @@ class Duel:
 def duels(points: Iterable[Point]) -> list[Duel]:
     """Every minifloat of four bits and more against the integer of its width, weights and activations in one format.
 
-    Of several evaluations of a scheme, ``points`` must have one only.
+    Of several evaluations of a scheme, ``points`` must have one only. Points without scores by sample are of an older
+    fewbit, which searched scales in another way: they are compared with each other alone.
     """
     sides: dict[tuple[Any, ...], dict[str, Point]] = {}
     for point in points:
         if point.weight == point.activation and not point.layers and parse(point.weight).width >= LEAST_WIDTH:
-            how = (Ground.of(point), point.scale_per, point.scale_format, point.block_size, point.techniques)
+            how = (
+                Ground.of(point),
+                bool(point.scores),
+                point.scale_per,
+                point.scale_format,
+                point.block_size,
+                point.techniques,
+            )
             sides.setdefault((how, parse(point.weight).width), {})[point.weight] = point
     found = []
     for (how, width), some in sides.items():
