@@ -387,6 +387,25 @@ def test_what_no_record_computes_is_refused_by_its_name(build, message):
     assert str(error.value).startswith(message)
 
 
+def test_an_input_keeps_its_place_where_that_is_asked_for():
+    net = Net(3, 8, 7)
+    output, _ = residuals(net)
+    kept, other = (check(net, output, ShapeRequest(resident=resident)) for resident in (True, False))
+    assert kept.image.resident and not other.image.resident
+    assert kept.image.free_after == other.image.free_after == 0
+    assert kept.activation_words > other.activation_words
+
+
+def test_images_of_other_numbers_than_bytes_are_refused():
+    net = Net(3, 4, 4)
+    samples = net.samples()
+    made = lowered(net.content(net.conv("image", 3, 4)), samples)
+    for value in (0.5, 300, -1):
+        samples.inputs["image"][0, 0, 0, 0] = value
+        with pytest.raises(ValueError, match=r"^images must be of the numbers that the program has codes for"):
+            made.images(samples.inputs["image"])
+
+
 def test_parts_of_a_word_that_cannot_be_put_together_are_told():
     """Two channels a beat between layers, and a concatenated tensor with three behind one."""
     net = Net(3, 4, 4)
