@@ -150,21 +150,26 @@ def block_scales(rows: Array, format: Format, scale_format: Format, size: int) -
     return encode(np.where(largest > 0, np.maximum(wanted, smallest), 1.0), scale_format)
 
 
-def weight_blocks(weight: Array, gram: Array, format: Format, scale_format: Format, size: int) -> tuple[Array, Array]:
+def weight_blocks(
+    weight: Array, gram: Array | None, format: Format, scale_format: Format, size: int
+) -> tuple[Array, Array]:
     """Codes (k, n) and codes of scales (blocks, n) of weights (k, n), each scale the one of least error of block sums.
 
-    ``gram`` is the mean outer product of rows of operands, (k, k).
+    ``gram`` is the mean outer product of rows of operands, (k, k). Without it, the error is that of the weights.
     """
     k, n = weight.shape
     count = -(-k // size)
     padded = np.zeros((count * size, n), np.float32)
     padded[:k] = weight
     by_block = padded.reshape(count, size, n).transpose(0, 2, 1).reshape(count * n, size)
-    moments = np.zeros((count, size, size))
-    for block, start in enumerate(range(0, k, size)):
-        part = gram[start : start + size, start : start + size]
-        moments[block, : len(part), : len(part)] = part
-    found = best_scales(by_block, format, scale_format, axis=0, error=error_of_results(moments))
+    error = None
+    if gram is not None:
+        moments = np.zeros((count, size, size))
+        for block, start in enumerate(range(0, k, size)):
+            part = gram[start : start + size, start : start + size]
+            moments[block, : len(part), : len(part)] = part
+        error = error_of_results(moments)
+    found = best_scales(by_block, format, scale_format, axis=0, error=error)
     scales = encode(found.reshape(count, n), scale_format)
     steps = _stretched(scales, scale_format, size, k, 0)
     return grid.codes(weight / steps, format), scales
