@@ -5,7 +5,6 @@ import re
 import signal
 import sys
 import traceback
-import warnings
 from collections.abc import Sequence
 from types import FrameType
 from typing import Any
@@ -59,8 +58,6 @@ def run(arguments: Sequence[str]) -> int:
     """Run a command, and return its exit status. If something goes wrong, one line on stderr says what."""
     if os.environ.get(COMPLETION):
         return complete(os.environ[COMPLETION])
-    # Hardware is made for what it says of itself alone, too.
-    warnings.filterwarnings("ignore", ".*created but never used")
     group: Any = program()
     try:
         # not group.main(): that prints an empty line at Ctrl-C

@@ -95,7 +95,8 @@ def _show(made: "Estimate") -> None:
         print(f"  clock: {low:.0f} to {high:.0f} MHz, as other bitstreams for this FPGA have it")
         for link, words in ((True, f"with the link at {made.baud / 1e6:g} Mbaud"), (False, "without the link")):
             slow, fast = (made.rate(hz, link) for hz in made.clocks)
-            print(f"  images a second {words}: {slow:,.1f} to {fast:,.1f}")
+            bound = "; the link bounds them" if link and fast < made.rate(made.clocks[1], link=False) else ""
+            print(f"  images a second {words}: {slow:,.1f} to {fast:,.1f}{bound}")
     table = Table(title=f"{made.cycles:,} cycles an image, {made.pause:,} between two", title_justify="left")
     for name in ("layer", "cycles", "share", "array busy", "bound by"):
         table.add_column(name, justify="left" if name in ("layer", "bound by") else "right")

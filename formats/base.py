@@ -91,6 +91,19 @@ class Format(ABC):
         """Bits of a code."""
 
     @property
+    def choices(self) -> "tuple[Format, ...]":
+        """What a selector in the top bits of a code chooses from, in order; nothing where there is no selector.
+
+        A selector belongs to a group of codes, which all have the same one.
+        """
+        return ()
+
+    @property
+    def selector_bits(self) -> int:
+        """Bits of the selector: those of ``width`` that are stored once for a group of codes."""
+        return max(0, len(self.choices) - 1).bit_length()
+
+    @property
     @abstractmethod
     def lsb_exponent(self) -> int:
         """Exponent of the power of two that every finite value is an integer multiple of."""

@@ -1,11 +1,11 @@
 """Small random programs of network accelerators, with everything in them that a program can have."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import isqrt
 from typing import Any
 
 import numpy as np
-from fewbit.formats import Format, parse
+from fewbit.formats import Format
 from fewbit.formats.network import (
     Answer,
     Image,
@@ -16,88 +16,11 @@ from fewbit.formats.network import (
     Product,
     Program,
     Residual,
-    View,
     Window,
+    clip_order,
 )
+from network_drafts import FOREVER, Block, Draft, Tensor, random_shape, spread
 from numpy.typing import NDArray
-
-WEIGHTS = ("int8", "int4", "int3", "int2s", "sm4", "e2m1", "e3m0", "e1m2", "e4m3", "codebook3e-2x0137fdc9")
-ACTIVATIONS = ("int8", "uint8", "int4", "uint4", "e2m1", "ue2m2", "e3m2", "e4m3", "sm5", "codebook2e0x012e")
-BETWEENS = ("int8", "int8", "int6", "int8s", "uint8", "sm6", "e2m3", "e3m2", "e4m3")
-WITH_ZERO_POINTS = ("int8", "uint8", "int8s", "int4", "uint4", "int6")
-FOREVER = 1 << 20
-"""When a block of memory is given up that always lives: behind every record."""
-
-
-@dataclass
-class Block:
-    """Words of a memory that are written and read as a whole: a tensor, or several that are concatenated."""
-
-    memory: str
-    pixels: int
-    words: int
-    born: int
-    last: int
-    base: int = 0
-
-
-@dataclass
-class Tensor:
-    """A tensor within a block, from a word of each pixel on; ``channels`` holds whether each code is one of them."""
-
-    block: Block
-    height: int
-    width: int
-    word: int
-    words: int
-    channels: list[bool]
-
-    @property
-    def view(self) -> View:
-        """Where it lies, once blocks have their places."""
-        return View(self.block.base + self.word, self.height, self.width, self.words, self.block.words)
-
-    @property
-    def plain(self) -> int | None:
-        """The number of its channels where no code between two of them is none."""
-        count = sum(self.channels)
-        return count if all(self.channels[:count]) else None
-
-
-@dataclass
-class Draft:
-    """A record before its tensors have places."""
-
-    fields: dict[str, Any]
-    source: Tensor
-    targets: dict[str, Tensor] = field(default_factory=dict)
-    outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    residual: Tensor | None = None
-    residual_zero: int = 0
-    weights: list[int] = field(default_factory=list)
-
-
-def random_shape(random: np.random.Generator, **fields: Any) -> NetworkShape:
-    """A small accelerator; ``fields`` are those of ``NetworkShape`` that are given, formats as objects or names."""
-    zero_points = fields.get("zero_points", bool(random.random() < 0.25))
-    lanes = fields.get("lanes", int(2 ** random.integers(0, 4)))
-    outputs = fields.get("outputs", int(2 ** random.integers(0, lanes.bit_length())))
-    known: dict[str, Any] = {
-        "weight": str(random.choice(WEIGHTS)),
-        "activation": str(random.choice(WITH_ZERO_POINTS if zero_points else ACTIVATIONS)),
-        "between": str(random.choice(WITH_ZERO_POINTS if zero_points else BETWEENS)),
-        "rows": int(random.integers(1, 5)),
-        "columns": outputs * int(random.integers(1, 1 + max(1, 8 // outputs))),
-        "lanes": lanes,
-        "outputs": outputs,
-        "multiplier_bits": int(random.choice((1, 4, 8, 16))),
-        "residual_shifts": tuple(sorted({0, *(int(shift) for shift in random.integers(0, 9, random.integers(0, 3)))})),
-        "zero_points": zero_points,
-        **fields,
-    }
-    formats = {name: known[name] for name in ("weight", "activation", "between")}
-    known |= {name: parse(format) if isinstance(format, str) else format for name, format in formats.items()}
-    return NetworkShape(**known)
 
 
 def random_program(seed: int, layers: int | None = None, side: int = 7, **fields: Any) -> Program:
@@ -332,7 +255,7 @@ class _Maker:
         if pool:
             kind = str(self.random.choice(("sum", "max")))
             draft.fields |= {"kind": kind, "zero": int(self.random.choice(points))}
-            magnitude = max(1, _spread(between) * (isqrt(window.taps) if kind == "sum" else 1))
+            magnitude = max(1, spread(between) * (isqrt(window.taps) if kind == "sum" else 1))
         else:
             magnitude = self._product(draft, source, window, channels)
         for name in targets:
@@ -378,7 +301,7 @@ class _Maker:
                         dropped = not real[place % shape.lanes] or (sparse and self.chance(0.8))
                         draft.weights.append(zero if dropped else code)  # type: ignore[arg-type]
         terms = max(1, window.taps * words * shape.lanes // (5 if sparse else 1))
-        return max(1, _spread(shape.weight) * _spread(shape.activation) * isqrt(terms))
+        return max(1, spread(shape.weight) * spread(shape.activation) * isqrt(terms))
 
     def _output(self, memory: str, magnitude: int, residual: bool) -> dict[str, Any]:
         """How sums of that magnitude become codes that are not all of them zero or the greatest."""
@@ -391,20 +314,20 @@ class _Maker:
         scaled = magnitude << shape.multiplier_bits - 1
         wanted = max(1, int(format.max_finite))
         shift = max(0, min(63, (scaled // wanted).bit_length() - 1 + self.number(-1, 2)))
-        order = sorted(format.codes, key=lambda code: _place(format, code))
+        order = sorted(format.codes, key=lambda code: clip_order(format, code))
         low, high = sorted(self.number(0, len(order) - 1) for _ in range(2))
         if self.chance(0.4):
             low, high = 0, len(order) - 1
         elif self.chance(0.4):
             low, high = order.index(format.zero_code or 0), len(order) - 1
         entries = self.format(memory)
-        whole = sorted(entries.codes, key=lambda code: _place(entries, code))
+        whole = sorted(entries.codes, key=lambda code: clip_order(entries, code))
         clip = (whole[0], whole[-1]) if table is not None else (order[low], order[high])
         fields: dict[str, Any] = {"shift": shift, "low": clip[0], "high": clip[1], "table": table}
         if shape.zero_points and self.chance(0.8):
             fields["zero_point"] = self.number(format.min_integer, format.max_integer)
         if residual:
-            shifts = [most for most in shape.residual_shifts if 1 << most <= max(1, scaled // _spread(shape.between))]
+            shifts = [most for most in shape.residual_shifts if 1 << most <= max(1, scaled // spread(shape.between))]
             fields |= {"multiplier": self._multiplier(), "residual_shift": (shifts or shape.residual_shifts)[-1]}
         return fields
 
@@ -464,14 +387,3 @@ class _Maker:
                 records.append(Product(**fields, weights=len(weights) // word))
                 weights += draft.weights
         return records, weights
-
-
-def _spread(format: Format) -> int:
-    """How great a format's integers are, about."""
-    return max(1, isqrt(sum(format.integer(code) ** 2 for code in format.codes) // format.code_count))
-
-
-def _place(format: Format, code: int) -> tuple[int, bool]:
-    """The place of a code in the order that clips go by."""
-    integer = format.integer(code)
-    return integer, not (integer == 0 and format.negative(code))

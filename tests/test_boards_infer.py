@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from fewbit import sim
 from fewbit.boards import Device, LinkError
-from fewbit.boards.gateware.accelerator import Accelerator
 from fewbit.boards.host.challenge import random_images
 from fewbit.boards.host.images import sums_of
 from fewbit.boards.host.simulated import Simulated, default_description
 from fewbit.boards.host.transport import Port
 from fewbit.boards.link.network import BoardNetwork
+from fewbit.hdl import NetworkDesign
 from network_on_board import INT8, LinearHardware, linear_answers, linear_program
 from network_programs import random_program
 from simulated_boards import SMALL
@@ -187,6 +187,6 @@ def test_sums_are_put_in_their_order(sizes):
 def test_accelerators_give_the_golden_models_answers(seed, fields, memory, prepared):
     program = random_program(seed, layers=2, side=4, **fields)
     images = random_images(program, np.random.default_rng(seed), 12)
-    with Device.open("sim", design=Accelerator(program, *memory), seed=1) as device:
+    with Device.open("sim", design=NetworkDesign(program, *memory), seed=1) as device:
         assert device.infer(images, check=True).shape[0] == 12
         assert device.statistics.images == 12

@@ -4,14 +4,14 @@ import json
 
 import numpy as np
 import pytest
-from fewbit.boards.build.built_network import read_accelerator
+from fewbit.boards.build.built_network import describe_hardware, read_hardware
 from fewbit.boards.build.memories import memories_of
 from fewbit.boards.build.network_request import NetworkRequest, buffer_for
-from fewbit.boards.gateware.accelerator import Accelerator
 from fewbit.boards.link.description import Description
 from fewbit.boards.link.network import BoardNetwork
 from fewbit.boards.targets import find_board
 from fewbit.cli.app import run
+from fewbit.hdl import NetworkDesign
 from network_on_board import LinearHardware, linear_answers, linear_program
 
 PROGRAM = linear_program(4, 5, 6, answers=40)
@@ -23,7 +23,7 @@ def files(tmp_path, monkeypatch, prepared):
     """Images and programs in the current folder; networks are made of simple hardware, and no port is there."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("serial.tools.list_ports.comports", lambda: [])
-    monkeypatch.setattr("fewbit.boards.gateware.accelerator.Accelerator", LinearHardware)
+    monkeypatch.setattr("fewbit.hdl.NetworkDesign", LinearHardware)
     images = np.random.default_rng(1).integers(0, 256, (5, 4, 5, 6), dtype=np.uint8)
     np.save("images.npy", images)
     np.save("turned.npy", images.transpose(0, 2, 1, 3))
@@ -122,7 +122,11 @@ def test_what_does_not_fit_is_told_with_all_that_it_takes():
     assert message.endswith("; orangecrab, tang_nano_9k, ulx3s_12f, ulx3s_85f would do")
     request = NetworkRequest(find_board("icebreaker"), PROGRAM, buffer_bytes=buffer_for(PROGRAM))
     assert request.buffer_bytes == 2048
-    assert request.design.loads and request.design.ports == "spram" and request.design.generic.ports == "single"
+    assert (
+        request.design.loads
+        and request.design.memory_ports == "spram"
+        and request.design.generic.memory_ports == "single"
+    )
     request.check_room()
 
 
@@ -165,18 +169,18 @@ end
 
 
 def test_hardware_is_read_as_it_was_written(tmp_path):
-    made = Accelerator(PROGRAM, "loaded", "single", pipeline=1, family="ice40", dsp_elements=1)
+    made = NetworkDesign(PROGRAM, "loaded", "single", pipeline=1, family="ice40", dsp_elements=1)
     description = Description("icebreaker", BoardNetwork.of(PROGRAM, True), 12_000_000, 1_000_000)
-    content = {"hardware": made.describe(), "description": json.loads(description.text())}
+    content = {"hardware": describe_hardware(made), "description": json.loads(description.text())}
     path = tmp_path / "made.json"
     path.write_text(json.dumps(content))
     (tmp_path / "made.program.json").write_text(PROGRAM.text())
-    assert read_accelerator(path) == made
+    assert read_hardware(path) == made
     (tmp_path / "made.program.json").write_text(LARGE.text())
     with pytest.raises(
         ValueError, match=f"made.program.json must be the program of .*made.json, {PROGRAM.digest[:12]}"
     ):
-        read_accelerator(path)
+        read_hardware(path)
     path.write_text("{}")
     with pytest.raises(ValueError, match="must be the JSON of a bitstream with a network"):
-        read_accelerator(path)
+        read_hardware(path)

@@ -9,7 +9,9 @@ import pytest
 from fewbit.formats.network import Program
 from fewbit.hdl.emit import port_order, to_rtlil, to_verilog
 from fewbit.hdl.network.network import Network
+from fewbit.hdl.network.network_build import NetworkBuild
 from fewbit.hdl.products.choose_build import choose_build
+from fewbit.hdl.products.product_term import Build
 from fewbit.sim import network_answers, network_cycles
 from fewbit.tb.verilator import lint
 from network_programs import random_images, random_program
@@ -21,7 +23,7 @@ FEW = {"rows": 2, "lanes": 2, "columns": 4, "outputs": 2}
 """A small array, which is elaborated and simulated quickly."""
 
 
-def quick(seeds: range, count: int) -> list[Any]:
+def quick(seeds: list[int], count: int) -> list[Any]:
     """Seeds of which all but the first so many are slow."""
     return [seed if place < count else pytest.param(seed, marks=pytest.mark.slow) for place, seed in enumerate(seeds)]
 
@@ -77,23 +79,25 @@ def expect(seed: int, fields: dict[str, Any], **options: Any) -> None:
     assert run(network, seed) == [cycles] * 3, (seed, fields, options)
 
 
-@pytest.mark.parametrize("seed", quick(range(8), 3))
+@pytest.mark.parametrize("seed", quick([15, 62, 89, *range(8)], 3))
 def test_random_programs_give_the_models_bits_in_its_cycles(seed):
+    """Of the first three, one has a pool that is written to both memories, and one has groups."""
     expect(seed, FEW)
 
 
-@pytest.mark.parametrize("seed", quick(range(10, 16), 2))
+@pytest.mark.parametrize("seed", quick([4, 15, *range(10, 14)], 2))
 def test_tiles_may_end_within_words(seed):
     expect(seed, {"rows": 3, "lanes": 4, "columns": 3, "outputs": 1})
 
 
-@pytest.mark.parametrize("seed", quick(range(20, 26), 2))
+@pytest.mark.parametrize("seed", quick([*range(20, 26)], 2))
 def test_zero_points_are_taken_out_and_added(seed):
     expect(seed, {**FEW, "zero_points": True})
 
 
-@pytest.mark.parametrize("seed", quick(range(30, 40), 3))
+@pytest.mark.parametrize("seed", quick([9, 37, 63, *range(30, 38)], 3))
 def test_memories_of_one_port_give_the_same_bits(seed):
+    """The first three have records that read residuals of the memory that they write."""
     store = ("initialized", "loaded")[seed % 2]
     expect(seed, {**SINGLE, "outputs": 1 + seed % 2}, ports="single", weight_store=store, piece=8 << seed % 3)
 
@@ -123,13 +127,20 @@ def test_arguments_that_do_not_fit_are_refused():
         ({"piece": 12}, "piece must be a multiple of 8, not 12"),
     ):
         with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
-            make(program, **options)
+            NetworkBuild(program, Build("whole", pipeline=2), **options)
 
 
-def test_verilog_is_clean(tmp_path):
-    """Of memories that are initialized with nothing but zeros too, as those of weights where nothing is multiplied."""
-    for seed, options in ((2, {}), (3, {"weight_store": "loaded"}), (5, {})):
-        network = make(random_program(seed, **SMALL, **FEW), **options)
-        (text,) = to_verilog([("network", to_rtlil(network, "network"), port_order(network))])
-        (tmp_path / "network.v").write_text(text)
-        assert lint([tmp_path / "network.v"], "network") == []
+@pytest.mark.parametrize("seed", quick([5, 4, 3, 2], 1))
+def test_verilog_is_clean(seed, tmp_path):
+    """Of memories too that hold nothing but zeros and are never written, as that of weights without a product."""
+    network = make(random_program(seed, **SMALL, **FEW), weight_store=("initialized", "loaded")[seed % 2 == 0])
+    (text,) = to_verilog([("network", to_rtlil(network, "network"), port_order(network))])
+    (tmp_path / "network.v").write_text(text)
+    assert lint([tmp_path / "network.v"], "network") == []
+
+
+def test_memories_of_ultraplus_are_its_cells():
+    network = make(random_program(4, **SMALL, **SINGLE, outputs=1), ports="spram", weight_store="loaded", piece=32)
+    assert {name for name, size in network.memories.items() if size.large} == {"activations", "between", "weights"}
+    (text,) = to_verilog([("network", to_rtlil(network, "network"), port_order(network))])
+    assert text.count("SB_SPRAM256KA") == 4

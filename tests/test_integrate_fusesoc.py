@@ -16,7 +16,7 @@ from fewbit.tb.verilator import verilator_root
 INT4 = parse("int4")
 DESIGN = Design.matmul(
     Engine(
-        *(INT4, INT4, Requantization(INT4, scale=parse("dyadic8s4"), bias_bits=9)),
+        *(INT4, INT4, Requantization(INT4, scale=parse("float8_e8m0fnu"))),
         **{"rows": 1, "columns": 1, "tile_m": 2, "max_k": 4, "bus_bits": 32, "scale_per": "channel"},
     )
 )

@@ -22,7 +22,7 @@ def counted(network, image):
     layers, sums, cycles = [0] * len(network.program.records), [], []
 
     async def bench(ctx):
-        if network.weight_store == "loaded":
+        if network.hardware.loaded:
             size = -(-network.program.shape.weight_word // 8)
             for byte in b"".join(word.to_bytes(size, "little") for word in network.program.words()):
                 await send(ctx, network.weights, byte)

@@ -194,7 +194,7 @@ def test_scheme_for_a_layer_that_is_not_there():
         Toy("attention").quantized("int4", layers=(("missing", parse("int8"), parse("int8")),))
 
 
-@pytest.mark.parametrize("formats", ["e2m1", "int8", "e4m3", "int4 e2m3"])
+@pytest.mark.parametrize("formats", ["e2m1", "int8", "e4m3", "int4 e2m3", "bitmod4 int8"])
 @pytest.mark.parametrize("scale", ["float8_e8m0fnu", "float8_e4m3fn"])
 def test_blocks_by_their_definition(toy, formats, scale):
     options = {"scale_per": "block", "block_size": 16, "scale_format": parse(scale), "techniques": ("smooth", "bias")}

@@ -75,6 +75,7 @@ def test_in_blocks_a_block_is_summed():
     block = BlockLayer(plain.layer, INT4, INT4, plain.codes, scales, blocks, ones, None, None)
     assert (_needed_bits(plain, 20), _needed_bits(block, 20)) == (9, 8)
     assert block.weight_bits == 20 * 4 + 2 * 16
+    assert replace(block, weight_format=parse("bitmod4")).weight_bits == 20 * 4 + 2 * (16 + 2)
 
 
 def measured(content, name, shape, tmp_path, **options):

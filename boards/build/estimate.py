@@ -142,7 +142,7 @@ def estimate(request: NetworkRequest) -> Estimate:
     program, board, design = request.program, request.board, request.design
     capacity = board.part.target.device.capacity
     assert capacity is not None
-    core: Any = design.core()
+    timing = design.hardware.timing
     found = cells(design, request.dsp != "none")
     taken = shares(request.memories(), board.part.target).values()
     resources = {
@@ -160,8 +160,8 @@ def estimate(request: NetworkRequest) -> Estimate:
         {name: amount for name, amount in resources.items() if amount.used or amount.there},
         found.error,
         band,
-        network_cycles(program, core.timing),
-        network_pause(program, core.timing),
+        network_cycles(program, timing),
+        network_pause(program, timing),
         frame_bytes,
         0 if program.image.resident else max(0, frame_bytes[0] - request.buffer_bytes),
         request.description(round((band or (board.part.first_mhz * 1e6,))[0])).baud,

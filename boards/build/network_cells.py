@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ...formats import Format
-from ..gateware.accelerator import Accelerator
+from ...hdl import NetworkDesign
 
 __all__ = ["CARRY", "FEATURES", "TABLE", "Cells", "cells", "features", "product_luts"]
 
@@ -59,13 +59,12 @@ def product_luts(weight: Format, activation: Format) -> float:
     return PRODUCT[0] * weight.precision * activation.precision + PRODUCT[1] * bits + PRODUCT[2] * shift
 
 
-def features(design: Accelerator, multipliers: bool) -> tuple[float, float, float]:
+def features(design: NetworkDesign, multipliers: bool) -> tuple[float, float, float]:
     """What the logic of a design follows from: its products, its sums, and the way out.
 
     ``multipliers``: whether the device's are used.
     """
-    core: Any = design.core()
-    shape, bounds = design.program.shape, core.bounds
+    shape, bounds = design.program.shape, design.hardware.bounds
     elements = shape.rows * shape.columns
     in_luts = elements - _dsp_elements(design)
     products = in_luts * shape.lanes * product_luts(shape.weight, shape.activation)
@@ -76,24 +75,24 @@ def features(design: Accelerator, multipliers: bool) -> tuple[float, float, floa
     return products + adders, sums, shape.outputs * (factors + bounds.scaled.width * log2(bounds.scaled.width))
 
 
-def cells(design: Accelerator, multipliers: bool) -> Cells:
+def cells(design: NetworkDesign, multipliers: bool) -> Cells:
     """The estimate for a design. ``multipliers``: whether the device's are used."""
-    core: Any = design.core()
     fitted, error = _fit()
+    bounds = design.hardware.bounds
     logic = float(np.dot([1.0, *features(design, multipliers)], fitted))
-    widths = [core.bounds.biased.width, *([core.bounds.residuals.width] if _adds(design) else [])]
+    widths = [bounds.biased.width, *([bounds.residuals.width] if _adds(design) else [])]
     scaling = design.program.shape.outputs * sum(-(-bits // DSP_BITS) for bits in widths) if multipliers else 0
     return Cells(round(logic), error, _dsp_elements(design) * design.program.shape.lanes + scaling)
 
 
-def _dsp_elements(design: Accelerator) -> int:
+def _dsp_elements(design: NetworkDesign) -> int:
     """Elements whose products go to multipliers."""
     formats = (design.program.shape.weight, design.program.shape.activation)
     bits = sum(format.precision + format.signed for format in formats)
     return design.dsp_elements if bits >= LEAST_PRODUCT.get(design.family or "", 9) else 0
 
 
-def _adds(design: Accelerator) -> bool:
+def _adds(design: NetworkDesign) -> bool:
     return any(record.residual is not None for record in design.program.records)
 
 

@@ -7,15 +7,15 @@ from math import inf
 from typing import Any
 
 from ...formats.network import Program
+from ...hdl import NetworkDesign
 from ...hdl.emit import to_rtlil
-from ..gateware.accelerator import Accelerator
 from ..gateware.top import BoardTop
 from ..link.network import BoardNetwork
 from ..link.protocol import FRAME_BYTES, MAX_PAYLOAD
 from ..targets import board_names, find_board
 from ..targets.board import Board
 from .bitstream_request import BitstreamRequest
-from .built_network import PROGRAM_SUFFIX
+from .built_network import PROGRAM_SUFFIX, describe_hardware
 from .memories import DesignMemory, memories_of, shares
 
 __all__ = ["NetworkRequest", "buffer_for"]
@@ -38,7 +38,7 @@ class NetworkRequest(BitstreamRequest):
     Parameters
     ----------
     program: what it runs
-    pipeline, build: see ``Accelerator``
+    pipeline, build: see ``NetworkDesign``
     """
 
     program: Program
@@ -46,7 +46,7 @@ class NetworkRequest(BitstreamRequest):
     build: str = "auto"
 
     @cached_property
-    def design(self) -> Accelerator:
+    def design(self) -> NetworkDesign:
         target, shape = self.board.part.target, self.program.shape
         capacity = target.device.capacity
         assert capacity is not None
@@ -56,7 +56,15 @@ class NetworkRequest(BitstreamRequest):
             elements = max(0, min(left // shape.lanes, shape.rows * shape.columns))
         store = "loaded" if capacity.large_rams and self.program.weights else "initialized"
         ports = "spram" if capacity.large_rams else "dual"
-        return Accelerator(self.program, store, ports, self.pipeline, self.build, target.family.name, elements)
+        return NetworkDesign(
+            self.program,
+            store,
+            ports,
+            dsp_elements=elements,
+            pipeline=self.pipeline,
+            build=self.build,
+            family=target.family.name,
+        )
 
     @property
     def computes(self) -> BoardNetwork:
@@ -78,7 +86,7 @@ class NetworkRequest(BitstreamRequest):
         raise ValueError(f"{self.program.name} must fit {self.board.name}: {over}; {advice}")
 
     def hardware(self) -> dict[str, Any]:
-        return self.design.describe()
+        return describe_hardware(self.design)
 
     def beside(self) -> dict[str, str]:
         return {PROGRAM_SUFFIX: self.program.text()}

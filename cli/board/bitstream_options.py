@@ -74,7 +74,9 @@ class BitstreamOptions:
             from ...boards.build.network_request import NetworkRequest, buffer_for
 
             program = network.read(engine, self.weight, self.activation, self.lanes, found.network)
-            return NetworkRequest(found, program, dsp=self.dsp or "none", buffer_bytes=buffer_for(program), **common)
+            capacity = found.part.target.device.capacity
+            dsp = "auto" if capacity is not None and capacity.dsps else "none"
+            return NetworkRequest(found, program, dsp=self.dsp or dsp, buffer_bytes=buffer_for(program), **common)
         from ...boards.build.bitstream_request import Request
 
         pairs = choose_pairs(self.weight, self.activation)

@@ -16,11 +16,11 @@ from .options import board as board_option
 from .options import timeout as timeout_option
 
 if TYPE_CHECKING:
-    from ...boards.gateware.accelerator import Accelerator
     from ...boards.host.device import Device
     from ...boards.link.description import Description
     from ...formats import Engine
     from ...formats.network import Program
+    from ...hdl import NetworkDesign
 
 __all__ = ["SIM", "AttachedOptions", "attached", "attached_network", "engine_of"]
 
@@ -114,20 +114,20 @@ def attached_network(
 
     ``program``: None for that of the bitstream that ``--like`` names, which the simulated board becomes
     """
-    from ...boards.build.built_network import read_accelerator
-    from ...boards.gateware.accelerator import Accelerator
+    from ...boards.build.built_network import read_hardware
     from ...boards.host.device import Device, check_timeout
     from ...boards.host.simulated import default_description
+    from ...hdl import NetworkDesign
 
     if options.timeout is not None:
         check_timeout(options.timeout)
     described = None if options.like is None else _read(options.like)
     if described is None:
         assert program is not None
-        made, port = Accelerator(program), _port(options.board, options.port)
+        made, port = NetworkDesign(program), _port(options.board, options.port)
     else:
         assert options.like is not None
-        made, port = read_accelerator(_beside(options.like)), SIM
+        made, port = read_hardware(_beside(options.like)), SIM
         if program is not None and program.digest != made.program.digest:
             raise ValueError("--like must be a bitstream of the same program, or --model and --program be left out")
     check(made.program)
@@ -215,7 +215,7 @@ def _beside(path: Path) -> Path:
 
 
 def _simulated(
-    description: "Description", timeout: float | None, seed: int | None, design: "Accelerator | None" = None
+    description: "Description", timeout: float | None, seed: int | None, design: "NetworkDesign | None" = None
 ) -> "Device":
     from ...boards.host.device import Device
     from .console import status

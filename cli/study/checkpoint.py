@@ -9,7 +9,7 @@ from ..common.console import print_json, print_table, say
 from ..common.options import Json
 
 if TYPE_CHECKING:
-    from ...study.checkpoints.stored_tensor import Entry
+    from ...study.checkpoints.stored_tensor import CheckpointEntry
 
 __all__ = ["checkpoint"]
 
@@ -38,7 +38,7 @@ def checkpoint(
         raise typer.Exit(1)
 
 
-def _row(entry: "Entry") -> dict[str, Any]:
+def _row(entry: "CheckpointEntry") -> dict[str, Any]:
     tensor = entry.tensor
     row: dict[str, Any] = {"name": entry.name, "shape": list(entry.shape), "stored_as": entry.stored_as}
     if tensor is None:

@@ -5,7 +5,6 @@ The authors declare a patent application (Chen et al., HPCA 2025, arXiv 2411.117
 
 from dataclasses import dataclass
 
-from ..base import Format
 from ..table import Table
 from . import named
 
@@ -28,7 +27,7 @@ class Selected(Table):
     members: tuple[Table, ...] = ()
 
     @property
-    def choices(self) -> tuple[Format, ...]:
+    def choices(self) -> tuple[Table, ...]:
         return self.members
 
 

@@ -14,7 +14,7 @@ from amaranth.hdl import Module, Mux, Signal, Value
 
 from ...formats import Format
 from .pipeline import Pipeline
-from .significand_product import Row
+from .significand_product import ProductRow
 from .truth_table import truth_table
 
 __all__ = ["Recoding", "controls", "recoded_rows", "recoding"]
@@ -164,7 +164,7 @@ def controls(m: Module, format: Format, code: Value, name: str) -> Value:
     return found
 
 
-def recoded_rows(m: Module, pipeline: Pipeline, a: Value, controls: Value, how: Recoding) -> Iterator[Row]:
+def recoded_rows(m: Module, pipeline: Pipeline, a: Value, controls: Value, how: Recoding) -> Iterator[ProductRow]:
     """The rows whose sum is ``a``, which is signed, times the integer whose digits ``controls`` has."""
     for k, exponents in enumerate(how.exponents):
         least = exponents[0]
@@ -185,4 +185,4 @@ def recoded_rows(m: Module, pipeline: Pipeline, a: Value, controls: Value, how: 
         row = pipeline.cross("partial", f"row{k}", multiple[:width] ^ negative.replicate(width), clear=zero)
         carry = pipeline.cross("partial", f"carry{k}", negative, clear=zero)
         reach = 1 << len(a) - 1 + span
-        yield Row(row.as_signed(), least, -reach, reach, carry)
+        yield ProductRow(row.as_signed(), least, -reach, reach, carry)

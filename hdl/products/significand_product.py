@@ -17,7 +17,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, 
 from .pipeline import Pipeline
 from .truth_table import truth_table
 
-__all__ = ["PRODUCTS", "Row", "significand_product", "sum_rows"]
+__all__ = ["PRODUCTS", "ProductRow", "significand_product", "sum_rows"]
 
 
 def significand_product(
@@ -39,7 +39,7 @@ def significand_product(
 
 
 def sum_rows(
-    m: Module, pipeline: Pipeline, rows: "Iterator[Row]", shape: Shape, *, tree: bool, late_carry: bool
+    m: Module, pipeline: Pipeline, rows: "Iterator[ProductRow]", shape: Shape, *, tree: bool, late_carry: bool
 ) -> tuple[Value, Value | None]:
     """The sum of all rows, which lies within ``shape``, as ``significand_product`` gives a product.
 
@@ -48,7 +48,7 @@ def sum_rows(
     """
     total = next(rows)
     if total.carry is not None and not late_carry:
-        total = _add(m, Row(Const(0, 1), 0, 0, 0), total)
+        total = _add(m, ProductRow(Const(0, 1), 0, 0, 0), total)
     if tree or pipeline.registered("sums"):
         total = _sum_tree(m, pipeline, [total, *rows])
     for row in rows:
@@ -59,7 +59,7 @@ def sum_rows(
 
 
 @dataclass(frozen=True)
-class Row:
+class ProductRow:
     """``value + carry``, in units of ``2**position``; ``value`` lies in ``least`` to ``greatest`` and is signed if
     that is."""
 
@@ -70,15 +70,15 @@ class Row:
     carry: Value | None = None
 
 
-def _row(value: Value, position: int, carry: Value | None = None) -> Row:
+def _row(value: Value, position: int, carry: Value | None = None) -> ProductRow:
     """A row that may take any value of its shape."""
     width = len(value)
     if value.shape().signed:
-        return Row(value, position, -(1 << width - 1), (1 << width - 1) - 1, carry)
-    return Row(value, position, 0, (1 << width) - 1, carry)
+        return ProductRow(value, position, -(1 << width - 1), (1 << width - 1) - 1, carry)
+    return ProductRow(value, position, 0, (1 << width) - 1, carry)
 
 
-def _add(m: Module, low: Row, high: Row) -> Row:
+def _add(m: Module, low: ProductRow, high: ProductRow) -> ProductRow:
     """The sum of two rows, the carry of ``low`` left open. Bits of ``low`` below ``high`` pass by the adder."""
     below = high.position - low.position
     least = (low.least >> below) + high.least
@@ -91,10 +91,10 @@ def _add(m: Module, low: Row, high: Row) -> Row:
     value = Cat(low.value[:below], total)
     value = value.as_signed() if least < 0 else value
     floor = (1 << below) - 1
-    return Row(value, low.position, least << below, (greatest << below) + floor, low.carry)
+    return ProductRow(value, low.position, least << below, (greatest << below) + floor, low.carry)
 
 
-def _sum_tree(m: Module, pipeline: Pipeline, rows: list[Row]) -> Row:
+def _sum_tree(m: Module, pipeline: Pipeline, rows: list[ProductRow]) -> ProductRow:
     """The sum of the rows by pairs, of which the first level crosses the cut ``sums``."""
     rows = [_behind_sums(pipeline, row) for row in _pairs(m, rows)]
     while len(rows) > 1:
@@ -102,20 +102,20 @@ def _sum_tree(m: Module, pipeline: Pipeline, rows: list[Row]) -> Row:
     return rows[0]
 
 
-def _pairs(m: Module, rows: list[Row]) -> list[Row]:
+def _pairs(m: Module, rows: list[ProductRow]) -> list[ProductRow]:
     return [_add(m, rows[k], rows[k + 1]) for k in range(0, len(rows) - 1, 2)] + rows[len(rows) & ~1 :]
 
 
-def _behind_sums(pipeline: Pipeline, row: Row) -> Row:
+def _behind_sums(pipeline: Pipeline, row: ProductRow) -> ProductRow:
     value = pipeline.cross("sums", f"value{row.position}", row.value)
     return replace(row, value=value, carry=pipeline.cross("sums", f"carry{row.position}", row.carry))
 
 
-def _operator(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[Row]:
+def _operator(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[ProductRow]:
     yield _row(a * b, 0)
 
 
-def _table(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[Row]:
+def _table(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[ProductRow]:
     yield _row(_tabulate(m, a, b, "product_table"), 0)
 
 
@@ -137,7 +137,7 @@ def _read(code: int, like: Value) -> int:
     return code - (1 << width) if like.shape().signed and code >> width - 1 else code
 
 
-def _rows(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[Row]:
+def _rows(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[ProductRow]:
     is_signed = b.shape().signed
     for k in range(len(b) - is_signed):
         yield _row(Mux(b[k], a, 0), k)
@@ -145,14 +145,14 @@ def _rows(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[Row]:
         yield _row(~Mux(b[-1], a, 0), len(b) - 1, Const(1, 1))
 
 
-def _digits(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[Row]:
+def _digits(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[ProductRow]:
     for position in range(0, len(b), 2):
         digit = b[position : position + 2]
         digit = digit.as_signed() if b.shape().signed and position + 2 >= len(b) else digit
         yield _row(_tabulate(m, a, digit, f"row{position}"), position)
 
 
-def _booth(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[Row]:
+def _booth(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[ProductRow]:
     """Radix-4 Booth. The rows cross the cut ``partial``: there a register's reset makes the zero digits for free."""
     is_signed = a.shape().signed
     top = b[-1] if is_signed else Const(0, 1)
@@ -169,10 +169,10 @@ def _booth(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[Row]:
         multiple = Mux(doubled, extended << 1, extended)[:width]
         row = pipeline.cross("partial", f"row{k}", multiple ^ negative.replicate(width), clear=zero)
         carry = pipeline.cross("partial", f"carry{k}", negative & ~triple.all())
-        yield Row(row.as_signed(), 2 * k, -reach, reach, carry)
+        yield ProductRow(row.as_signed(), 2 * k, -reach, reach, carry)
 
 
-PRODUCTS: dict[str, Callable[[Module, Pipeline, Value, Value], Iterator[Row]]] = {
+PRODUCTS: dict[str, Callable[[Module, Pipeline, Value, Value], Iterator[ProductRow]]] = {
     "table": _table,
     "rows": _rows,
     "digits": _digits,

@@ -1,7 +1,7 @@
 """A network's accelerator as a unit: its parameter set."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -72,6 +72,16 @@ class NetworkDesign(ProductDesign):
         """Cycles from the last byte of an image to its first answer depend on the network; there is at least one."""
         return 1
 
+    @property
+    def loads(self) -> bool:
+        """Whether weights have to be loaded."""
+        return self.weight_store == "loaded"
+
+    @property
+    def generic(self) -> "NetworkDesign":
+        """The same, cycle by cycle, without cells of a family."""
+        return replace(self, memory_ports="single") if self.memory_ports == "spram" else self
+
     @cached_property
     def hardware(self) -> NetworkBuild:
         """How the accelerator is made."""
@@ -96,7 +106,7 @@ class NetworkDesign(ProductDesign):
         return c_header(self.module, network_registers(self.program))
 
     def members(self) -> Mapping[str, wiring.Member]:
-        return network_engine_members(self.program, self.weight_store == "loaded")
+        return network_engine_members(self.program, self.loads)
 
     def meaning(self, port: str) -> str:
         stream, _, signal = port.rpartition("_")
@@ -112,7 +122,7 @@ class NetworkDesign(ProductDesign):
         """The program without its weights, the streams, the registers, and what cycles depend on."""
         described = self.program.describe()
         kept = ("name", "shape", "image", "answer", "activation_words", "between_words", "records")
-        names = ("s_axis_image", *(["s_axis_weights"] if self.weight_store == "loaded" else []), "m_axis_answer")
+        names = ("s_axis_image", *(["s_axis_weights"] if self.loads else []), "m_axis_answer")
         bits = {"m_axis_answer": answer_bits(self.program)}
         return {
             **super().describe(),

@@ -24,8 +24,10 @@ def write_modules(
 
     ``ports`` are those of the top in their order. Of the modules inside, and of a top without an order, inputs come
     before outputs. Clock and reset always come first. ``attributes`` are those of the top's ports, by port and name.
+    Cells of a family are known by their ports alone, and stay names.
     """
-    modules = sorted(design["modules"].items(), key=lambda item: item[0] != top)
+    own = [item for item in design["modules"].items() if not item[1].get("attributes", {}).get("blackbox")]
+    modules = sorted(own, key=lambda item: item[0] != top)
     return "\n".join(
         _Module(Netlist(name, module), *((ports, attributes) if name == top else ((), {}))).text()
         for name, module in modules

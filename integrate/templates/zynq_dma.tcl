@@ -42,7 +42,8 @@ cell ps xilinx.com:ip:processing_system7:5.5 {
     CONFIG.PCW_USE_FABRIC_INTERRUPT 1
     CONFIG.PCW_IRQ_F2P_INTR 1
 }
-apply_bd_automation -rule xilinx.com:bd_rule:processing_system7 -config {make_external "FIXED_IO, DDR"} [get_bd_cells ps]
+apply_bd_automation -rule xilinx.com:bd_rule:processing_system7 \
+    -config {make_external "FIXED_IO, DDR" Master Disable Slave Disable} [get_bd_cells ps]
 cell reset xilinx.com:ip:proc_sys_reset:5.0
 wire ps/FCLK_RESET0_N reset/ext_reset_in
 
@@ -87,15 +88,19 @@ proc stream {from to name from_bytes to_bytes} {
 set slave 1
 set port 0
 foreach {name sent taken} $dmas {
-    cell $name xilinx.com:ip:axi_dma:7.1 [list \
-        CONFIG.c_include_sg 0 \
-        CONFIG.c_sg_length_width 26 \
-        CONFIG.c_include_mm2s 1 \
-        CONFIG.c_m_axi_mm2s_data_width @BITS@ \
-        CONFIG.c_m_axis_mm2s_tdata_width @BITS@ \
-        CONFIG.c_include_s2mm [expr {$taken ne "-"}] \
-        CONFIG.c_m_axi_s2mm_data_width @BITS@ \
-    ]
+    set settings {
+        CONFIG.c_include_sg 0
+        CONFIG.c_sg_length_width 26
+        CONFIG.c_include_mm2s 1
+        CONFIG.c_m_axi_mm2s_data_width @BITS@
+        CONFIG.c_m_axis_mm2s_tdata_width @BITS@
+    }
+    if {$taken eq "-"} {
+        lappend settings CONFIG.c_include_s2mm 0
+    } else {
+        lappend settings CONFIG.c_include_s2mm 1 CONFIG.c_m_axi_s2mm_data_width @BITS@
+    }
+    cell $name xilinx.com:ip:axi_dma:7.1 $settings
     bus [format control/M%02d_AXI $slave] $name/S_AXI_LITE
     bus $name/M_AXI_MM2S [format memory/S%02d_AXI $port]
     wire $name/mm2s_introut interrupts/In[expr {$port + 1}]

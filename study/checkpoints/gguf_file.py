@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...formats import parse
-from .stored_tensor import Entry, StoredTensor, same
+from .stored_tensor import CheckpointEntry, StoredTensor, same
 
 __all__ = ["entries", "unpack"]
 
@@ -107,7 +107,7 @@ def unpack(kind: str, data: Array, shape: tuple[int, ...]) -> StoredTensor:
     )
 
 
-def entries(path: Path) -> Iterator[Entry]:
+def entries(path: Path) -> Iterator[CheckpointEntry]:
     """Every tensor of a file, compared with what the package gguf makes of it. Raises ValueError for another file."""
     from gguf import GGUFReader, dequantize
 
@@ -119,11 +119,11 @@ def entries(path: Path) -> Iterator[Entry]:
         kind = found.tensor_type.name
         shape = tuple(int(size) for size in reversed(found.shape))
         if kind not in _LAYOUTS:
-            yield Entry(found.name, shape, kind, None, None)
+            yield CheckpointEntry(found.name, shape, kind, None, None)
             continue
         try:
             tensor = unpack(kind, np.asarray(found.data), shape)
         except ValueError as error:
             raise ValueError(f"tensor {found.name!r} of {str(path)!r}: {error}") from None
         theirs = dequantize(found.data, found.tensor_type).reshape(shape)
-        yield Entry(found.name, shape, kind, tensor, same(tensor.values(), theirs))
+        yield CheckpointEntry(found.name, shape, kind, tensor, same(tensor.values(), theirs))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...formats import parse
-from .stored_tensor import Entry, StoredTensor, same
+from .stored_tensor import CheckpointEntry, StoredTensor, same
 
 __all__ = ["entries", "unpack"]
 
@@ -63,7 +63,7 @@ def _scales(parts: dict[str, Array], state: dict[str, Any]) -> NDArray[np.float3
     return np.asarray(parts[".nested_quant_map"][parts[".absmax"]] * outer + np.float32(state["nested_offset"]))
 
 
-def entries(path: Path) -> Iterator[Entry]:
+def entries(path: Path) -> Iterator[CheckpointEntry]:
     """Every tensor of a file, with the table in the file times the scales as the reference. Raises ValueError for
     another file."""
     from safetensors import SafetensorError, safe_open
@@ -83,10 +83,12 @@ def entries(path: Path) -> Iterator[Entry]:
                     tensor = unpack(parts)
                 except (ValueError, KeyError) as error:
                     raise ValueError(f"tensor {name!r} of {str(path)!r}: {error}") from None
-                yield Entry(name, tensor.codes.shape, "nf4", tensor, same(tensor.values(), _dequantized(parts, tensor)))
+                yield CheckpointEntry(
+                    name, tensor.codes.shape, "nf4", tensor, same(tensor.values(), _dequantized(parts, tensor))
+                )
             elif name not in beside:
                 part = file.get_slice(name)
-                yield Entry(name, tuple(part.get_shape()), part.get_dtype(), None, None)
+                yield CheckpointEntry(name, tuple(part.get_shape()), part.get_dtype(), None, None)
 
 
 def _dequantized(parts: dict[str, Array], tensor: StoredTensor) -> Array:

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from . import gguf_file, nf4_file
-from .stored_tensor import Entry
+from .stored_tensor import CheckpointEntry
 
 __all__ = ["read_checkpoint"]
 
 _READERS = {".gguf": gguf_file.entries, ".safetensors": nf4_file.entries}
 
 
-def read_checkpoint(path: Path) -> Iterator[Entry]:
+def read_checkpoint(path: Path) -> Iterator[CheckpointEntry]:
     """Every tensor of a file, one at a time, in the file's order.
 
     Raises ValueError for a file of another kind, or one that is not what its name says.

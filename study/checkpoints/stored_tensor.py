@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...formats import Format
 from ..network import grid
 
-__all__ = ["Entry", "StoredTensor", "same"]
+__all__ = ["CheckpointEntry", "StoredTensor", "same"]
 
 Array = NDArray[Any]
 
@@ -49,7 +49,7 @@ class StoredTensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
+class CheckpointEntry:
     """What a checkpoint has by one name.
 
     Members

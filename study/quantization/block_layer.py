@@ -12,7 +12,7 @@ from ..network import grid
 from ..network.layer import Layer
 from ..network.patches import image
 from .calibrate import rows_of
-from .scales import best_scales, error_of_results
+from .scales import Error, best_scales, error_of_results, squares
 
 __all__ = ["BlockLayer", "block_scales", "unit", "weight_blocks"]
 
@@ -61,10 +61,13 @@ class BlockLayer:
 
     @property
     def weight_bits(self) -> int:
-        """Bits of all codes of the weights, and of the scales of their blocks."""
+        """Bits of all codes of the weights, and of the scales of their blocks, with a selector beside each if there is
+        one."""
         if self.codes is None or self.scales is None:
             return 0
-        return self.codes.size * self.weight_format.width + self.scales.size * self.blocks.weight_scale.width
+        selector = self.weight_format.selector_bits
+        beside = self.scales.size * (self.blocks.weight_scale.width + selector)
+        return self.codes.size * (self.weight_format.width - selector) + beside
 
     def exact(self, operands: list[Array]) -> Array:
         """The result by the golden model."""
@@ -155,6 +158,7 @@ def weight_blocks(
 ) -> tuple[Array, Array]:
     """Codes (k, n) and codes of scales (blocks, n) of weights (k, n), each scale the one of least error of block sums.
 
+    Where the format has a selector, each block has that of least error, in all of its codes.
     ``gram`` is the mean outer product of rows of operands, (k, k). Without it, the error is that of the weights.
     """
     k, n = weight.shape
@@ -162,17 +166,31 @@ def weight_blocks(
     padded = np.zeros((count * size, n), np.float32)
     padded[:k] = weight
     by_block = padded.reshape(count, size, n).transpose(0, 2, 1).reshape(count * n, size)
-    error = None
+    error: Error = squares
     if gram is not None:
         moments = np.zeros((count, size, size))
         for block, start in enumerate(range(0, k, size)):
             part = gram[start : start + size, start : start + size]
             moments[block, : len(part), : len(part)] = part
         error = error_of_results(moments)
-    found = best_scales(by_block, format, scale_format, axis=0, error=error)
-    scales = encode(found.reshape(count, n), scale_format)
-    steps = _stretched(scales, scale_format, size, k, 0)
-    return grid.codes(weight / steps, format), scales
+    codes, steps = _best_codes(by_block, format, scale_format, error)
+    by_row = codes.reshape(count, n, size).transpose(0, 2, 1).reshape(count * size, n)
+    return by_row[:k], encode(steps.reshape(count, n), scale_format)
+
+
+def _best_codes(blocks: Array, format: Format, scale_format: Format, error: Error) -> tuple[Array, Array]:
+    """Codes of blocks (blocks, values), and scales, by the one of the format's choices with the least error."""
+    least = np.full(len(blocks), np.inf)
+    steps = np.ones(len(blocks), np.float32)
+    codes = grid.codes(np.zeros_like(blocks), format)
+    for selector, choice in enumerate(format.choices or (format,)):
+        tried = best_scales(blocks, choice, scale_format, axis=0, error=error)
+        found = grid.codes(blocks / tried[:, None], choice)
+        errors = error(blocks - grid.values(found, choice) * tried[:, None])
+        better = errors < least
+        least, steps = np.where(better, errors, least), np.where(better, tried, steps)
+        codes[better] = found[better] | selector << choice.width
+    return codes, steps
 
 
 def _quantized(rows: Array, format: Format, scale_format: Format, size: int) -> tuple[Array, Array]:

@@ -72,6 +72,7 @@ class Scheme:
         for _, *pair in self.layers:
             for format in pair:
                 _check_operand("layers", format)
+        self._check_selectors()
         if self.scale_per == "block" and not self.arithmetic.is_exact:
             raise ValueError(
                 f"element must multiply exactly with scale_per block, not by the rule {self.element.rule!r}"
@@ -98,6 +99,20 @@ class Scheme:
             raise ValueError(f"techniques must be of equalize, smooth, bias with scale_per block, not {named}")
         if "gptq" in known and "rounding" in known:
             raise ValueError("techniques must not be both gptq and rounding: either decides how weights are rounded")
+
+    def _check_selectors(self) -> None:
+        """Weights alone may be of a format with a selector, which is stored beside the scale of each block."""
+        weights = [self.weight, *(weight for _, weight, _ in self.layers)]
+        others = [self.activation, self.edges, *(activation for _, _, activation in self.layers)]
+        for format in others:
+            if format is not None and format.choices:
+                raise ValueError(f"activation and edges must be formats without a selector, not {format.name}")
+        for format in weights:
+            if format.choices and self.scale_per != "block":
+                raise ValueError(
+                    f"weight must be a format without a selector unless scale_per is block, not {format.name} with "
+                    f"{self.scale_per} (--scale-per, --block-size)"
+                )
 
     @property
     def arithmetic(self) -> Arithmetic:
