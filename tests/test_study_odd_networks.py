@@ -13,7 +13,8 @@ from fewbit.study.quantization.calibrate import calibrate
 from fewbit.study.quantization.engines import float_engine, integer_engine
 from fewbit.study.quantization.qonnx_write import write_qonnx
 from fewbit.study.quantization.quantize import quantize
-from fewbit.study.quantization.scheme import Scheme
+from fewbit.study.quantization.scales import best_scales
+from fewbit.study.quantization.scheme import SCALE_FORMAT, Scheme
 from networks import constant, made, normal
 from onnx import numpy_helper
 
@@ -211,3 +212,19 @@ def test_factors_of_a_gemm_are_in_its_weights_and_its_bias(alpha, beta):
     assert noise > 25 and [*layers] == ["layer"]
     (layer,) = Graph(content, threads=1).layers
     np.testing.assert_allclose(layer.bias, beta * normal(5, 6), rtol=1e-6)
+
+
+def test_long_sums_have_no_second_moments(monkeypatch):
+    monkeypatch.setattr("fewbit.study.quantization.calibrate.LONG", 15)
+    content = made([(("MatMul", ["x", "w"], ["y"]), {})], [constant("w", normal(2, 16, 4))], {"x": ["batch", 16]})
+    graph, samples = Graph(content), Samples({"x": normal(3, 20, 16)})
+    statistics, formats = calibrate(graph, samples), {"weight": parse("e2m1"), "activation": parse("int8")}
+    assert not statistics.gram and statistics.mean
+    plain = quantize(graph, Scheme(**formats), statistics)["y"]
+    expected = best_scales(graph.layers[0].weight[0], parse("e2m1"), SCALE_FORMAT, axis=1) * plain.divisor
+    np.testing.assert_array_equal(plain.scale, expected)
+    assert quantize(graph, Scheme(**formats, **BLOCKS), statistics)["y"].codes.shape == (1, 16, 4)
+    with pytest.raises(
+        ValueError, match="must not be gptq or rounding for sums of more than 4096 products, as 'y' has"
+    ):
+        quantize(graph, Scheme(**formats, techniques=("gptq",)), statistics)

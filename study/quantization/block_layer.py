@@ -12,7 +12,7 @@ from ..network import grid
 from ..network.layer import Layer
 from ..network.patches import image
 from .calibrate import rows_of
-from .scales import Error, best_scales, error_of_results
+from .scales import Error, best_scales, error_of_results, squares
 
 __all__ = ["BlockLayer", "block_scales", "unit", "weight_blocks"]
 
@@ -153,22 +153,27 @@ def block_scales(rows: Array, format: Format, scale_format: Format, size: int) -
     return encode(np.where(largest > 0, np.maximum(wanted, smallest), 1.0), scale_format)
 
 
-def weight_blocks(weight: Array, gram: Array, format: Format, scale_format: Format, size: int) -> tuple[Array, Array]:
+def weight_blocks(
+    weight: Array, gram: Array | None, format: Format, scale_format: Format, size: int
+) -> tuple[Array, Array]:
     """Codes (k, n) and codes of scales (blocks, n) of weights (k, n), each scale the one of least error of block sums.
 
     Where the format has a selector, each block has that of least error, in all of its codes.
-    ``gram`` is the mean outer product of rows of operands, (k, k).
+    ``gram`` is the mean outer product of rows of operands, (k, k). Without it, the error is that of the weights.
     """
     k, n = weight.shape
     count = -(-k // size)
     padded = np.zeros((count * size, n), np.float32)
     padded[:k] = weight
     by_block = padded.reshape(count, size, n).transpose(0, 2, 1).reshape(count * n, size)
-    moments = np.zeros((count, size, size))
-    for block, start in enumerate(range(0, k, size)):
-        part = gram[start : start + size, start : start + size]
-        moments[block, : len(part), : len(part)] = part
-    codes, steps = _best_codes(by_block, format, scale_format, error_of_results(moments))
+    error: Error = squares
+    if gram is not None:
+        moments = np.zeros((count, size, size))
+        for block, start in enumerate(range(0, k, size)):
+            part = gram[start : start + size, start : start + size]
+            moments[block, : len(part), : len(part)] = part
+        error = error_of_results(moments)
+    codes, steps = _best_codes(by_block, format, scale_format, error)
     by_row = codes.reshape(count, n, size).transpose(0, 2, 1).reshape(count * size, n)
     return by_row[:k], encode(steps.reshape(count, n), scale_format)
 

@@ -15,12 +15,14 @@ from ..network.layer import Layer
 from ..network.network import Samples
 from ..network.patches import patches
 
-__all__ = ["CalibrationStatistics", "calibrate", "channel_axis", "rows_of"]
+__all__ = ["LONG", "CalibrationStatistics", "calibrate", "channel_axis", "rows_of"]
 
 Array = NDArray[Any]
 
 KEPT = 1 << 17
 """How many values of a tensor are kept for the search for a scale."""
+LONG = 4096
+"""Sums of more products have no second moments, which would take the square of this many numbers."""
 GROUP = 32
 """Values are drawn from so many samples together, however few are computed at a time."""
 
@@ -41,7 +43,8 @@ class CalibrationStatistics:
     positions: for each layer, the number of rows of its matrix product for one sample. They are the rows of all groups,
         and of all products of the sample, together
     terms, columns: for each layer, the number of products in a sum, and of sums in a row
-    gram: for each layer with weights, the mean of the outer products of rows of operands, (groups, k, k)
+    gram: for each layer with weights, the mean of the outer products of rows of operands, (groups, k, k); none for sums
+        of more than ``LONG`` products
     mean: for each layer with weights, the mean row, (groups, k)
     batching: how many samples the network takes at a time
     """
@@ -202,12 +205,12 @@ def _terms_and_columns(layer: Layer, operands: list[Array]) -> tuple[int, int]:
 
 def _add_moments(found: CalibrationStatistics, layer: Layer, operand: Array, weight: float) -> None:
     rows = rows_of(layer, operand)
-    with np.errstate(invalid="ignore", over="ignore"):
-        moment = np.matmul(rows.transpose(0, 2, 1), rows)
-    if not np.isfinite(np.trace(moment, axis1=1, axis2=2)).all():
+    mean = rows.mean(axis=1, dtype=np.float64)
+    if not np.isfinite(mean).all():
         rows = np.nan_to_num(rows, nan=0, posinf=0, neginf=0)
-        moment = np.matmul(rows.transpose(0, 2, 1), rows)
-    mean = rows.mean(axis=1, dtype=np.float64) * weight
-    moment = moment.astype(np.float64) / rows.shape[1] * weight
-    found.mean[layer.name] = found.mean.get(layer.name, 0) + mean
-    found.gram[layer.name] = found.gram.get(layer.name, 0) + moment
+        mean = rows.mean(axis=1, dtype=np.float64)
+    found.mean[layer.name] = found.mean.get(layer.name, 0) + mean * weight
+    if rows.shape[-1] <= LONG:
+        with np.errstate(over="ignore"):
+            moment = np.matmul(rows.transpose(0, 2, 1), rows).astype(np.float64)
+        found.gram[layer.name] = found.gram.get(layer.name, 0) + moment / rows.shape[1] * weight

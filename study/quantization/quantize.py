@@ -13,7 +13,7 @@ from ..network.graph import Graph
 from ..network.layer import Layer
 from .balance import balance, levels
 from .block_layer import BlockLayer, unit, weight_blocks
-from .calibrate import CalibrationStatistics
+from .calibrate import LONG, CalibrationStatistics
 from .rounding import gptq, learned
 from .scales import best_scales, error_of_results
 from .scheme import Scheme
@@ -183,10 +183,8 @@ def _with_weights(
     weight = layer.weight if rows is None else layer.weight * rows
     groups, _, n = weight.shape
     by_column = weight.transpose(0, 2, 1).reshape(groups * n, -1)
-    gram = statistics.gram[layer.name]
-    if rows is not None:
-        gram = gram / (rows * rows.transpose(0, 2, 1))
-    error = error_of_results(gram, level)
+    gram = _moments(layer, statistics, rows)
+    error = None if gram is None else error_of_results(gram, level)
     if level is not None:
         common = best_scales(by_column / level[:, None], weight_format, scheme.scale_format, error=error)
         weight_scale = grid.floats(common * level, scheme.scale_format)
@@ -195,6 +193,10 @@ def _with_weights(
         weight_scale = best_scales(by_column, weight_format, scheme.scale_format, axis, error)
     weight_scale = _fitting(weight_scale, layer, formats, scheme, max(statistics.terms.values()), scale)
     step = weight_scale.reshape(groups, 1, n) if weight_scale.ndim else weight_scale
+    if gram is None and {"gptq", "rounding"} & {*scheme.techniques}:
+        raise ValueError(
+            f"techniques must not be gptq or rounding for sums of more than {LONG} products, as {layer.name!r} has"
+        )
     codes = _rounded(weight / step, weight_format, scheme, gram)
     divisor = scale if factor is None else (scale * factor).astype(np.float32)
     bias = layer.bias
@@ -222,8 +224,8 @@ def _in_blocks(
     rows = np.ones((1, 1, 1), np.float32) if factor is None else _by_row(layer, factor)
     weight = layer.weight * rows
     units.append(unit(float(np.abs(weight).max()), weight_format, scale_format))
-    moments = statistics.gram[layer.name] / (rows * rows.transpose(0, 2, 1))
-    pairs = zip(weight / units[1], moments, strict=True)
+    gram = _moments(layer, statistics, rows)
+    pairs = zip(weight / units[1], [None] * len(weight) if gram is None else gram, strict=True)
     parts = [weight_blocks(part, moment, weight_format, scale_format, size) for part, moment in pairs]
     codes, scales = (np.stack(arrays) for arrays in zip(*parts, strict=True))
     bias = layer.bias
@@ -245,11 +247,17 @@ def _corrected(layer: Layer, weight: Array, statistics: CalibrationStatistics) -
     return np.asarray(shift if layer.bias is None else layer.bias + shift)
 
 
-def _rounded(weight: Array, format: Format, scheme: Scheme, gram: Array) -> Array:
+def _moments(layer: Layer, statistics: CalibrationStatistics, rows: Array | None) -> Array | None:
+    """The second moments of operands that are divided by the factors of their rows of weights; None for long sums."""
+    gram = statistics.gram.get(layer.name)
+    return gram if gram is None or rows is None else gram / (rows * rows.transpose(0, 2, 1))
+
+
+def _rounded(weight: Array, format: Format, scheme: Scheme, gram: Array | None) -> Array:
     """The codes of weights in units of their scale."""
-    if "gptq" in scheme.techniques:
+    if gram is not None and "gptq" in scheme.techniques:
         return np.stack([gptq(part, format, moment) for part, moment in zip(weight, gram, strict=True)])
-    if "rounding" in scheme.techniques:
+    if gram is not None and "rounding" in scheme.techniques:
         return learned(weight, format, gram)
     return grid.codes(weight, format)
 

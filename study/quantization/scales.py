@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...formats import Format
 from ..network.grid import floats, round_to
 
-__all__ = ["Error", "best_scales", "error_of_results"]
+__all__ = ["Error", "best_scales", "error_of_results", "squares"]
 
 Array = NDArray[Any]
 Error = Callable[[Array], Array]
@@ -45,7 +45,7 @@ def best_scales(
     start = np.where(largest > 0, largest / top, 1.0)
     lowest, highest = OCTAVES if error is None else OCTAVES_OF_WEIGHTS
     coarse = np.arange(lowest * COARSE, highest * COARSE + 1) / COARSE
-    search = _Search(rows, format, scale_format, error or _squares)
+    search = _Search(rows, format, scale_format, error or squares)
     best = search.best(start, coarse, np.full(len(rows), np.inf), start)
     fine = np.arange(1 - FINE, FINE) / (COARSE * FINE)
     scale, _ = search.best(best[0], fine, best[1], best[0])
@@ -82,7 +82,8 @@ def error_of_results(gram: Array, level: Array | None = None) -> Error:
     return error
 
 
-def _squares(difference: Array) -> Array:
+def squares(difference: Array) -> Array:
+    """The squared error of what is rounded itself."""
     wide = difference.astype(np.float64)
     return np.asarray(np.einsum("ij,ij->i", wide, wide))
 
