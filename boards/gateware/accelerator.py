@@ -52,7 +52,13 @@ class Accelerator:
         """The component. Raises ValueError for memories that do not suit the shape of the array."""
         shape = self.program.shape
         build = choose_build(
-            shape.weight, shape.activation, self.build, pipeline=self.pipeline, family=self.family, dsp=False
+            shape.weight,
+            shape.activation,
+            self.build,
+            pipeline=self.pipeline,
+            family=self.family,
+            dsp=False,
+            recode=not self.dsp_elements,
         )
         return Network(
             self.program, build, weight_store=self.weight_store, ports=self.ports, dsp_elements=self.dsp_elements
