@@ -9,7 +9,7 @@ import pytest
 from amaranth.hdl import Assert, Module
 from fewbit.formats.network import Program
 from fewbit.hdl.emit import port_order, to_rtlil, to_verilog
-from fewbit.hdl.network.network import Network
+from fewbit.hdl.network.network import NetworkCore
 from fewbit.hdl.network.network_build import NetworkBuild
 from fewbit.hdl.network.tensor_memory import TensorMemory
 from fewbit.hdl.products.choose_build import choose_build
@@ -41,13 +41,13 @@ def in_order(program: Program, answers: NDArray[Any]) -> list[int]:
     return [int(total) for tile in tiles for row in answers for pixel in row for total in pixel[tile : tile + columns]]
 
 
-def make(program: Program, pipeline: int = 2, **options: Any) -> Network:
+def make(program: Program, pipeline: int = 2, **options: Any) -> NetworkCore:
     shape = program.shape
     build = choose_build(shape.weight, shape.activation, "auto", pipeline=pipeline, family=None, dsp=False)
-    return Network(program, build, **options)
+    return NetworkCore(program, build, **options)
 
 
-def run(network: Network, seed: int, rate: float = 1.0, count: int = 3) -> list[int]:
+def run(network: NetworkCore, seed: int, rate: float = 1.0, count: int = 3) -> list[int]:
     """Images go through an accelerator, whose answers are compared; the result is the cycles of each."""
     program = network.program
     images = random_images(program, seed, count)
