@@ -78,8 +78,8 @@ class NetworkEngine(wiring.Component):
     """``NetworkCore`` with registers behind AXI4-Lite, and AXI4-Streams for images, weights and answers.
 
     An image is ``image_bytes`` beats of a byte; ``tlast`` of the inputs is not looked at. An answer is ``answer_sums``
-    beats of a sum each, sign-extended, in the order that ``NetworkCore`` tells; ``tlast`` marks the last one. ``irq`` is up
-    while ``done`` is.
+    beats of a sum each, sign-extended, in the order that ``NetworkCore`` tells; ``tlast`` marks the last one. ``irq``
+    is up while ``done`` is.
 
     Parameters
     ----------
