@@ -94,7 +94,8 @@ Finding = tuple[str, str, str]
 """The number that was measured here, the verdict, and the reasons."""
 
 HOW_SURE = (
-    "Surely is with a chance of 5% that any of these comparisons is wrong, by differences sample by sample (Holm)"
+    "Surely is with a chance of 5% that any of these comparisons is wrong, by differences sample by sample (Holm); the "
+    "errors are those of the test samples, and not of the search for scales"
 )
 
 
