@@ -81,13 +81,9 @@ def _show(made: "Estimate") -> None:
         f"{shape.rows} x {shape.columns} x {shape.lanes}, {shape.products_a_cycle} products a cycle"
     )
     for name, amount in made.resources.items():
-        about = {
-            "LUTs": f"about {amount.used:,}, give or take {percent(made.lut_error)},",
-            "DSPs": f"about {amount.used}",
-        }
-        told = about.get(name, f"at most {amount.used}")
+        error = f", give or take {percent(made.lut_error)}," if name == "LUTs" else ""
         over = "" if amount.fits else ": too many"
-        print(f"  {name}: {told} of {amount.there:,}{over}")
+        print(f"  {name}: about {amount.used:,}{error} of {amount.there:,}{over}")
     if made.clocks is None:
         print("  clock: not known; no bitstream for this FPGA is placed and routed here")
     else:

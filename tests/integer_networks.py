@@ -54,6 +54,21 @@ class Net:
         numbers = [self.constant(number) for number in (scale, zero, bits)]
         return self.node("Quant", tensor, *numbers, domain=QONNX, signed=signed, narrow=0, rounding_mode="ROUND")
 
+    def qdq(self, tensor, scale, zero, kind=np.uint8):
+        """A pair of QuantizeLinear and DequantizeLinear."""
+        numbers = (self.constant(scale), self.constant(zero, kind))
+        return self.node("DequantizeLinear", self.node("QuantizeLinear", tensor, *numbers), *numbers)
+
+    def conv_qdq(self, tensor, inputs, outputs, kernel=3, **attributes):
+        """A convolution whose weights, of an axis of scales, and whose bias come as integers."""
+        codes = self.weights(outputs, inputs, kernel, kernel) * 2
+        numbers = (np.where(np.arange(outputs) % 2, 0.5, 1), np.float32), (np.zeros(outputs), np.int8)
+        names = [self.constant(values, kind) for values, kind in ((codes, np.int8), *numbers)]
+        weights = self.node("DequantizeLinear", *names, axis=0)
+        bias = self.constant(self.random.integers(-3, 4, outputs), np.int32)
+        bias = self.node("DequantizeLinear", bias, self.constant(2))
+        return self.node("Conv", tensor, weights, bias, **attributes)
+
     def content(self, output):
         graph = helper.make_graph(
             self.nodes,
@@ -62,7 +77,9 @@ class Net:
             [helper.make_tensor_value_info(output, 1, None)],
             self.constants,
         )
-        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(QONNX, 1)]
+        opsets = [helper.make_opsetid("", OPSET)]
+        if any(node.domain for node in self.nodes):
+            opsets.append(helper.make_opsetid(QONNX, 1))
         return helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
 
     def samples(self, count=6, most=3):
@@ -84,7 +101,9 @@ def exact_layers(graph, weight="int8", activation="int8"):
 
 
 def by_onnxruntime(content, samples):
-    run = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.disable_quant_qdq", "1")
+    run = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     return run.run(None, samples.inputs)[0]
 
 

@@ -45,7 +45,7 @@ def linear_answers(program: Program, images: np.ndarray) -> np.ndarray:
 
 
 class LinearNetwork(wiring.Component):
-    """Hardware of a ``linear_program``, with the members of ``hdl.network.Network``.
+    """Hardware of a ``linear_program``, with the members of ``hdl.network.network.NetworkCore``.
 
     It takes the next image while it computes, if ``images`` is 2.
     """

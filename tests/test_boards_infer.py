@@ -74,6 +74,7 @@ def test_every_answer_can_be_checked(board, monkeypatch):
 def test_the_link_hides_behind_the_computing(board):
     """Of eight images the first one's way to the board, and the last answer's way back, pass while nothing computes."""
     with device_at(board) as device:
+        board.rest()
         before = board.figures()["cycles"]
         device.infer(some_images(8))
         passed, computing = board.figures()["cycles"] - before, device.statistics.cycles

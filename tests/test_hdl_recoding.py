@@ -5,7 +5,7 @@ import pytest
 from amaranth.sim import Simulator
 from fewbit import sim
 from fewbit.formats import Engine, Requantization, Table, catalog, parse
-from fewbit.hdl import Build, Design
+from fewbit.hdl import Build, Design, Matmul
 from fewbit.hdl.products.recoding import CONTROLS, recoding
 from test_hdl_matmul import EngineBench, random_inputs
 from trial_elements import Truncated
@@ -90,8 +90,10 @@ def test_an_array_decodes_the_digits_at_its_edge(dataflow):
     how = Requantization(parse("int16"), scale=parse("dyadic8s4"))
     shape = {"rows": 2, "columns": 3, "lanes": 2, "tile_m": 4, "max_k": 32, "dataflow": dataflow}
     engine = Engine(parse("bitmod4"), parse("int8"), how, **shape)
-    assert Design.matmul(engine).chosen_build.product == "recoded"
+    build = Design.matmul(engine).chosen_build
+    assert build.product == "recoded"
     bench, rng = EngineBench(engine), np.random.default_rng(3)
+    bench.dut = Matmul(engine, build)
 
     async def testbench(ctx):
         for size in ((5, 9, 7), (4, 32, 3)):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from amaranth.sim import Simulator
 from fewbit.formats.network import NetworkTiming, Pool
-from fewbit.hdl.network.network import Network
+from fewbit.hdl.network.network import NetworkCore
 from fewbit.hdl.products.product_term import Build
 from fewbit.sim import network_answers, network_cycles, network_pause
 from network_programs import random_images, random_program
@@ -68,7 +68,7 @@ def test_simulation_takes_the_cycles_that_are_predicted(seeds, shape, fields):
         program = random_program(seed, side=5, **shape)
         assert not fields.get("weight_store") or any(not isinstance(record, Pool) for record in program.records)
         images = random_images(program, seed, 3)
-        network = Network(program, Build("operator", pipeline=1 + seed % 3), **fields)
+        network = NetworkCore(program, Build("operator", pipeline=1 + seed % 3), **fields)
         layers, cycles, sums = counted(network, images[2])
         assert layers == [record.cycles for record in network_cycles(program, network.timing)], seed
         assert cycles == sum(layers)
@@ -79,7 +79,7 @@ def test_simulation_takes_the_cycles_that_are_predicted(seeds, shape, fields):
 def test_the_next_image_begins_after_a_pause_that_is_predicted(seed):
     program = random_program(seed, side=4, layers=2)
     program = replace(program, image=replace(program.image, resident=False))
-    network = Network(program, Build("operator"))
+    network = NetworkCore(program, Build("operator"))
     bytes_in = [byte for image in random_images(program, seed, 2) for byte in image.ravel().tolist()]
     simulator = Simulator(network)
     simulator.add_clock(1e-6)

@@ -6,6 +6,7 @@ from fewbit.formats import parse
 from fewbit.sim import network_answers
 from fewbit.study.lowering import Lowering, ShapeRequest, searched
 from fewbit.study.network.execute import execute
+from fewbit.study.network.qdq_read import as_qonnx
 from fewbit.study.quantization.as_it_came import as_it_came
 from fewbit.study.quantization.engines import float_engine
 from integer_networks import Net, by_onnxruntime, exact_layers, random_network, taken
@@ -206,6 +207,37 @@ def test_zero_points_as_a_network_came_with_them(signed, zero, most):
     np.testing.assert_array_equal(found, expected)
 
 
+@pytest.mark.parametrize("kind, zero", [(np.uint8, 6), (np.int8, -100)])
+def test_pairs_of_quantize_linear_and_dequantize_linear_are_quantizers(kind, zero):
+    """As Jacob et al. have it (arXiv 1712.05877): zero points, integers of 8 bits, and residual sums of them."""
+    net = Net(3, 8, 8)
+    x = net.qdq("image", 1, 0)
+    x = net.qdq(net.node("Relu", net.conv_qdq(x, 3, 8, pads=[1, 1, 1, 1])), 2, zero, kind)
+    y = net.qdq(net.conv_qdq(x, 8, 8, pads=[1, 1, 1, 1]), 4, 60, kind)
+    x = net.qdq(net.node("Add", y, x), 4, 50, kind)
+    x = net.qdq(net.node("GlobalAveragePool", net.node("MaxPool", x, kernel_shape=[2, 2], strides=[4, 4])), 1, 0, kind)
+    output = net.qdq(net.conv_qdq(x, 8, 6, 1), 0.5, 40, kind)
+    content, samples = net.content(output), net.samples(30, 100)
+    graph = taken(as_qonnx(content))
+    layers = as_it_came(graph)
+    assert len(layers) == 3 and graph.quantized and not taken(content).quantized
+    made = Lowering(graph, samples).lower(layers)
+    found = made.outputs(network_answers(made.program, made.images(samples.inputs["image"])))
+    expected = by_onnxruntime(content, samples)
+    assert np.ptp(expected) > 0
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_what_is_not_dequantized_as_it_was_quantized_stays():
+    net = Net(3, 8, 8)
+    plain = net.conv("image", 3, 4)
+    assert as_qonnx(content := net.content(plain)) == content
+    q = net.node("QuantizeLinear", plain, net.constant(1), net.constant(0, np.uint8))
+    other = net.node("DequantizeLinear", q, net.constant(2), net.constant(0, np.uint8))
+    assert as_qonnx(content := net.content(other)) == content
+    assert as_qonnx(b"no model") == b"no model"
+
+
 def test_vectors_pixels_and_one_axis():
     net = Net(10)
     x = net.node("Relu", net.linear(net.node("Sub", "image", net.constant(1)), 10, 7))
@@ -353,6 +385,39 @@ def test_what_no_record_computes_is_refused_by_its_name(build, message):
     with pytest.raises(ValueError) as error:
         refused(build)
     assert str(error.value).startswith(message)
+
+
+def test_an_input_keeps_its_place_where_that_is_asked_for():
+    net = Net(3, 8, 7)
+    output, _ = residuals(net)
+    kept, other = (check(net, output, ShapeRequest(resident=resident)) for resident in (True, False))
+    assert kept.image.resident and not other.image.resident
+    assert kept.image.free_after == other.image.free_after == 0
+    assert kept.activation_words > other.activation_words
+
+
+def test_images_of_other_numbers_than_bytes_are_refused():
+    net = Net(3, 4, 4)
+    samples = net.samples()
+    made = lowered(net.content(net.conv("image", 3, 4)), samples)
+    for value in (0.5, 300, -1):
+        samples.inputs["image"][0, 0, 0, 0] = value
+        with pytest.raises(ValueError, match=r"^images must be of the numbers that the program has codes for"):
+            made.images(samples.inputs["image"])
+
+
+def test_parts_of_a_word_that_cannot_be_put_together_are_told():
+    """Two channels a beat between layers, and a concatenated tensor with three behind one."""
+    net = Net(3, 4, 4)
+    one, other = net.conv("image", 3, 1, 1), net.conv("image", 3, 3, 1)
+    whole = net.node("MaxPool", net.node("Concat", one, other, axis=1), kernel_shape=[2, 2])
+    check(net, whole, ShapeRequest(outputs=1))
+    asked = "must have parts of whole words of 2 channels, not as in"
+    with pytest.raises(ValueError, match=f"^concatenated tensors that go to the host {asked} 'maxpool3'$"):
+        check(net, whole, ShapeRequest(outputs=2))
+    single = net.node("MaxPool", net.conv("image", 3, 4, 1), kernel_shape=[2, 2])
+    with pytest.raises(ValueError, match=f"^concatenated tensors that are added {asked} 'add6'$"):
+        check(net, net.conv(net.node("Add", whole, single), 4, 3, 1), ShapeRequest(outputs=2))
 
 
 def test_tables_round_what_onnxruntime_computes():

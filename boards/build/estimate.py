@@ -48,7 +48,7 @@ class Estimate:
     Members
     -------
     program, board: what and where; the board by its name
-    resources: by name; LUTs are estimated, ``lut_error`` of them off as far as is known, RAMs are at most so many
+    resources: by name; LUTs are estimated, ``lut_error`` of them off as far as is known
     lut_error: the root of the mean square of what estimates of accelerators that were synthesized are off, relative
     clocks: the slowest and the fastest clock to expect, in Hz; None where no bitstream of the part was routed
     records: the exact cycles of each record

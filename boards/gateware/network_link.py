@@ -23,7 +23,7 @@ class NetworkHardware(Protocol):
     program: the program
     loads: whether its weights have to be loaded
     generic: the same, cycle by cycle, in cells that any simulator knows
-    core: makes the component, see ``hdl.network.Network`` for its members
+    core: makes the component, see ``hdl.network.network.NetworkCore`` for its members
     """
 
     @property

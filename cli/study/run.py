@@ -49,7 +49,7 @@ def study(
 ) -> None:
     """Quantize networks, run them on their test samples, and write study_points.csv, .json and .parquet.
 
-    A model that came quantized, as QONNX, is studied as it came, with its own formats and scales.
+    A model that came quantized, as QONNX or QDQ, is studied as it came, with its own formats and scales.
     Points are kept as they come, and the same command goes on from where it was stopped.
     """
     from contextlib import closing

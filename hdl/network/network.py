@@ -20,13 +20,13 @@ from .tap_issue import TapIssue
 from .tensor_memory import TensorMemory
 from .weight_store import InitializedWeights, LoadedWeights
 
-__all__ = ["Network"]
+__all__ = ["NetworkCore"]
 
 BYTE = 8
 
 
 @dataclass(frozen=True)
-class _Parts:
+class _CoreParts:
     """What an accelerator is made of."""
 
     sequencer: Sequencer
@@ -41,7 +41,7 @@ class _Parts:
     loader: ImageLoader
 
 
-class Network(wiring.Component):
+class NetworkCore(wiring.Component):
     """Images in, answers out, exactly as ``Program`` tells, one record after the other.
 
     An image is begun with as soon as it is complete and the one before is answered. The next one is taken from when no
@@ -117,7 +117,7 @@ class Network(wiring.Component):
         self._write(m, "between", parts.between, parts, pool | parts.drain.read)
         return m
 
-    def _parts(self, m: Module) -> _Parts:
+    def _parts(self, m: Module) -> _CoreParts:
         """What it is made of, the streams connected."""
         hardware, program, shape = self.hardware, self.program, self.program.shape
         plan, bounds, ports = hardware.plan, hardware.bounds, hardware.ports
@@ -129,7 +129,7 @@ class Network(wiring.Component):
         address_bits = activations.address_bits, between.address_bits
         array = OutputStationary(hardware.engine, hardware.build, hardware.dsp_elements)
         sums = Shape(hardware.engine.accumulator.width, hardware.engine.accumulator.signed)
-        parts = _Parts(
+        parts = _CoreParts(
             Sequencer(plan),
             activations,
             between,
@@ -149,7 +149,7 @@ class Network(wiring.Component):
             wiring.connect(m, wiring.flipped(self.weights), weights.weights)
         return parts
 
-    def _sequence(self, m: Module, parts: _Parts) -> None:
+    def _sequence(self, m: Module, parts: _CoreParts) -> None:
         """Have the records run."""
         sequencer, weights = parts.sequencer, parts.weights
         m.d.comb += [
@@ -183,7 +183,7 @@ class Network(wiring.Component):
                 weights.fill.eq(sequencer.fill),
             ]
 
-    def _issue(self, m: Module, choose: Chooser, parts: _Parts, is_pool: Signal) -> None:
+    def _issue(self, m: Module, choose: Chooser, parts: _CoreParts, is_pool: Signal) -> None:
         """Taps wait for the memory that they read, and the last one of sums for those before to be drained."""
         single_port = self.hardware.single_port
         serial = choose.choose("serial", [is_serial(record, single_port) for record in self.program.records])
@@ -197,7 +197,7 @@ class Network(wiring.Component):
         if single_port:
             m.d.comb += stolen.eq(Mux(is_pool, drain.read | drain.between_write, drain.activation_write))
 
-    def _multiply(self, m: Module, choose: Chooser, parts: _Parts, product: Signal) -> None:
+    def _multiply(self, m: Module, choose: Chooser, parts: _CoreParts, product: Signal) -> None:
         """Read words, and bring them to the array; padding has a code of its own."""
         shape, records = self.program.shape, self.program.records
         taps, array = parts.taps, parts.array
@@ -225,7 +225,7 @@ class Network(wiring.Component):
             array.keep.eq((1 << shape.lanes) - 1),
         ]
 
-    def _read_between(self, m: Module, parts: _Parts, pool: Signal) -> None:
+    def _read_between(self, m: Module, parts: _CoreParts, pool: Signal) -> None:
         """Read residuals and what is pooled."""
         taps, drain, reader, between = parts.taps, parts.drain, parts.reader, parts.between
         m.d.comb += [
@@ -239,7 +239,7 @@ class Network(wiring.Component):
             m.d.sync += late.eq(flag)
             m.d.comb += getattr(reader, name).eq(late)
 
-    def _drain(self, m: Module, parts: _Parts) -> None:
+    def _drain(self, m: Module, parts: _CoreParts) -> None:
         """Drain the sums whose last tap was issued."""
         taps, schedule, drain, reader = parts.taps, parts.schedule, parts.drain, parts.reader
         sums = [each.accumulator for row in parts.array.sums for each in row]
@@ -255,7 +255,7 @@ class Network(wiring.Component):
             m.d.comb += drain.pools[place].eq(reader.pool[place])
             m.d.comb += drain.residuals[place].eq(reader.residual[place])
 
-    def _write(self, m: Module, name: str, memory: TensorMemory, parts: _Parts, reads: Value) -> None:
+    def _write(self, m: Module, name: str, memory: TensorMemory, parts: _CoreParts, reads: Value) -> None:
         """Write results; and words of an image whenever the memory has nothing else to do."""
         drain, loader = parts.drain, parts.loader
         result, granted = getattr(drain, f"{name}_write"), getattr(loader, f"{name}_granted")

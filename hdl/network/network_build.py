@@ -43,7 +43,7 @@ class MemorySize(NamedTuple):
 
 @dataclass(frozen=True)
 class NetworkBuild:
-    """All that ``Network`` is made by.
+    """All that ``NetworkCore`` is made by.
 
     Parameters
     ----------

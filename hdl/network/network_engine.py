@@ -8,7 +8,7 @@ from ...formats.network import Program
 from ..bus.axi_lite import AxiLite
 from ..bus.axi_stream import axi_stream_in, axi_stream_out, connect_in, connect_out
 from ..bus.registers import WORD_BITS, Field, Register, RegisterBlock
-from .network import BYTE, Network
+from .network import BYTE, NetworkCore
 
 __all__ = ["ADDRESS_BITS", "NetworkEngine", "answer_bits", "network_engine_members", "network_registers"]
 
@@ -75,11 +75,11 @@ def network_engine_members(program: Program, loads: bool) -> dict[str, wiring.Me
 
 
 class NetworkEngine(wiring.Component):
-    """``Network`` with registers behind AXI4-Lite, and AXI4-Streams for images, weights and answers.
+    """``NetworkCore`` with registers behind AXI4-Lite, and AXI4-Streams for images, weights and answers.
 
     An image is ``image_bytes`` beats of a byte; ``tlast`` of the inputs is not looked at. An answer is ``answer_sums``
-    beats of a sum each, sign-extended, in the order that ``Network`` tells; ``tlast`` marks the last one. ``irq`` is up
-    while ``done`` is.
+    beats of a sum each, sign-extended, in the order that ``NetworkCore`` tells; ``tlast`` marks the last one. ``irq``
+    is up while ``done`` is.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ class NetworkEngine(wiring.Component):
     irq: Out(1)
     """
 
-    def __init__(self, network: Network):
+    def __init__(self, network: NetworkCore):
         self.network = network
         self.registers = network_registers(network.program)
         super().__init__(network_engine_members(network.program, network.weight_store == "loaded"))

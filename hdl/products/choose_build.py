@@ -29,7 +29,7 @@ def choose_build(
     pipeline: int,
     family: str | None,
     dsp: bool,
-    recode: bool = True,
+    recode: bool = False,
 ) -> Build:
     """The build of that name, or for ``auto`` the one that measures smallest, with the rest of it chosen for the
     family.

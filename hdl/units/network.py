@@ -10,7 +10,7 @@ from amaranth.lib import wiring
 from ...formats import Arithmetic
 from ...formats.network import Program
 from ..bus.registers import c_header, register_map
-from ..network.network import Network
+from ..network.network import NetworkCore
 from ..network.network_build import NetworkBuild
 from ..network.network_engine import NetworkEngine, answer_bits, network_engine_members, network_registers
 from ..products.product_term import MAX_PIPELINE
@@ -33,7 +33,7 @@ class NetworkDesign(ProductDesign):
     Parameters
     ----------
     program: what it runs
-    weight_store, ports, piece, dsp_elements: see ``Network``
+    weight_store, ports, piece, dsp_elements: see ``NetworkCore``
     """
 
     unit = "network"
@@ -88,9 +88,9 @@ class NetworkDesign(ProductDesign):
         how = (self.weight_store, self.memory_ports, self.piece, self.dsp_elements)
         return NetworkBuild(self.program, self.chosen_build, *how)
 
-    def core(self) -> Network:
+    def core(self) -> NetworkCore:
         """The accelerator without buses."""
-        return Network(
+        return NetworkCore(
             self.program,
             self.chosen_build,
             weight_store=self.weight_store,

@@ -244,13 +244,14 @@ class _Planner:
 
     def _ending(self, place: Place | None) -> Iterator[RecordEntry]:
         """The record that gives to the host what is no line's own sum."""
+        last = self.reading.last
+        if np.any(self.channels(last) < 0):
+            raise ValueError(
+                f"concatenated tensors that go to the host must have parts of whole words of {self.codes[BETWEEN]} "
+                f"channels, not as in {last.name!r}"
+            )
         if place is not None:
-            if np.any(place.channels < 0):
-                raise ValueError(
-                    f"concatenated tensors that go to the host must have parts of whole words of {self.codes[BETWEEN]} "
-                    f"channels, not as in {self.reading.last.name!r}"
-                )
-            yield RecordEntry(self._copy(self.reading.last), place, None, place.channels, [])
+            yield RecordEntry(self._copy(last), place, None, place.channels, [])
 
 
 def _parts(value: Value) -> Iterator[Value]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto
 from onnx.external_data_helper import ExternalDataInfo, load_external_data_for_tensor, uses_external_data
 
+from .qdq_read import as_qonnx
 from .runtime import graphs_within
 
 __all__ = ["Judge", "Network", "Samples", "as_samples", "read_model"]
@@ -88,11 +89,12 @@ class Network:
 
 
 def read_model(path: Path) -> bytes:
-    """An ONNX file, with the weights inside that it may have in files beside it.
+    """An ONNX file, with the weights inside that it may have in files beside it. See ``as_qonnx`` for one that came
+    quantized by pairs of QuantizeLinear and DequantizeLinear.
 
     Raises OSError for the file, ValueError where one of these others is missing or all are too large for one file.
     """
-    content = path.read_bytes()
+    content = as_qonnx(path.read_bytes())
     try:
         model = onnx.load_model_from_string(content)
     except Exception:
