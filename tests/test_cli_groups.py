@@ -24,9 +24,9 @@ GROUPS = {
     "engine": ["cycles", "fit"],
     "study": ["run", "recommend", "layers", "export", "report", "checkpoint"],
     "board": ["list", "build", "flash", "run", "prove", "selftest", "survey"],
-    "verilog": list(UNITS),
-    "simulate": list(UNITS),
-    "synth": list(UNITS),
+    "verilog": [*UNITS, "network"],
+    "simulate": [*UNITS, "network"],
+    "synth": [*UNITS, "network"],
 }
 FLAT = ["list", "show", "verilog", "simulate", "synth", "price", "estimate", "verify", "doctor", "demo"]
 
@@ -237,7 +237,7 @@ def complete(monkeypatch, capsys, line: str) -> list[str]:
         ("fewbit show float8_e4", {f.name for f in catalog() if f.name.startswith("float8_e4")}),
         ("fewbit verilog mac --weight int8,bf", {"int8,bfloat16"}),
         ("fewbit fit --rec", {"--recipe"}),
-        ("fewbit study run --evaluation ", {"float", "integer", "both"}),
+        ("fewbit study run --evaluation ", {"float", "integer", "network", "both"}),
     ],
 )
 def test_the_shell_completes(line, some, monkeypatch, capsys):

@@ -97,7 +97,7 @@ class NetworkEngine(wiring.Component):
     def __init__(self, network: NetworkCore):
         self.network = network
         self.registers = network_registers(network.program)
-        super().__init__(network_engine_members(network.program, network.weight_store == "loaded"))
+        super().__init__(network_engine_members(network.program, network.hardware.loaded))
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -109,7 +109,7 @@ class NetworkEngine(wiring.Component):
             here, inside = getattr(self, name), getattr(front, name)
             m.d.comb += inside.eq(here) if member.flow is In else here.eq(inside)
         connect_in(m, self, "s_axis_image", network.image)
-        loads = network.weight_store == "loaded"
+        loads = network.hardware.loaded
         if loads:
             connect_in(m, self, "s_axis_weights", network.weights)
         answer = network.answer
