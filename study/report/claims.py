@@ -94,7 +94,8 @@ Finding = tuple[str, str, str]
 """The number that was measured here, the verdict, and the reasons."""
 
 HOW_SURE = (
-    "Surely is with a chance of 5% that any of these comparisons is wrong, by differences sample by sample (Holm)"
+    "Surely is with a chance of 5% that any of these comparisons is wrong, by differences sample by sample (Holm); the "
+    "errors are those of the test samples, and not of the search for scales"
 )
 
 
@@ -184,28 +185,33 @@ def _promising(proper: Sequence[Duel]) -> Finding:
         return _nothing(f"no network whose name begins with {', '.join(VISION_TRANSFORMERS)} was measured")
     grouped = _grouped(mine, lambda duel: (duel.network, duel.family, str(duel.how)))
     gains = [
-        (network, family, Score(*mean_difference([(duel.minifloat, duel.integer) for duel in some])))
+        (network, family, _widths(some), Score(*mean_difference([(duel.minifloat, duel.integer) for duel in some])))
         for (network, family, _), some in grouped
     ]
-    sure = surely([score for _, _, score in gains])
+    sure = surely([score for *_, score in gains])
     won: dict[str, dict[str, list[bool]]] = {}
-    for (network, family, score), certain in zip(gains, sure, strict=True):
+    for (network, family, _, score), certain in zip(gains, sure, strict=True):
         won.setdefault(family, {}).setdefault(network, []).append(certain and score.difference > 0)
     networks = {duel.network for duel in mine}
     everywhere = [family for family, by in won.items() if {*by} == networks and all(map(all, by.values()))]
     somewhere = [family for family, by in won.items() if any(map(any, by.values()))]
-    best = max(gains, key=lambda gain: gain[2].difference)
+    best = max(gains, key=lambda gain: gain[3].difference)
     listed = "; ".join(
-        f"{network} {family}: {_points(score)}{', surely' if certain else ''}"
-        for (network, family, score), certain in zip(gains, sure, strict=True)
+        f"{network} {family}, {widths}: {_points(score)}{', surely' if certain else ''}"
+        for (network, family, widths, score), certain in zip(gains, sure, strict=True)
     )
     return (
-        f"at best {_points(best[2])} points of the metric, {best[1]} on {best[0]}",
+        f"at best {_points(best[3])} points of the metric, {best[1]} of {best[2]} on {best[0]}",
         AGREES if everywhere else IN_PART if somewhere else NOT,
         "Each family's accuracy minus that of the integers of the same widths, the mean over widths of four bits and "
         f"more, in points of the network's metric. {listed}. {HOW_SURE}.{_unpaired(mine)} Agrees if a family gains "
         f"surely on every vision transformer ({', '.join(sorted(networks))}); in part if on one.",
     )
+
+
+def _widths(some: Sequence[Duel]) -> str:
+    least, most = min(duel.width for duel in some), max(duel.width for duel in some)
+    return f"{least} bits" if least == most else f"{least} to {most} bits"
 
 
 def _points(score: Score) -> str:
