@@ -15,6 +15,7 @@ from .common.command import command_line
 from .common.console import percent, print_json, print_table
 from .common.designs import choose_designs, design_name
 from .common.options import Jobs, Json, Out
+from .demo_network import IMAGES, answer_images
 from .demo_study import NETWORKS, SAMPLES, measure_points, write_fronts
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ SIZE = (256, 256, 256)
 
 
 def demo(context: typer.Context, jobs: Jobs = None, out: Out = Path("out/demo"), json: Json = False) -> None:
-    """MACs of 4, 6 and 8 bits: Verilog, simulated, measured on ice40 and xc7; a matmul; and two networks' accuracy.
+    """MACs of 4, 6 and 8 bits: Verilog, simulated, measured; a matmul; two networks' accuracy; and one on a board.
 
     Leaves a table as CSV and JSON, a chart, and Pareto fronts as pictures and a page in --out.
     """
@@ -70,13 +71,13 @@ def demo(context: typer.Context, jobs: Jobs = None, out: Out = Path("out/demo"),
         if not json:
             print(text, flush=True)
 
-    say(f"1/7  Verilog of {len(designs)} MACs, {len(designs) // 2} format pairs for each of {' and '.join(FAMILIES)}")
+    say(f"1/8  Verilog of {len(designs)} MACs, {len(designs) // 2} format pairs for each of {' and '.join(FAMILIES)}")
     texts = emit(designs)
     places = folders(designs, out / "verilog")
     written = zip(designs, texts, places, strict=True)
     descriptions = [write_design(design, text, place, command) for design, text, place in written]
 
-    say("2/7  Simulation against the golden model: every operand pair, random sums, resets, both ends of the sum")
+    say("2/8  Simulation against the golden model: every operand pair, random sums, resets, both ends of the sum")
     results = _simulate(texts, descriptions, jobs)
     if any(not result.ok for result in results):
         for design, result in zip(designs, results, strict=True):
@@ -84,27 +85,30 @@ def demo(context: typer.Context, jobs: Jobs = None, out: Out = Path("out/demo"),
                 say(f"{result.unit} for {design.family}: {failure}")
         raise typer.Exit(1)
 
-    say("3/7  Synthesis for ice40, placed and routed with three seeds, and for xc7")
+    say("3/8  Synthesis for ice40, placed and routed with three seeds, and for xc7")
     rows: list[Any] = []
     portable = list({design_name(d): d for d in designs}.values())
     targets = [parse_target(family) for family in FAMILIES]
     measure_rows(portable, targets, ("none",), rows, seeds=SEEDS, jobs=jobs)
 
-    say(f"4/7  A matmul engine, {ENGINE.weight} x {ENGINE.activation}: {'x'.join(map(str, SIZE))} on its Verilog")
+    say(f"4/8  A matmul engine, {ENGINE.weight} x {ENGINE.activation}: {'x'.join(map(str, SIZE))} on its Verilog")
     product = _matmul(out / "verilog", command)
     if not product["verified"]:
         raise typer.Exit(1)
 
     names = [pair for group in PAIRS.values() for pair in group]
     say(
-        f"5/7  Accuracy of {' and '.join(NETWORKS)} in these formats: exact, by the golden model, {SAMPLES} images each"
+        f"5/8  Accuracy of {' and '.join(NETWORKS)} in these formats: exact, by the golden model, {SAMPLES} images each"
     )
     points = measure_points(names, jobs)
 
-    say("6/7  Pareto fronts: a page to explore, and pictures")
+    say("6/8  Pareto fronts: a page to explore, and pictures")
     pictures = write_fronts(points, rows, out / "study", command)
 
-    say("7/7  Table and chart")
+    say(f"7/8  {IMAGES} images of Fashion-MNIST through a network on the simulated iCEBreaker")
+    answers = answer_images()
+
+    say("8/8  Table and chart")
     table = _table(designs, results, rows, points)
     head = {
         "command": command,
@@ -113,6 +117,7 @@ def demo(context: typer.Context, jobs: Jobs = None, out: Out = Path("out/demo"),
         "dsp": "none",
         "peers": peers()["how"],
         "matmul": product,
+        "network": answers,
     }
     write_whole(out / "demo.json", json_module.dumps(head | {"rows": table}, indent=1) + "\n")
     write_whole(out / "demo.csv", _csv(table))
@@ -126,9 +131,24 @@ def demo(context: typer.Context, jobs: Jobs = None, out: Out = Path("out/demo"),
         f"{product['size']} in {product['cycles']:,} cycles, {percent(product['utilization'])} of the peak; "
         "every bit of C is the golden model's."
     )
+    _show_answers(answers)
     print(f"Verilog is in {out / 'verilog'}; table and chart: {out / 'demo'}.csv, .json, .png, .svg")
     print(f"Pareto fronts: {', '.join(map(str, pictures))}; to explore: {out / 'study' / 'report.html'}")
     print(f"{time.monotonic() - started:.1f} s")
+    if answers["differences"]:
+        raise typer.Exit(1)
+
+
+def _show_answers(answers: dict[str, Any]) -> None:
+    pairs = zip(answers["labels"], answers["expected"], strict=True)
+    labels = " ".join(str(label) if label == wanted else f"{label}(not {wanted})" for label, wanted in pairs)
+    print(
+        f"{answers['model']} in {answers['weight']} x {answers['activation']}, all of it, on the simulated "
+        f"{answers['board']}: {answers['images_a_second']:.1f} images a second with the serial line, "
+        f"{answers['cycles_an_image']:,.0f} cycles each, {answers['right']} of {answers['images']} right; "
+        + (answers["differences"] or "every sum is the golden model's.")
+    )
+    print(f"Its answers: {labels}")
 
 
 def _simulate(texts: list[str], descriptions: list[dict[str, object]], jobs: int | None) -> "list[Result]":

@@ -7,7 +7,7 @@ from contextlib import closing
 from xml.etree import ElementTree
 
 import pytest
-from fewbit.cli import demo, demo_chart, demo_study
+from fewbit.cli import demo, demo_chart, demo_network, demo_study
 from fewbit.cli.app import run
 from fewbit.cli.common import verdicts
 from fewbit.formats import parse
@@ -83,8 +83,11 @@ def test_demo_shows_the_popular_formats():
 def test_demo_and_again_from_the_cache(capsys, in_folder, monkeypatch):
     monkeypatch.setattr(demo, "PAIRS", {"3 bits": [("int3", "int3")], "mixed": [("e2m1", "int3")]})
     monkeypatch.setattr(demo_study, "SAMPLES", 100)
+    monkeypatch.setattr(demo_network, "IMAGES", 2)
     assert run(["demo"]) == 0
-    assert " 128 " in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert " 128 " in shown
+    assert "images a second with the serial line" in shown and "every sum is the golden model's." in shown
     folder = in_folder / "out" / "demo"
     assert sorted(path.name for path in folder.iterdir()) == [
         "demo.csv",
