@@ -51,6 +51,7 @@ def test_an_image_that_the_buffer_does_not_hold_waits(program):
     assert found.rate(60e6, link=True) == pytest.approx(1 / max(seconds, 8200 / found.baud), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_is_told():
     large = resnet8(weight="int8", activation="int8", rows=1, columns=32, lanes=8)
     found = estimate(NetworkRequest(find_board("icebreaker"), large))

@@ -87,7 +87,7 @@ def fuzz(kind: type[Products | Images], board: Simulated, seed: int, faults: int
     "kind, lines, faults",
     [
         pytest.param(Products, 1, 500, id="500 for products"),
-        pytest.param(Images, 2, 250, id="500 for images"),
+        pytest.param(Images, 2, 250, id="500 for images", marks=pytest.mark.slow),
         pytest.param(Products, 4, 2400, id="9600 for products", marks=pytest.mark.slow),
         pytest.param(Images, 4, 2500, id="10000 for images", marks=pytest.mark.slow),
     ],

@@ -82,6 +82,7 @@ def test_the_link_hides_behind_the_computing(board):
     assert passed < computing + (PROGRAM.image.size + board.description.network.answer_bytes + 60) * byte
 
 
+@pytest.mark.slow
 def test_weights_are_loaded_when_the_board_has_none(prepared):
     images = some_images(4)
     wanted = linear_answers(PROGRAM, images)

@@ -14,7 +14,7 @@ from fewbit.synth import NothingFits, SweepError, tools
 from fewbit.tb import BuildError, ToolMissingError
 
 WRONG = [
-    ("verilog mca", "matmul, not 'mca'; did you mean 'mac'?"),
+    ("verilog mca", "network, not 'mca'; did you mean 'mac'?"),
     ("simulate macs", "did you mean 'mac'?"),
     ("synth multiplyer", "did you mean 'multiply'?"),
     ("verliog mac", "not 'verliog'; did you mean 'verilog'?"),

@@ -128,6 +128,7 @@ def resnet8():
     return Study(network("resnet8"), samples=24)
 
 
+@pytest.mark.slow
 def test_a_network_of_the_zoo_is_near_its_float_evaluation(resnet8, tmp_path):
     scheme = Scheme(weight=parse("int6"), activation=parse("e3m2"))
     point = resnet8.point(scheme, "network", between=parse("e4m3"))
@@ -187,6 +188,7 @@ def test_a_shape_that_cannot_be_is_told_as_such(resnet8):
             resnet8.lowered(layers, scheme, ShapeRequest(**options))
 
 
+@pytest.mark.slow
 def test_the_command_lines_options_name_a_program():
     from fewbit.cli.common.network_options import AcceleratorOptions, lowered
     from fewbit.cli.common.study_options import NetworkOptions, SchemeOptions
