@@ -115,7 +115,7 @@ def test_weights_in_a_file_beside_the_model_are_part_of_it(files, tmp_path, caps
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("cost, budget", [("bits", 5.5), ("luts", 33)])
+@pytest.mark.parametrize("cost, budget", [("bits", 5.5), pytest.param("luts", 33, marks=pytest.mark.slow)])
 def test_formats_by_layer_are_within_the_budget_and_tested(files, cost, budget, tmp_path, capsys):
     limits = ["--cost", cost, "--budget", str(budget), "--family", "ice40"]
     options = ["--weight", "int3,int4,e2m3", "--metric", "sqnr", "--evaluation", "integer", "--name", "mine"]

@@ -123,7 +123,7 @@ def test_a_memory_of_one_port_never_reads_and_writes_at_once(monkeypatch):
     run(make(program, ports="single"), 160)
 
 
-@pytest.mark.parametrize("pipeline", [1, 3])
+@pytest.mark.parametrize("pipeline", [1, pytest.param(3, marks=pytest.mark.slow)])
 def test_register_stages_change_no_bit(pipeline):
     expect(40, FEW, pipeline=pipeline)
     expect(41, {**SINGLE, "outputs": 2}, pipeline=pipeline, ports="single")
@@ -134,6 +134,7 @@ def test_streams_stall_at_any_time(options):
     run(make(random_program(50, **SMALL, **SINGLE, outputs=2), **options), 50, rate=0.3)
 
 
+@pytest.mark.slow
 def test_arrays_of_all_sides_give_the_same_bits():
     for seed in range(60, 63):
         expect(seed, {})

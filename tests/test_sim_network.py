@@ -26,7 +26,7 @@ def expect(seed: int, count: int = 3, **fields: object) -> None:
         assert answer.tolist() == Reference(program, random).run(image.tolist()), (seed, fields)
 
 
-@pytest.mark.parametrize("first", range(0, 40, 10))
+@pytest.mark.parametrize("first", [0, 10, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (20, 30))])
 def test_random_programs_give_the_bits_of_the_reference(first):
     for seed in range(first, first + 10):
         expect(seed)
@@ -43,7 +43,9 @@ def test_sums_longer_than_float64_holds_are_exact(formats):
         expect(seed, **formats)
 
 
-@pytest.mark.parametrize("name", ["int8", "e4m3", "e2m1", "e5m2"])
+@pytest.mark.parametrize(
+    "name", ["int8", "e4m3", *(pytest.param(name, marks=pytest.mark.slow) for name in ("e2m1", "e5m2"))]
+)
 def test_sums_of_63_bits_are_rounded_once(name):
     """Boundaries between codes, and what lies one beside them, at every shift where they have 54 to 63 bits."""
     format = parse(name)
