@@ -23,16 +23,12 @@ def answer_images() -> dict[str, Any]:
     from ..boards.host.device import Device
     from ..boards.host.images import differences
     from ..boards.targets import find_board
-    from ..study.lowering import ShapeRequest
     from .common.network_options import AcceleratorOptions, lowered
     from .common.study_options import NetworkOptions, SchemeOptions
 
     board = find_board(BOARD)
-    sizes: dict[str, Any] = dict(zip(("rows", "columns", "lanes", "outputs"), board.network, strict=True))
-    accelerator = AcceleratorOptions(WEIGHT, ACTIVATION)
-    study, found = lowered(
-        NetworkOptions(model=MODEL, samples=IMAGES), SchemeOptions(), accelerator, ShapeRequest(**sizes)
-    )
+    networks, accelerator = NetworkOptions(model=MODEL, samples=IMAGES), AcceleratorOptions(WEIGHT, ACTIVATION)
+    study, found = lowered(networks, SchemeOptions(), accelerator, board.network)
     program = found.program
     request = NetworkRequest(board, program, dsp="auto", buffer_bytes=buffer_for(program))
     images = found.images(study.test.inputs[study.lowering.reading.input.tensor])

@@ -13,9 +13,8 @@ from cocotb.triggers import RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 
 from ..formats.network import NetworkTiming, Program
-from ..sim import network_answers, network_cycles
+from ..sim import answer_order, network_answers, network_cycles
 from .axi_stream import collect, feed
-from .golden import Array
 from .job import load_job, random_generator, record
 
 job = load_job()
@@ -23,18 +22,12 @@ description: dict[str, Any] = job["description"]
 program = Program.of(job["program"])
 images = np.array(job["images"], np.uint8)
 answers = network_answers(program, images)
+order = answer_order(answers.shape[1:], program.shape.columns)
 streams = [stream["name"] for stream in description["streams"]]
 registers = {register["name"]: register["offset"] for register in description["registers"]}
 
 SOME = 64
 """Pauses of a stream before they come again."""
-
-
-def in_order(answer: Array) -> list[int]:
-    """The sums of an image in the order in which hardware gives them."""
-    columns = program.shape.columns
-    tiles = range(0, answer.shape[2], columns)
-    return [int(total) for tile in tiles for row in answer for pixel in row for total in pixel[tile : tile + columns]]
 
 
 class NetworkBench:
@@ -58,9 +51,7 @@ class NetworkBench:
         dut.rst.value = 0
         await RisingEdge(dut.clk)
         if "s_axis_weights" in streams:
-            size = -(-program.shape.weight_word // 8)
-            packed = b"".join(word.to_bytes(size, "little") for word in program.words())
-            await feed(dut, "s_axis_weights", packed)
+            await feed(dut, "s_axis_weights", program.packed_words())
 
     async def read(self, name: str) -> int:
         data = await self.bus.read(registers[name], 4)
@@ -81,7 +72,7 @@ class NetworkBench:
         repeated = None if pauses is None else [pauses[place % SOME] for place in range(len(content))]
         feeding = cocotb.start_soon(feed(self.dut, "s_axis_image", content, repeated))
         for image in chosen:
-            found, wanted = await self.answer(rate), in_order(answers[image])
+            found, wanted = await self.answer(rate), answers[image].ravel()[order].tolist()
             assert found == wanted, f"answer of image {image} must be {wanted[:10]}, not {found[:10]}"
         await feeding
 

@@ -14,10 +14,9 @@ from fewbit.hdl.network.network_build import NetworkBuild
 from fewbit.hdl.network.tensor_memory import TensorMemory
 from fewbit.hdl.products.choose_build import choose_build
 from fewbit.hdl.products.product_term import Build
-from fewbit.sim import network_answers, network_cycles
+from fewbit.sim import answer_order, network_answers, network_cycles
 from fewbit.tb.verilator import lint
 from network_programs import random_images, random_program
-from numpy.typing import NDArray
 from stream_driver import Feed, Take, drive, simulate
 
 SMALL = {"layers": 3, "side": 5}
@@ -33,33 +32,24 @@ def quick(seeds: list[int], count: int) -> list[Any]:
 SINGLE = {"rows": 1, "lanes": 2, "columns": 4}
 
 
-def in_order(program: Program, answers: NDArray[Any]) -> list[int]:
-    """The sums of an image in the order in which hardware gives them."""
-    columns = program.shape.columns
-    tiles = range(0, answers.shape[2], columns)
-    # Groups of pixels go along a row, so that pixels come one after the other.
-    return [int(total) for tile in tiles for row in answers for pixel in row for total in pixel[tile : tile + columns]]
-
-
 def make(program: Program, pipeline: int = 2, **options: Any) -> NetworkCore:
     shape = program.shape
     build = choose_build(shape.weight, shape.activation, "auto", pipeline=pipeline, family=None, dsp=False)
-    return NetworkCore(program, build, **options)
+    return NetworkCore(NetworkBuild(program, build, **options))
 
 
 def run(network: NetworkCore, seed: int, rate: float = 1.0, count: int = 3) -> list[int]:
     """Images go through an accelerator, whose answers are compared; the result is the cycles of each."""
     program = network.program
     images = random_images(program, seed, count)
-    answers = [in_order(program, answer) for answer in network_answers(program, images)]
+    answers = network_answers(program, images)
+    answers = answers.reshape(count, -1)[:, answer_order(answers.shape[1:], program.shape.columns)].tolist()
     wanted = [(total, place == len(sums) - 1) for sums in answers for place, total in enumerate(sums)]
     chance = random.Random(seed)
     take = Take(network.answer, rate, chance)
     sides: list[Feed | Take] = [Feed(network.image, (int(byte) for byte in images.flat), rate, chance), take]
     if network.hardware.loaded:
-        size = -(-program.shape.weight_word // 8)
-        packed = b"".join(word.to_bytes(size, "little") for word in program.words())
-        sides.append(Feed(network.weights, packed, rate, chance))
+        sides.append(Feed(network.weights, program.packed_words(), rate, chance))
     cycles = []
 
     def taken(images: int) -> Callable[[int], bool]:
@@ -77,7 +67,7 @@ def run(network: NetworkCore, seed: int, rate: float = 1.0, count: int = 3) -> l
 
 def expect(seed: int, fields: dict[str, Any], **options: Any) -> None:
     network = make(random_program(seed, **{**SMALL, **fields}), **options)
-    cycles = sum(record.cycles for record in network_cycles(network.program, network.timing))
+    cycles = sum(record.cycles for record in network_cycles(network.program, network.hardware.timing))
     assert run(network, seed) == [cycles] * 3, (seed, fields, options)
 
 
@@ -163,6 +153,10 @@ def test_verilog_is_clean(seed, tmp_path):
 
 def test_memories_of_ultraplus_are_its_cells():
     network = make(random_program(4, **SMALL, **SINGLE, outputs=1), ports="spram", weight_store="loaded", piece=32)
-    assert {name for name, size in network.memories.items() if size.large} == {"activations", "between", "weights"}
+    assert {name for name, size in network.hardware.memories.items() if size.large} == {
+        "activations",
+        "between",
+        "weights",
+    }
     (text,) = to_verilog([("network", to_rtlil(network, "network"), port_order(network))])
     assert text.count("SB_SPRAM256KA") == 4

@@ -6,6 +6,7 @@ import pytest
 from amaranth.sim import Simulator
 from fewbit.formats.network import NetworkTiming, Pool
 from fewbit.hdl.network.network import NetworkCore
+from fewbit.hdl.network.network_build import NetworkBuild
 from fewbit.hdl.products.product_term import Build
 from fewbit.sim import network_answers, network_cycles, network_pause
 from network_programs import random_images, random_program
@@ -23,8 +24,7 @@ def counted(network, image):
 
     async def bench(ctx):
         if network.hardware.loaded:
-            size = -(-network.program.shape.weight_word // 8)
-            for byte in b"".join(word.to_bytes(size, "little") for word in network.program.words()):
+            for byte in network.program.packed_words():
                 await send(ctx, network.weights, byte)
         for byte in image.ravel().tolist():
             await send(ctx, network.image, byte)
@@ -68,9 +68,9 @@ def test_simulation_takes_the_cycles_that_are_predicted(seeds, shape, fields):
         program = random_program(seed, side=5, **shape)
         assert not fields.get("weight_store") or any(not isinstance(record, Pool) for record in program.records)
         images = random_images(program, seed, 3)
-        network = NetworkCore(program, Build("operator", pipeline=1 + seed % 3), **fields)
+        network = NetworkCore(NetworkBuild(program, Build("operator", pipeline=1 + seed % 3), **fields))
         layers, cycles, sums = counted(network, images[2])
-        assert layers == [record.cycles for record in network_cycles(program, network.timing)], seed
+        assert layers == [record.cycles for record in network_cycles(program, network.hardware.timing)], seed
         assert cycles == sum(layers)
         assert sorted(sums) == sorted(network_answers(program, images)[2].ravel().tolist())
 
@@ -79,7 +79,7 @@ def test_simulation_takes_the_cycles_that_are_predicted(seeds, shape, fields):
 def test_the_next_image_begins_after_a_pause_that_is_predicted(seed):
     program = random_program(seed, side=4, layers=2)
     program = replace(program, image=replace(program.image, resident=False))
-    network = NetworkCore(program, Build("operator"))
+    network = NetworkCore(NetworkBuild(program, Build("operator")))
     bytes_in = [byte for image in random_images(program, seed, 2) for byte in image.ravel().tolist()]
     simulator = Simulator(network)
     simulator.add_clock(1e-6)
@@ -101,8 +101,8 @@ def test_the_next_image_begins_after_a_pause_that_is_predicted(seed):
     simulator.add_testbench(give)
     simulator.add_testbench(take)
     simulator.run()
-    predicted = sum(record.cycles for record in network_cycles(program, network.timing))
-    assert ends[1] - ends[0] == predicted + network_pause(program, network.timing)
+    predicted = sum(record.cycles for record in network_cycles(program, network.hardware.timing))
+    assert ends[1] - ends[0] == predicted + network_pause(program, network.hardware.timing)
 
 
 def test_every_cycle_has_its_reason():

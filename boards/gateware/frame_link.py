@@ -1,5 +1,6 @@
 """The link between the bytes of a serial line and what computes, as far as it does not depend on what that is."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -57,7 +58,7 @@ class Computing(NamedTuple):
     statements: list[Any]
 
 
-class FrameLink(wiring.Component):
+class FrameLink(wiring.Component, ABC):
     """Lets something that computes be used by frames of ``protocol``, in both directions.
 
     It takes a byte every 10 cycles, and gives one every 9. A RESET clears everything that was there before. Only the
@@ -94,9 +95,9 @@ class FrameLink(wiring.Component):
             }
         )
 
+    @abstractmethod
     def _computing(self, m: Module, parts: Parts) -> Computing:
         """Add what computes, and connect its input streams."""
-        raise NotImplementedError
 
     def elaborate(self, platform) -> Module:
         m = Module()

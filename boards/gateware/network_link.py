@@ -10,7 +10,7 @@ from ..link.description import Description
 from ..link.network import BoardNetwork
 from ..link.protocol import Event
 from .frame_link import Computing, FrameLink, Parts
-from .weight_load import WeightLoad, weight_bytes
+from .weight_load import WeightLoad
 
 __all__ = ["NetworkHardware", "NetworkLink"]
 
@@ -71,7 +71,7 @@ class NetworkLink(FrameLink):
         loaded: Value = Const(1)
         refused: Value = Const(0)
         if self.hardware.loads:
-            load = WeightLoad(weight_bytes(self.hardware.program.words(), shape.weight_word))
+            load = WeightLoad(self.hardware.program.packed_words())
             m.submodules.load = parts.fresh(load)
             wiring.connect(m, dispatcher.weights, load.i)
             wiring.connect(m, load.o, network.weights)

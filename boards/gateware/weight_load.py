@@ -8,15 +8,9 @@ from amaranth.lib.wiring import In, Out
 
 from .crc import Crc
 
-__all__ = ["WeightLoad", "weight_bytes"]
+__all__ = ["WeightLoad"]
 
 CRC_BYTES = 4
-
-
-def weight_bytes(words: list[int], bits: int) -> bytes:
-    """The words of a network's weights as they go over the link: little-endian, each in as many bytes as it needs."""
-    size = -(-bits // 8)
-    return b"".join(word.to_bytes(size, "little") for word in words)
 
 
 class WeightLoad(wiring.Component):

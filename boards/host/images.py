@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from ... import sim
 from ...formats.network import Program
-from ..gateware.weight_load import weight_bytes
 from ..link.network import BoardNetwork
 from ..link.protocol import MAX_PAYLOAD, Kind
 from .channel import Piece
@@ -56,8 +55,7 @@ def compute_images(
 
     def weights() -> Iterator[Piece]:
         if session.lacks_weights:
-            content = weight_bytes(program.words(), program.shape.weight_word)
-            yield from _frames(Kind.WEIGHTS, content)
+            yield from _frames(Kind.WEIGHTS, program.packed_words())
 
     words = ("an image", "its answer")
     tasks = [Task(partial(_frames, Kind.IMAGE, image.tobytes()), network.answer_bytes, words) for image in images]
@@ -83,28 +81,13 @@ def _frames(kind: Kind, content: bytes) -> Iterator[Piece]:
 
 
 def sums_of(network: BoardNetwork, answer: bytes) -> NDArray[np.int64]:
-    """The sums (height, width, channels) of an answer, as int64.
-
-    A board gives them in the order of tiles of ``columns`` channels, rows of pixels, groups of ``rows`` pixels, pixels
-    of a group, and channels of a tile.
-    """
+    """The sums (height, width, channels) of an answer, as int64. A board gives them as ``sim.answer_order`` tells."""
     parts = np.zeros((network.sums, 8), dtype=np.uint8)
     parts[:, : network.sum_bytes] = np.frombuffer(answer, dtype=np.uint8).reshape(network.sums, network.sum_bytes)
     unused = 64 - network.sum_bits
     sums = np.empty(network.sums, dtype=np.int64)
-    sums[_order(network)] = parts.view("<i8").ravel() << unused >> unused
+    sums[sim.answer_order(network.answer, network.columns)] = parts.view("<i8").ravel() << unused >> unused
     return sums.reshape(network.answer)
-
-
-def _order(network: BoardNetwork) -> NDArray[np.int64]:
-    """The place in (height, width, channels) of each sum of an answer."""
-    height, width, channels = network.answer
-    groups, tiles = -(-width // network.rows), -(-channels // network.columns)
-    places = np.full((height, groups * network.rows, tiles * network.columns), -1)
-    places[:, :width, :channels] = np.arange(network.sums).reshape(network.answer)
-    parted = places.reshape(height, groups, network.rows, tiles, network.columns)
-    order = parted.transpose(3, 0, 1, 2, 4).ravel()
-    return order[order >= 0]
 
 
 def values_of_sums(program: Program, sums: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -1,7 +1,7 @@
 """Commands on a network's accelerator share options: the network, its formats, and the shape of the array."""
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -45,27 +45,29 @@ class AcceleratorOptions:
         int, typer.Option("--multiplier-bits", min=1, max=16, help="Of the scales; 1 for powers of two.")
     ] = 16
 
-    def request(self, usual: "ShapeRequest | None" = None) -> "ShapeRequest":
-        """What is asked of the accelerator; sizes that are not given are those of ``usual``."""
+    def request(self, usual: tuple[int, int, int, int] | None = None) -> "ShapeRequest":
+        """What is asked of the accelerator.
+
+        ``usual``: rows, columns, lanes and outputs that are not given; those of ``ShapeRequest`` for None
+        """
         from ...study.lowering import ShapeRequest
 
-        sizes = {name: getattr(self, name) for name in ("rows", "columns", "lanes", "outputs")}
-        given = {name: size for name, size in sizes.items() if size is not None}
-        return replace(
-            usual or ShapeRequest(), between=parse(self.between), multiplier_bits=self.multiplier_bits, **given
-        )
+        names = ("rows", "columns", "lanes", "outputs")
+        sizes: dict[str, Any] = {} if usual is None else dict(zip(names, usual, strict=True))
+        sizes |= {name: size for name in names if (size := getattr(self, name)) is not None}
+        return ShapeRequest(between=parse(self.between), multiplier_bits=self.multiplier_bits, **sizes)
 
 
 def lowered(
     networks: NetworkOptions,
     schemes: SchemeOptions,
     accelerator: AcceleratorOptions,
-    usual: "ShapeRequest | None" = None,
+    usual: tuple[int, int, int, int] | None = None,
 ) -> "tuple[Study, Lowered]":
     """The network with its samples, and its program in an accelerator.
 
-    ``usual``: the sizes that are not given. Raises ValueError where several networks or formats are named, and where a
-    network has what no record computes.
+    ``usual``: see ``AcceleratorOptions.request``. Raises ValueError where several networks or formats are named, and
+    where a network has what no record computes.
     """
     from ...study.measurement.evaluate import Study
     from .designs import choose_pairs

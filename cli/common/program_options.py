@@ -101,13 +101,11 @@ class ProgramOptions:
             if asked:
                 raise ValueError(f"--{asked[0]} must be left out with --program, which says it")
             return Program.read(self.program)
-        from ...study.lowering import ShapeRequest
         from .network_options import AcceleratorOptions, lowered
         from .study_options import NetworkOptions, SchemeOptions
 
         assert self.model is not None
         networks = NetworkOptions(model=self.model, calibration=self.calibration, test=self.test)
         chosen = AcceleratorOptions(weight, activation, self.between or "int8", **sizes)
-        usual_sizes: dict[str, Any] = dict(zip(sizes, usual, strict=True))
-        _, found = lowered(networks, SchemeOptions(), chosen, ShapeRequest(**usual_sizes))
+        _, found = lowered(networks, SchemeOptions(), chosen, usual)
         return found.program

@@ -2,13 +2,13 @@
 
 import inspect
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import typer
 
 from ..common.command import Command, Group, made
 from ..common.signature import narrowed
-from .network import COMMANDS as NETWORK_COMMANDS
 
 __all__ = ["UNIT_OPTIONS", "UnitGroup", "unit_group"]
 
@@ -54,7 +54,8 @@ _WORDS: dict[str, dict[str, dict[str, Any]]] = {
 }
 """Words of help for options of a unit, where they differ from those for the same option of other units."""
 
-NETWORK_SUMMARY = "a whole network: images in, answers out"
+NETWORK_COMMANDS = ("verilog", "simulate", "synth")
+"""The commands that take a network, too, which has options of its own."""
 
 MISSING = "unit must be given, one of {}"
 
@@ -82,10 +83,10 @@ class UnitGroup(Group):
         return [*args[place : place + 1], *args[:place], *args[place + 1 :]]
 
     def format_help(self, ctx: typer.Context, formatter: Any) -> None:  # type: ignore[override]
-        from ...hdl import UNITS
+        from ...hdl import UNITS, NetworkDesign
 
         for name, command in self.commands.items():
-            command.short_help = UNITS[name].summary if name in UNITS else NETWORK_SUMMARY
+            command.short_help = UNITS.get(name, NetworkDesign).summary
         super().format_help(ctx, formatter)  # type: ignore[arg-type]
 
     def siblings(self) -> Mapping[str, Any]:
@@ -105,9 +106,16 @@ def unit_group(command: Callable[..., None], name: str) -> UnitGroup:
     """The group of commands for a command that takes a unit, with one for every unit."""
     makers = {unit: _maker(command, unit, _MORE.get(name, {}).get(unit)) for unit in UNIT_OPTIONS}
     if name in NETWORK_COMMANDS:
-        makers["network"] = lambda: made(NETWORK_COMMANDS[name], "network", panel="Networks")
+        makers["network"] = partial(_network, name)
     help = inspect.cleandoc(command.__doc__ or "")
     return UnitGroup(name, help, makers, subcommand_metavar="UNIT [OPTIONS]", options_metavar="")
+
+
+def _network(name: str) -> Command:
+    from .network import COMMANDS
+
+    found: Command = made(COMMANDS[name], "network", panel="Networks")
+    return found
 
 
 def _maker(command: Callable[..., None], unit: str, more: str | None) -> Callable[[], Command]:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,6 +80,11 @@ class Answer:
     scales: tuple[float, ...]
     flat: bool = True
 
+    @property
+    def size(self) -> int:
+        """Sums of an answer."""
+        return self.height * self.width * self.channels
+
 
 @dataclass(frozen=True)
 class Program:
@@ -130,6 +136,11 @@ class Program:
             packed.append(word)
         return packed
 
+    def packed_words(self) -> bytes:
+        """The memory of weights as bytes, as it is loaded: each word little-endian, in as many bytes as it needs."""
+        size = -(-self.shape.weight_word // 8)
+        return b"".join(word.to_bytes(size, "little") for word in self.words())
+
     def describe(self) -> dict[str, Any]:
         """It in plain values, as JSON has it; codes in hexadecimal digits, two each."""
         return {
@@ -151,7 +162,7 @@ class Program:
             "weights": self.weights.hex(),
         }
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """The SHA-256 of all that it is, by which a program and the hardware made for it know each other."""
         return hashlib.sha256(json.dumps(self.describe(), sort_keys=True).encode()).hexdigest()

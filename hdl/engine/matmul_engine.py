@@ -2,12 +2,13 @@
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Out
 
 from ...formats import Engine
 from ..bus.axi_lite import AxiLite
 from ..bus.axi_stream import axi_stream_in, axi_stream_out, connect_in, connect_out
 from ..bus.gearbox import Downsizer, Upsizer
+from ..bus.register_edge import add_registers
 from ..bus.registers import WORD_BITS, Field, Register, RegisterBlock
 from ..bus.wishbone import Wishbone
 from ..products.product_term import Build
@@ -142,12 +143,7 @@ class MatmulEngine(wiring.Component):
         m = Module()
         engine = self.engine
         m.submodules.matmul = matmul = self.matmul
-        m.submodules.bus = front = _BUS[engine.control](ADDRESS_BITS)
-        m.submodules.registers = block = RegisterBlock(self.registers, ADDRESS_BITS)
-        wiring.connect(m, front.bus, block.bus)
-        for name, member in front.ports(ADDRESS_BITS).items():
-            here, inside = getattr(self, name), getattr(front, name)
-            m.d.comb += inside.eq(here) if member.flow is In else here.eq(inside)
+        block = add_registers(m, self, _BUS[engine.control](ADDRESS_BITS), self.registers)
         self._connect_registers(m, block)
         for name, bits in matmul.inputs.items():
             m.submodules[f"words_{name}"] = words = Upsizer(bits, engine.bus(name))

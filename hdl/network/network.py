@@ -6,15 +6,14 @@ from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed, unsigne
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...formats.network import NetworkTiming, Pool, Product, Program
+from ...formats.network import Pool, Product
 from ..engine.output_stationary import OutputStationary
-from ..products.product_term import Build
 from .between_reader import BetweenReader
 from .by_record import Chooser
 from .drain import Drain
 from .drain_schedule import DrainSchedule, is_serial
 from .image_loader import ImageLoader
-from .network_build import MemorySize, NetworkBuild
+from .network_build import NetworkBuild
 from .sequencer import CYCLE_BITS, Sequencer
 from .tap_issue import TapIssue
 from .tensor_memory import TensorMemory
@@ -49,14 +48,14 @@ class NetworkCore(wiring.Component):
 
     Parameters
     ----------
-    program, build, weight_store, ports, piece, dsp_elements: see ``NetworkBuild``
+    hardware: how it is made, and for which program
 
     Members
     -------
     image: In(stream of bytes), in the order of rows, pixels, channels
     answer: Out(stream): ``data``, a sum; ``last``, whether it is the image's last one. They come in the order of tiles,
         rows of pixels, groups of pixels, pixels, channels
-    weights: In(stream of bytes), only if they are loaded: the words of ``Program.words``, each padded to whole bytes
+    weights: In(stream of bytes), only if they are loaded: those of ``Program.packed_words``
     loaded: Out(1), only then: all of them are there; nothing is begun with before. A reset does not take it back
     busy: Out(1), an image is computed
     cycles: Out(32), of the last image that was answered: from the first one with ``busy`` to that in which the last sum
@@ -64,18 +63,9 @@ class NetworkCore(wiring.Component):
     layer: Out, the number of the record at hand
     """
 
-    def __init__(
-        self,
-        program: Program,
-        build: Build,
-        *,
-        weight_store: str = "initialized",
-        ports: str = "dual",
-        piece: int = 32,
-        dsp_elements: int = 0,
-    ):
-        self.hardware = NetworkBuild(program, build, weight_store, ports, piece, dsp_elements)
-        self.program = program
+    def __init__(self, hardware: NetworkBuild):
+        self.hardware = hardware
+        self.program = program = hardware.program
         shape = program.shape
         members: dict = {
             "image": In(stream.Signature(BYTE)),
@@ -86,16 +76,6 @@ class NetworkCore(wiring.Component):
         super().__init__(
             members | {"busy": Out(1), "cycles": Out(CYCLE_BITS), "layer": Out(range(max(2, len(program.records))))}
         )
-
-    @property
-    def timing(self) -> NetworkTiming:
-        """What its cycles depend on besides the program."""
-        return self.hardware.timing
-
-    @property
-    def memories(self) -> dict[str, MemorySize]:
-        """What its memories are to hold."""
-        return self.hardware.memories
 
     def elaborate(self, platform) -> Module:
         m = Module()

@@ -2,12 +2,13 @@
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Out
 
 from ...formats.network import Program
 from ..bus.axi_lite import AxiLite
 from ..bus.axi_stream import axi_stream_in, axi_stream_out, connect_in, connect_out
-from ..bus.registers import WORD_BITS, Field, Register, RegisterBlock
+from ..bus.register_edge import add_registers
+from ..bus.registers import WORD_BITS, Field, Register
 from .network import BYTE, NetworkCore
 
 __all__ = ["ADDRESS_BITS", "NetworkEngine", "answer_bits", "network_engine_members", "network_registers"]
@@ -26,10 +27,9 @@ def answer_bits(program: Program) -> int:
 
 def network_registers(program: Program) -> tuple[Register, ...]:
     """The registers of an accelerator; their offsets do not depend on the network."""
-    answer = program.answer
     sizes = {
         "image_bytes": (0x20, program.image.size, "bytes of an image"),
-        "answer_sums": (0x24, answer.height * answer.width * answer.channels, "sums of an answer"),
+        "answer_sums": (0x24, program.answer.size, "sums of an answer"),
     }
     return (
         Register(
@@ -102,12 +102,7 @@ class NetworkEngine(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.network = network = self.network
-        m.submodules.bus = front = AxiLite(ADDRESS_BITS)
-        m.submodules.registers = block = RegisterBlock(self.registers, ADDRESS_BITS)
-        wiring.connect(m, front.bus, block.bus)
-        for name, member in front.ports(ADDRESS_BITS).items():
-            here, inside = getattr(self, name), getattr(front, name)
-            m.d.comb += inside.eq(here) if member.flow is In else here.eq(inside)
+        block = add_registers(m, self, AxiLite(ADDRESS_BITS), self.registers)
         connect_in(m, self, "s_axis_image", network.image)
         loads = network.hardware.loaded
         if loads:
@@ -137,7 +132,7 @@ class NetworkEngine(wiring.Component):
                 for place in range(DIGEST_WORDS)
             ),
             block.image_bytes.eq(program.image.size),
-            block.answer_sums.eq(program.answer.height * program.answer.width * program.answer.channels),
+            block.answer_sums.eq(program.answer.size),
             self.irq.eq(block.done_sticky),
         ]
         return m

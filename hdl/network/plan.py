@@ -118,10 +118,6 @@ class NetworkPlan:
         ky += Step(weights=words * window.kernel_x)
         return (Step(1, weights=1), kx, ky, *outer, Step(weights=0 if self.panel else record.terms))
 
-    def written_start(self, view: View) -> int:
-        """The address of the first word that is written of a tensor, or read of a residual."""
-        return view.base
-
     def written_step(
         self, record: Record, view: View, beats_a_word: int, phase: int, last_tile: bool, ends: str
     ) -> int:

@@ -33,7 +33,7 @@ class NetworkDesign(ProductDesign):
     Parameters
     ----------
     program: what it runs
-    weight_store, ports, piece, dsp_elements: see ``NetworkCore``
+    weight_store, ports, piece, dsp_elements: see ``NetworkBuild``
     """
 
     unit = "network"
@@ -90,14 +90,7 @@ class NetworkDesign(ProductDesign):
 
     def core(self) -> NetworkCore:
         """The accelerator without buses."""
-        return NetworkCore(
-            self.program,
-            self.chosen_build,
-            weight_store=self.weight_store,
-            ports=self.memory_ports,
-            piece=self.piece,
-            dsp_elements=self.dsp_elements,
-        )
+        return NetworkCore(self.hardware)
 
     def component(self) -> NetworkEngine:
         return NetworkEngine(self.core())

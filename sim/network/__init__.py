@@ -1,5 +1,6 @@
 """The golden model of a whole network on the FPGA: what a program computes, to the bit."""
 
+from .answers import answer_order
 from .cycles import RecordCycles, network_cycles, network_pause
 from .model import NetworkModel, Watch, check_images, network_answers
 
@@ -7,6 +8,7 @@ __all__ = [
     "NetworkModel",
     "RecordCycles",
     "Watch",
+    "answer_order",
     "check_images",
     "network_answers",
     "network_cycles",
