@@ -8,6 +8,7 @@ from .common.choices import choice, known
 from .common.command import command_line
 from .common.console import percent, print_json, print_table
 from .common.engine_options import EngineOptions
+from .common.network_options import size
 from .common.options import Json, OneActivation, Weight
 from .common.options import board as board_option
 from .common.program_options import ProgramOptions
@@ -28,11 +29,6 @@ BOUND = {
 """What bounds a layer, in words."""
 
 
-def _side(name: str, help: str) -> typer.models.OptionInfo:
-    made: typer.models.OptionInfo = typer.Option(name, min=1, max=64, help=help, show_default="the board's")
-    return made
-
-
 @takes_options
 def estimate(
     context: typer.Context,
@@ -40,10 +36,10 @@ def estimate(
     board: Annotated[str, board_option()],
     weight: Weight = None,
     activation: OneActivation = None,
-    rows: Annotated[int | None, _side("--rows", "Pixels that are computed at once.")] = None,
-    columns: Annotated[int | None, _side("--columns", "Channels that are computed at once.")] = None,
-    lanes: Annotated[int | None, _side("--lanes", "Products a cycle of each, a power of two.")] = None,
-    outputs: Annotated[int | None, _side("--outputs", "Sums rounded a cycle, a power of two.")] = None,
+    rows: Annotated[int | None, size("rows", "the board's")] = None,
+    columns: Annotated[int | None, size("columns", "the board's")] = None,
+    lanes: Annotated[int | None, size("lanes", "the board's")] = None,
+    outputs: Annotated[int | None, size("outputs", "the board's")] = None,
     dsp: Annotated[str, choice(known("none", "auto"), "--dsp", help="Use of the device's multipliers.")] = "none",
     json: Json = False,
 ) -> None:

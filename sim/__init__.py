@@ -12,7 +12,7 @@ from .engine import engine_matmul, zero_point_bias
 from .exact import Exact
 from .lfsr import lfsr_words
 from .mac import mac
-from .network import answer_order, check_images, network_answers, network_cycles, network_pause
+from .network import answer_order, answer_values, check_images, network_answers, network_cycles, network_pause
 from .products import dot, matmul, multiply
 from .requantize import dequantize, requantize
 from .streams import pack, unpack
@@ -24,6 +24,7 @@ __all__ = [
     "ExactModel",
     "RuledModel",
     "answer_order",
+    "answer_values",
     "block_dot",
     "block_matmul",
     "check_images",

@@ -9,10 +9,11 @@ import fewbit
 import numpy as np
 import pytest
 from fewbit.boards.build.estimate import CLOCKS, estimate, reason
-from fewbit.boards.build.network_cells import CARRY, FEATURES, TABLE, cells, features, product_luts
+from fewbit.boards.build.network_cells import FEATURES, TABLE, cells, features, product_luts
 from fewbit.boards.build.network_request import NetworkRequest
 from fewbit.boards.targets import find_board
 from fewbit.cli.app import run
+from fewbit.families import FAMILIES
 from fewbit.formats import parse
 from fewbit.sim import network_cycles, network_pause
 from fewbit.sim.network import RecordCycles
@@ -92,7 +93,9 @@ def test_the_table_is_of_the_probes_as_they_are_now():
         design = request(*probe).design
         found = cells(design, row["dsp"] != "none")
         assert [row[name] for name in FEATURES] == [round(value, 1) for value in features(design, row["dsp"] != "none")]
-        assert abs(found.logic / (row["luts"] + CARRY.get(row["family"], 0) * row["carry"]) - 1) < 3 * found.error
+        assert (
+            abs(found.logic / (row["luts"] + FAMILIES[row["family"]].carry_area * row["carry"]) - 1) < 3 * found.error
+        )
         assert abs(found.dsps - row["dsps"]) <= max(2, row["dsps"] // 10)
 
 

@@ -9,6 +9,7 @@ from ...sim import network_cycles, network_pause
 from ...sim.network import RecordCycles
 from ..link.network import BoardNetwork
 from ..link.protocol import FRAME_BYTES, MAX_PAYLOAD
+from ..targets.board import BITS_A_BYTE
 from .memories import shares
 from .network_cells import cells
 from .network_request import NetworkRequest
@@ -24,9 +25,6 @@ CLOCKS = {
     "Gowin GW1NR-9C": (75.0, 91.1),
 }
 """The slowest and the fastest clock, in MHz, of the bitstreams of results/boards.csv, by the name of the part."""
-
-BITS_A_BYTE = 10
-"""Bits on the serial line."""
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from ...families import FAMILIES
 from ...formats import Format
 from ...hdl import NetworkDesign
 
-__all__ = ["CARRY", "FEATURES", "TABLE", "Cells", "cells", "features", "product_luts"]
+__all__ = ["FEATURES", "TABLE", "Cells", "cells", "features", "product_luts"]
 
 TABLE = Path(__file__).parent / "network_cells.json"
 FEATURES = ("products", "sums", "way_out")
@@ -25,9 +26,6 @@ FEATURES = ("products", "sums", "way_out")
 PRODUCT = (1.707, 1.201, 1.405)
 """LUTs of a product: for each bit of a significand times one, for each bit of the sum's range, and for each place and
 binary digit of a shift. Fitted to the 1,089 pairs of results/price_pairs.csv on iCE40: 6.5% off on average."""
-
-CARRY = {"ecp5": 2, "gowin": 1}
-"""LUTs that a cell of carry takes in families in which it is none of the LUTs that are counted."""
 
 LEAST_PRODUCT = {"ice40": 11}
 """Bits of a product from which on yosys leaves it to a multiplier, by family; 9 in others."""
@@ -110,7 +108,7 @@ def _fit() -> tuple[tuple[float, ...], float]:
     """The four numbers, and the relative error."""
     rows = json.loads(TABLE.read_text())["rows"]
     known = np.array([[1.0, *(row[name] for name in FEATURES)] for row in rows])
-    logic = np.array([row["luts"] + CARRY.get(row["family"], 0) * row["carry"] for row in rows], dtype=float)
+    logic = np.array([row["luts"] + FAMILIES[row["family"]].carry_area * row["carry"] for row in rows], dtype=float)
     off = [
         float(known[place] @ _solve(np.delete(known, place, 0), np.delete(logic, place))) / logic[place] - 1
         for place in range(len(rows))

@@ -9,6 +9,7 @@ from typing import Any
 from ...formats.network import Program
 from ...hdl import NetworkDesign
 from ...hdl.emit import to_rtlil
+from ...hdl.network.network_build import usual_memories
 from ..gateware.top import BoardTop
 from ..link.network import BoardNetwork
 from ..link.protocol import FRAME_BYTES, MAX_PAYLOAD
@@ -54,8 +55,7 @@ class NetworkRequest(BitstreamRequest):
         if self.dsp == "auto":
             left = capacity.dsps - SCALING_DSPS * shape.outputs
             elements = max(0, min(left // shape.lanes, shape.rows * shape.columns))
-        store = "loaded" if capacity.large_rams and self.program.weights else "initialized"
-        ports = "spram" if capacity.large_rams else "dual"
+        store, ports = usual_memories(self.program, capacity.large_rams > 0)
         return NetworkDesign(
             self.program,
             store,

@@ -91,11 +91,9 @@ def sums_of(network: BoardNetwork, answer: bytes) -> NDArray[np.int64]:
 
 
 def values_of_sums(program: Program, sums: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The network's outputs for sums (n, height, width, channels).
+    """The network's outputs for sums (n, height, width, channels), as ``sim.answer_values`` tells.
 
-    Each is the sum times its scale in float64, as float32. They have the shape (n, outputs) if the network's output is
-    a vector, and (n, height, width, channels) if not.
+    They have the shape (n, outputs) if the network's output is a vector, and (n, height, width, channels) if not.
     """
-    scales = np.asarray(program.answer.scales, dtype=np.float32).astype(np.float64)
-    values = (sums * scales).astype(np.float32)
+    values = sim.answer_values(program.answer, sums)
     return values.transpose(0, 3, 1, 2).reshape(len(values), -1) if program.answer.flat else values

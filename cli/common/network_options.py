@@ -14,11 +14,20 @@ if TYPE_CHECKING:
     from ...study.lowering import Lowered, ShapeRequest
     from ...study.measurement.evaluate import Study
 
-__all__ = ["AcceleratorOptions", "lowered"]
+__all__ = ["AcceleratorOptions", "lowered", "size"]
+
+SIZES = {
+    "rows": "Pixels that are computed at once.",
+    "columns": "Channels that are computed at once.",
+    "lanes": "Products a cycle of each, a power of two.",
+    "outputs": "Sums rounded a cycle, a power of two.",
+}
+"""The sides of an accelerator's array, and what they are."""
 
 
-def _size(name: str, help: str) -> typer.models.OptionInfo:
-    made: typer.models.OptionInfo = typer.Option(name, min=1, max=64, help=help, show_default="to suit the board")
+def size(name: str, shown: str) -> typer.models.OptionInfo:
+    """The option of a side of the array. ``shown``: what is taken without it, in words."""
+    made: typer.models.OptionInfo = typer.Option(f"--{name}", min=1, max=64, help=SIZES[name], show_default=shown)
     return made
 
 
@@ -37,10 +46,10 @@ class AcceleratorOptions:
             autocompletion=completed(formats),
         ),
     ] = "int8"
-    rows: Annotated[int | None, _size("--rows", "Pixels that are computed at once.")] = None
-    columns: Annotated[int | None, _size("--columns", "Channels that are computed at once.")] = None
-    lanes: Annotated[int | None, _size("--lanes", "Products a cycle of each, a power of two.")] = None
-    outputs: Annotated[int | None, _size("--outputs", "Sums rounded a cycle, a power of two.")] = None
+    rows: Annotated[int | None, size("rows", "1")] = None
+    columns: Annotated[int | None, size("columns", "8")] = None
+    lanes: Annotated[int | None, size("lanes", "4")] = None
+    outputs: Annotated[int | None, size("outputs", "1")] = None
     multiplier_bits: Annotated[
         int, typer.Option("--multiplier-bits", min=1, max=16, help="Of the scales; 1 for powers of two.")
     ] = 16
@@ -52,9 +61,8 @@ class AcceleratorOptions:
         """
         from ...study.lowering import ShapeRequest
 
-        names = ("rows", "columns", "lanes", "outputs")
-        sizes: dict[str, Any] = {} if usual is None else dict(zip(names, usual, strict=True))
-        sizes |= {name: size for name in names if (size := getattr(self, name)) is not None}
+        sizes: dict[str, Any] = {} if usual is None else dict(zip(SIZES, usual, strict=True))
+        sizes |= {name: given for name in SIZES if (given := getattr(self, name)) is not None}
         return ShapeRequest(between=parse(self.between), multiplier_bits=self.multiplier_bits, **sizes)
 
 

@@ -63,14 +63,15 @@ class HardwareOptions:
 
     def design(self, found: "Lowered", module: str = "") -> "NetworkDesign":
         from ...hdl import NetworkDesign
+        from ...hdl.network.network_build import usual_memories
 
         shape = found.program.shape
         capacity = None if self.family is None else choose_targets(self.family)[0].device.capacity
-        large = capacity is not None and capacity.large_rams > 0
+        usual = usual_memories(found.program, capacity is not None and capacity.large_rams > 0)
         return NetworkDesign(
             found.program,
-            weight_store=self.weights or ("loaded" if large else "initialized"),
-            memory_ports=self.ports or ("spram" if large else "dual"),
+            weight_store=self.weights or usual[0],
+            memory_ports=self.ports or usual[1],
             dsp_elements=shape.rows * shape.columns if self.dsp == "auto" else 0,
             pipeline=self.pipeline,
             build=self.build,

@@ -15,13 +15,21 @@ from .plan import NetworkPlan
 from .scale import Scale
 from .tensor_memory import PORTS
 
-__all__ = ["WEIGHT_STORES", "MemorySize", "NetworkBuild"]
+__all__ = ["WEIGHT_STORES", "MemorySize", "NetworkBuild", "usual_memories"]
 
 WEIGHT_STORES = ("initialized", "loaded")
 """Where weights lie: in a memory as wide as their words that holds them from the beginning; or in one of ``piece`` bits
 that is written over a stream once, from which the words of a tile are brought to a panel before they are used."""
 
 BYTE = 8
+
+
+def usual_memories(program: Program, large: bool) -> tuple[str, str]:
+    """Where weights lie and what ports memories have, unless said otherwise: ``weight_store`` and ``ports``.
+
+    ``large``: whether the device has large memories. They hold tensors and weights then, and weights are loaded.
+    """
+    return "loaded" if large and program.weights else "initialized", "spram" if large else "dual"
 
 
 class MemorySize(NamedTuple):

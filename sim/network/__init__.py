@@ -1,6 +1,6 @@
 """The golden model of a whole network on the FPGA: what a program computes, to the bit."""
 
-from .answers import answer_order
+from .answers import answer_order, answer_values
 from .cycles import RecordCycles, network_cycles, network_pause
 from .model import NetworkModel, Watch, check_images, network_answers
 
@@ -9,6 +9,7 @@ __all__ = [
     "RecordCycles",
     "Watch",
     "answer_order",
+    "answer_values",
     "check_images",
     "network_answers",
     "network_cycles",

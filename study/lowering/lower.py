@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ...formats import Format
 from ...formats.network import Program
+from ...sim import answer_values
 from ..network import grid
 from ..network.graph import Graph, Segment
 from ..network.network import Samples
@@ -65,7 +66,7 @@ class Lowered:
     def outputs(self, sums: Array) -> Array:
         """The network's judged output of the program's sums (samples, height, width, channels)."""
         shape, axes = self.reading.result
-        values = (sums * np.array(self.program.answer.scales, np.float64)).astype(np.float32)
+        values = answer_values(self.program.answer, sums)
         letters = "".join(axes)
         order = [1 + "yxc".index(letter) for letter in [*letters, *(each for each in "yxc" if each not in letters)]]
         values = values.transpose(0, *order).reshape(len(values), *shape)
