@@ -11,7 +11,7 @@ from ..common.command import command_line
 from ..common.console import print_json, screen
 from ..common.designs import choose_targets
 from ..common.network_options import AcceleratorOptions, lowered
-from ..common.options import Json, Out, Stages, families
+from ..common.options import Build, Json, Out, Stages, families
 from ..common.signature import takes_options
 from ..common.study_options import NetworkOptions, SchemeOptions
 
@@ -24,12 +24,6 @@ if TYPE_CHECKING:
     from ...study.measurement.evaluate import Study
 
 __all__ = ["COMMANDS"]
-
-
-def _builds() -> tuple[str, ...]:
-    from ...hdl import BUILDS
-
-    return tuple(BUILDS)
 
 
 @dataclass(frozen=True)
@@ -55,7 +49,7 @@ class HardwareOptions:
         ),
     ] = None
     pipeline: Stages = 2
-    build: Annotated[str, choice(_builds, "--build", help="How products are built.")] = "auto"
+    build: Build = "auto"
     dsp: Annotated[str, choice(known("none", "auto"), "--dsp", help="Use of the device's multipliers.")] = "none"
     family: Annotated[
         str | None, choice(families, "--family", help="FPGA family that products are built for.", show_default="any")
