@@ -7,7 +7,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
-from fewbit.formats import Blocks, Format, Minifloat, Requantization, Special, Specials, parse
+from fewbit.formats import Blocks, Format, Minifloat, Requantization, Special, Specials, Table, parse
 from fewbit.sim import Exact, block_dot, block_matmul, blocks, decode, dequantize, encode, matmul, requantize
 
 Value = Fraction | float
@@ -268,6 +268,14 @@ def test_two_levels_of_scales_and_one_rounding() -> None:
         odd = (floor(size) | (floor(size) != size)) * 2.0**exponent
         wanted = np.array(-odd if value < 0 else odd, dtype=np.float32).astype(ml_dtypes.bfloat16)
         assert codes[i, j] == wanted.view(np.uint16)
+
+
+def test_values_beyond_float64_overflow_and_are_no_nan() -> None:
+    """A block that float64 cannot hold makes float32's infinity, which no finite block takes back."""
+    huge = Table("huge", (0, 1, 2, -3), 600)
+    how = Blocks(16, E8M0, E8M0, "float32")
+    x, y, scales = np.repeat([1, 3], 16), np.ones(32, dtype=int), np.full(2, 127)
+    assert block_dot(x, y, scales, scales, huge, huge, how) == np.float32(np.inf).view(np.uint32)
 
 
 def test_a_float32_sum_goes_on_through_dequantize() -> None:
