@@ -12,12 +12,13 @@ from fewbit.boards import Device, LinkError
 from fewbit.boards.build.bitstream_request import Request
 from fewbit.boards.build.layers_request import LayersRequest
 from fewbit.boards.host.layers import check_layers, compute_layers
-from fewbit.boards.host.layers_speed import exact_depth, link_seconds
+from fewbit.boards.host.layers_speed import exact_depth, layer_sizes, link_seconds
 from fewbit.boards.host.simulated import Simulated, default_description
 from fewbit.boards.host.transport import Port
 from fewbit.boards.targets import find_board
 from fewbit.cli.app import run
 from fewbit.formats import Engine, Requantization, parse
+from fewbit.synth.room import block_rams
 from network_on_board import linear_program
 from network_programs import random_images, random_program
 from simulated_boards import INT4, SMALL
@@ -78,7 +79,7 @@ def test_a_simulated_engine_computes_images(board):
         passed = board.rest() - begun
         assert np.array_equal(sums, sim.network_answers(PROGRAM, images))
         assert seen == [(1, 3), (2, 3), (3, 3)] and device.statistics.images == 3
-        assert passed > 3 * link_seconds(SMALL, PROGRAM, board.description.baud)
+        assert passed > 3 * link_seconds(SMALL, layer_sizes(PROGRAM), board.description.baud)
         with pytest.raises(ValueError, match="images must be of uint8, not float32"):
             device.infer(images.astype(np.float32))
 
@@ -110,13 +111,20 @@ def test_sums_are_short_enough_to_be_exact():
     assert exact_depth(e3m2) == 64  # a product has up to 18 bits, and float32 holds sums of 24
     assert exact_depth(replace(e3m2, weight=INT4, activation=INT4)) == 1000
     assert exact_depth(replace(e3m2, weight=parse("e4m3"), activation=parse("e4m3"))) == 0
-    program = random_program(1, weight=parse("e3m2"), activation=parse("e3m2"), zero_points=False)
-    request = Request(find_board("icebreaker"), e3m2)
-    made = LayersRequest.of(request, program, shorten=True)
-    assert made.engine.max_k == 64 and made.engine.rows == 2
-    assert made.beside() == {".program.json": program.text()}
-    with pytest.raises(ValueError, match="float32 does not hold every exact sum of 1000 products"):
-        LayersRequest.of(request, program, shorten=False)
+
+
+def test_panels_are_those_that_the_link_takes_the_least_time_with():
+    engine = Engine(parse("int8"), parse("int8"), FLOAT32, rows=2, columns=2, tile_m=16, max_k=256)
+    request = Request(find_board("ice40_hx8k_b_evn"), engine)
+    made = LayersRequest.of(request, linear_program(4, 5, 15))
+    assert made.engine.max_k == 300  # sums come back once, and not for 256 products and for 44
+    assert block_rams(made.engine, request.board.part.target) <= block_rams(engine, request.board.part.target)
+    assert made.images_a_second(3_000_000) > 1 / link_seconds(engine, layer_sizes(made.program), 3_000_000)
+    assert made.beside() == {".program.json": made.program.text()}
+    e4m3 = replace(engine, weight=parse("e4m3"), activation=parse("e4m3"))
+    program = random_program(1, weight=parse("e4m3"), activation=parse("e4m3"), zero_points=False)
+    with pytest.raises(ValueError, match="float32 does not hold every exact sum of 256 products"):
+        LayersRequest.of(Request(find_board("icebreaker"), e4m3), program)
 
 
 @pytest.fixture
@@ -168,5 +176,5 @@ def test_a_network_that_does_not_fit_becomes_an_engine_and_says_so(folder, capsy
     assert isinstance(request, LayersRequest) and request.name == "ice40_hx8k_b_evn_large_int8_int8_2x3x4_layers"
     rate = request.images_a_second(3_000_000)
     assert f"at most {rate:.2f} images a second at 3 Mbaud" in told
-    # of four parts of k: a PRODUCT, two rows of 256 numbers and 21 columns of 256 weights, in 26 frames of 9 more bytes
-    assert rate == 300_000 / (4 * (6 + 2 * 256 + 21 * 256 + 26 * 9))
+    # a PRODUCT, two rows of 1,024 numbers and 21 columns of 1,024 weights, in 95 frames of 9 more bytes
+    assert rate == 300_000 / (6 + 2 * 1024 + 21 * 1024 + 95 * 9)

@@ -1,5 +1,6 @@
 """How fast a network is that goes through a board's matmul engine layer by layer is bounded by the link."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from .challenge import random_images
 from .layers import used_rows
 from .tiles import depth_refusal, most_bytes, result_bytes, split, stream_bytes
 
-__all__ = ["exact_depth", "link_seconds"]
+__all__ = ["Size", "exact_depth", "layer_sizes", "link_seconds"]
 
 Array = NDArray[Any]
 Size = tuple[int, int, int]
@@ -32,14 +33,16 @@ def exact_depth(engine: Engine) -> int:
     return depth
 
 
-def link_seconds(engine: Engine, program: Program, baud: int) -> float:
+def link_seconds(engine: Engine, sizes: Sequence[Size], baud: int) -> float:
     """The least time, in seconds, that the link takes for an image: it carries operands and sums both ways at once.
 
     For each product it is the time of the direction that carries more. What the host and the array need, and what the
     board says besides sums, comes on top.
+
+    ``sizes``: m, k and n of every product, as ``layer_sizes`` tells
     """
     total = 0
-    for m, k, n in _sizes(program):
+    for m, k, n in sizes:
         tiles = split(engine, m, k, n, most_bytes(baud))
         sent = sum(_framed([6, *stream_bytes(engine, tile.m, tile.k, tile.n).values()]) for tile in tiles)
         received = sum(_framed([result_bytes(engine, tile.m, tile.n)]) for tile in tiles)
@@ -51,7 +54,7 @@ def _framed(sizes: list[int]) -> int:
     return sum(size + -(-size // MAX_PAYLOAD) * FRAME_BYTES for size in sizes)
 
 
-def _sizes(program: Program) -> list[Size]:
+def layer_sizes(program: Program) -> list[Size]:
     """m, k and n of every product of an image, in order."""
     found: list[Size] = []
 

@@ -108,7 +108,7 @@ class BitstreamOptions:
         program, board = network.program, network.board
         made = self._of_engine(options, board, program.shape.weight, program.shape.activation, common)
         try:
-            found = LayersRequest.of(made, program, shorten=options.max_k is None)
+            found = LayersRequest.of(made, program)
         except ValueError:
             return network
         baud = found.description(round(found.settings(board.part.first_mhz * 1e6).hz)).baud

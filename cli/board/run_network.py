@@ -84,14 +84,18 @@ def _tell(
     passed: seconds of simulated time; None on a board
     wrong: what differs from the golden model; None if nobody looked
     """
-    from ...boards.host.layers_speed import link_seconds
+    from ...boards.host.layers_speed import layer_sizes, link_seconds
     from ...formats import Engine
 
     statistics, program, described = device.statistics, device.program, device.description
     assert program is not None
     count, board = len(found), described.board
     layers = isinstance(described.computes, Engine)
-    most = 1 / link_seconds(described.engine, program, described.baud) if layers else described.clock_hz / each
+    most = (
+        1 / link_seconds(described.engine, layer_sizes(program), described.baud)
+        if layers
+        else described.clock_hz / each
+    )
     rate = None if passed is None else count / passed
     if json:
         print_json(
