@@ -12,7 +12,15 @@ from .engine import engine_matmul, zero_point_bias
 from .exact import Exact
 from .lfsr import lfsr_words
 from .mac import mac
-from .network import answer_order, answer_values, check_images, network_answers, network_cycles, network_pause
+from .network import (
+    answer_order,
+    answer_values,
+    check_images,
+    image_bytes,
+    network_answers,
+    network_cycles,
+    network_pause,
+)
 from .products import dot, matmul, multiply
 from .requantize import dequantize, requantize
 from .streams import pack, unpack
@@ -36,6 +44,7 @@ __all__ = [
     "encode",
     "engine_cycles",
     "engine_matmul",
+    "image_bytes",
     "lfsr_words",
     "mac",
     "matmul",
