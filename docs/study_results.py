@@ -105,8 +105,8 @@ TAKES = """CPU time of one thread, and peak memory, measured on a machine that w
 
 EfficientNet-Lite0 is above: onnxruntime takes twice its own time there when layers run apart, since it neither fuses
 their activation functions nor keeps its own order of channels; rounding is the rest. It is one image at a
-time there, and the golden model reads and writes every activation some ten times, as codes, integers and sums. The first
-six rows are of `python tests/study_speed.py --model resnet8 --format int8 --samples 200` and its like."""
+time there, and the golden model reads and writes every activation some ten times, as codes, integers and sums. The
+first six rows are of `python tests/study_speed.py --model resnet8 --format int8 --samples 200` and its like."""
 
 EVALUATIONS = """Points that were measured both ways on the same samples: by sums in float32 and by the golden model.
 Small networks on every test image, large ones on the first samples of their test sets. Bits: what the longest sum needs
