@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...families import Target
+from ...formats.network import Product
+from ...hdl import NetworkDesign
 
-__all__ = ["DesignMemory", "RamShare", "memories_of", "shares"]
+__all__ = ["DesignMemory", "RamShare", "memories_of", "planned_memories", "shares"]
 
 LARGE = re.compile(r"^  cell \\SB_SPRAM256KA ", re.MULTILINE)
 """The cells of large RAM that hardware makes by itself."""
@@ -67,6 +69,54 @@ def memories_of(rtlil: str) -> list[DesignMemory]:
                 yield from walk(kind, (*path, instance))
 
     return list(walk("top", ()))
+
+
+LINK = ((8, 512), (8, 512))
+"""The link's memories besides its buffer: bits of a word, and words."""
+
+LARGE_BITS, LARGE_WORDS = 16, 1 << 14
+"""Of a large RAM."""
+
+
+def planned_memories(design: NetworkDesign, buffer_bytes: int) -> list[DesignMemory]:
+    """The memories that a network will have on a board, as ``memories_of`` finds them in what is elaborated.
+
+    Nothing is elaborated. ``buffer_bytes``: of the link's buffer
+    """
+    found = [DesignMemory("the link", width, words, 1) for width, words in ((8, buffer_bytes), *LINK)]
+    for name, size in design.hardware.memories.items():
+        part = NETWORK.get("weights" if name == "panel" else name, "the rest")
+        words = 1 << (size.words - 1).bit_length() if name in ("parameters", "panel") else size.words
+        if size.large:
+            cells = -(-size.words // LARGE_WORDS) * -(-size.bits // LARGE_BITS)
+            found.append(DesignMemory(part, 0, 0, 0, cells))
+        elif name == "panel":
+            pieces = -(-size.bits // design.piece)
+            found += [DesignMemory(part, min(design.piece, size.bits), words, 1)] * pieces
+        else:
+            found += [DesignMemory(part, size.bits, words, 1)] * size.copies
+    return found + [DesignMemory("the rest", width, words, 1) for width, words in _distances(design)]
+
+
+def _distances(design: NetworkDesign) -> list[tuple[int, int]]:
+    """Bits and words of the memories of addresses' distances, about: of taps, and of each tensor's words."""
+    program, sizes = design.program, design.hardware.memories
+    records = program.records
+    record_bits = max(1, (len(records) - 1).bit_length())
+    products = [record for record in records if isinstance(record, Product)]
+    weights = max((record.terms for record in products), default=1) if design.loads else program.weight_words
+    sides = [side for record in records for side in (record.source.height, record.source.width)]
+    bits = {name: max(1, (sizes[name].words - 1).bit_length()) for name in ("activations", "between")}
+    taps = max(bits.values()) + max(1, (weights - 1).bit_length()) + 2 * (max(sides).bit_length() + 1)
+    tensors = {
+        "activations": [any(record.activation is not None for record in records)],
+        "between": [
+            any(record.between is not None for record in records),
+            any(record.residual is not None for record in records),
+        ],
+    }
+    walks = [(bits[name], 8 << record_bits) for name, used in tensors.items() for each in used if each]
+    return [(taps, 16 << record_bits), *walks]
 
 
 def _part(path: tuple[str, ...]) -> str:

@@ -71,12 +71,11 @@ class BitstreamOptions:
             "recipe": self.recipe,
         }
         if network.given:
-            from ...boards.build.network_request import NetworkRequest, buffer_for
+            from ...boards.build.network_request import NetworkRequest, buffer_for, usual_dsp
 
-            program = network.read(engine, self.weight, self.activation, self.lanes, found.network)
-            capacity = found.part.target.device.capacity
-            dsp = "auto" if capacity is not None and capacity.dsps else "none"
-            return NetworkRequest(found, program, dsp=self.dsp or dsp, buffer_bytes=buffer_for(program), **common)
+            dsp = self.dsp or usual_dsp(found)
+            program = network.fitting(engine, self.weight, self.activation, self.lanes, found, dsp)
+            return NetworkRequest(found, program, dsp=dsp, buffer_bytes=buffer_for(program), **common)
         from ...boards.build.bitstream_request import Request
 
         pairs = choose_pairs(self.weight, self.activation)
