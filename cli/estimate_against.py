@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from .common.console import print_json, print_table
 
 if TYPE_CHECKING:
-    from ..boards.build.built_estimates import Bitstream, BuiltEstimate
+    from ..boards.build.built_estimates import BuiltEstimate, BuiltNetwork
     from ..boards.build.network_request import NetworkRequest
 
 __all__ = ["against", "error"]
@@ -26,7 +26,7 @@ def against(folder: Path, json: bool) -> None:
         _show(found)
 
 
-def _request(bitstream: "Bitstream", known: dict[tuple[str, ...], Any]) -> "NetworkRequest":
+def _request(bitstream: "BuiltNetwork", known: dict[tuple[str, ...], Any]) -> "NetworkRequest":
     """What the bitstream was asked for: its program is made anew unless it lies beside it.
 
     ``known``: what gives the programs of a network in formats, by these

@@ -11,11 +11,11 @@ from .estimate import Estimate, estimate
 from .network_cells import BUILDS, TABLE, features, in_multipliers, left_out
 from .network_request import NetworkRequest
 
-__all__ = ["Bitstream", "BuiltEstimate", "bitstreams", "compare", "known_builds", "told_errors"]
+__all__ = ["BuiltEstimate", "BuiltNetwork", "bitstreams", "compare", "known_builds", "told_errors"]
 
 
 @dataclass(frozen=True)
-class Bitstream:
+class BuiltNetwork:
     """What the files say of a bitstream with a network.
 
     Members
@@ -66,7 +66,7 @@ class BuiltEstimate:
         return asdict(self)
 
 
-def bitstreams(folder: Path) -> Iterator[Bitstream]:
+def bitstreams(folder: Path) -> Iterator[BuiltNetwork]:
     """The bitstreams with networks in a folder, by their JSON files. Raises OSError, ValueError."""
     found = 0
     for path in sorted(folder.glob("*.json")):
@@ -80,12 +80,12 @@ def bitstreams(folder: Path) -> Iterator[Bitstream]:
             continue
         run = path.with_suffix(".run.json")
         found += 1
-        yield Bitstream(path, content, json.loads(run.read_text(encoding="utf-8")) if run.exists() else None)
+        yield BuiltNetwork(path, content, json.loads(run.read_text(encoding="utf-8")) if run.exists() else None)
     if not found:
         raise ValueError(f"{folder} must have the JSON of bitstreams with networks, as `fewbit board build` wrote them")
 
 
-def compare(bitstream: Bitstream, request: NetworkRequest) -> BuiltEstimate:
+def compare(bitstream: BuiltNetwork, request: NetworkRequest) -> BuiltEstimate:
     """The estimate for a request beside what was built for it. Raises ValueError if it is of another program."""
     program, name = request.program, bitstream.path.stem
     if program.digest != bitstream.network["digest"]:
@@ -113,7 +113,7 @@ def _told(made: Estimate, hz: float) -> dict[str, Any]:
     return {**amounts, "clock": clocks, "cycles": made.cycles, **{key: round(rate, 2) for key, rate in rates.items()}}
 
 
-def _built(bitstream: Bitstream, request: NetworkRequest, made: Estimate) -> dict[str, Any]:
+def _built(bitstream: BuiltNetwork, request: NetworkRequest, made: Estimate) -> dict[str, Any]:
     router = request.board.part.target.family.nextpnr
     assert router is not None
     names = {"LUTs": router.logic_cell, "block RAMs": router.bram, "large RAMs": router.large_ram, "DSPs": router.dsp}
