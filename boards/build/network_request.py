@@ -72,12 +72,16 @@ class NetworkRequest(BitstreamRequest):
         array = f"{shape.rows}x{shape.columns}x{shape.lanes}"
         return f"{self.board.name}_{self.program.name}_{shape.weight}_{shape.activation}_{array}"
 
+    @cached_property
+    def lacks(self) -> str:
+        """What of the device's RAM is not enough, in words; the text is empty if all of it is."""
+        return _over(self.memories(), self.board)
+
     def check_room(self) -> None:
-        memories = self.memories()
-        over = _over(memories, self.board)
+        over = self.lacks
         if not over:
             return
-        would = ", ".join(self._others(memories))
+        would = ", ".join(self._others(self.memories()))
         advice = f"{would} would do" if would else "fewer bits or a smaller network would do"
         raise ValueError(f"{self.program.name} must fit {self.board.name}: {over}; {advice}")
 
@@ -109,9 +113,9 @@ class NetworkRequest(BitstreamRequest):
 
 
 def usual_dsp(board: Board) -> str:
-    """The use of multipliers unless one is named: ``auto`` where the device has any."""
+    """The use of multipliers unless one is named: the board's, and ``none`` where the device has none."""
     capacity = board.part.target.device.capacity
-    return "auto" if capacity is not None and capacity.dsps else "none"
+    return board.network_dsp if capacity is not None and capacity.dsps else "none"
 
 
 def dsp_elements(board: Board, shape: NetworkShape, dsp: str) -> int:
