@@ -135,6 +135,9 @@ def test_what_does_not_fit_is_told_with_all_that_it_takes():
     request.check_room()
 
 
+BETWEEN = "what lies between layers"
+
+
 def test_memories_are_those_of_the_design():
     rtlil = """
 module \\top
@@ -163,14 +166,17 @@ module \\store
   cell $memrd_v2 $2
     parameter \\MEMID "\\\\copy"
   end
+  cell $memwr_v2 $3
+    parameter \\MEMID "\\\\copy"
+  end
   cell \\SB_SPRAM256KA \\one
   end
 end
 """
     found = memories_of(rtlil)
-    assert found[0] == ("the link", 8, 512, 1, 0)
-    assert found[1:3] == [("weights", 0, 0, 0, 1), ("weights", 16, 100, 2, 0)]
-    assert found[3:] == [("what lies between layers", 0, 0, 0, 1), ("what lies between layers", 16, 100, 2, 0)]
+    assert found[0] == ("the link", 8, 512, 1, 0, True)
+    assert found[1:3] == [("weights", 0, 0, 0, 1, False), ("weights", 16, 100, 2, 0, False)]
+    assert [(part, large) for part, *_, large, _ in found[3:]] == [(BETWEEN, 1), (BETWEEN, 0)]
 
 
 def test_hardware_is_read_as_it_was_written(tmp_path):

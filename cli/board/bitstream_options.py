@@ -77,12 +77,11 @@ class BitstreamOptions:
             "recipe": self.recipe,
         }
         if network.given:
-            from ...boards.build.network_request import NetworkRequest, buffer_for
+            from ...boards.build.network_request import NetworkRequest, buffer_for, usual_dsp
 
-            program = network.read(engine, self.weight, self.activation, self.lanes, found.network)
-            capacity = found.part.target.device.capacity
-            dsp = found.network_dsp if capacity is not None and capacity.dsps else "none"
-            made = NetworkRequest(found, program, dsp=self.dsp or dsp, buffer_bytes=buffer_for(program), **common)
+            dsp = self.dsp or usual_dsp(found)
+            program = network.fitting(engine, self.weight, self.activation, self.lanes, found, dsp)
+            made = NetworkRequest(found, program, dsp=dsp, buffer_bytes=buffer_for(program), **common)
             return self._by_layers(made, engine, common) if made.lacks else made
         pairs = choose_pairs(self.weight, self.activation)
         if len(pairs) != 1:
