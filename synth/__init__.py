@@ -1,6 +1,6 @@
 """What a design costs on an FPGA: tools, families, recipes, measurement, cache, sweeps, tables."""
 
-from ..families import FAMILIES, Family, Target, parse_target, targets
+from ..families import FAMILIES, CellCounts, Family, Target, parse_target, targets
 from .cache import Cache, cache_folder
 from .fit_runner import FitQuestion
 from .fit_search import NothingFits
@@ -18,6 +18,7 @@ __all__ = [
     "PEER_FAMILIES",
     "SEEDS",
     "Cache",
+    "CellCounts",
     "Comparison",
     "Cost",
     "Family",
