@@ -8,7 +8,7 @@ from .catalog import FormatNames, catalog, label_of, parse, parse_list, parse_pa
 from .described import read_format
 from .dyadic import Dyadic
 from .element import EXACT, Element, parse_element, register_element
-from .engine import CONTROLS, DATAFLOWS, MAX_SIZE, Engine
+from .engine import CONTROLS, DATAFLOWS, MAX_OUTPUT_CYCLES, MAX_SIZE, Engine
 from .fixed_point import FixedPoint
 from .integer import Integer, SignMagnitude
 from .minifloat import Minifloat, Specials
@@ -21,6 +21,7 @@ __all__ = [
     "CONTROLS",
     "DATAFLOWS",
     "EXACT",
+    "MAX_OUTPUT_CYCLES",
     "MAX_SIZE",
     "RANDOM_BITS",
     "SPECIALS",

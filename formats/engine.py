@@ -10,7 +10,7 @@ from .fixed_point import FixedPoint
 from .integer import Integer
 from .requantization import Requantization
 
-__all__ = ["CONTROLS", "DATAFLOWS", "MAX_SIZE", "Engine"]
+__all__ = ["CONTROLS", "DATAFLOWS", "MAX_OUTPUT_CYCLES", "MAX_SIZE", "Engine"]
 
 DATAFLOWS = ("output_stationary", "weight_stationary")
 """What stays in a processing element while operands stream past: the sum, or the weight."""
@@ -24,6 +24,8 @@ CONTROLS = ("axi_lite", "wishbone")
 MAX_SIDE = 64
 MAX_BUS_BITS = 4096
 MAX_DEPTH = MAX_SIZE
+MAX_OUTPUT_CYCLES = 1024
+"""Most cycles that a caller may give an output."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,10 @@ class Engine:
     dataflow: one of ``DATAFLOWS``
     tile_m: rows of A in a panel, held in block RAM twice; a multiple of ``rows`` where output-stationary
     max_k: largest k; a panel of A, and of W where output-stationary, is held for so many
-    outputs: outputs requantized a cycle; divides ``columns``
+    outputs: outputs requantized at a time; divides ``columns``
+    shortest_k: the shortest k whose outputs are requantized without holding the array up; None for half of ``max_k``
+    cycles_an_output: most cycles that ``outputs`` outputs may take; None for as many as sums over ``shortest_k`` leave.
+        The requantizer is the smaller for more of them, and shorter sums wait for it
     scale_per: ``tensor``, one scale for all outputs, or ``channel``, one for every column of C
     blocks: scales along k, of A and of W; output-stationary only
     weight_zero_point: whether an integer is subtracted from every weight, W and A being integers: by the sum of every
@@ -67,6 +72,8 @@ class Engine:
     tile_m: int = 16
     max_k: int = 1024
     outputs: int = 1
+    shortest_k: int | None = None
+    cycles_an_output: int | None = None
     scale_per: str = "tensor"
     blocks: Blocks | None = None
     weight_zero_point: bool = False
@@ -109,6 +116,10 @@ class Engine:
             raise ValueError(f"bus_bits must be a multiple of 8 up to {MAX_BUS_BITS}, not {self.bus_bits!r}")
         if self.control not in CONTROLS:
             raise ValueError(f"control must be {' or '.join(CONTROLS)}, not {self.control!r}")
+        if self.shortest_k is not None:
+            check_integer("shortest_k", self.shortest_k, 1, self.max_k)
+        if self.cycles_an_output is not None:
+            check_integer("cycles_an_output", self.cycles_an_output, 1, MAX_OUTPUT_CYCLES)
         self._check_element()
         self._check_blocks()
         self._check_zero_point()
@@ -177,6 +188,22 @@ class Engine:
     def k_words(self) -> int:
         """Words that the largest k takes."""
         return -(-self.max_k // self.k_step)
+
+    def output_cycles(self, wait: int) -> int:
+        """The most cycles that a word of outputs may take: ``cycles_an_output``, or what sums leave.
+
+        The sums of a group, or of a panel where weights are stationary, are all drained while the next ones are
+        computed; ``wait`` cycles of that pass before the first.
+        """
+        if self.cycles_an_output is not None:
+            return self.cycles_an_output
+        k = -(-self.max_k // 2) if self.shortest_k is None else self.shortest_k
+        words = -(-min(k, self.block_terms) // self.k_step) * self.arithmetic.interval
+        rows = self.rows
+        if not self.output_stationary:
+            words, rows = words * self.tile_m, self.tile_m
+        chunks = rows * (self.columns // self.outputs)
+        return min(max((words - wait) // chunks, self.beats("c"), 1), MAX_OUTPUT_CYCLES)
 
     @property
     def block_terms(self) -> int:

@@ -66,29 +66,34 @@ def engine_cycles(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str
         fill   = 1 + max((words of A - 1) * beats + 1, (words of W - 1) * beats + 1)
         steady = ceil(m / rows) * ceil(n / columns) * ceil(k / lanes)        output-stationary
                = m * ceil(n / columns) * ceil(k / (rows * lanes))            weight-stationary
-        drain  = array + blocks + requantize + 3 + output words of the last sums
+        drain  = array + blocks + requantize + 3 + output words of the last sums * requantize_interval
 
     and where they are not, steady is about the greatest of ``cycle_limits``. An element that takes several cycles a
     product makes steady so many times as long, less the cycles after the last word. To the cycle it is a recurrence
     over sums: their words are issued one a cycle, or every so many cycles as the element takes, once their panels are
     loaded, the last one only when the sums before have been taken. The panel after next is loaded as soon as one is
     released, a word every so many beats. Sums are taken from ``array + 2`` cycles after their last word on, an output
-    word a cycle or every so many beats. All these times are maxima of sums of earlier ones: equal sums, columns and
-    panels soon repeat with a fixed period, and are skipped.
+    word every ``requantize_interval`` cycles or every so many beats. All these times are maxima of sums of earlier
+    ones: equal sums, columns and panels soon repeat with a fixed period, and are skipped.
 
     Parameters
     ----------
     m, k, n: sizes
     latencies: in cycles, as in the JSON beside the engine's Verilog: ``array``, from a word to the sums with it;
-        ``requantize``, of the requantizer; with blocks also ``blocks``, of what adds them up, and ``block_distance``,
-        from a block's sum to that of the next block
+        ``requantize``, of the requantizer, and ``requantize_interval``, from an output of it to the next; with blocks
+        also ``blocks``, of what adds them up, and ``block_distance``, from a block's sum to that of the next block
 
     Raises ValueError for sizes that the engine refuses.
     """
     for name, size, most in (("m", m, MAX_SIZE), ("k", k, engine.max_k), ("n", n, MAX_SIZE)):
         if not isinstance(size, (int, np.integer)) or not 1 <= size <= most:
             raise ValueError(f"{name} must be 1 to {most}, not {size!r}")
-    needed = ("array", "requantize", *(("blocks", "block_distance") if engine.blocks is not None else ()))
+    needed = (
+        "array",
+        "requantize",
+        "requantize_interval",
+        *(("blocks", "block_distance") if engine.blocks is not None else ()),
+    )
     if not set(needed) <= latencies.keys():
         raise ValueError(f"latencies must have {' and '.join(needed)}, not {sorted(latencies)}")
     m, k, n = int(m), int(k), int(n)
@@ -104,6 +109,7 @@ def cycle_limits(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str,
 
     array: words are multiplied
     drain: sums are waited for and taken
+    requantize: sums are requantized
     a, w, p, a_scales, w_scales, c: beats of that stream
     """
     rows, columns, panels = -(-m // engine.rows), -(-n // engine.columns), -(-m // engine.tile_m)
@@ -117,6 +123,7 @@ def cycle_limits(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str,
     limits = {
         "array": issues * columns * engine.arithmetic.interval,
         "drain": outputs * sums + drains * (latencies["array"] + TAKE),
+        "requantize": outputs * latencies["requantize_interval"],
         "a": issues * engine.beats("a"),
         "w": loads * engine.beats("w"),
     }
@@ -268,6 +275,7 @@ class _Outputs:
     def __init__(self, engine: Engine, latencies: Mapping[str, int]):
         self.beats = engine.beats("c")
         self.requantize = _Pipe(latencies["requantize"])
+        self.interval = latencies["requantize_interval"]
         self.blocks = None if engine.blocks is None else _Pipe(latencies["blocks"])
         self.block_distance = latencies.get("block_distance", 0)
         self.pipes = [pipe for pipe in (self.blocks, self.requantize) if pipe is not None]
@@ -293,7 +301,7 @@ class _Outputs:
         """
         self._take(max(time, self.rest), ends)
         first = self.taken
-        if self.beats > 1:
+        if self.beats > 1 or self.interval > 1:
             _repeat(words - 1, lambda: self._take(self.read, ends), [self], lambda: self.taken)
         else:
             self.skip(words - 1)
@@ -307,12 +315,12 @@ class _Outputs:
             time = self.chosen
         self.taken = time
         self.read = max(time + 1, self.chosen)
-        self.chosen = self.pipes[0].ready(self.read + 1)
+        self.chosen = self.pipes[0].ready(self.read + (self.interval if self.blocks is None else 1))
         arrived = self.pipes[0].enter(self.chosen)
         if not ends:
             return
         if self.blocks is not None:
-            left = self.requantize.ready(arrived)
+            left = self.requantize.ready(arrived + self.interval - 1)
             self.blocks.leave(arrived, left)
             arrived = self.requantize.enter(left)
         self.sent = max(arrived, self.sent + self.beats)

@@ -136,17 +136,18 @@ def run_stream(unit, payloads, *, seed=0, stalls=True):
     take = Take(unit.o, 0.7 if stalls else 1, chance)
 
     async def testbench(ctx):
-        most = 20 * len(payloads) + 400
+        most = 60 * len(payloads) + 400
         cycles = await drive(ctx, [feed, take], until=lambda _: len(take.seen) == len(payloads), most=most)
-        assert stalls or (take.first, cycles) == (unit.latency, len(payloads) + unit.latency)
+        first = unit.interval - 1 + unit.latency
+        assert stalls or (take.first, cycles) == (first, len(payloads) * unit.interval + unit.latency)
 
     simulate(unit, testbench)
     return take.seen
 
 
-def check(source, how, count=60, seed=0, stalls=True, dsp=False):
+def check(source, how, count=60, seed=0, stalls=True, dsp=False, cycles=1):
     case = Case(source, how, count, seed)
-    unit = Requantize(source, how, dsp=dsp)
+    unit = Requantize(source, how, dsp=dsp, cycles=cycles)
     seen = run_stream(unit, [case.payload(k) for k in range(count)], seed=seed, stalls=stalls)
     wrong = [k for k in range(count) if seen[k] != int(case.expected[k])]
     assert not wrong, [(case.payload(k), hex(seen[k]), hex(int(case.expected[k]))) for k in wrong[:4]]
@@ -184,6 +185,41 @@ def some_requantization(rng, output, scales, fixed):
 @pytest.mark.parametrize("dsp", [False, True], ids=["logic", "dsp"])
 def test_codes_are_the_golden_ones(output, dsp):
     check_many(output, 4, 50, dsp=dsp)
+
+
+FOLDED = [
+    (FixedPoint(26, True, 0), "int8", "dyadic16s5", 0),
+    (FixedPoint(17, True, -3), "int8", "dyadic16s5", 20),
+    (FixedPoint(41, True, -18, SPECIALS), "float8_e4m3fn", "bfloat16", 0),
+    (FixedPoint(24, False, -30, SPECIALS), "e4m3", "ue5m3", 0),
+    (FixedPoint(10, True, 0), "float32", "float32", 4),
+    (parse("float32"), "uint8", "int4", 0),
+    (parse("e2m1"), "float16", "dyadic7s2", 0),
+]
+
+
+@pytest.mark.parametrize("cycles", [5, 6, 10, 17, 40])
+@pytest.mark.parametrize("case", FOLDED, ids=[f"{case[1]} by {case[2]}" for case in FOLDED])
+def test_outputs_of_several_cycles_are_the_golden_ones(case, cycles):
+    source, output, scale, bias_bits = case
+    seed = FOLDED.index(case) + cycles
+    zero_point = output == "uint8"
+    rounding = Rounding.STOCHASTIC if seed % 3 == 0 else Rounding.TIES_TO_EVEN
+    how = Requantization(parse(output), parse(scale), bias_bits=bias_bits, zero_point=zero_point, rounding=rounding)
+    assert 1 <= Requantize(source, how, cycles=cycles).interval <= cycles
+    check(source, how, 30, seed, stalls=bool(seed % 2), cycles=cycles)
+
+
+def test_an_output_takes_as_many_cycles_as_are_of_use():
+    how = Requantization(parse("int8"), parse("dyadic16s5"))
+    source = FixedPoint(26, True, 0)
+    intervals = {cycles: Requantize(source, how, cycles=cycles).interval for cycles in (1, 5, 6, 9, 10, 16, 17, 99)}
+    assert intervals == {1: 1, 5: 1, 6: 6, 9: 6, 10: 10, 16: 10, 17: 17, 99: 17}
+    assert Requantize(source, how, dsp=True, cycles=17).interval == 1
+    for other in (Requantization(parse("e4m3"), parse("float8_e8m0fnu")), Requantization(parse("float32"))):
+        assert Requantize(source, other, cycles=17).interval == 1
+    both = Requantization(parse("e4m3"), parse("float8_e4m3fn"), parse("float32"))
+    assert Requantize(source, both, cycles=99).interval == 1
 
 
 @pytest.mark.slow

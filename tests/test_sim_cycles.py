@@ -89,6 +89,7 @@ def random_engine(rng, blocks=False):
         tile_m=rows * rng.randint(1, 4) if stationary == "output_stationary" else rng.randint(1, 10),
         max_k=rng.choice([8, 40, 64]),
         outputs=rng.choice([count for count in range(1, columns + 1) if columns % count == 0]),
+        cycles_an_output=rng.choice([None, 1, 3, 4, 5, 9]),
         scale_per=rng.choice(["tensor", "channel"]),
         blocks=Blocks(rng.choice([16, 32]), scale, scale, accumulate) if blocks else None,
         bus_bits=rng.choice([None, None, 8, 16]),
@@ -124,7 +125,8 @@ def test_a_single_product(dataflow):
     design = Design.matmul(engine_of(dataflow, rows=2, columns=2, lanes=1, tile_m=2, outputs=2))
     known = latencies(design)
     words = 1 if design.engine.output_stationary else 2
-    expected = Cycles(1 + words, 1, known["array"] + known["requantize"] + 4, 1, 4)
+    out = known["requantize"] + known["requantize_interval"]
+    expected = Cycles(1 + words, 1, known["array"] + out + 3, 1, 4)
     assert engine_cycles(design.engine, 1, 1, 1, known) == expected
     assert simulated(design, [(1, 1, 1)]) == [expected.total]
 
@@ -133,10 +135,29 @@ def test_a_single_product(dataflow):
 def test_a_drain_that_outlasts_the_array(dataflow):
     design = Design.matmul(engine_of(dataflow, rows=2, columns=4, lanes=1, tile_m=4, outputs=1, bus_bits=8))
     size = 8, 3, 12
-    known = latencies(design)
-    assert simulated(design, [size]) == [engine_cycles(design.engine, *size, known).total]
-    limits = cycle_limits(design.engine, *size, known)
-    assert max(limits, key=limits.get) == "drain"
+    for cycles, busiest in ((1, "drain"), (17, "requantize")):
+        design = Design.matmul(replace(design.engine, cycles_an_output=cycles))
+        known = latencies(design)
+        assert known["requantize_interval"] == cycles
+        assert simulated(design, [size]) == [engine_cycles(design.engine, *size, known).total]
+        limits = cycle_limits(design.engine, *size, known)
+        assert max(limits, key=limits.get) == busiest
+
+
+@pytest.mark.parametrize("dataflow", DATAFLOWS)
+def test_outputs_take_the_cycles_that_the_shortest_sums_leave(dataflow):
+    engine = engine_of(dataflow, rows=2, columns=2, lanes=1, tile_m=8, outputs=1)
+    columns = 8
+    intervals = []
+    for shortest in (256, 128, 40, 30, 3):
+        mine = replace(engine, shortest_k=shortest)
+        known = latencies(Design.matmul(mine))
+        intervals.append(known["requantize_interval"])
+        took = engine_cycles(mine, 64, shortest, columns, known)
+        words = 64 * shortest * columns // engine.products
+        assert took.steady == words or known["requantize_interval"] == 1
+    assert intervals == sorted(intervals, reverse=True) and intervals[0] == 17 and intervals[-1] == 1
+    assert latencies(Design.matmul(engine)) == latencies(Design.matmul(replace(engine, shortest_k=128)))
 
 
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
@@ -177,7 +198,7 @@ def test_what_is_skipped_would_have_repeated(monkeypatch):
 def test_sizes_that_the_engine_refuses(size, name):
     engine = engine_of("output_stationary")
     with pytest.raises(ValueError, match=f"^{name} must be 1 to "):
-        engine_cycles(engine, *size, {"array": 3, "requantize": 4})
+        engine_cycles(engine, *size, {"array": 3, "requantize": 4, "requantize_interval": 1})
 
 
 def test_words_of_two_beats_on_their_way_out_hold_up_the_sums_behind_them():

@@ -14,13 +14,14 @@ icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog i
 TESTS = ("full_speed", "random_stalls", "corners", "resets")
 
 
-def design(pair, output, scale=None, tensor_scale=None, *, terms=4096, dsp=False, **policies):
+def design(pair, output, scale=None, tensor_scale=None, *, terms=4096, dsp=False, cycles=None, **policies):
     weight, activation = map(parse, pair.split())
     scales = [name and parse(name) for name in (scale, tensor_scale)]
     return Design(
         *("requantize", weight, activation, terms),
         requantization=Requantization(parse(output), *scales, **policies),
         dsp=dsp,
+        cycles_an_output=cycles,
     )
 
 
@@ -49,6 +50,14 @@ CASES = [
     ("bfloat16 e2m1", "float32", "int4", None, {}),
     ("sm4 ue2m2", "sm8", "sm3", "dyadic8s4", {"bias_bits": 3}),
 ]
+
+
+@pytest.mark.slow
+def test_outputs_of_several_cycles():
+    unit = design("int8 int8", "int8", "dyadic16s5", bias_bits=20, zero_point=True, cycles=12)
+    assert lint(unit.verilog()) == []
+    assert unit.description()["initiation_interval"] == 11
+    assert set(check(unit, cycles=300).passed) >= set(TESTS)
 
 
 @pytest.mark.slow

@@ -109,7 +109,20 @@ class EngineOptions:
     ] = None
     max_k: Annotated[int | None, _option("--max-k", "Largest k.", ENGINE, "1024")] = None
     outputs: Annotated[
-        int | None, _option("--outputs", "Outputs requantized a cycle; divides the columns.", ENGINE, "1")
+        int | None, _option("--outputs", "Outputs requantized at a time; divides the columns.", ENGINE, "1")
+    ] = None
+    shortest_k: Annotated[
+        int | None,
+        _option("--shortest-k", "Shortest k whose outputs do not hold the array up.", ENGINE, "half of the largest k"),
+    ] = None
+    cycles_an_output: Annotated[
+        int | None,
+        _option(
+            "--cycles-an-output",
+            "Most cycles that an output may take to be requantized: the more, the less logic.",
+            ENGINE,
+            "what sums over the shortest k leave",
+        ),
     ] = None
     block_size: Annotated[
         int | None,
@@ -151,7 +164,7 @@ class EngineOptions:
         """The parameters of a design of this unit, which is not matmul, besides its formats. Raises ValueError."""
         size = DEFAULT_BLOCK if self.block_size is None else self.block_size
         if unit == "requantize":
-            return {"requantization": self.requantization()}
+            return {"requantization": self.requantization(), "cycles_an_output": self.cycles_an_output}
         if unit == "dequantize":
             return {"requantization": self.requantization("bfloat16"), "block_size": size}
         if unit == "block_dot":
@@ -202,6 +215,8 @@ class EngineOptions:
             tile_m=4 * rows if self.tile_m is None else self.tile_m,
             max_k=1024 if self.max_k is None else self.max_k,
             outputs=1 if self.outputs is None else self.outputs,
+            shortest_k=self.shortest_k,
+            cycles_an_output=self.cycles_an_output,
             scale_per=self.scale_per or "tensor",
             blocks=self.blocks(),
             weight_zero_point=bool(self.weight_zero_point),

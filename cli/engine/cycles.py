@@ -66,7 +66,8 @@ def cycles(
 
     sizes = parse_sizes(size)
     if engine.max_k is None:
-        engine = replace(engine, max_k=max(each.k for each in sizes))
+        lengths = [each.k for each in sizes]
+        engine = replace(engine, max_k=max(lengths), shortest_k=engine.shortest_k or min(lengths))
     pairs, targets = choose_pairs(weight, activation), choose_targets(family) if family else [None]
     for name, found in (("weight and activation", pairs), ("family", targets)):
         if len(found) != 1:

@@ -15,8 +15,8 @@ __all__ = ["UNIT_OPTIONS", "UnitGroup", "unit_group"]
 _PRODUCTS = {"weight", "activation", "dsp", "pipeline", "build"}
 _OUTPUT = {"output", "scale", "tensor_scale", "relu", "rounding", "overflow", "rounding_seed"}
 _SUM = {"bias_bits", "zero_point"}
-_ARRAY = {"rows", "columns", "dataflow", "tile_m", "max_k", "outputs", "scale_per"}
-_ENGINE = _ARRAY | {"weight_zero_point", "bus_bits", "control"}
+_ARRAY = {"rows", "columns", "dataflow", "tile_m", "max_k", "outputs", "shortest_k", "scale_per"}
+_ENGINE = _ARRAY | {"cycles_an_output", "weight_zero_point", "bus_bits", "control"}
 _BLOCKS = {"block_size", "block_scale", "accumulate"}
 
 UNIT_OPTIONS: dict[str, set[str]] = {
@@ -25,7 +25,7 @@ UNIT_OPTIONS: dict[str, set[str]] = {
     "mac": _PRODUCTS | {"terms", "against"},
     "dot": _PRODUCTS | {"terms", "lanes"},
     "block_dot": _PRODUCTS | _BLOCKS | {"terms", "lanes"},
-    "requantize": _OUTPUT | _SUM | {"weight", "activation", "terms", "dsp"},
+    "requantize": _OUTPUT | _SUM | {"weight", "activation", "terms", "dsp", "cycles_an_output"},
     "dequantize": _OUTPUT | {"weight", "lanes", "dsp", "block_size"},
     "matmul": _PRODUCTS | _OUTPUT | _SUM | _ENGINE | _BLOCKS | {"lanes", "size", "stalls", "tool"},
 }
@@ -39,7 +39,10 @@ _WORDS: dict[str, dict[str, dict[str, Any]]] = {
         "pipeline": {"help": "Register stages, 1 to 3."},
         "block_size": {"show_default": "32"},
     },
-    "requantize": {"bias_bits": {"help": "Bits of a bias, in the accumulator's unit."}},
+    "requantize": {
+        "bias_bits": {"help": "Bits of a bias, in the accumulator's unit."},
+        "cycles_an_output": {"show_default": "1"},
+    },
     "dequantize": {
         "weight": {"help": "Formats of the codes, with commas between, as e2m1,int4 or 'e4*' or 4bit."},
         "lanes": {"help": "Codes a cycle."},

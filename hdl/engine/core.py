@@ -12,7 +12,7 @@ from ..scaling.scale_and_round import ScaleAndRound
 from . import output_stationary, weight_stationary
 from .handover import Handover
 from .operand_schedule import schedule_output_stationary, schedule_weight_stationary
-from .output_drain import block_depth, drain_sums
+from .output_drain import TAKE, block_depth, drain_sums
 from .output_stationary import OutputStationary
 from .panel_loader import LoaderLoop, PanelLoader, size_bits
 from .weight_stationary import WeightStationary
@@ -26,19 +26,23 @@ def matmul_latencies(engine: Engine, build: Build) -> dict[str, int]:
     array: from a word at the array to the sums with it
     blocks, block_distance: of ``BlockAccumulate``, where there are blocks
     requantize: of the requantizer
+    requantize_interval: from an output to the next one
     """
     array = output_stationary if engine.output_stationary else weight_stationary
     found = {"array": array.latency(engine, build)}
     if engine.blocks is not None:
         added = block_sum(engine.weight, engine.activation, engine.blocks, engine.max_k)
         found |= {"blocks": added.latency, "block_distance": block_distance(added, block_depth(engine))}
-    return found | {"requantize": ScaleAndRound(engine.sum, engine.offset_requantization, build.dsp).latency}
+    scaling = ScaleAndRound(
+        engine.sum, engine.offset_requantization, build.dsp, engine.output_cycles(found["array"] + TAKE)
+    )
+    return found | {"requantize": scaling.latency, "requantize_interval": scaling.interval}
 
 
 def matmul_latency(engine: Engine, build: Build) -> int:
     """The cycles from the issue of the last word of a sum to the valid output made of it, where nothing stalls."""
     found = matmul_latencies(engine, build)
-    return found["array"] + found.get("blocks", 0) + found["requantize"] + 4
+    return found["array"] + found.get("blocks", 0) + found["requantize"] + found["requantize_interval"] + 3
 
 
 class Matmul(wiring.Component):
@@ -98,7 +102,8 @@ class Matmul(wiring.Component):
             array = WeightStationary(self.engine, self.build)
             schedule_weight_stationary(m, array, config, begin, loaders, self.w, handover)
         m.submodules.array = array
-        drain_sums(m, self.engine, self.build.dsp, config, loaders, handover, self.c)
+        cycles = self.engine.output_cycles(array.latency + TAKE)
+        drain_sums(m, self.engine, self.build.dsp, cycles, config, loaders, handover, self.c)
         with m.If(self.start & ~self.busy & ~(self.refused_zero | self.refused_large)):
             m.d.sync += self.busy.eq(1)
         with m.If(begin):

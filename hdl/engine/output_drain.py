@@ -14,7 +14,10 @@ from .loops import no_more
 from .output_stationary import sum_layout
 from .panel_loader import PanelLoader
 
-__all__ = ["block_depth", "drain_sums"]
+__all__ = ["TAKE", "block_depth", "drain_sums"]
+
+TAKE = 2
+"""Cycles from the last word of a sum to the first of its outputs that is taken, beside the array's latency."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,7 @@ def drain_sums(
     m: Module,
     engine: Engine,
     dsp: bool,
+    cycles: int,
     config: dict[str, Signal],
     loaders: dict[str, PanelLoader],
     handover: Handover,
@@ -87,7 +91,7 @@ def drain_sums(
     """Take the finished sums row by row and ``engine.outputs`` columns at a time, and give their codes to ``outputs``.
 
     Three stages move in step: the place of a chunk, its row's sums, and the sums chosen from those. With ``dsp``,
-    multiplications by scales are plain ``*``.
+    multiplications by scales are plain ``*``; an output may take so many ``cycles``.
     """
     chunks = engine.columns // engine.outputs
     advance = Signal()
@@ -141,7 +145,7 @@ def drain_sums(
         m.d.sync += [valid[0].eq(present), valid[1].eq(valid[0])]
     place = _hold(m, "row", advance, place)
     chosen = _hold(m, "choice", advance, _choose(engine, config, loaders, handover, place))
-    taken, distance = _finish(m, engine, dsp, config, valid[1], chosen, outputs)
+    taken, distance = _finish(m, engine, dsp, cycles, config, valid[1], chosen, outputs)
     m.d.comb += advance.eq(taken | ~valid[1])
     if engine.blocks is not None:
         # A block finds the one before it written back: it follows by so many cycles in which these move,
@@ -181,6 +185,7 @@ def _finish(
     m: Module,
     engine: Engine,
     dsp: bool,
+    cycles: int,
     config: dict[str, Signal],
     valid: Signal,
     chosen: _Chunk,
@@ -199,7 +204,7 @@ def _finish(
         channel = Const(0, 0) if chosen.channel is None else chosen.channel.word_select(k, channel_bits)
         frame = Cat(chosen.place.mask, chosen.place.last) if k == 0 else Const(0, 0)
         m.submodules[f"requantize{k}"] = requantize = Requantize(
-            engine.sum, replace(how, seed=engine.seed(k)), tag_bits=len(frame), dsp=dsp
+            engine.sum, replace(how, seed=engine.seed(k)), tag_bits=len(frame), dsp=dsp, cycles=cycles
         )
         sums = data.View(sum_layout(form), chosen.sums.word_select(k, sum_layout(form).size))
         block = chosen.place.block

@@ -11,7 +11,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from .number import Unscaled
 from .stall_pipeline import Stages
 
-__all__ = ["LONGEST_PLAIN", "lut_product_stages", "multiply_in_luts"]
+__all__ = ["ADDERS", "LONGEST_PLAIN", "digit_row", "lut_product_stages", "multiply_in_luts", "signed_body"]
 
 LONGEST_PLAIN = 4
 """Bits of a factor up to which a row for each of them is as small as Booth's radix-4 recoding."""
@@ -55,7 +55,7 @@ def multiply_in_luts(m: Module, stages: Stages, number: Unscaled, name: str) -> 
     recoded = bits > LONGEST_PLAIN
     number = replace(number, factors={key: value for key, value in number.factors.items() if key != name})
     digits = Cat(Const(0, 1), factor, Const(0, 2)) if recoded else factor
-    row, carry = _row(number, digits, recoded)
+    row, carry = digit_row(number.body, digits, recoded)
     product = _Partial(number, _later_digits(digits, recoded), Const(0, 0), carry, row)
     stages.note(product)
     last, count = _rows(bits) - 1, lut_product_stages(bits)
@@ -76,10 +76,10 @@ def _rows(bits: int) -> int:
 
 def _add_row(m: Module, product: _Partial, name: str, recoded: bool) -> _Partial:
     """Add the row of the lowest digit; the sum's signal gets the given name."""
-    width = len(_signed_body(product.number))
+    width = len(signed_body(product.number.body))
     # Named before the row: a carry chain takes the older one past the LUT, and that has to be the sum.
     total = Signal(signed(width + (4 if recoded else 1)), name=name)
-    row, carry = _row(product.number, product.digits, recoded)
+    row, carry = digit_row(product.number.body, product.digits, recoded)
     if recoded:
         m.d.comb += total.eq(product.partial + Cat(product.carry, Const(0, 1), row).as_signed())
         low, partial = Cat(product.low, total[:2]), total[2:].as_signed()
@@ -89,17 +89,18 @@ def _add_row(m: Module, product: _Partial, name: str, recoded: bool) -> _Partial
     return _Partial(product.number, _later_digits(product.digits, recoded), low, carry, partial)
 
 
-def _signed_body(number: Unscaled) -> Value:
-    return number.body if number.body.shape().signed else Cat(number.body, Const(0, 1)).as_signed()
+def signed_body(body: Value) -> Value:
+    """The body in two's complement; an unsigned one becomes a bit longer."""
+    return body if body.shape().signed else Cat(body, Const(0, 1)).as_signed()
 
 
 def _later_digits(digits: Value, recoded: bool) -> Value:
     return digits[2:] if recoded else digits[1:]
 
 
-def _row(number: Unscaled, digits: Value, recoded: bool) -> tuple[Value, Value | None]:
+def digit_row(body: Value, digits: Value, recoded: bool) -> tuple[Value, Value | None]:
     """The product of the body and the lowest digit, as ``row + carry``."""
-    body = _signed_body(number)
+    body = signed_body(body)
     if not recoded:
         return (body.as_unsigned() & digits[0].replicate(len(body))).as_signed(), None
     triple = digits[:3]

@@ -16,8 +16,9 @@ class Requantize(wiring.Component):
     """It takes exact sums, or codes, and gives their codes in another format, each rounded once.
 
     ``code = round((accumulator + bias) * scale * tensor_scale)``, exactly as ``Requantization`` tells. Initiation
-    interval 1; ``latency`` cycles from a transfer in to ``o.valid`` where nothing stalls. The pipeline stalls as a
-    whole: ``i.ready`` follows ``o.ready`` within a cycle.
+    interval ``interval``, for whose cycles a value stands at ``i`` before it is taken; ``latency`` cycles from that
+    transfer in to ``o.valid`` where nothing stalls. The pipeline stalls as a whole: ``i.ready`` follows ``o.ready``
+    within a cycle.
 
     Parameters
     ----------
@@ -26,6 +27,7 @@ class Requantize(wiring.Component):
     tag_bits: bits that go with a value from ``i`` to ``o``; 0 for none
     dsp: whether multiplications are plain ``*``, of parts that DSP blocks can hold; changes cost and latency, never a
         bit
+    cycles: most cycles that a value may take, see ``ScaleAndRound``; changes cost and interval, never a bit
 
     Members
     -------
@@ -34,14 +36,22 @@ class Requantize(wiring.Component):
     o: Out(stream); fields ``code``, ``tag``
     """
 
-    def __init__(self, source: FixedPoint | Format, how: Requantization, *, tag_bits: int = 0, dsp: bool = False):
+    def __init__(
+        self,
+        source: FixedPoint | Format,
+        how: Requantization,
+        *,
+        tag_bits: int = 0,
+        dsp: bool = False,
+        cycles: int = 1,
+    ):
         if tag_bits < 0:
             raise ValueError(f"tag_bits must be 0 or more, not {tag_bits!r}")
         self.source = source
         self.how = how
         self.tag_bits = tag_bits
         self.dsp = dsp
-        self.scaling = ScaleAndRound(source, how, dsp)
+        self.scaling = ScaleAndRound(source, how, dsp, cycles)
         tag = {"tag": tag_bits} if tag_bits else {}
         super().__init__(
             {
@@ -50,14 +60,18 @@ class Requantize(wiring.Component):
             }
         )
         self.latency = self.scaling.latency
+        self.interval = self.scaling.interval
 
     def elaborate(self, platform) -> Module:
         m = Module()
         advance = Signal()
-        m.d.comb += [advance.eq(~self.o.valid | self.o.ready), self.i.ready.eq(advance)]
+        taken = advance if self.interval == 1 else Signal(name="taken")
+        m.d.comb += [advance.eq(~self.o.valid | self.o.ready), self.i.ready.eq(taken)]
         stages = Stages(m, advance, self.i.valid)
         inputs = {name: getattr(self.i.payload, name) for name in self.i.payload.shape().members}
         rounded = self.scaling.build(m, stages, named(inputs), random_sources(m, self.how)[0])
+        if self.interval > 1:
+            m.d.comb += taken.eq(advance & stages.complete)
         m.d.comb += [self.o.valid.eq(stages.valid), self.o.payload.code.eq(rounded.code)]
         if self.tag_bits:
             m.d.comb += self.o.payload.tag.eq(rounded.carried["tag"])

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Value, ValueCastable, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, ValueCastable, signed, unsigned
 from amaranth.lib import data
 
 from ...formats import SPECIALS, FixedPoint, Format, Integer, Requantization, check_format
 from ..products.decode import decode, operand_layout
 from .dsp_product import DspProduct
+from .folded_product import FoldedProduct
 from .lut_product import lut_product_stages, multiply_in_luts
 from .normalizing_shift import NormalizingShift
 from .number import Rounded, Traits, Unrounded, Unscaled
@@ -43,11 +44,14 @@ class ScaleAndRound:
     source: form of what comes in
     how: what becomes of it
     dsp: whether multiplications are plain ``*``, of parts that DSP blocks can hold
+    cycles: most cycles that a value may take. A product with the significand of one scale is folded over as many of
+        them as it has a use for, if it is made in LUTs; else a value takes one
     """
 
     source: FixedPoint | Format
     how: Requantization
     dsp: bool = False
+    cycles: int = 1
 
     def __post_init__(self) -> None:
         if not isinstance(self.source, FixedPoint):
@@ -107,6 +111,20 @@ class ScaleAndRound:
         return None
 
     @cached_property
+    def _folded_product(self) -> FoldedProduct | None:
+        """The multiplication by the only scale that has a significand, over several cycles; None where it is not."""
+        bits = [factor_bits(format) for format in self.scales.values() if factor_bits(format)]
+        if len(bits) != 1 or self._dsp_product is not None:
+            return None
+        product = FoldedProduct(bits[0], self.cycles, bool(self.how.bias_bits))
+        return product if product.fits else None
+
+    @cached_property
+    def interval(self) -> int:
+        """Cycles that a value takes: through all of them it stands at the inputs, and it is taken in the last one."""
+        return 1 if self._folded_product is None else self._folded_product.interval
+
+    @cached_property
     def _exponents(self) -> list[ExponentRange]:
         """The ranges of the exponents of the scales and of the source."""
         formats = [*self.scales.values()]
@@ -143,6 +161,8 @@ class ScaleAndRound:
     @cached_property
     def _scaling_stages(self) -> int:
         """Stages before the shift. The multiplier, if there is one, has registers on both sides."""
+        if self._folded_product is not None:
+            return 0
         needed = self._product_stages + bool(self.how.bias_bits or self._factor_bits)
         runtime = sum(exponent.greatest > exponent.least for exponent in self._exponents)
         return max(needed, min(runtime, EXPONENT_STAGES))
@@ -163,12 +183,13 @@ class ScaleAndRound:
         stages.note(inputs)
         number = self._take_apart(m, inputs)
         stages.note(number)
+        if self._folded_product is not None:
+            scaled = self._fold(m, stages, number, self._folded_product)
+            return round_to_code(m, stages, self._unrounded(scaled), self.shift, self.how, random)
         # Exponents are added before the first register, and become a shift before the last one.
         for _ in range(self._scaling_stages - 1 - self._product_stages):
             number = stages.register(number)
-        if number.bias is not None:
-            body = (number.body + number.bias)[: self._body[0]].as_signed()
-            number = replace(number, body=body, bias=None)
+        number = self._add_bias(number)
         if self._factor_bits:
             number = self._multiply(m, stages, number)
         scaled = _Scaled(replace(number, exponent=None), self.shift.allowed(m, number.exponent))
@@ -177,6 +198,23 @@ class ScaleAndRound:
         rounded = round_to_code(m, stages, self._unrounded(scaled), self.shift, self.how, random)
         assert stages.latency == self.latency
         return rounded
+
+    def _add_bias(self, number: Unscaled) -> Unscaled:
+        if number.bias is None:
+            return number
+        body = (number.body + number.bias)[: self._body[0]].as_signed()
+        return replace(number, body=body, bias=None)
+
+    def _fold(self, m: Module, stages: Stages, number: Unscaled, product: FoldedProduct) -> _Scaled:
+        """Multiply in several cycles, at the end of which the shift that the exponent allows stands as well."""
+        (name,) = number.factors
+        number = product.multiply(m, stages, self._add_bias(number), name)
+        allowed = self.shift.allowed(m, number.exponent)
+        if isinstance(allowed, Value):
+            steady = Signal(allowed.shape(), name="allowed_steady", reset_less=True)
+            m.d.sync += steady.eq(allowed)
+            allowed = steady
+        return _Scaled(replace(number, exponent=None), allowed)
 
     def _take_apart(self, m: Module, inputs: Mapping[str, Value]) -> Unscaled:
         """Split what comes in into its parts."""

@@ -27,6 +27,7 @@ class Stages:
     Attributes
     ----------
     valid: whether what is in the last stage so far counts
+    complete: whether what comes in may be taken, where it has to wait for that
     latency: stages so far
     """
 
@@ -34,6 +35,7 @@ class Stages:
         self.m = m
         self.advance = advance
         self.valid = valid
+        self.complete: Value = Const(1, 1)
         self.latency = 0
         self._places: dict[str, int] = {}
 
@@ -44,6 +46,10 @@ class Stages:
         """
         for name, _ in parts(record):
             self._places.setdefault(name, len(self._places))
+
+    def wait_for(self, complete: Value) -> None:
+        """Take what comes in only where ``complete`` is up, which comes before all registers."""
+        self.valid = self.complete = complete
 
     def register(self, record: Record) -> Record:
         """The record behind one more stage: its Values are registers then; constants and all else stay as they are."""

@@ -61,6 +61,7 @@ class Design(metaclass=_Named):
         family: FPGA family that "auto" chooses for, a key of FAMILIES; None gives the portable choice
         engine, requantization, blocks, block_size: of the units that need them, and of no others
         dsp_elements: of a matmul, see MatmulDesign
+        cycles_an_output: of a requantizer, see RequantizeDesign
         module: name of the top module
         element: what multiplies and adds, of the units that have products
 
@@ -276,6 +277,7 @@ def make_design(
     blocks: Blocks | None = None,
     block_size: int | None = None,
     dsp_elements: int | None = None,
+    cycles_an_output: int | None = None,
     module: str = "",
     element: Element = EXACT,
 ) -> Design:
@@ -308,4 +310,6 @@ def make_design(
         raise ValueError(
             f"dsp_elements must be left out but for an output-stationary matmul with dsp, not {dsp_elements!r}"
         )
+    if cycles_an_output is not None and unit != "requantize":
+        raise ValueError(f"cycles_an_output must be left out for {unit}, not {cycles_an_output!r}")
     return kind.of(given)

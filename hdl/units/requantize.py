@@ -5,12 +5,12 @@ from typing import Any
 
 from amaranth.hdl import Module
 
-from ...formats import Arithmetic, FixedPoint, Format, Overflow, Requantization
+from ...formats import MAX_OUTPUT_CYCLES, Arithmetic, FixedPoint, Format, Overflow, Requantization
 from ..describe import describe_requantization
 from ..scaling.requant import Requantize
 from ..scaling.scale_and_round import ScaleAndRound
 from .axi_unit import AxiUnit, EdgeStream, StreamDesign, byte_layout
-from .design import check_terms
+from .design import check_range, check_terms
 
 __all__ = ["AxiRequantize", "RequantizeDesign", "scaled"]
 
@@ -23,6 +23,7 @@ class AxiRequantize(AxiUnit):
     source: ``FixedPoint`` of the sums
     how: scales, bias, output, and the policies
     dsp: whether multiplications are left to the device's multipliers
+    cycles: most cycles that a value may take
 
     Members
     -------
@@ -30,8 +31,8 @@ class AxiRequantize(AxiUnit):
     m_axis: its code
     """
 
-    def __init__(self, source: FixedPoint, how: Requantization, *, dsp: bool = False):
-        self.inner = Requantize(source, how, tag_bits=1, dsp=dsp)
+    def __init__(self, source: FixedPoint, how: Requantization, *, dsp: bool = False, cycles: int = 1):
+        self.inner = Requantize(source, how, tag_bits=1, dsp=dsp, cycles=cycles)
         self.latency = self.inner.latency
         super().__init__(
             EdgeStream(
@@ -67,6 +68,7 @@ class RequantizeDesign(StreamDesign):
     arithmetic: what the sums are made by
     requantization: from the sum to the output's format
     terms: most products in one sum
+    cycles_an_output: most cycles that an output may take; None for one
     """
 
     unit = "requantize"
@@ -76,11 +78,14 @@ class RequantizeDesign(StreamDesign):
     arithmetic: Arithmetic
     requantization: Requantization
     terms: int = 4096
+    cycles_an_output: int | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_terms(self.terms)
-        ScaleAndRound(self.sum, self.requantization, self.dsp)
+        if self.cycles_an_output is not None:
+            check_range("cycles_an_output", self.cycles_an_output, 1, MAX_OUTPUT_CYCLES)
+        _ = self._scaling
 
     @property
     def weight(self) -> Format:
@@ -103,8 +108,16 @@ class RequantizeDesign(StreamDesign):
     def contract(self) -> str:
         return f"code = {scaled(self.requantization, 'accumulator')}"
 
+    @property
+    def _scaling(self) -> ScaleAndRound:
+        return ScaleAndRound(self.sum, self.requantization, self.dsp, self.cycles_an_output or 1)
+
+    @property
+    def initiation_interval(self) -> int:
+        return self._scaling.interval
+
     def component(self) -> AxiRequantize:
-        return AxiRequantize(self.sum, self.requantization, dsp=self.dsp)
+        return AxiRequantize(self.sum, self.requantization, dsp=self.dsp, cycles=self.cycles_an_output or 1)
 
     def describe_edge(self) -> dict[str, Any]:
         return {

@@ -3,8 +3,10 @@
 from .answers import answer_order, answer_values
 from .cycles import RecordCycles, network_cycles, network_pause
 from .model import NetworkModel, Watch, check_images, network_answers
+from .sums import Multiply
 
 __all__ = [
+    "Multiply",
     "NetworkModel",
     "RecordCycles",
     "Watch",

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...formats.network import Pool, Product, Program, Record
 from .outputs import Scaling
-from .sums import PoolSums, ProductSums
+from .sums import Multiply, PoolSums, ProductSums
 from .tensors import BatchMemory, Words, as_kind, exact_kind, integer_table
 
 __all__ = ["NetworkModel", "Watch", "check_images", "network_answers"]
@@ -50,11 +50,12 @@ class NetworkModel:
     Parameters
     ----------
     program: what is executed
+    multiply: makes the sums of products in the model's place; None for nothing
     """
 
-    def __init__(self, program: Program):
+    def __init__(self, program: Program, multiply: Multiply | None = None):
         self.program = program
-        self.steps = [_Step(program, record) for record in program.records]
+        self.steps = [_Step(program, record, multiply) for record in program.records]
         image = program.image
         views = [view for view in (image.activation, image.between) if view is not None]
         for record in program.records:
@@ -106,12 +107,12 @@ class NetworkModel:
 class _Step:
     """A record, prepared."""
 
-    def __init__(self, program: Program, record: Record):
+    def __init__(self, program: Program, record: Record, multiply: Multiply | None):
         shape = program.shape
         self.record = record
         self.sums: ProductSums | PoolSums
         if isinstance(record, Product):
-            self.reads, self.sums = "activation", ProductSums(program, record)
+            self.reads, self.sums = "activation", ProductSums(program, record, multiply)
         else:
             assert isinstance(record, Pool)
             self.reads, self.sums = "between", PoolSums(program, record)

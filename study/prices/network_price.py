@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -20,14 +19,12 @@ from ...sim import network_cycles
 from ...synth import FAMILIES, Cache, CellCounts, Flow, Target, write_whole
 from ...synth.flow import rtl_hash, smallest
 from ...synth.recipes import RECIPES
+from ...synth.rtl_memories import rtl_memories
 
 __all__ = ["NetworkPrice", "add_network_prices", "network_price", "network_prices", "read_network_prices"]
 
 RECIPE = RECIPES[0]
 """The family's own flow, and the only one that is tried: a whole network takes a minute or more."""
-
-MEMORY = re.compile(r"^  memory width (\d+) size (\d+) ", re.MULTILINE)
-"""A memory in RTLIL, which has each module as often as it is used."""
 
 COUNTS = ("luts", "carry", "ff", "dsp", "bram", "large_rams", "ram_bits", "cycles")
 ARRAY = ("rows", "columns", "lanes", "outputs", "multiplier_bits")
@@ -135,7 +132,7 @@ def network_price(program: Program, flow: Flow, store: Cache) -> NetworkPrice:
     rtlil = design.rtlil()
     counts = _counts(rtlil, design.module, flow, store)
     large = flow.target.family.large_ram
-    bits = sum(int(width) * int(words) for width, words in MEMORY.findall(rtlil))
+    bits = sum(memory.width * memory.words for memory in rtl_memories(rtlil, design.module))
     shape = program.shape
     return NetworkPrice(
         network=program.name,
