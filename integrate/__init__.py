@@ -3,4 +3,13 @@
 from .generate import design_files, generate, more_files
 from .tools import DEFAULTS, NETWORK_TOOLS, TOOLS, network_files, tool_files
 
-__all__ = ["DEFAULTS", "NETWORK_TOOLS", "TOOLS", "design_files", "generate", "more_files", "network_files", "tool_files"]
+__all__ = [
+    "DEFAULTS",
+    "NETWORK_TOOLS",
+    "TOOLS",
+    "design_files",
+    "generate",
+    "more_files",
+    "network_files",
+    "tool_files",
+]
