@@ -150,4 +150,4 @@ def _off(name: str, where: str = "") -> str:
     from .estimate_against import error
 
     found = error(name)
-    return f" (of bitstreams{where}: {found})" if found else ""
+    return f" (for bitstreams{where}: {found})" if found else ""
