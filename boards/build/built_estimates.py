@@ -20,11 +20,13 @@ class BuiltNetwork:
 
     Members
     -------
+    name: of its files, in the folder that was looked through
     path: of its JSON, as ``fewbit board build`` wrote it
     content: of that
     run: what ``fewbit board run --json`` printed, in NAME.run.json beside it; None if there is no such file
     """
 
+    name: str
     path: Path
     content: dict[str, Any]
     run: dict[str, Any] | None
@@ -67,9 +69,9 @@ class BuiltEstimate:
 
 
 def bitstreams(folder: Path) -> Iterator[BuiltNetwork]:
-    """The bitstreams with networks in a folder, by their JSON files. Raises OSError, ValueError."""
+    """The bitstreams with networks in a folder and those inside it, by their JSON files. Raises OSError, ValueError."""
     found = 0
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.rglob("*.json")):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except json.JSONDecodeError as error:
@@ -80,14 +82,15 @@ def bitstreams(folder: Path) -> Iterator[BuiltNetwork]:
             continue
         run = path.with_suffix(".run.json")
         found += 1
-        yield BuiltNetwork(path, content, json.loads(run.read_text(encoding="utf-8")) if run.exists() else None)
+        ran = json.loads(run.read_text(encoding="utf-8")) if run.exists() else None
+        yield BuiltNetwork(path.relative_to(folder).with_suffix("").as_posix(), path, content, ran)
     if not found:
         raise ValueError(f"{folder} must have the JSON of bitstreams with networks, as `fewbit board build` wrote them")
 
 
 def compare(bitstream: BuiltNetwork, request: NetworkRequest) -> BuiltEstimate:
     """The estimate for a request beside what was built for it. Raises ValueError if it is of another program."""
-    program, name = request.program, bitstream.path.stem
+    program, name = request.program, bitstream.name
     if program.digest != bitstream.network["digest"]:
         raise ValueError(f"program of {name} must be {bitstream.network['digest'][:12]}, not {program.digest[:12]}")
     made, shape, bounds = estimate(request), program.shape, request.design.hardware.bounds
