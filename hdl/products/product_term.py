@@ -41,6 +41,8 @@ class Build:
     apart: whether registers before an adder of several products stay out of DSP blocks. yosys 0.70's ``ice40_dsp``
         takes such a register into the block of either product, and then one of the two products is lost
     pipeline: register stages, 0 to 3
+    shares_cells: whether a register takes a logic cell of its own, unless the LUT before it drives nothing else, see
+        ``Family``; an array then holds its sums another way
     """
 
     product: str
@@ -49,6 +51,7 @@ class Build:
     tree: bool = False
     apart: bool = False
     pipeline: int = 2
+    shares_cells: bool = False
 
     def __post_init__(self) -> None:
         if self.product not in ("whole", "recoded", *PRODUCTS):
