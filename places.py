@@ -1,5 +1,5 @@
-"""Where fewbit keeps things on disk, one process at a time adding to a folder; and how what it builds is named: by the
-content of all that went into it."""
+"""Where fewbit keeps things on disk, and how it writes them: a file whole, one process at a time adding to a folder.
+What it builds is named by the content of all that went into it."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["alone", "cache_folder", "cached", "not_writable", "sources_hash"]
+__all__ = ["alone", "cache_folder", "cached", "not_writable", "sources_hash", "write_bytes", "write_whole"]
 
 
 def cache_folder() -> Path:
@@ -104,3 +104,26 @@ def alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(place)  # which unlocks, as the end of a process does
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that nobody ever sees half of it. Raises OSError if the folder cannot be written."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes in the same way. A link stays, and what it points to is replaced; a device or pipe is written to."""
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise

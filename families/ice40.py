@@ -43,7 +43,7 @@ FAMILY = Family(
     shares_cells=True,
     models="ice40/cells_sim.v",
     dsp_models=True,
-    ram=BlockRam(4096, ((16, 256), (8, 512), (4, 1024), (2, 2048)), least_bits=96),
+    ram=BlockRam(4096, ((16, 256), (8, 512), (4, 1024), (2, 2048)), least_bits=96, rom_bits=1024),
     large_ram=BlockRam(1 << 18, ((16, 1 << 14),)),
     large_ram_cell="SB_SPRAM256KA",
     nextpnr=Nextpnr(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .family import Family, FpgaDevice
 
-__all__ = ["FAMILIES", "Target", "parse_target", "targets"]
+__all__ = ["FAMILIES", "Target", "parse_target", "parse_targets", "targets"]
 
 _NO_FAMILIES = ("__init__", "family", "target")
 
@@ -42,3 +42,10 @@ def parse_target(name: str) -> Target:
         if name in (target.name, f"{target.family.name}-{target.device.name}"):
             return target
     raise ValueError(f"family must be {', '.join(target.name for target in targets())}, not {name!r}")
+
+
+def parse_targets(names: str) -> list[Target]:
+    """The targets of names with commas between, each once and in order; ``all`` for every one. Raises ValueError."""
+    parts = [name.strip() for name in names.split(",")]
+    found = [target for name in parts for target in (targets() if name == "all" else [parse_target(name)])]
+    return list(dict.fromkeys(found))

@@ -4,7 +4,7 @@ from .accumulator import Accumulator
 from .arithmetic import Arithmetic
 from .base import Fields, Format, Special, check_format, check_operand
 from .blocks import Blocks
-from .catalog import catalog, label_of, parse, parse_list, study_formats
+from .catalog import FormatNames, catalog, label_of, parse, parse_list, parse_pairs, study_formats
 from .described import read_format
 from .dyadic import Dyadic
 from .element import EXACT, Element, parse_element, register_element
@@ -34,6 +34,7 @@ __all__ = [
     "Fields",
     "FixedPoint",
     "Format",
+    "FormatNames",
     "Integer",
     "Minifloat",
     "Overflow",
@@ -51,6 +52,7 @@ __all__ = [
     "parse",
     "parse_element",
     "parse_list",
+    "parse_pairs",
     "product_range",
     "read_format",
     "register_element",

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from functools import cache
 
@@ -11,7 +12,10 @@ from .integer import Integer, SignMagnitude
 from .kinds import kinds
 from .minifloat import Minifloat, Specials, default_bias
 
-__all__ = ["catalog", "label_of", "parse", "parse_list", "study_formats"]
+__all__ = ["FormatNames", "catalog", "label_of", "parse", "parse_list", "parse_pairs", "study_formats"]
+
+FormatNames = str | Format | Iterable[str | Format]
+"""Formats as a caller names them: a list as ``parse_list`` reads it, a format, or several of both."""
 
 MAX_NAMED_WIDTH = 16
 
@@ -173,3 +177,19 @@ def parse_list(text: str) -> list[Format]:
                 raise ValueError(f"format must be one of operands, not {item!r}, which is one of scales")
         found.update(dict.fromkeys(matches))
     return list(found)
+
+
+def parse_pairs(weight: FormatNames, activation: FormatNames | None = None) -> list[tuple[Format, Format]]:
+    """The pairs of formats: every weight with every activation, or each weight with itself. Raises ValueError."""
+    weights = _formats(weight)
+    if activation is None:
+        return [(format, format) for format in weights]
+    activations = _formats(activation)
+    return [(weight, activation) for weight in weights for activation in activations]
+
+
+def _formats(names: FormatNames) -> list[Format]:
+    """The formats, each once and in order."""
+    parts = [names] if isinstance(names, str | Format) else [*names]
+    found = [format for part in parts for format in (parse_list(part) if isinstance(part, str) else [part])]
+    return [*dict.fromkeys(found)]

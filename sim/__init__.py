@@ -10,9 +10,18 @@ from .elements.ruled import RuledModel
 from .encode import encode
 from .engine import engine_matmul, zero_point_bias
 from .exact import Exact
+from .floats import as_floats, float_of_sums
 from .lfsr import lfsr_words
 from .mac import mac
-from .network import answer_order, answer_values, check_images, network_answers, network_cycles, network_pause
+from .network import (
+    answer_order,
+    answer_values,
+    check_images,
+    image_bytes,
+    network_answers,
+    network_cycles,
+    network_pause,
+)
 from .products import dot, matmul, multiply
 from .requantize import dequantize, requantize
 from .streams import pack, unpack
@@ -25,6 +34,7 @@ __all__ = [
     "RuledModel",
     "answer_order",
     "answer_values",
+    "as_floats",
     "block_dot",
     "block_matmul",
     "check_images",
@@ -36,6 +46,8 @@ __all__ = [
     "encode",
     "engine_cycles",
     "engine_matmul",
+    "float_of_sums",
+    "image_bytes",
     "lfsr_words",
     "mac",
     "matmul",

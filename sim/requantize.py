@@ -103,7 +103,8 @@ def _by_float64(
     if not exact or not all(np.isfinite(factor).all() for factor in factors):
         return None
     # NumPy makes scalars of 0-d results.
-    values = np.asarray(np.ldexp(total.astype(np.float64).reshape(accumulator.shape), accumulator.lsb_exponent))
+    values = np.asarray(total.astype(np.float64).reshape(accumulator.shape))
+    values *= 2.0**accumulator.lsb_exponent
     for factor in factors:
         values *= factor
     values += 0.0  # an exact zero is positive
@@ -270,15 +271,13 @@ def _factor(
 
 def _sum(integers: Array, offset: Array | None) -> Array:
     """Accumulators and bias, as int64 where that holds them, else as Python integers."""
-    least, most = (int(integers.min()), int(integers.max())) if integers.size else (0, 0)
-    if offset is not None and offset.size:
-        least, most = least + int(offset.min()), most + int(offset.max())
+    parts = [array for array in (integers, offset) if array is not None and array.size]
+    ends = [(int(array.min()), int(array.max())) for array in parts]
     # The offset alone may be longer than the sum, and so may the accumulators.
-    parts = [array for array in (integers, offset) if array is not None]
-    extremes = [int(extreme) for array in parts if array.size for extreme in (array.min(), array.max())]
-    kind = np.int64 if all(-(1 << 63) <= value < 1 << 63 for value in (least, most, *extremes)) else object
-    total = integers.astype(kind)
-    return np.asarray(total if offset is None else total + offset.astype(kind))
+    extremes = [sum(least for least, _ in ends), sum(most for _, most in ends), *(end for pair in ends for end in pair)]
+    kind = np.int64 if all(-(1 << 63) <= value < 1 << 63 for value in extremes) else object
+    total = integers.astype(kind, copy=False)
+    return np.asarray(total if offset is None else total + offset.astype(kind, copy=False))
 
 
 def _integers(

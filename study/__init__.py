@@ -1,1 +1,50 @@
-"""How accurate networks are when they compute in these formats, and what that costs in hardware."""
+"""How accurate networks are when they compute in these formats, and what that costs in hardware.
+
+``study``, ``price``, ``recommend`` and ``lower`` are what the commands of these names do, from Python. They are loaded
+when they are first asked for, since the rest of the room needs what `pip install 'fewbit[study]'` brings.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .choice.findings import Findings, read_findings
+    from .choice.recommend import Recommendation, recommend
+    from .from_python import lower, price, study
+    from .measurement.point import Point
+    from .prices.price import Price
+
+__all__ = [
+    "Findings",
+    "Point",
+    "Price",
+    "Recommendation",
+    "lower",
+    "price",
+    "read_findings",
+    "recommend",
+    "study",
+]
+
+_PLACES = {
+    "Findings": ".choice.findings",
+    "Point": ".measurement.point",
+    "Price": ".prices.price",
+    "Recommendation": ".choice.recommend",
+    "lower": ".from_python",
+    "price": ".from_python",
+    "read_findings": ".choice.findings",
+    "recommend": ".choice.recommend",
+    "study": ".from_python",
+}
+"""The file of each name."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

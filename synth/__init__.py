@@ -1,6 +1,7 @@
 """What a design costs on an FPGA: tools, families, recipes, measurement, cache, sweeps, tables."""
 
-from ..families import FAMILIES, Family, Target, parse_target, targets
+from ..families import FAMILIES, CellCounts, Family, Target, parse_target, parse_targets, targets
+from ..places import write_bytes, write_whole
 from .cache import Cache, cache_folder
 from .fit_runner import FitQuestion
 from .fit_search import NothingFits
@@ -9,7 +10,7 @@ from .flow import DSP_POLICIES, SEEDS, Flow, measure
 from .peers import PEER_FAMILIES, Comparison, Match, compare, peer_pairs, peers
 from .row import Cost, Row
 from .sweep import SweepError, sweep
-from .table import read_json, screen_table, write_bytes, write_csv, write_json, write_whole
+from .table import read_json, screen_table, write_csv, write_json
 from .tools import ToolError, ToolKilled, ToolMissing, ToolStatus, doctor
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "PEER_FAMILIES",
     "SEEDS",
     "Cache",
+    "CellCounts",
     "Comparison",
     "Cost",
     "Family",
@@ -38,6 +40,7 @@ __all__ = [
     "doctor",
     "measure",
     "parse_target",
+    "parse_targets",
     "peer_pairs",
     "peers",
     "read_json",

@@ -3,8 +3,6 @@
 import csv
 import io
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,34 +10,12 @@ from typing import Any, TypeVar
 from rich.table import Table
 
 from ..formats import label_of
+from ..places import write_whole
 from .row import Row
 
-__all__ = ["read_json", "screen_table", "write_bytes", "write_csv", "write_json", "write_whole"]
+__all__ = ["read_json", "screen_table", "write_csv", "write_json"]
 
 AnyRow = TypeVar("AnyRow", bound=Row)
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that nobody ever sees half of it. Raises OSError if the folder cannot be written."""
-    write_bytes(path, text.encode("utf-8"))
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write bytes in the same way. A link stays, and what it points to is replaced; a device or pipe is written to."""
-    path = path.resolve()
-    if path.exists() and not path.is_file():
-        path.write_bytes(content)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def write_json(rows: Iterable[Row], path: Path) -> None:

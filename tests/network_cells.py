@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fewbit.boards.build.estimate import estimate
-from fewbit.boards.build.network_cells import FEATURES, TABLE, features
+from fewbit.boards.build.network_cells import TABLE, Features, features, in_multipliers
 from fewbit.boards.build.network_request import NetworkRequest, buffer_for
 from fewbit.boards.build.route import BoardRouter, tools_of
 from fewbit.boards.targets import find_board
@@ -44,10 +44,17 @@ def request(board: str, dsp: str, *shape: Any) -> NetworkRequest:
     return NetworkRequest(find_board(board), program, dsp=dsp, buffer_bytes=buffer_for(program), recipe=RECIPE)
 
 
+def probe_features(made: NetworkRequest) -> Features:
+    """What the estimate of a probe's LUTs follows from."""
+    shape, design = made.program.shape, made.design
+    elements = in_multipliers(shape, design.family, design.dsp_elements)
+    return features(shape, design.hardware.bounds, elements, made.dsp != "none")
+
+
 def row(*probe: Any) -> dict[str, Any]:
     """What a probe takes, and what its estimate follows from."""
     made = request(*probe)
-    known = zip(FEATURES, features(made.design, made.dsp != "none"), strict=True)
+    known = probe_features(made)._asdict().items()
     with closing(Cache(None)) as store, tempfile.TemporaryDirectory(prefix="fewbit-") as folder:
         router = BoardRouter(made.board, made.flow, store, Path(folder), print, made.recipe)
         counts = router.netlist(made.rtlil(made.settings(made.board.part.first_mhz * 1e6))).counts

@@ -4,20 +4,25 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import fewbit
 import numpy as np
 import pytest
+from fewbit.boards.build.array_search import ArraySides, fill_of, find_array
+from fewbit.boards.build.built_estimates import bitstreams, known_builds, told_errors
 from fewbit.boards.build.estimate import CLOCKS, estimate, reason
-from fewbit.boards.build.network_cells import FEATURES, TABLE, cells, features, product_luts
-from fewbit.boards.build.network_request import NetworkRequest
+from fewbit.boards.build.memories import planned_memories, shares
+from fewbit.boards.build.network_cells import FEATURES, TABLE, cells, left_out, product_luts
+from fewbit.boards.build.network_request import NetworkRequest, buffer_for
 from fewbit.boards.targets import find_board
 from fewbit.cli.app import run
+from fewbit.cli.estimate_chart import chart
 from fewbit.families import FAMILIES
 from fewbit.formats import parse
 from fewbit.sim import network_cycles, network_pause
 from fewbit.sim.network import RecordCycles
-from network_cells import FIELDS, PROBES, request
+from network_cells import FIELDS, PROBES, probe_features, request
 from resnet_program import resnet8
 
 RESULTS = Path(fewbit.__file__).parent / "results"
@@ -90,9 +95,9 @@ def test_the_table_is_of_the_probes_as_they_are_now():
     rows = json.loads(TABLE.read_text())["rows"]
     assert [(row["board"], row["dsp"], *(row[name] for name in FIELDS)) for row in rows] == list(PROBES)
     for probe, row in list(zip(PROBES, rows, strict=True))[::5]:
-        design = request(*probe).design
-        found = cells(design, row["dsp"] != "none")
-        assert [row[name] for name in FEATURES] == [round(value, 1) for value in features(design, row["dsp"] != "none")]
+        made = request(*probe)
+        found = cells(made.design, row["dsp"] != "none")
+        assert [row[name] for name in FEATURES] == [round(value, 1) for value in probe_features(made)]
         assert (
             abs(found.logic / (row["luts"] + FAMILIES[row["family"]].carry_area * row["carry"]) - 1) < 3 * found.error
         )
@@ -119,3 +124,97 @@ def test_the_command_tells_it_in_words_and_in_json(tmp_path, capsys, program):
 def test_a_command_without_a_network_is_refused(capsys):
     assert run(["estimate", "--board", "icebreaker"]) == 2
     assert "--model or --program must be given" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("probe", [PROBES[0], PROBES[12]], ids=["icebreaker", "tang_nano_9k"])
+def test_memories_are_counted_without_elaboration(probe):
+    """As they are found in what is elaborated, block by block."""
+    made = request(*probe)
+    found, planned = (
+        shares(memories, made.board.part.target)
+        for memories in (made.memories(), planned_memories(made.design, made.buffer_bytes))
+    )
+    assert {part: share[:2] for part, share in planned.items()} == {part: share[:2] for part, share in found.items()}
+
+
+def program_of(shape):
+    sides = dict(zip(("rows", "columns", "lanes", "outputs"), shape, strict=True))
+    return resnet8(weight="e2m1", activation="int4", multiplier_bits=16, **sides)
+
+
+def estimated(board, shape):
+    program = program_of(shape)
+    return estimate(NetworkRequest(board, program, dsp="auto", buffer_bytes=buffer_for(program)))
+
+
+def test_the_array_is_the_fastest_that_fits():
+    board = find_board("icebreaker")
+    program, found = find_array(board, "auto", program_of)
+    assert program.shape == found.program.shape and found.fits
+    assert found.resources["LUTs"].used <= fill_of(board) * 5280
+    for shape in [(1, 4, 4, 1), (1, 8, 4, 1), (1, 8, 4, 4), (1, 8, 8, 1), (1, 16, 4, 1), (1, 16, 2, 2), (1, 12, 4, 2)]:
+        other = estimated(board, shape)
+        fits = other.fits and other.resources["LUTs"].used <= fill_of(board) * 5280
+        assert not fits or other.cycles + other.pause >= found.cycles + found.pause
+
+
+def test_sides_that_are_given_are_kept():
+    board = find_board("ulx3s_12f")
+    program, found = find_array(board, "none", program_of, ArraySides(2, None, 4, 1))
+    assert (program.shape.rows, program.shape.lanes, program.shape.outputs) == (2, 4, 1)
+    assert found.program is program and found.fits
+    assert find_array(board, "none", program_of, ArraySides(16, 64, 16, 1)) is None
+
+
+def test_builds_that_estimates_are_held_against_are_the_bitstreams_of_the_results():
+    found = {each.name: each for each in bitstreams(RESULTS / "network" / "boards")}
+    builds = known_builds()
+    assert len(builds) >= 4 and {build.name for build in builds} <= {*found}
+    for build in builds:
+        content, run_ = found[build.name].content, found[build.name].run
+        router = find_board(build.board).part.target.family.nextpnr
+        assert build.built["LUTs"] == content["utilization"][router.logic_cell]["used"]
+        assert build.built["clock"] == content["clock_mhz"]
+        assert run_ is None or build.built["cycles"] == round(run_["cycles_an_image"])
+    errors = told_errors()
+    assert errors["LUTs"] == (min(left_out()[len(PROBES) :]), max(left_out()[len(PROBES) :]))
+    assert all(-0.001 < off <= 0 for off in errors["cycles"]) and errors["DSPs"] == (0, 0)
+    assert errors["LUTs"][0] > -0.25 and errors["LUTs"][1] < 0.25
+
+
+@pytest.mark.slow
+def test_estimates_of_bitstreams_are_those_of_today(capsys):
+    assert run(["estimate", "--against", str(RESULTS / "network" / "boards"), "--json"]) == 0
+    found = {build["name"]: build for build in json.loads(capsys.readouterr().out)["builds"]}
+    assert all(found[build.name] == build.to_dict() for build in known_builds())
+
+
+def test_a_folder_without_bitstreams_is_refused(tmp_path, capsys):
+    (tmp_path / "other.json").write_text("{}")
+    assert run(["estimate", "--against", str(tmp_path)]) == 2
+    assert "must have the JSON of bitstreams with networks" in capsys.readouterr().err
+    assert run(["estimate", "--against", str(tmp_path), "--board", "icebreaker"]) == 2
+    assert "--board, --model and --program must be left out with --against" in capsys.readouterr().err
+
+
+def test_the_chart_has_the_cycles_of_every_layer(tmp_path, program, capsys):
+    path, picture = tmp_path / "resnet8.json", tmp_path / "chart.svg"
+    program.write(path)
+    assert run(["estimate", "--program", str(path), "--board", "icebreaker", "--chart", str(picture)]) == 0
+    made = estimate(NetworkRequest(find_board("icebreaker"), program, dsp="auto", buffer_bytes=buffer_for(program)))
+    root = ElementTree.fromstring(picture.read_text())
+    texts = [each.text for each in root.iter() if each.tag.endswith("}text")]
+    for record in made.records:
+        assert record.name in texts
+        assert any(text.startswith(f"{record.cycles:,} cycles, ") for text in texts)
+    widths = [
+        float(each.get("width")) for each in root.iter() if each.tag.endswith("}rect") and each.get("height") == "16"
+    ]
+    longest = max(record.cycles for record in made.records)
+    assert sum(widths) == pytest.approx(520 * made.cycles / longest, rel=0.01)
+    counted = {record.name: record.cycles for record in made.records}
+    assert (
+        f"{made.cycles:,} as counted" in chart(made, counted)
+        and "; " not in chart(made, counted).split("first</text>")[1]
+    )
+    assert "7 counted" in chart(made, counted | {"first": 7})

@@ -143,7 +143,7 @@ def test_a_matmul_engine_infers_nothing(prepared):
     with Simulated(default_description(SMALL)) as engine, closing(Port(engine.port, 3_000_000)) as line:
         with pytest.raises(ValueError, match=message):
             Device(line).infer(some_images(1))
-        with pytest.raises(LinkError, match="has no program, not that of linear"):
+        with pytest.raises(LinkError, match="has a matmul engine and no program: engine must be of int8 x int8"):
             Device(line, program=PROGRAM)
 
 

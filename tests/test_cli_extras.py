@@ -16,8 +16,8 @@ PARTS = {
     "hdl": "",
     "synth": "synth",
     "tb": "sim",
-    "study": "study synth zoo checkpoints",
-    "boards": "boards synth",
+    "study": "study synth torch zoo checkpoints",
+    "boards": "boards synth torch",
     "cli": "sim synth study cluster",
 }
 """The extras that a room's imports may come of, beside the base."""

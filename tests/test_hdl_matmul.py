@@ -68,7 +68,10 @@ class EngineBench:
 
     def __init__(self, engine, pipeline=2, family=None):
         self.engine = engine
-        build = choose_build(engine.weight, engine.activation, "auto", pipeline=pipeline, family=family, dsp=False)
+        added = engine.lanes if engine.output_stationary else engine.rows * engine.lanes
+        build = choose_build(
+            engine.weight, engine.activation, "auto", pipeline=pipeline, family=family, dsp=False, lanes=added
+        )
         self.dut = Matmul(engine, build)
         self.latency = matmul_latency(engine, build)
 

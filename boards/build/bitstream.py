@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ... import __version__
+from ...places import write_bytes, write_whole
 from ...synth.cache import Cache
-from ...synth.table import write_bytes, write_whole
 from ...synth.tools import ToolError
 from ..gateware.pll import Settings
 from ..link.description import Description

@@ -10,7 +10,7 @@ from ...sim.network import RecordCycles
 from ..link.network import BoardNetwork
 from ..link.protocol import FRAME_BYTES, MAX_PAYLOAD
 from ..targets.board import BITS_A_BYTE
-from .memories import shares
+from .memories import planned_memories, shares
 from .network_cells import cells
 from .network_request import NetworkRequest
 
@@ -142,7 +142,7 @@ def estimate(request: NetworkRequest) -> Estimate:
     assert capacity is not None
     timing = design.hardware.timing
     found = cells(design, request.dsp != "none")
-    taken = shares(request.memories(), board.part.target).values()
+    taken = shares(planned_memories(design, request.buffer_bytes), board.part.target).values()
     resources = {
         "LUTs": Amount(found.logic, capacity.luts),
         "block RAMs": Amount(sum(share.brams for share in taken), capacity.brams),

@@ -1,16 +1,13 @@
 """Which memories a design has, and how much of a device's RAM each takes, is known before anything is synthesized."""
 
-import re
-from collections import Counter
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...families import Target
+from ...formats.network import Product
+from ...hdl import NetworkDesign
+from ...synth.rtl_memories import rtl_memories
 
-__all__ = ["DesignMemory", "RamShare", "memories_of", "shares"]
-
-LARGE = re.compile(r"^  cell \\SB_SPRAM256KA ", re.MULTILINE)
-"""The cells of large RAM that hardware makes by itself."""
+__all__ = ["DesignMemory", "RamShare", "memories_of", "planned_memories", "shares"]
 
 NETWORK = {
     "activations": "activations",
@@ -29,6 +26,7 @@ class DesignMemory(NamedTuple):
     width, words: bits of a word, and the number of words
     reads: ports that read
     large: cells of large RAM; 0 if it is block RAM or less, which the other fields describe
+    rom: whether it is never written
     """
 
     part: str
@@ -36,6 +34,7 @@ class DesignMemory(NamedTuple):
     words: int
     reads: int
     large: int = 0
+    rom: bool = False
 
 
 class RamShare(NamedTuple):
@@ -48,25 +47,57 @@ class RamShare(NamedTuple):
 
 def memories_of(rtlil: str) -> list[DesignMemory]:
     """The memories of a design whose module is ``top``."""
-    modules = dict(re.findall(r"^module \\(\S+)$(.*?)^end$", rtlil, re.MULTILINE | re.DOTALL))
-    cells = {
-        name: [(instance, kind) for kind, instance in re.findall(r"^  cell \\(\S+) \\(\S+)$", text, re.MULTILINE)]
-        for name, text in modules.items()
+    return [DesignMemory(_part(found.path), *found[1:]) for found in rtl_memories(rtlil, "top")]
+
+
+LINK = ((8, 512, False), (8, 512, True))
+"""The link's memories besides its buffer: bits of a word, words, and whether they are never written."""
+
+LARGE_BITS, LARGE_WORDS = 16, 1 << 14
+"""Of a large RAM."""
+
+
+def planned_memories(design: NetworkDesign, buffer_bytes: int) -> list[DesignMemory]:
+    """The memories that a network will have on a board, as ``memories_of`` finds them in what is elaborated.
+
+    Nothing is elaborated. ``buffer_bytes``: of the link's buffer
+    """
+    link = ((8, buffer_bytes, False), *LINK)
+    found = [DesignMemory("the link", width, words, 1, rom=rom) for width, words, rom in link]
+    for name, size in design.hardware.memories.items():
+        part = NETWORK.get("weights" if name == "panel" else name, "the rest")
+        words = 1 << (size.words - 1).bit_length() if name in ("parameters", "panel") else size.words
+        if size.large:
+            cells = -(-size.words // LARGE_WORDS) * -(-size.bits // LARGE_BITS)
+            found.append(DesignMemory(part, 0, 0, 0, cells))
+        elif name == "panel":
+            pieces = -(-size.bits // design.piece)
+            found += [DesignMemory(part, min(design.piece, size.bits), words, 1)] * pieces
+        else:
+            written = name in ("activations", "between") or (name == "weights" and design.loads)
+            found += [DesignMemory(part, size.bits, words, 1, rom=not written)] * size.copies
+    return found + [DesignMemory("the rest", width, words, 1, rom=True) for width, words in _distances(design)]
+
+
+def _distances(design: NetworkDesign) -> list[tuple[int, int]]:
+    """Bits and words of the memories of addresses' distances, about: of taps, and of each tensor's words."""
+    program, sizes = design.program, design.hardware.memories
+    records = program.records
+    record_bits = max(1, (len(records) - 1).bit_length())
+    products = [record for record in records if isinstance(record, Product)]
+    weights = max((record.terms for record in products), default=1) if design.loads else program.weight_words
+    sides = [side for record in records for side in (record.source.height, record.source.width)]
+    bits = {name: max(1, (sizes[name].words - 1).bit_length()) for name in ("activations", "between")}
+    taps = max(bits.values()) + max(1, (weights - 1).bit_length()) + 2 * (max(sides).bit_length() + 1)
+    tensors = {
+        "activations": [any(record.activation is not None for record in records)],
+        "between": [
+            any(record.between is not None for record in records),
+            any(record.residual is not None for record in records),
+        ],
     }
-
-    def walk(module: str, path: tuple[str, ...]) -> Iterator[DesignMemory]:
-        text, part = modules[module], _part(path)
-        large = len(LARGE.findall(text))
-        if large:
-            yield DesignMemory(part, 0, 0, 0, large)
-        reads = Counter(re.findall(r'cell \$memrd_v2 \S+\n +parameter \\MEMID "\\\\(\S+)"', text))
-        for width, words, name in re.findall(r"^  memory width (\d+) size (\d+) \\(\S+)$", text, re.MULTILINE):
-            yield DesignMemory(part, int(width), int(words), reads[name])
-        for instance, kind in cells[module]:
-            if kind in modules:
-                yield from walk(kind, (*path, instance))
-
-    return list(walk("top", ()))
+    walks = [(bits[name], 8 << record_bits) for name, used in tensors.items() for each in used if each]
+    return [(taps, 16 << record_bits), *walks]
 
 
 def _part(path: tuple[str, ...]) -> str:
@@ -83,7 +114,7 @@ def shares(memories: list[DesignMemory], target: Target) -> dict[str, RamShare]:
     assert ram is not None
     found: dict[str, RamShare] = {}
     for memory in memories:
-        brams = ram.blocks(memory.width, memory.words, memory.reads) if not memory.large else 0
+        brams = ram.blocks(memory.width, memory.words, memory.reads, memory.rom) if not memory.large else 0
         bits = memory.large * large.bits if large is not None else 0
         before = found.get(memory.part, RamShare(0, 0, 0))
         found[memory.part] = RamShare(

@@ -6,7 +6,7 @@ from functools import cached_property
 from math import inf
 from typing import Any
 
-from ...formats.network import Program
+from ...formats.network import NetworkShape, Program
 from ...hdl import NetworkDesign
 from ...hdl.emit import to_rtlil
 from ...hdl.network.network_build import usual_memories
@@ -19,7 +19,7 @@ from .bitstream_request import BitstreamRequest
 from .built_network import PROGRAM_SUFFIX, describe_hardware
 from .memories import DesignMemory, memories_of, shares
 
-__all__ = ["NetworkRequest", "buffer_for"]
+__all__ = ["NetworkRequest", "buffer_for", "dsp_elements", "usual_dsp"]
 
 MOST_BUFFERED = 4096
 """Most bytes of the link's buffer that are chosen so that an image goes into it whole."""
@@ -48,19 +48,15 @@ class NetworkRequest(BitstreamRequest):
 
     @cached_property
     def design(self) -> NetworkDesign:
-        target, shape = self.board.part.target, self.program.shape
+        target = self.board.part.target
         capacity = target.device.capacity
         assert capacity is not None
-        elements = 0
-        if self.dsp == "auto":
-            left = capacity.dsps - SCALING_DSPS * shape.outputs
-            elements = max(0, min(left // shape.lanes, shape.rows * shape.columns))
         store, ports = usual_memories(self.program, capacity.large_rams > 0)
         return NetworkDesign(
             self.program,
             store,
             ports,
-            dsp_elements=elements,
+            dsp_elements=dsp_elements(self.board, self.program.shape, self.dsp),
             pipeline=self.pipeline,
             build=self.build,
             family=target.family.name,
@@ -76,12 +72,16 @@ class NetworkRequest(BitstreamRequest):
         array = f"{shape.rows}x{shape.columns}x{shape.lanes}"
         return f"{self.board.name}_{self.program.name}_{shape.weight}_{shape.activation}_{array}"
 
+    @cached_property
+    def lacks(self) -> str:
+        """What of the device's RAM is not enough, in words; the text is empty if all of it is."""
+        return _over(self.memories(), self.board)
+
     def check_room(self) -> None:
-        memories = self.memories()
-        over = _over(memories, self.board)
+        over = self.lacks
         if not over:
             return
-        would = ", ".join(self._others(memories))
+        would = ", ".join(self._others(self.memories()))
         advice = f"{would} would do" if would else "fewer bits or a smaller network would do"
         raise ValueError(f"{self.program.name} must fit {self.board.name}: {over}; {advice}")
 
@@ -110,6 +110,21 @@ class NetworkRequest(BitstreamRequest):
                     continue
                 if not _over(known[kind], board):
                     yield name
+
+
+def usual_dsp(board: Board) -> str:
+    """The use of multipliers unless one is named: the board's, and ``none`` where the device has none."""
+    capacity = board.part.target.device.capacity
+    return board.network_dsp if capacity is not None and capacity.dsps else "none"
+
+
+def dsp_elements(board: Board, shape: NetworkShape, dsp: str) -> int:
+    """How many of an array's elements leave their products to a board's multipliers."""
+    capacity = board.part.target.device.capacity
+    if dsp != "auto" or capacity is None:
+        return 0
+    left = capacity.dsps - SCALING_DSPS * shape.outputs
+    return max(0, min(left // shape.lanes, shape.rows * shape.columns))
 
 
 def _has_large(board: Board) -> bool:

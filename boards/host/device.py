@@ -16,13 +16,14 @@ from ...sim.streams import beats, unpack
 from ..gateware.network_link import NetworkHardware
 from ..link.description import Description
 from ..targets import board_names
-from ..targets.board import BAUDS, BITS_A_BYTE
+from ..targets.board import BAUDS
 from .channel import Channel, Statistics
 from .images import check_images, compute_images, differences, values_of_sums
+from .layers import compute_layers
 from .operands import check_operands, values_of
 from .session import Session
 from .simulated import Simulated, default_description
-from .tiles import Parameters, Tile, assemble, frames, golden, result_bytes, split
+from .tiles import Parameters, Tile, assemble, frames, golden, most_bytes, result_bytes, split
 from .transport import LinkError, Port, Transport, attached_port
 from .worker import Lost, Report, Task
 
@@ -39,9 +40,6 @@ SIMULATED_PATIENCE = 20.0
 PROBE_SECONDS = 0.5
 """Seconds that the host waits for an answer at a baud rate that may be wrong."""
 
-TILE_SECONDS = 1.0
-"""Seconds of link time that one PRODUCT takes. They are lost if it has to be sent again."""
-
 
 class Device:
     """A board that multiplies matrices, or computes a network. Use it as a context manager, or ``close`` it.
@@ -50,7 +48,8 @@ class Device:
     ----------
     transport: the line to the board, which is closed with the device
     description: the description of the board if it is known; for None, the board is asked
-    program: the program of the network that the board computes; None if it has a matmul engine
+    program: the program of the network that the board computes, which a board with a matmul engine computes layer by
+        layer; None if no images are computed
     timeout: seconds within which the board must make progress, above 0
     seed: the seed of the sequences of RESETs; None stands for a random one
     simulated: the simulated board behind the line, which is stopped with the device
@@ -209,8 +208,7 @@ class Device:
         self._session.check_open()
         x, y, given = check_operands(self.engine, a, w, codes=codes, rounded=rounded, **parameters)
         (m, k), n = x.shape, y.shape[1]
-        most = int(TILE_SECONDS * self.description.baud / BITS_A_BYTE)
-        tiles = split(self.engine, m, k, n, most)
+        tiles = split(self.engine, m, k, n, most_bytes(self.description.baud))
         parts = self._compute(tiles, x, y, given, progress)
         return self._result(assemble(self.engine, tiles, parts), k, codes)
 
@@ -256,6 +254,8 @@ class Device:
     ) -> Array:
         """Compute the network's outputs for images, with every bit as ``sim.network_answers`` gives it.
 
+        A board with a matmul engine computes the products of one layer after the other, and the host what lies between.
+
         Parameters
         ----------
         images: bytes of type uint8, of shape (n, height, width, channels), as the program's ``Image`` says
@@ -271,11 +271,15 @@ class Device:
         a difference.
         """
         self._session.check_open()
-        network = self.description.network
         if self.program is None:
-            raise ValueError(f"program must be given when the device of {network.name} is opened, not None")
+            name = self.description.network.name
+            raise ValueError(f"program must be given when the device of {name} is opened, not None")
         given = check_images(self.program, images)
-        found = compute_images(self._session, self.program, given, progress)
+        if isinstance(self.description.computes, Engine):
+            found = compute_layers(self.engine, self.program, given, self.matmul, progress)
+            self.statistics.images += len(found)
+        else:
+            found = compute_images(self._session, self.program, given, progress)
         if check and (wrong := differences(self.program, given, found)):
             raise RuntimeError(f"{self._session.place} computes wrongly: {wrong}")
         return found if codes else values_of_sums(self.program, found)

@@ -3,11 +3,13 @@
 import random
 
 from ... import __version__
+from ...formats import Engine
 from ...formats.network import Program
 from ..link.description import MAX_DESCRIPTION, Description
 from ..link.network import BoardNetwork
 from ..link.protocol import BLOCK_BYTES, Kind, Status
 from .channel import Channel, Statistics, Trouble
+from .layers import check_layers
 from .transport import LinkError, Transport
 from .worker import TRIES, Worker
 
@@ -76,14 +78,18 @@ class Session:
             raise LinkError(f"{self.place} is another one: it says {self.description.text()}, not {description.text()}")
 
     def check_program(self, program: Program) -> None:
-        """Raise LinkError if the board has another program, or none."""
+        """Raise LinkError if the board has another program, or a matmul engine that cannot compute its layers."""
         there = self.description.computes
-        if isinstance(there, BoardNetwork) and there.digest == program.digest:
-            return
-        has = f"the program of {there.name}, {there.digest[:12]}" if isinstance(there, BoardNetwork) else "no program"
-        raise LinkError(
-            f"{self.place} has {has}, not that of {program.name}, {program.digest[:12]}: build and flash it anew"
-        )
+        if isinstance(there, Engine):
+            try:
+                check_layers(there, program)
+            except ValueError as error:
+                raise LinkError(f"{self.place} has a matmul engine and no program: {error}") from None
+        elif there.digest != program.digest:
+            raise LinkError(
+                f"{self.place} has the program of {there.name}, {there.digest[:12]}, not that of {program.name}, "
+                f"{program.digest[:12]}: build and flash it anew"
+            )
 
     def lost(self, why: Exception, what: str, done: int, total: int, whole: str = "") -> str:
         """The message of a board that was lost before all of something was done."""

@@ -11,11 +11,25 @@ from ...formats import MAX_SIZE, Engine, product_range
 from ...sim.engine import engine_matmul
 from ...sim.streams import beats, pack
 from ..link.protocol import MAX_PAYLOAD, STREAM_KINDS, Kind
+from ..targets.board import BITS_A_BYTE
 
-__all__ = ["Tile", "check_depth", "depth_refusal", "frames", "golden", "result_bytes", "split", "stream_bytes"]
+__all__ = [
+    "Tile",
+    "check_depth",
+    "depth_refusal",
+    "frames",
+    "golden",
+    "most_bytes",
+    "result_bytes",
+    "split",
+    "stream_bytes",
+]
 
 Array = NDArray[Any]
 Parameters = Mapping[str, ArrayLike | None]
+
+TILE_SECONDS = 1.0
+"""Seconds of link time that one PRODUCT takes. They are lost if it has to be sent again."""
 
 _CHANNEL = ("scale", "bias")
 _TENSOR = ("scale", "tensor_scale", "zero_point", "weight_zero_point")
@@ -65,6 +79,11 @@ class Tile:
 
     def operands(self, a: Array, w: Array) -> tuple[Array, Array]:
         return a[self.top : self.bottom, self.first : self.end], w[self.first : self.end, self.left : self.right]
+
+
+def most_bytes(baud: int) -> int:
+    """The bytes that a link of so many bits a second carries for a tile in either direction."""
+    return int(TILE_SECONDS * baud / BITS_A_BYTE)
 
 
 def split(engine: Engine, m: int, k: int, n: int, most_bytes: int) -> list[Tile]:

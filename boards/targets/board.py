@@ -140,6 +140,7 @@ class Board:
     high: pins that have to be held at 1
     shapes: rows, columns, lanes and DSP policy of the largest array that was found to fit, by weight and activation
     network: rows, columns, lanes and outputs of a network's accelerator unless others are named
+    network_dsp: its DSP policy unless another is named, where the device has DSPs
     """
 
     name: str
@@ -153,6 +154,7 @@ class Board:
     high: tuple[str, ...] = ()
     shapes: Mapping[tuple[str, str], Shape] = field(default_factory=dict, hash=False)
     network: tuple[int, int, int, int] = (1, 8, 4, 1)
+    network_dsp: str = "auto"
 
     @cached_property
     def _platform(self) -> Any:

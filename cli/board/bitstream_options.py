@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..common.choices import choice, known
+from ..common.console import say
 from ..common.designs import choose_pairs, parse_integers
 from ..common.engine_options import EngineOptions
 from ..common.options import Build, OneActivation, Seeds, Stages, Weight
@@ -15,7 +16,9 @@ from ..common.options import recipe as recipe_option
 from ..common.program_options import ProgramOptions
 
 if TYPE_CHECKING:
-    from ...boards.build.bitstream_request import BitstreamRequest
+    from ...boards.build.bitstream_request import BitstreamRequest, Request
+    from ...boards.build.layers_request import LayersRequest
+    from ...boards.build.network_request import NetworkRequest
     from ...boards.targets.board import Board
     from ...formats import Engine, Format
 
@@ -55,7 +58,10 @@ class BitstreamOptions:
     recipe: Annotated[str, recipe_option()] = "auto"
 
     def request(self, engine: EngineOptions, network: ProgramOptions) -> "BitstreamRequest":
-        """The bitstream that is asked for. It has the board's array unless options name another. Raises ValueError."""
+        """The bitstream that is asked for. It has the board's array unless options name another. Raises ValueError.
+
+        For a network that does not fit it has a matmul engine, through which the host computes the layers.
+        """
         from ...boards.targets import find_board
 
         network.check(engine)
@@ -71,21 +77,46 @@ class BitstreamOptions:
             "recipe": self.recipe,
         }
         if network.given:
-            from ...boards.build.network_request import NetworkRequest, buffer_for
+            from ...boards.build.network_request import NetworkRequest, buffer_for, usual_dsp
 
-            program = network.read(engine, self.weight, self.activation, self.lanes, found.network)
-            capacity = found.part.target.device.capacity
-            dsp = "auto" if capacity is not None and capacity.dsps else "none"
-            return NetworkRequest(found, program, dsp=self.dsp or dsp, buffer_bytes=buffer_for(program), **common)
-        from ...boards.build.bitstream_request import Request
-
+            dsp = self.dsp or usual_dsp(found)
+            program = network.fitting(engine, self.weight, self.activation, self.lanes, found, dsp)
+            made = NetworkRequest(found, program, dsp=dsp, buffer_bytes=buffer_for(program), **common)
+            return self._by_layers(made, engine, common) if made.lacks else made
         pairs = choose_pairs(self.weight, self.activation)
         if len(pairs) != 1:
             raise ValueError(f"weight and activation must be one format each for a bitstream, not {len(pairs)} pairs")
-        shape = found.shapes.get((pairs[0][0].name, pairs[0][1].name), DEFAULT_SHAPE)
+        return self._of_engine(engine, found, *pairs[0], common)
+
+    def _of_engine(
+        self, options: EngineOptions, board: "Board", weight: "Format", activation: "Format", common: dict[str, Any]
+    ) -> "Request":
+        from ...boards.build.bitstream_request import Request
+
+        shape = board.shapes.get((weight.name, activation.name), DEFAULT_SHAPE)
         lanes = shape[2] if self.lanes is None else self.lanes
-        made = _engine(engine, found, *pairs[0], shape[:2], lanes)
-        return Request(found, made, dsp=shape[3] if self.dsp is None else self.dsp, **common)
+        made = _engine(options, board, weight, activation, shape[:2], lanes)
+        return Request(board, made, dsp=shape[3] if self.dsp is None else self.dsp, **common)
+
+    def _by_layers(
+        self, network: "NetworkRequest", options: EngineOptions, common: dict[str, Any]
+    ) -> "LayersRequest | NetworkRequest":
+        """A matmul engine for a network that does not fit, which is told; or the network, if no engine can do it."""
+        from ...boards.build.layers_request import LayersRequest
+
+        program, board = network.program, network.board
+        made = self._of_engine(options, board, program.shape.weight, program.shape.activation, common)
+        try:
+            found = LayersRequest.of(made, program)
+        except ValueError:
+            return network
+        baud = found.description(round(found.settings(board.part.first_mhz * 1e6).hz)).baud
+        say(
+            f"{program.name} does not fit {board.name}: {network.lacks}. The bitstream has a matmul engine instead, "
+            f"through which the host computes it layer by layer: at most {found.images_a_second(baud):.2f} images a "
+            f"second at {baud / 1e6:g} Mbaud"
+        )
+        return found
 
 
 def _engine(

@@ -44,7 +44,8 @@ def build(
     small one if none was searched. Outputs are float32 without a scale: sums of up to 24 bits are exact, and longer
     ones are rounded once. The command writes NAME.bin (.bit, .fs) and NAME.json, both or neither. `fewbit board flash`
     programs the board with them. With --model, NAME.program.json is what the board runs, and what
-    `fewbit board run --program` takes; the options of outputs and blocks are of engines alone.
+    `fewbit board run --program` takes; the options of outputs and blocks are of engines alone. For a network that does
+    not fit, the bitstream has a matmul engine, through which the host computes the network layer by layer.
     """
     from ...boards.build.bitstream import build as build_bitstream
     from ...boards.build.bitstream import check_name
@@ -72,9 +73,22 @@ def build(
         say(_as_default(request))
     made = build_bitstream(request, out, name, say=say, command=command_line(context))
     if json:
-        print_json(made.to_dict())
+        print_json({**made.to_dict(), **_layers(made, request)})
     else:
         _show(made, request)
+
+
+def _layers(made: "Bitstream", request: "BitstreamRequest") -> dict[str, dict[str, object]]:
+    """What JSON says of a network that the host computes layer by layer; empty if there is none."""
+    from ...boards.build.layers_request import LayersRequest
+
+    if not isinstance(request, LayersRequest):
+        return {}
+    rate = request.images_a_second(made.description.baud)
+    program = request.program
+    return {
+        "layer_by_layer": {"network": program.name, "digest": program.digest, "images_a_second_at_most": rate},
+    }
 
 
 def _check_array(
@@ -101,6 +115,7 @@ def _as_default(request: "Request") -> str:
 
 
 def _show(made: "Bitstream", request: "BitstreamRequest") -> None:
+    from ...boards.build.layers_request import LayersRequest
     from ...boards.link.network import BoardNetwork
     from ..common.console import percent
 
@@ -127,4 +142,7 @@ def _show(made: "Bitstream", request: "BitstreamRequest") -> None:
         print(f"  clock: {made.clock_mhz:.2f} MHz, {fmax}")
     note = f"; {request.board.link.note}" if request.board.link.note else ""
     print(f"  link: {described.baud / 1e6:g} Mbaud, {request.board.link.chip}{note}")
+    if isinstance(request, LayersRequest):
+        rate = request.images_a_second(described.baud)
+        print(f"  {request.program.name}, layer by layer: at most {rate:.2f} images a second over this link")
     print(f"written: {', '.join(str(path) for path in made.files)} in {made.seconds:.0f} s")

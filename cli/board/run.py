@@ -110,6 +110,7 @@ def _run_images(
     engine: EngineOptions,
     **how: bool,
 ) -> None:
+    from ...boards.build.network_request import usual_dsp
     from ...boards.targets import board_names, find_board
     from .run_network import run_images
 
@@ -117,8 +118,8 @@ def _run_images(
         raise ValueError("W.npy must be given, or a network by --model, --program or --like")
     program = None
     if network.given:
-        usual = find_board(options.board if options.board in board_names() else "icebreaker").network
-        program = network.read(engine, options.weight, options.activation, options.lanes, usual)
+        found = find_board(options.board if options.board in board_names() else "icebreaker")
+        program = network.fitting(engine, options.weight, options.activation, options.lanes, found, usual_dsp(found))
     run_images(images, options, program, out, **how)
 
 

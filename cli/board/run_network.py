@@ -42,7 +42,7 @@ def run_images(
         assert device.program is not None
         before, passed = 0.0, None
         if device.simulated is not None:
-            if device.description.network.loads:
+            if _loads(device):
                 device.infer(images[:1])  # weights are loaded once, which is no part of what an image takes
             before = device.simulated.rest()
         cycles = device.statistics.cycles
@@ -59,6 +59,14 @@ def run_images(
         raise typer.Exit(1)
 
 
+def _loads(device: "Device") -> bool:
+    """Whether the board has a network whose weights come over the link."""
+    from ...boards.link.network import BoardNetwork
+
+    computes = device.description.computes
+    return isinstance(computes, BoardNetwork) and computes.loads
+
+
 def _tell(
     device: "Device",
     out: Path,
@@ -72,28 +80,38 @@ def _tell(
 
     Parameters
     ----------
-    each: cycles an image
+    each: cycles an image in which the board computed
     passed: seconds of simulated time; None on a board
     wrong: what differs from the golden model; None if nobody looked
     """
-    statistics, network, board = device.statistics, device.description.network, device.description.board
-    count = len(found)
-    without = device.description.clock_hz / each
+    from ...boards.host.layers_speed import layer_sizes, link_seconds
+    from ...formats import Engine
+
+    statistics, program, described = device.statistics, device.program, device.description
+    assert program is not None
+    count, board = len(found), described.board
+    layers = isinstance(described.computes, Engine)
+    most = (
+        1 / link_seconds(described.engine, layer_sizes(program), described.baud)
+        if layers
+        else described.clock_hz / each
+    )
     rate = None if passed is None else count / passed
     if json:
         print_json(
             {
                 "board": board,
                 "simulated": device.simulated is not None,
-                "network": network.name,
-                "digest": network.digest,
+                "network": program.name,
+                "digest": program.digest,
+                "layer_by_layer": layers,
                 "file": str(out),
                 "shape": list(found.shape),
                 "dtype": str(found.dtype),
                 "images": count,
                 "cycles_an_image": each,
                 "images_a_second": rate,
-                "images_a_second_without_link": without,
+                "images_a_second_at_most" if layers else "images_a_second_without_link": most,
                 "sent": statistics.sent,
                 "received": statistics.received,
                 "retries": dict(statistics.retries),
@@ -105,13 +123,18 @@ def _tell(
     tried = sum(statistics.retries.values())
     again = f", {tried} tries anew ({', '.join(f'{n} {cause}' for cause, n in statistics.retries.items())})"
     print(
-        f"{out}: {' x '.join(map(str, found.shape))} {found.dtype} by {network.name} on {where}: "
+        f"{out}: {' x '.join(map(str, found.shape))} {found.dtype} by {program.name} on {where}: "
         f"{counted(count, 'image')}, {statistics.sent:,} bytes sent, {statistics.received:,} received"
         f"{again if tried else ''}"
     )
-    link = "" if rate is None else f", {rate:.1f} with the link"
-    print(
-        f"{each:,.0f} cycles an image, {without:.1f} images a second at {device.description.clock_hz / 1e6:g} MHz{link}"
-    )
+    if layers:
+        measured = "" if rate is None else f"; {rate:.2f} were measured, without the host's own time"
+        print(
+            f"layer by layer, with the host in between: at most {most:.2f} images a second over a link of "
+            f"{described.baud / 1e6:g} Mbaud{measured}"
+        )
+    else:
+        link = "" if rate is None else f", {rate:.1f} with the link"
+        print(f"{each:,.0f} cycles an image, {most:.1f} images a second at {described.clock_hz / 1e6:g} MHz{link}")
     if wrong is not None:
         print(f"checked: {wrong or f'all {count} answers as the golden model has them'}")

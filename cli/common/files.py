@@ -91,17 +91,10 @@ def emit(designs: "Sequence[Design]", what: str = "Verilog") -> list[str]:
 
 def write_design(design: "Design", verilog: str, folder: Path, command: str) -> dict[str, object]:
     """Write MODULE.v and .json, and for a unit with registers .h. Returns what the JSON says."""
-    from ... import __version__
+    from ...integrate import design_files
     from ...synth import write_whole
 
-    description = design.description(command=command, version=__version__)
-    formats = " x ".join(str(description[key]["name"]) for key in ("weight", "activation") if key in description)
-    about = (
-        f"// {formats}: {description['contract']}; latency {design.latency}.\n// {command} (version {__version__})\n"
-    )
-    write_whole(folder / f"{design.module}.v", about + verilog)
-    write_whole(folder / f"{design.module}.json", json.dumps(description, indent=1) + "\n")
-    header = design.header()
-    if header is not None:
-        write_whole(folder / f"{design.module}.h", header)
-    return description
+    files = design_files(design, verilog, command)
+    for name, text in files.items():
+        write_whole(folder / name, text)
+    return dict(json.loads(files[f"{design.module}.json"]))

@@ -1,5 +1,6 @@
 """Commands on a network's accelerator share options: the network, its formats, and the shape of the array."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from ...study.lowering import Lowered, ShapeRequest
     from ...study.measurement.evaluate import Study
 
-__all__ = ["AcceleratorOptions", "lowered", "size"]
+__all__ = ["AcceleratorOptions", "lowered", "lowering", "size"]
 
 SIZES = {
     "rows": "Pixels that are computed at once.",
@@ -65,6 +66,11 @@ class AcceleratorOptions:
         sizes |= {name: given for name in SIZES if (given := getattr(self, name)) is not None}
         return ShapeRequest(between=parse(self.between), multiplier_bits=self.multiplier_bits, **sizes)
 
+    def sides(self, usual: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
+        """Rows, columns, lanes and outputs, those of ``usual`` where they are not given."""
+        request = self.request(usual)
+        return request.rows, request.columns, request.lanes, request.outputs
+
 
 def lowered(
     networks: NetworkOptions,
@@ -77,6 +83,14 @@ def lowered(
     ``usual``: see ``AcceleratorOptions.request``. Raises ValueError where several networks or formats are named, and
     where a network has what no record computes.
     """
+    study, lower = lowering(networks, schemes, accelerator)
+    return study, lower(accelerator.request(usual))
+
+
+def lowering(
+    networks: NetworkOptions, schemes: SchemeOptions, accelerator: AcceleratorOptions
+) -> "tuple[Study, Callable[[ShapeRequest], Lowered]]":
+    """The network with its samples, quantized, and what gives its program in an accelerator. Raises as ``lowered``."""
     from ...study.measurement.evaluate import Study
     from .designs import choose_pairs
 
@@ -91,4 +105,5 @@ def lowered(
         if len(found) != 1:
             raise ValueError(f"weight, activation and techniques must be one each, not {len(found)} pairs of them")
         scheme = found[0]
-    return study, study.lowered(study.quantized(scheme), scheme, accelerator.request(usual))
+    layers = study.quantized(scheme)
+    return study, lambda request: study.lowered(layers, scheme, request)

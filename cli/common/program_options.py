@@ -1,6 +1,7 @@
 """Commands on boards take a network in the place of a matmul engine: these options say which, and its program."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,10 @@ from .engine_options import EngineOptions
 from .options import formats
 
 if TYPE_CHECKING:
+    from ...boards.targets.board import Board
     from ...formats.network import Program
+    from ...study.lowering import Lowered, ShapeRequest
+    from .network_options import AcceleratorOptions
 
 __all__ = ["ProgramOptions"]
 
@@ -87,25 +91,63 @@ class ProgramOptions:
 
         ``usual``: rows, columns, lanes and outputs that are not given
         """
-        self.check(engine)
-        sizes: dict[str, Any] = {
-            "rows": engine.rows,
-            "columns": engine.columns,
-            "lanes": lanes,
-            "outputs": engine.outputs,
-        }
+        sizes = _sizes(engine, lanes)
         if self.program is not None:
-            from ...formats.network import Program
+            return self._file(engine, sizes | {"weight": weight, "activation": activation})
+        chosen, lower = self._lowering(engine, weight, activation, sizes)
+        return lower(chosen.request(usual)).program
 
-            asked = [name for name, value in (sizes | {"weight": weight, "activation": activation}).items() if value]
-            if asked:
-                raise ValueError(f"--{asked[0]} must be left out with --program, which says it")
-            return Program.read(self.program)
-        from .network_options import AcceleratorOptions, lowered
+    def fitting(
+        self,
+        engine: EngineOptions,
+        weight: str | None,
+        activation: str | None,
+        lanes: int | None,
+        board: "Board",
+        dsp: str,
+    ) -> "Program":
+        """The program that is asked for, in the array that is estimated to be the fastest on a board, as far as sides
+        are not given. It is the board's usual array if none is estimated to fit. Raises ValueError, OSError.
+
+        ``dsp``: use of the device's multipliers
+        """
+        from ...boards.build.array_search import ArraySides, find_array
+
+        sizes = _sizes(engine, lanes)
+        if self.program is not None or None not in sizes.values():
+            return self.read(engine, weight, activation, lanes, board.network)
+        chosen, lower = self._lowering(engine, weight, activation, sizes)
+
+        def program_of(shape: tuple[int, int, int, int]) -> "Program":
+            sides: dict[str, Any] = dict(zip(sizes, shape, strict=True))
+            return lower(replace(chosen, **sides).request()).program
+
+        found = find_array(board, dsp, program_of, ArraySides(**sizes))
+        return program_of(chosen.sides(board.network)) if found is None else found[0]
+
+    def _file(self, engine: EngineOptions, said: dict[str, Any]) -> "Program":
+        """The program of the file, which says what ``said`` would say."""
+        from ...formats.network import Program
+
+        self.check(engine)
+        asked = [name for name, value in said.items() if value]
+        if asked:
+            raise ValueError(f"--{asked[0]} must be left out with --program, which says it")
+        assert self.program is not None
+        return Program.read(self.program)
+
+    def _lowering(
+        self, engine: EngineOptions, weight: str | None, activation: str | None, sizes: dict[str, Any]
+    ) -> "tuple[AcceleratorOptions, Callable[[ShapeRequest], Lowered]]":
+        from .network_options import AcceleratorOptions, lowering
         from .study_options import NetworkOptions, SchemeOptions
 
+        self.check(engine)
         assert self.model is not None
         networks = NetworkOptions(model=self.model, calibration=self.calibration, test=self.test)
         chosen = AcceleratorOptions(weight, activation, self.between or "int8", **sizes)
-        _, found = lowered(networks, SchemeOptions(), chosen, usual)
-        return found.program
+        return chosen, lowering(networks, SchemeOptions(), chosen)[1]
+
+
+def _sizes(engine: EngineOptions, lanes: int | None) -> dict[str, Any]:
+    return {"rows": engine.rows, "columns": engine.columns, "lanes": lanes, "outputs": engine.outputs}

@@ -25,9 +25,11 @@ __all__ = [
     "NetworkOptions",
     "Results",
     "SchemeOptions",
+    "Whole",
     "choose_sources",
     "evaluation",
     "evaluations",
+    "results_of",
     "tell_notes",
 ]
 
@@ -41,9 +43,24 @@ Results = Annotated[
         "--results",
         metavar="FOLDER",
         show_default="results/study of fewbit itself",
-        help="Folder of study_points.json and study_prices.json.",
+        help="Folder of study_points.json and study_prices.json, or network_prices.json.",
     ),
 ]
+
+Whole = Annotated[
+    str | None,
+    choice(
+        known("network"),
+        "--evaluation",
+        help="Whole networks: accuracies of that evaluation, and prices of `fewbit study price`.",
+        show_default="float and integer: prices of MACs",
+    ),
+]
+
+
+def results_of(results: Path, evaluation: str | None) -> Path:
+    """The folder of results, which is fewbit's own for the evaluation unless another one is named."""
+    return RESULTS.parent / "network" if evaluation == "network" and results == RESULTS else results
 
 
 def _networks() -> "Sequence[str]":

@@ -8,7 +8,7 @@ from ..common.console import print_json, screen
 from ..common.designs import choose_targets
 from ..common.options import Json, Requantizer
 from ..common.options import family as family_option
-from ..common.study_options import RESULTS, Edges, Results
+from ..common.study_options import RESULTS, Edges, Results, Whole, results_of
 
 if TYPE_CHECKING:
     from ...study.choice.recommend import Recommendation
@@ -22,10 +22,14 @@ def recommend(
     min_accuracy: Annotated[
         float | None, typer.Option("--min-accuracy", help="Least accuracy, as a share of the float32 network's: 0.99.")
     ] = None,
-    max_luts: Annotated[int | None, typer.Option("--max-luts", min=1, help="Most LUTs of one MAC.")] = None,
+    max_luts: Annotated[
+        int | None,
+        typer.Option("--max-luts", min=1, help="Most LUTs of one MAC, or of all with --evaluation network."),
+    ] = None,
     absolute: Annotated[
         bool, typer.Option("--absolute", help="--min-accuracy is a value of the metric itself.")
     ] = False,
+    evaluation: Whole = None,
     requantizer: Requantizer = False,
     edges: Edges = None,
     results: Results = RESULTS,
@@ -33,8 +37,9 @@ def recommend(
 ) -> None:
     """Recommend a pair of formats: the cheapest that is accurate enough, or the most accurate that is cheap enough.
 
-    It says why, and which command writes the Verilog. Give exactly one of --min-accuracy and --max-luts. MACs without
-    DSPs are compared, since a price with DSPs is two numbers, which `fewbit price --dsp auto` shows.
+    What is priced is a MAC, or with --evaluation network the whole accelerator of the network, of which accuracies are
+    then too. It says why, and which command writes the Verilog. Give exactly one of --min-accuracy and --max-luts.
+    Hardware without DSPs is compared, since a price with DSPs is two numbers, which `fewbit price --dsp auto` shows.
     """
     from ...study.choice.findings import read_findings
     from ...study.choice.recommend import recommend as find
@@ -45,7 +50,7 @@ def recommend(
     if len(targets) != 1:
         raise ValueError(f"family must be one for recommend, not {family!r}")
     found = find(
-        read_findings(results),
+        read_findings(results_of(results, evaluation), whole=evaluation is not None),
         model=model,
         target=targets[0].name,
         min_accuracy=min_accuracy,

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from ...study.measurement.point import Point
-    from ...study.quantization.scheme import Scheme
 
 __all__ = ["study"]
 
@@ -55,36 +54,25 @@ def study(
     from contextlib import closing
 
     from ...formats import parse
-    from ...study.lowering import INT8
     from ...study.measurement.points_file import add_points, question_of, read_commands, read_points, write_points
-    from ...study.sweep import Job
+    from ...study.questions import in_order, jobs_of
     from ...study.sweep import study as sweep
     from ...synth import SweepError
     from ..common.files import check_folder, lost, tell_lost
 
-    sources = networks.sources()
-    schemes: list[Scheme | None] = [*how.schemes(choose_pairs(weight, activation))]
-    asked = evaluations(evaluation)
-    crossing = {"between": INT8 if between is None else parse(between)}
-    if between is not None and "network" not in asked:
-        raise ValueError(f"between must be given with the evaluation network, not with {evaluation!r}")
-    if any(source.quantized for source in sources):
-        if weight or activation or how.edges or how.techniques != "none":
-            raise ValueError("formats and techniques must not be given for a model that came quantized: it has its own")
-        schemes = [None]
-    wanted = [
-        Job(source, scheme, each, networks.samples, networks.seed, **(crossing if each == "network" else {}))
-        for source in sources
-        for scheme in schemes
-        for each in asked
-    ]
+    wanted = jobs_of(
+        networks.sources(),
+        how.schemes(choose_pairs(weight, activation)),
+        evaluations(evaluation),
+        chosen=bool(weight or activation or how.edges or how.techniques != "none"),
+        between=None if between is None else parse(between),
+        samples=networks.samples,
+        seed=networks.seed,
+    )
     check_folder(out)
     kept = out / "study_points.json"
     if append and kept.exists():
         read_points(kept), read_commands(kept)  # what cannot be added to is told now
-    order = {
-        _place(job.source.name, job.scheme, job.evaluation): place for place, job in enumerate(wanted) if job.scheme
-    }
     found: list[Point] = []
     failed: SweepError | None = None
     try:
@@ -98,7 +86,7 @@ def study(
     except SweepError as error:
         failed = error
     finally:
-        found.sort(key=lambda point: (order.get(_place(point.network, point, point.evaluation), 0), point.evaluation))
+        found = in_order(found, wanted)
         if found and append:
             add_points(found, out, command_line(context))
         elif found:
@@ -114,10 +102,6 @@ def study(
         print(f"written: {out / 'study_points'}.csv, .json and .parquet")
     if failed is not None:
         raise failed
-
-
-def _place(network: str, scheme: "Scheme | Point", evaluation: str) -> tuple[str, ...]:
-    return network, str(scheme.weight), str(scheme.activation), "+".join(scheme.techniques), evaluation
 
 
 def _executor(scheduler: str | None) -> "Any":

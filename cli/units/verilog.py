@@ -17,8 +17,6 @@ from ..common.signature import takes_options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...hdl import Design
-
 __all__ = ["verilog"]
 
 LONGEST = 128
@@ -58,6 +56,7 @@ def verilog(
     The Verilog is portable without --family; with it, products are built the way that is smallest there. --module gives
     the top module another name, so that two of a unit go into one project.
     """
+    from ...integrate import more_files
     from ...synth import write_whole
     from ..common.files import check_folder, emit, folders, write_design
 
@@ -75,7 +74,7 @@ def verilog(
     places = folders(designs, out)
     for design, place in zip(designs, places, strict=True):
         check_folder(place, *(f"{design.module}.{end}" for end in ("v", "json", "h")))
-    more = [_more_files(design, tool, command) for design in designs]
+    more = [more_files(design, tool, command) for design in designs]
     written = []
     for design, text, place, files in zip(designs, emit(designs), places, more, strict=True):
         description = write_design(design, text, place, command)
@@ -93,14 +92,3 @@ def verilog(
         print(*(each[kind] for kind in ("verilog", "json", "header", "readme") if kind in each), sep="\n")
     if len(written) > 1:
         screen().print(f"{len(written)} designs")
-
-
-def _more_files(design: "Design", tool: str | None, command: str) -> dict[str, str]:
-    """What ``--for`` adds, by name."""
-    if tool is None:
-        return {}
-    from ...hdl import MatmulDesign
-    from ...integrate import tool_files
-
-    assert isinstance(design, MatmulDesign)
-    return tool_files(design, tool, command)

@@ -10,10 +10,12 @@ from amaranth.lib.wiring import In, Out
 from ...formats import DATAFLOWS, Arithmetic, Element, FixedPoint, Integer
 from ..products.accumulate import ShiftedSum, SumControl, accumulate, accumulate_to_shift, sum_control
 from ..products.adder_tree import sum_terms, term_shape, tree_depth
+from ..products.chains import chain_count, sum_chains
 from ..products.decode import Operand, decode
 from ..products.operand_bus import Edge
 from ..products.pipeline import Pipeline
 from ..products.product_term import Build, Term, make_term
+from ..products.relative_signs import sum_by_signs
 from .hardware import ElementHardware, ProductPorts, SumPorts, register_hardware
 
 __all__ = ["ONE", "ExactHardware", "ProcessingElement", "WeightColumn", "later_cuts", "row_sum_build"]
@@ -86,7 +88,7 @@ class ExactHardware(ElementHardware):
         return WeightColumn(self, arithmetic, build, count=count)
 
     def column_latency(self, arithmetic: Arithmetic, build: Build, count: int) -> int:
-        return len(later_cuts(build)) + tree_depth(count) + 1
+        return len(later_cuts(build)) + _levels(build, count) + 1
 
     def sum_codes(self, m: Module, unit: SumPorts) -> None:
         """Make a MAC or dot product, whose decoders are behind the first register and whose element is in ``m``."""
@@ -106,10 +108,10 @@ class ExactHardware(ElementHardware):
             terms.append(self.term(m, pipeline, arithmetic, build, *operands, width, build.keeps_apart(lanes)))
         flags = {name: getattr(unit, name) for name in unit.accumulator_format.specials}
         control = sum_control(m, pipeline, unit.valid, unit.first)
-        _sum_words(m, control, arithmetic, terms, unit.accumulator, flags)
+        _sum_words(m, pipeline, build, control, arithmetic, terms, unit.accumulator, flags)
 
     def multiply_codes(self, m: Module, unit: ProductPorts) -> None:
-        arithmetic, build = unit.arithmetic, unit.build
+        arithmetic, build = unit.arithmetic, unit.build.of_one_product
         pipeline = Pipeline(m, replace(build, pipeline=max(0, build.pipeline - 1)).cuts)
         term = self.term(
             m,
@@ -131,6 +133,8 @@ class ExactHardware(ElementHardware):
 
 def _sum_words(
     m: Module,
+    pipeline: Pipeline,
+    build: Build,
     control: SumControl,
     arithmetic: Arithmetic,
     terms: list[Term],
@@ -138,13 +142,36 @@ def _sum_words(
     flags: dict[str, Signal],
 ) -> None:
     """Add up the terms of every word."""
-    addend, carry = _sum_word(m, arithmetic, terms)
+    addend, carry = _sum_word(m, pipeline, build, arithmetic, terms)
     accumulate(m, control, addend, carry, [term.specials for term in terms], accumulator, flags)
 
 
-def _sum_word(m: Module, arithmetic: Arithmetic, terms: list[Term]) -> tuple[Value, Value | None]:
-    """The sum of the terms of a word, as ``sum_terms`` gives it."""
-    return (terms[0].addend, terms[0].carry) if len(terms) == 1 else sum_terms(m, terms, arithmetic)
+def _sum_word(
+    m: Module, pipeline: Pipeline, build: Build, arithmetic: Arithmetic, terms: list[Term]
+) -> tuple[Value, Value | None]:
+    """The sum of the terms of a word as ``(value, carry)``."""
+    if len(terms) == 1 and build.sums == "tree":
+        return terms[0].addend, terms[0].carry
+    return _sum_lanes(m, pipeline, build, arithmetic, terms)
+
+
+def _sum_lanes(
+    m: Module, pipeline: Pipeline, build: Build, arithmetic: Arithmetic, terms: list[Term], *, registered: bool = False
+) -> tuple[Value, Value | None]:
+    """The sum of the terms of one word as ``(value, carry)``; where ``registered``, ``_levels`` cycles late."""
+    if build.sums == "chains":
+        return sum_chains(m, pipeline, terms, arithmetic, build.chain, registered=registered)
+    if terms[0].sign is not None:
+        return sum_by_signs(m, pipeline, terms, arithmetic, registered=registered)
+    value, carry = sum_terms(m, terms, arithmetic, registered=registered, apart=build.keeps_apart(len(terms)))
+    for cut in ("chain", "total"):
+        value, carry = pipeline.cross(cut, "sum", value), pipeline.cross(cut, "carry", carry)
+    return value, carry
+
+
+def _levels(build: Build, count: int) -> int:
+    """Levels of adders that add so many products, or so many chains of them."""
+    return tree_depth(chain_count(count, build.chain) if build.sums == "chains" else count)
 
 
 class _Products(wiring.Component):
@@ -186,8 +213,7 @@ class _Products(wiring.Component):
             }
         )
 
-    def terms(self, m: Module, width: int) -> list[Term]:
-        pipeline = Pipeline(m, later_cuts(self.build))
+    def terms(self, m: Module, pipeline: Pipeline, width: int) -> list[Term]:
         apart = self.build.keeps_apart(self.count)
         terms = []
         for k in range(self.count):
@@ -238,10 +264,12 @@ class ProcessingElement(_Products):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        terms = self.terms(m, self.accumulator.width if self.count == 1 else term_shape(self.arithmetic).width)
+        pipeline = Pipeline(m, later_cuts(self.build))
+        width = self.accumulator.width if self.count == 1 else term_shape(self.arithmetic).width
+        terms = self.terms(m, pipeline, width)
         control = SumControl(self.add, self.start, self.done, early=True)
         flags = {name: getattr(self, name) for name in self.accumulator.specials}
-        _sum_words(m, control, self.arithmetic, terms, self.sum, flags)
+        _sum_words(m, pipeline, self.build, control, self.arithmetic, terms, self.sum, flags)
         return m
 
 
@@ -286,12 +314,15 @@ class ShiftingElement(_Products):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        terms = self.terms(m, self.accumulator.width if self.count == 1 else term_shape(self.arithmetic).width)
+        pipeline = Pipeline(m, later_cuts(self.build))
+        width = self.accumulator.width if self.count == 1 else term_shape(self.arithmetic).width
+        terms = self.terms(m, pipeline, width)
         control = SumControl(self.add, self.start, self.done, early=False)
         flags = {name: getattr(self, name) for name in self.accumulator.specials}
         finished = ShiftedSum(self.sum, self.carry, flags, self.shift, self.following)
         specials = [term.specials for term in terms]
-        accumulate_to_shift(m, control, *_sum_word(m, self.arithmetic, terms), specials, finished)
+        word = _sum_word(m, pipeline, self.build, self.arithmetic, terms)
+        accumulate_to_shift(m, control, *word, specials, finished)
         return m
 
 
@@ -301,7 +332,7 @@ ONE = Integer(1, unsigned=True)
 
 def row_sum_build(build: Build) -> Build:
     """How a row of A is summed in step with products of ``build``: as products with weights of one."""
-    return Build("rows", pipeline=build.pipeline)
+    return Build("rows", pipeline=build.pipeline, sums=build.sums, chain=build.chain)
 
 
 class WeightColumn(_Products):
@@ -323,15 +354,15 @@ class WeightColumn(_Products):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        terms = self.terms(m, term_shape(self.arithmetic).width)
-        apart = self.build.keeps_apart(self.count)
-        value, carry = sum_terms(m, terms, self.arithmetic, registered=True, apart=apart)
+        pipeline = Pipeline(m, later_cuts(self.build))
+        terms = self.terms(m, pipeline, term_shape(self.arithmetic).width)
+        value, carry = _sum_lanes(m, pipeline, self.build, self.arithmetic, terms, registered=True)
         m.d.sync += self.partial.eq(value if carry is None else value + carry)
         for name in self.special_names:
             flag = None
             for term in terms:
                 flag = term.specials[name] if flag is None else flag | term.specials[name]
-            for k in range(tree_depth(self.count)):
+            for k in range(_levels(self.build, self.count)):
                 late = Signal(name=f"{name}_level{k}", reset_less=True)
                 m.d.sync += late.eq(flag)
                 flag = late

@@ -2,15 +2,18 @@
 
 from .answers import answer_order, answer_values
 from .cycles import RecordCycles, network_cycles, network_pause
-from .model import NetworkModel, Watch, check_images, network_answers
+from .model import NetworkModel, Watch, check_images, image_bytes, network_answers
+from .sums import Multiply
 
 __all__ = [
+    "Multiply",
     "NetworkModel",
     "RecordCycles",
     "Watch",
     "answer_order",
     "answer_values",
     "check_images",
+    "image_bytes",
     "network_answers",
     "network_cycles",
     "network_pause",

@@ -1,5 +1,6 @@
 """A record's sums: of products, or of a pool."""
 
+from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
@@ -11,9 +12,13 @@ from ..codes import largest_integer
 from ..elements.model import model_of
 from .tensors import DOUBLE, Words, exact_kind, integer_table, pad, patches
 
-__all__ = ["PoolSums", "ProductSums"]
+__all__ = ["Multiply", "PoolSums", "ProductSums"]
 
 Array = NDArray[Any]
+Multiply = Callable[[Words, Words], Array]
+"""Is called with codes of activations, (m, k), and of weights, (k, n), and gives the exact sums of their products, (m,
+n), as integers in units of the arithmetic's lowest bit."""
+
 SINGLE = 1 << 24
 """Up to which float32 holds every integer."""
 
@@ -25,15 +30,20 @@ class ProductSums:
     activation bound all partial sums to what a float holds, that is done in floats, whatever the order of the sums;
     otherwise, and for elements of another rule, the arithmetic's own model multiplies codes.
 
+    Parameters
+    ----------
+    program, record: what the sums belong to
+    multiply: multiplies codes in the place of all that; None for nothing
+
     Members
     -------
     bound: the greatest magnitude that a sum can have
     scratch: bytes of temporaries for an image
     """
 
-    def __init__(self, program: Program, record: Product):
+    def __init__(self, program: Program, record: Product, multiply: Multiply | None = None):
         shape = program.shape
-        self.shape, self.record = shape, record
+        self.shape, self.record, self.multiply = shape, record, multiply or self._by_model
         self.terms = record.terms * shape.lanes
         tiles = record.tiles(shape.columns)
         word = shape.columns * shape.lanes
@@ -41,7 +51,7 @@ class ProductSums:
         codes = np.frombuffer(program.weights, np.uint8)[start : start + tiles * record.terms * word]
         in_order = codes.reshape(tiles, record.terms, shape.columns, shape.lanes).transpose(1, 3, 0, 2)
         columns = in_order.reshape(self.terms, tiles * shape.columns)[:, : record.channels]
-        width = record.tiles_a_step * shape.columns
+        width = record.tiles_a_step * shape.columns if record.tile_step else record.channels
         steps = [columns[:, first : first + width] for first in range(0, record.channels, width)]
         if shape.arithmetic.is_exact:
             magnitudes = np.abs(integer_table(shape.weight, object))[columns]
@@ -49,7 +59,7 @@ class ProductSums:
         else:
             form = shape.arithmetic.accumulator(self.terms)
             self.bound = max(form.max_integer, -form.min_integer)
-        self.floats = shape.arithmetic.is_exact and self.bound <= DOUBLE
+        self.floats = multiply is None and shape.arithmetic.is_exact and self.bound <= DOUBLE
         dtype = np.float32 if self.bound <= SINGLE else np.float64
         if self.floats:
             self.weights = [np.ascontiguousarray(integer_table(shape.weight, dtype)[step]) for step in steps]
@@ -68,13 +78,13 @@ class ProductSums:
             first = step * record.tile_step * lanes
             words = padded[..., first : first + record.words * lanes]
             gathered = patches(words, record.window, record.height, record.width).reshape(-1, self.terms)
-            if self.floats:
-                found.append(gathered @ weights)
-            else:
-                arithmetic = self.shape.arithmetic
-                found.append(model_of(arithmetic).matmul(gathered, weights, arithmetic, lanes).integers)
+            found.append(gathered @ weights if self.floats else self.multiply(gathered, weights))
         sums = found[0] if len(found) == 1 else np.concatenate(found, axis=1)
         return sums.reshape(len(source), record.height, record.width, record.channels)
+
+    def _by_model(self, activation: Words, weight: Words) -> Array:
+        arithmetic = self.shape.arithmetic
+        return np.asarray(model_of(arithmetic).matmul(activation, weight, arithmetic, self.shape.lanes).integers)
 
 
 class PoolSums:

@@ -2,12 +2,14 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..measurement.point import Point
+from ..prices.network_price import NetworkPrice, read_network_prices
 from ..prices.price import Price
 from ..prices.price_table import read_prices
 
@@ -27,6 +29,7 @@ __all__ = [
 
 POINTS = "study_points.json"
 PRICES = "study_prices.json"
+NETWORK_PRICES = "network_prices.json"
 REMARKS = "study_remarks.json"
 EVALUATIONS = "evaluations"
 
@@ -41,6 +44,8 @@ class Findings:
     commands: the commands that made them, if the files say so (their key ``command`` or ``commands``)
     remarks: what a person wrote on claims of the paper, by the claim's key
     evaluations: points that compare the two evaluations on few samples, and are in no front
+    accelerators: the prices of whole networks, all of one array, if points are of the evaluation ``network``; there
+        are no other prices then
     """
 
     points: list[Point]
@@ -48,6 +53,12 @@ class Findings:
     commands: list[str] = field(default_factory=list)
     remarks: dict[str, str] = field(default_factory=dict)
     evaluations: list[Point] = field(default_factory=list)
+    accelerators: list[NetworkPrice] = field(default_factory=list)
+
+    @property
+    def every_price(self) -> list[Price | NetworkPrice]:
+        """The prices of MACs, or those of whole networks."""
+        return [*self.prices, *self.accelerators]
 
     @property
     def networks(self) -> list[str]:
@@ -61,19 +72,26 @@ class Findings:
 
     @property
     def with_dsps(self) -> int:
-        """How many prices are of MACs that may use DSPs. They are on no front."""
-        return sum(price.dsp_policy != "none" for price in self.prices)
+        """How many prices are of hardware that may use DSPs. They are on no front."""
+        return sum(price.dsp_policy != "none" for price in self.every_price)
 
 
-def read_findings(folder: Path) -> Findings:
+def read_findings(folder: Path, whole: bool = False) -> Findings:
     """Read ``study_points.json`` and ``study_prices.json`` of the folder.
 
     ``study_remarks.json`` and ``evaluations/study_points.json`` are read too if they are there. Points are what
     ``fewbit study run`` writes; those of networks that came in mixed formats are left out, since they have no single
-    price, and so are those of whole networks, whose hardware has more parts than are priced here. Prices are what
-    ``fewbit price`` writes, or prints with ``--json``. Remarks are an object of texts. Raises OSError if a file is
-    missing, and ValueError if it does not hold what it should.
+    price, and so are those of the evaluation ``network``, whose hardware has more parts than a MAC. Prices are what
+    ``fewbit price`` writes, or prints with ``--json``. Remarks are an object of texts.
+
+    ``whole``: read those points of the evaluation ``network`` instead, and no others, with the prices of whole networks
+    in ``network_prices.json``, which ``fewbit study price`` writes. Of several arrays, it is the one with the most
+    prices.
+
+    Raises OSError if a file is missing, and ValueError if it does not hold what it should.
     """
+    if whole:
+        return _whole(folder)
     points, subset = _read(folder / POINTS), folder / EVALUATIONS / POINTS
     commands, prices = _prices(folder / PRICES)
     remarks = _read(folder / REMARKS) if (folder / REMARKS).exists() else {}
@@ -87,6 +105,22 @@ def read_findings(folder: Path) -> Findings:
         list(dict.fromkeys([*_commands(points), *commands])),
         {str(key): str(text) for key, text in remarks.items()},
         [*map(Point.from_dict, _list(_read(subset), "points", POINTS))] if subset.exists() else [],
+    )
+
+
+def _whole(folder: Path) -> Findings:
+    points = _read(folder / POINTS)
+    commands, prices = read_network_prices(folder / NETWORK_PRICES)
+    arrays = Counter(price.shape for price in prices)
+    return Findings(
+        [
+            point
+            for point in map(Point.from_dict, _list(points, "points", POINTS))
+            if point.weight != "mixed" and point.between
+        ],
+        [],
+        list(dict.fromkeys([*_commands(points), *commands])),
+        accelerators=[price for price in prices if price.shape == arrays.most_common(1)[0][0]],
     )
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
-from ...formats import parse
+from ...formats import EXACT, parse
 from ...synth import FAMILIES
 from ..measurement.point import Point
+from ..prices.network_price import NetworkPrice
 from ..prices.price import Price
 
 __all__ = [
@@ -52,12 +53,14 @@ class Candidate:
 
     ``price`` is the price of the pair's MAC. It is None if none was measured, or if no such MAC does the work (see
     ``join``). ``products`` is the price of the MAC that multiplies two activations, if that is another MAC: both of its
-    operands have the activations' format.
+    operands have the activations' format. ``accelerator`` is the price of the whole network's hardware, where that was
+    measured and the point is of the evaluation ``network``; it has no price of a MAC then.
     """
 
     point: Point
     price: Price | None
     products: Price | None = None
+    accelerator: NetworkPrice | None = None
 
     @property
     def kind(self) -> str:
@@ -93,6 +96,11 @@ class Candidate:
         return None if other is None else round((1 - share) * own + share * other, 1)
 
     @property
+    def network_luts(self) -> int | None:
+        """LUTs of the whole network's accelerator."""
+        return None if self.accelerator is None else self.accelerator.luts
+
+    @property
     def bits(self) -> int:
         """Bits that are moved for one sample: weights, activations, and what is held in float32 across layers."""
         return self.point.weight_bits + self.point.activation_bits + self.point.held_bits
@@ -118,7 +126,8 @@ AXES = {
     for axis in (
         Axis("luts", "LUTs of one MAC"),
         Axis("luts_with_requantizer", "LUTs of one MAC and one requantizer"),
-        Axis("bits", "bits moved for one sample: weights, activations, and float32 values held across layers"),
+        Axis("bits", "bits moved for one sample: weights, activations, and values held across layers"),
+        Axis("network_luts", "LUTs of the whole network's accelerator"),
     )
 }
 
@@ -133,7 +142,7 @@ def of_kind(candidates: Iterable[Candidate], kind: str | None) -> list[Candidate
     return [candidate for candidate in candidates if kind in (None, candidate.kind)]
 
 
-def target_of(price: Price) -> str:
+def target_of(price: Price | NetworkPrice) -> str:
     """The target that a price was measured on, as ``xc7`` or ``ice40-up5k``, or ``xc7 with DSPs`` if DSPs may be
     used."""
     default = FAMILIES[price.family].devices[0].name == price.device
@@ -141,7 +150,7 @@ def target_of(price: Price) -> str:
     return name if price.dsp_policy == "none" else f"{name} with DSPs"
 
 
-def targets_of(prices: Iterable[Price]) -> list[str]:
+def targets_of(prices: Iterable[Price | NetworkPrice]) -> list[str]:
     """Every target that prices were measured on, in order, without those that use DSPs.
 
     There are no fronts with DSPs. A MAC there costs both LUTs and DSPs, and only the user can say how many LUTs a DSP
@@ -150,7 +159,7 @@ def targets_of(prices: Iterable[Price]) -> list[str]:
     return list(dict.fromkeys(target_of(price) for price in prices if price.dsp_policy == "none"))
 
 
-def join(points: Iterable[Point], prices: Iterable[Price], target: str) -> list[Candidate]:
+def join(points: Iterable[Point], prices: Iterable[Price | NetworkPrice], target: str) -> list[Candidate]:
     """Every point with the price of its pair of formats and its element on a target, as ``target_of`` names it.
 
     The price is that of sums as long as the network's longest. If none was measured for that length, it is the price of
@@ -158,12 +167,30 @@ def join(points: Iterable[Point], prices: Iterable[Price], target: str) -> list[
     differ, there are two kinds of MAC, and both must have a price. A point has no price if its scales are by blocks or
     its layers differ in format, since other hardware computes it. Only the first and the last layer may differ
     (``edges``): the price is then that of the MAC of all other layers.
+
+    A point of the evaluation ``network`` has the price of the accelerator of that network in its formats, if all layers
+    have these. All prices of accelerators that are given must be of one array.
     """
-    known: dict[tuple[str, str, str], list[Price]] = {}
+    macs: dict[tuple[str, str, str], list[Price]] = {}
+    accelerators: dict[tuple[str, ...], NetworkPrice] = {}
     for price in prices:
-        if target_of(price) == target:
-            known.setdefault((price.weight, price.activation, price.element), []).append(price)
-    return [_candidate(point, known) for point in points]
+        if target_of(price) != target:
+            continue
+        if isinstance(price, Price):
+            macs.setdefault((price.weight, price.activation, price.element), []).append(price)
+        else:
+            accelerators[price.network, price.weight, price.activation, price.between] = price
+    return [
+        Candidate(point, None, accelerator=_accelerator_of(point, accelerators))
+        if point.between
+        else _candidate(point, macs)
+        for point in points
+    ]
+
+
+def _accelerator_of(point: Point, known: Mapping[tuple[str, ...], NetworkPrice]) -> NetworkPrice | None:
+    plain = macs_of(point) and not point.edges and point.element == EXACT.text
+    return known.get((point.network, point.weight, point.activation, point.between)) if plain else None
 
 
 def macs_of(point: Point) -> list[tuple[str, str]]:
@@ -180,7 +207,7 @@ def macs_of(point: Point) -> list[tuple[str, str]]:
 def _candidate(point: Point, known: Mapping[tuple[str, str, str], Sequence[Price]]) -> Candidate:
     prices = [_price_of(point, known.get((*pair, point.element), [])) for pair in macs_of(point)]
     if len(prices) < 2:
-        return Candidate(point, *prices or [None])
+        return Candidate(point, prices[0] if prices else None)
     own, products = prices
     return Candidate(point, None if products is None else own, products)
 

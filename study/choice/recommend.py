@@ -3,11 +3,12 @@
 import math
 import shlex
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from ...formats import EXACT
 from ...hdl import priced_unit
+from ..prices.network_price import NetworkPrice
 from ..prices.price import Price
 from .findings import Findings, alike, share_of_float32, shown, unit
 from .pareto import AXES, STANDARD_ERRORS, Axis, Candidate, behind, join, of_kind, pareto, targets_of, with_cost
@@ -71,6 +72,7 @@ def _figures(candidate: Candidate) -> dict[str, Any]:
         "terms": price.terms if price else None,
         "fmax_mhz": price.fmax_mhz if price else None,
         "bits": candidate.bits,
+        **({"accelerator": asdict(candidate.accelerator)} if candidate.accelerator else {}),
     }
 
 
@@ -93,7 +95,7 @@ def recommend(
     target: an FPGA, as ``pareto.target_of`` names it
     min_accuracy, max_luts: what is asked for; exactly one of them is given
     absolute: whether ``min_accuracy`` is a value of the metric, and not a share of the float32 network's
-    requantizer: whether the requantizer's LUTs count too
+    requantizer: whether the requantizer's LUTs count too; False with findings on whole networks, where all counts
     edges: the name of the format of the first and the last layer; None if it is that of all others
 
     Raises ValueError if the findings have no such network or target, or if nothing is good or cheap enough. The message
@@ -101,7 +103,9 @@ def recommend(
     """
     if (min_accuracy is None) == (max_luts is None):
         raise ValueError("exactly one of min_accuracy and max_luts must be given")
-    axis = AXES["luts_with_requantizer" if requantizer else "luts"]
+    if findings.accelerators and requantizer:
+        raise ValueError("requantizer must be False for whole networks, whose hardware is priced with all that it has")
+    axis = AXES["network_luts" if findings.accelerators else "luts_with_requantizer" if requantizer else "luts"]
     candidates, others = _candidates(findings, model, target, axis, edges)
     front = pareto(candidates, axis.cost, _accuracy)
     asked = (
@@ -219,14 +223,14 @@ def _candidates(
     """
     if model not in findings.networks:
         raise ValueError(f"model must be {_or(findings.networks)}, not {model!r}")
-    if not targets_of(findings.prices):
+    if not targets_of(findings.every_price):
         raise ValueError(
             "prices must be there to recommend by, without DSPs: `fewbit price --name study_prices` has none"
         )
-    if target not in targets_of(findings.prices):
-        raise ValueError(f"family must be one that has prices, {_or(targets_of(findings.prices))}, not {target!r}")
+    if target not in targets_of(findings.every_price):
+        raise ValueError(f"family must be one that has prices, {_or(targets_of(findings.every_price))}, not {target!r}")
     joined = {
-        ground: join(points, findings.prices, target)
+        ground: join(points, findings.every_price, target)
         for ground, points in alike(findings.points).items()
         if (ground.network, ground.edges) == (model, edges)
     }
@@ -239,13 +243,13 @@ def _candidates(
     if not grounds[best]:
         which = f" whose first and last layer is in {edges}" if edges else ""
         found = [each for group in joined.values() for each in group]
-        why = told(found, findings.prices, target, axis, helped=True)
+        why = told(found, findings.every_price, target, axis, helped=True)
         raise ValueError(
             f"{model} on {target} must have a pair of formats{which} with both accuracy and price; none has, but {why}"
         )
     others = sum(len(found) for ground, found in grounds.items() if ground != best)
     unknown = sum(p.network == model and p.edges == edges and math.isnan(p.accuracy) for p in findings.points)
-    unpriced = told(joined[best], findings.prices, target, axis, helped=False)
+    unpriced = told(joined[best], findings.every_price, target, axis, helped=False)
     said = {
         f"Left out: {unpriced}.": bool(unpriced),
         f"Left out: {others} that are not to be compared with these, by another metric, on other samples or of another "
@@ -299,11 +303,11 @@ def _why(
 
 
 def _samples(candidate: Candidate) -> str:
-    how = (
-        "the golden model of MACs and requantizers, exactly, with float32 between the layers"
-        if candidate.point.evaluation == "integer"
-        else "float32 arithmetic"
-    )
+    how = {
+        "float": "float32 arithmetic",
+        "integer": "the golden model of MACs and requantizers, exactly, with float32 between the layers",
+        "network": f"the golden model of the whole network, exactly, with {candidate.point.between} between the layers",
+    }[candidate.point.evaluation]
     return f"on {candidate.point.samples:,} samples by {how}"
 
 
@@ -313,6 +317,8 @@ def _float32(candidate: Candidate) -> str:
 
 
 def _hardware(candidate: Candidate, target: str) -> str:
+    if candidate.accelerator is not None:
+        return _accelerator(candidate.accelerator, target)
     price = candidate.price
     assert price is not None
     both = candidate.luts_with_requantizer
@@ -326,6 +332,16 @@ def _hardware(candidate: Candidate, target: str) -> str:
         f"A MAC {where} costs {candidate.luts:g} LUTs ({price.lut_kind}) on {target} on average{requantizer}: "
         f"{price.luts} for weights{speed}, and {other.luts} for the {100 * candidate.point.products:.1f}% of "
         f"multiplications that are of two activations, both {other.activation}."
+    )
+
+
+def _accelerator(price: NetworkPrice, target: str) -> str:
+    rams = "" if not price.large_rams else f", {price.large_rams} large RAMs"
+    return (
+        f"The whole accelerator, with an array of {price.array}, costs {price.luts:,} LUTs ({price.lut_kind}) on "
+        f"{target}, {price.carry:,} carry cells, {price.ff:,} flip-flops, {price.dsp} DSPs, "
+        f"{price.bram} block RAMs{rams}; its memories have {price.ram_bits:,} bits, and an image takes "
+        f"{price.cycles:,} cycles."
     )
 
 
@@ -355,6 +371,8 @@ def _other_kinds(chosen: Candidate, candidates: Sequence[Candidate], asked: _Ask
 
 def _command(candidate: Candidate) -> str:
     """The command that writes the Verilog that was priced."""
+    if candidate.accelerator is not None:
+        return _network_command(candidate.accelerator)
     assert candidate.price is not None
     if candidate.products is None:
         return _verilog(candidate.price)
@@ -369,3 +387,9 @@ def _verilog(price: Price) -> str:
         options = f"terms={price.terms}, family={price.family!r}, element=parse_element({price.element!r})"
         return f"Design({unit!r}, {formats_in_python}, {options}).verilog()"
     return shlex.join(["fewbit", "verilog", unit, *formats, "--terms", str(price.terms), "--family", price.family])
+
+
+def _network_command(price: NetworkPrice) -> str:
+    names = ("weight", "activation", "between", "rows", "columns", "lanes", "outputs", "multiplier_bits")
+    options = [text for name in names for text in (f"--{name.replace('_', '-')}", str(getattr(price, name)))]
+    return shlex.join(["fewbit", "verilog", "network", "--model", price.network, *options, "--family", price.family])

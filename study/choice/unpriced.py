@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterable, Sequence
 
+from ..prices.network_price import NetworkPrice
 from ..prices.price import Price
 from .pareto import Axis, Candidate, macs_of, target_of
 
@@ -12,14 +13,16 @@ NAMED = 4
 """Most pairs that a sentence names."""
 
 
-def told(candidates: Iterable[Candidate], prices: Sequence[Price], target: str, axis: Axis, *, helped: bool) -> str:
+def told(
+    candidates: Iterable[Candidate], prices: Sequence[Price | NetworkPrice], target: str, axis: Axis, *, helped: bool
+) -> str:
     """Why candidates have no such cost, with a clause for every cause. The text is empty if all have it.
 
     ``helped`` says whether to add a command that prices them. ``candidates`` are what ``pareto.join`` gives for
     ``prices``.
     """
     candidates = [*candidates]
-    here = [price for price in prices if target_of(price) == target]
+    here = [price for price in prices if isinstance(price, Price) and target_of(price) == target]
     longest: dict[tuple[str, str, str], int] = {}
     for price in here:
         what = price.weight, price.activation, price.element
@@ -44,6 +47,8 @@ def _cause(candidate: Candidate, longest: dict[tuple[str, str, str], int]) -> tu
     point, needed = candidate.point, macs_of(candidate.point)
     if not needed:
         return "with scales by blocks or layers in formats of their own, whose hardware has no one price", []
+    if point.between:
+        return "whose accelerator is not priced there", [(point.weight, point.activation)]
     terms = [longest.get((*pair, point.element), 0) for pair in needed]
     if not all(terms):
         return "whose MAC is not priced there", needed
@@ -56,6 +61,11 @@ def _help(pairs: set[tuple[str, str]], target: str, terms: int, axis: Axis) -> s
     """The command that prices all pairs of a format with itself, or those of the first weight if there are none."""
     if not pairs:
         return ""
+    if axis.name == "network_luts":
+        weight, activation = min(pairs)
+        options = f"--weight {weight} --activation {activation} --family {target}"
+        whom = "it" if len(pairs) == 1 else "one of them"
+        return f": fewbit study price --model NETWORK {options} --append --out FOLDER prices {whom}"
     alike = sorted(weight for weight, activation in pairs if weight == activation)
     first = min(weight for weight, _ in pairs)
     command = ["fewbit", "price", "--weight"]

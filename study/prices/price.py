@@ -1,6 +1,6 @@
 """The price of multiplying in two formats: that of the MAC for a network's longest sum, and of its requantizer."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields
@@ -12,7 +12,17 @@ from ...hdl import Design, RequantizeDesign, priced_unit
 from ...synth import FAMILIES, Row, SweepError, Target, sweep
 from ...synth.sweep import Progress
 
-__all__ = ["REQUANTIZER", "SCALE", "Price", "TermsOf", "price_of", "prices", "requantization", "terms_within"]
+__all__ = [
+    "REQUANTIZER",
+    "SCALE",
+    "Price",
+    "TermsOf",
+    "in_order",
+    "price_of",
+    "prices",
+    "requantization",
+    "terms_within",
+]
 
 TermsOf = int | Callable[[Format, Format], int]
 """Most products in a sum: one number for all pairs, or a function of the pair."""
@@ -176,6 +186,22 @@ def prices(
                 if False in parts:
                     yield price_of(parts[False], parts.get(True))
             raise
+
+
+def in_order(
+    found: Iterable[Price],
+    pairs: Iterable[tuple[Format, Format]],
+    targets: Sequence[Target],
+    dsp_policies: Sequence[str],
+) -> list[Price]:
+    """The prices in the order of targets, then of policies, then of pairs."""
+    pairs = [*pairs]
+    asked = ((target, policy, pair) for target in targets for policy in dsp_policies for pair in pairs)
+    order = {
+        (w.name, a.name, target.family.name, target.device.name, policy): place
+        for place, (target, policy, (w, a)) in enumerate(asked)
+    }
+    return sorted(found, key=lambda row: order[row.weight, row.activation, row.family, row.device, row.dsp_policy])
 
 
 def terms_within(weight: Format, activation: Format, bits: int, element: Element = EXACT) -> int:

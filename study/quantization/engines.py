@@ -1,6 +1,6 @@
 """A quantized network is computed in float32, which is fast, or by the golden model, as hardware computes it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...formats import Requantization, parse
-from ...sim import model_of, requantize
+from ...sim import Exact, model_of, requantize
 from ..network import grid
 from ..network.float_layer import FloatLayer
 from ..network.layer import Layer
 from ..network.patches import image, patches
 from .block_layer import BlockLayer
+from .convolve import convolve
 from .quantize import QuantizedLayer
 
 __all__ = ["bias_before", "float_engine", "integer_engine"]
@@ -85,30 +86,36 @@ class integer_engine:
             return quantized.exact(operands)
         codes = [*quantized.rounded(operands)]
         if layer.convolution is not None:
+            assert quantized.codes is not None
             zero = grid.codes(np.asarray(float(quantized.zero_point)), quantized.activation_format)
+            found = convolve(codes[0], quantized.codes, quantized.arithmetic, layer.convolution, zero)
+            if found is not None:
+                return self._requantized(quantized, found, layer.by_channel)
             codes[0] = patches(codes[0], layer.convolution, zero)
         elif quantized.codes is not None:
             codes[0] = codes[0].reshape(1, -1, operands[0].shape[-1])
         right = quantized.codes if quantized.codes is not None else codes[1]
         sums = model_of(quantized.arithmetic).matmul(codes[0], right, quantized.arithmetic)
-        result = self._requantized(quantized, sums)
+        result = self._requantized(quantized, sums, lambda values: _by_column(quantized, values))
         if layer.convolution is not None:
             return image(result, layer.convolution, operands[0].shape[2:], len(operands[0]))
         if quantized.codes is not None:
             return result.reshape(*operands[0].shape[:-1], -1)
         return result
 
-    def _requantized(self, quantized: QuantizedLayer, sums: Any) -> Array:
-        def by_column(values: Array) -> Array:
-            if values.ndim == 0:
-                return values
-            assert quantized.codes is not None
-            return values.reshape(len(quantized.codes), 1, -1)
-
+    def _requantized(self, quantized: QuantizedLayer, sums: Exact, placed: Callable[[Array], Array]) -> Array:
+        """The results of sums. ``placed`` shapes numbers of all channels as the sums are."""
         bias = quantized.bias
         bits = 0 if bias is None else 1 + int(np.abs(bias).max(initial=0)).bit_length()
         how = Requantization(FLOAT32, scale=FLOAT32, bias_bits=bits)
-        scale = by_column(quantized.scale.view(np.uint32))
-        result = requantize(sums, how, scale=scale, bias=None if bias is None else by_column(bias))
+        scale = placed(quantized.scale.view(np.uint32))
+        result = requantize(sums, how, scale=scale, bias=None if bias is None else placed(bias))
         found = result.view(np.float32)
-        return found if quantized.after is None else found + by_column(quantized.after)
+        return found if quantized.after is None else found + placed(quantized.after)
+
+
+def _by_column(quantized: QuantizedLayer, values: Array) -> Array:
+    if values.ndim == 0:
+        return values
+    assert quantized.codes is not None
+    return values.reshape(len(quantized.codes), 1, -1)

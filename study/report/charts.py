@@ -38,6 +38,7 @@ TOOLTIPS = {
     "share_text": "of float32's",
     "luts": "LUTs of the MAC",
     "luts_with_requantizer": "with requantizer",
+    "network_luts": "LUTs of the whole network",
     "bits": "bits moved",
     "scheme": "quantized with",
     "evidence": "measured by",

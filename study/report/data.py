@@ -104,6 +104,8 @@ def rows(candidates: Sequence[Candidate]) -> list[dict[str, Any]]:
             **row(candidate.point),
             "luts": candidate.luts,
             "luts_with_requantizer": candidate.luts_with_requantizer,
+            "network_luts": candidate.network_luts,
+            "ram_bits": None if candidate.accelerator is None else candidate.accelerator.ram_bits,
             "fmax_mhz": None if candidate.price is None else candidate.price.fmax_mhz,
             **{f"standing_{name}": standing[number] for name, standing in places.items()},
         }
@@ -141,7 +143,8 @@ def _finite(value: float) -> float | None:
 
 def record(view: ReportView, target: str, candidate: Candidate) -> dict[str, Any]:
     """One line of the data files, with everything that point and price have. All lines have the same columns."""
-    point, price = candidate.point, candidate.price
+    point, price, whole = candidate.point, candidate.price, candidate.accelerator
+    hardware = whole or price
     return {
         "view": view.name,
         "target": target,
@@ -159,20 +162,26 @@ def record(view: ReportView, target: str, candidate: Candidate) -> dict[str, Any
         "versions": "; ".join(f"{name} {version}" for name, version in sorted(point.versions.items())),
         "priced_terms": price.terms if price else None,
         "priced_accumulator_bits": price.accumulator_bits if price else None,
-        "lut_kind": price.lut_kind if price else None,
+        "lut_kind": hardware.lut_kind if hardware else None,
         "luts": candidate.luts,
         "luts_with_requantizer": candidate.luts_with_requantizer,
-        "carry": price.carry if price else None,
-        "ff": price.ff if price else None,
-        "dsp": price.dsp if price else None,
+        "carry": hardware.carry if hardware else None,
+        "ff": hardware.ff if hardware else None,
+        "dsp": hardware.dsp if hardware else None,
         "logic_cells": price.logic_cells if price else None,
         "fmax_mhz": price.fmax_mhz if price else None,
         "fmax_min_mhz": price.fmax_min_mhz if price else None,
         "fmax_max_mhz": price.fmax_max_mhz if price else None,
         "bits": candidate.bits,
+        "network_luts": candidate.network_luts,
+        "array": whole.array if whole else None,
+        "bram": whole.bram if whole else None,
+        "large_rams": whole.large_rams if whole else None,
+        "ram_bits": whole.ram_bits if whole else None,
+        "cycles": whole.cycles if whole else None,
         "luts_of_products": candidate.products.luts if candidate.products else None,
-        "rtl_sha256": price.rtl_sha256 if price else None,
-        "tools": "; ".join(f"{n} {v}" for n, v in sorted(price.tools.items())) if price else None,
+        "rtl_sha256": hardware.rtl_sha256 if hardware else None,
+        "tools": "; ".join(f"{n} {v}" for n, v in sorted(hardware.tools.items())) if hardware else None,
     }
 
 

@@ -23,7 +23,14 @@ __all__ = ["page"]
 
 FOLDER = Path(__file__).parent / "assets"
 
-PRICED = ("luts", "luts_with_requantizer", "fmax_mhz", *(f"standing_{name}" for name in AXES))
+PRICED = (
+    "luts",
+    "luts_with_requantizer",
+    "network_luts",
+    "ram_bits",
+    "fmax_mhz",
+    *(f"standing_{name}" for name in AXES),
+)
 """The columns that depend on the target."""
 
 CLAIMS_LINK = ' <a href="#claims">Claims</a>'
@@ -67,7 +74,7 @@ def _lead(findings: Findings, views: Sequence[ReportView], targets: Sequence[str
     return (
         f"{points} ways to quantize {_count(findings.networks, 'network')}; {_count(targets, 'FPGA target')}. Each "
         "point is a pair of number formats, for weights and for activations: how accurate the network is when it "
-        "computes in them, and what that arithmetic costs."
+        f"computes in them, and what {'its whole hardware' if findings.accelerators else 'that arithmetic'} costs."
     )
 
 
@@ -79,7 +86,7 @@ def _data(findings: Findings, views: Sequence[ReportView], targets: Sequence[str
     """The data of the page. Rows are lists, since names in every row would be most of the page."""
     found, columns = {}, []
     for view in views:
-        joined = {target: rows(join(view.points, findings.prices, target)) for target in targets}
+        joined = {target: rows(join(view.points, findings.every_price, target)) for target in targets}
         some = next(iter(joined.values()))
         columns = [name for name in some[0] if name not in PRICED]
         found[view.name] = {
@@ -109,7 +116,7 @@ def _fronts(findings: Findings, views: Sequence[ReportView], targets: Sequence[s
         for target in targets
         for axis in AXES.values()
         if (axis.name != "bits" or target == targets[0])
-        and (line := _front_line(view, target, axis, with_cost(join(view.points, findings.prices, target), axis)))
+        and (line := _front_line(view, target, axis, with_cost(join(view.points, findings.every_price, target), axis)))
     ]
     headings = ["network", "family", "cost", "on the front", "knee", "area: all", "integer", "minifloat"]
     near = [f"cheapest {kind} pair with {NEAR:.0%} of float32" for kind in ("integer", "minifloat")]
@@ -153,8 +160,8 @@ def _near(candidates: Sequence[Candidate], axis: Axis) -> str:
 
 def _claims(findings: Findings) -> dict[str, str]:
     """The section on the paper's claims, and a link to it. Both are empty if no network of the zoo is among the
-    findings."""
-    found = claims(findings)
+    findings, and for prices of whole networks, on which there is no claim."""
+    found = [] if findings.accelerators else claims(findings)
     if not found:
         return {"claims": "", "claims_link": ""}
     texts = "\n".join(_claim(claim.to_dict()) for claim in found)
@@ -213,16 +220,22 @@ def _provenance(findings: Findings, command: str) -> dict[str, str]:
     tools = ("altair", "vl-convert-python", "pyarrow", "numpy")
     left_out = {
         f"{findings.without_score} points without a score (NaN)": findings.without_score,
-        f"{findings.with_dsps} prices of MACs that may use DSPs: LUTs alone say too little": findings.with_dsps,
+        f"{findings.with_dsps} prices of hardware that may use DSPs: LUTs alone say too little": findings.with_dsps,
+    }
+    terms = _several(f"{price.terms:,}" for price in findings.prices)
+    arrays = _several(price.array for price in findings.accelerators)
+    priced = {
+        f"{len(findings.prices):,}, for sums of {terms} products": findings.prices,
+        f"{len(findings.accelerators):,}, of whole accelerators with an array of {arrays}": findings.accelerators,
     }
     return {
         "This page": command,
         "Points and prices": "; ".join(findings.commands) or "the files name no command",
         "Points": f"{len(findings.points):,}, seeds {_several(str(point.seed) for point in findings.points)}",
-        "Prices": f"{len(findings.prices):,}, for sums of {_several(f'{p.terms:,}' for p in findings.prices)} products",
+        "Prices": "; ".join(words for words, prices in priced.items() if prices) or "none",
         "Left out": "; ".join(words for words, count in left_out.items() if count) or "nothing",
         "Points were measured with": _several(_versions(point.versions) for point in findings.points),
-        "Prices were measured with": _several(_versions(price.tools) for price in findings.prices),
+        "Prices were measured with": _several(_versions(price.tools) for price in findings.every_price),
         "This page was made with": _versions({"fewbit": _own_version()} | {name: version(name) for name in tools}),
     }
 

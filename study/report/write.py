@@ -23,11 +23,12 @@ def report_files(
     ``front_<network>_<family>.svg`` and ``.png`` for each network and target. ``progress`` is called with the numbers
     of finished and of all files. Raises ValueError if there are no points or no prices.
     """
-    known, targets = views(findings), targets_of(findings.prices)
+    prices = findings.every_price
+    known, targets = views(findings), targets_of(prices)
     if not known or not targets:
         raise ValueError(
             f"findings must have points and prices, not {len(findings.points) - findings.without_score} of the one and "
-            f"{len(findings.prices) - findings.with_dsps} of the other; points without a score (NaN) do not count, and "
+            f"{len(prices) - findings.with_dsps} of the other; points without a score (NaN) do not count, and "
             "prices with DSPs do not"
         )
     total = 3 + 2 * len(known) * len(targets)
@@ -45,14 +46,14 @@ def _files(
         record(view, target, candidate)
         for view in known
         for target in targets
-        for candidate in join(view.points, findings.prices, target)
+        for candidate in join(view.points, findings.every_price, target)
     ]
     yield "study.csv", _csv(records)
     yield "study.parquet", _parquet(records)
     for view in known:
         for target in targets:
-            drawn = rows(join(view.points, findings.prices, target))
-            if any(each["luts"] is not None for each in drawn):
+            drawn = rows(join(view.points, findings.every_price, target))
+            if any(each[name] is not None for each in drawn for name in ("luts", "network_luts")):
                 title = f"{view.title} on {target}: {metric_title(view)}, against the cost of its arithmetic"
                 for suffix, content in save(figure(drawn, title, _NOTE)).items():
                     yield f"front_{slug(view.name)}_{slug(target)}{suffix}", content

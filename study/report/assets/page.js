@@ -13,13 +13,18 @@
     mixed: '<path d="M7 2L13 12L1 12Z" fill="#009e73"/>',
     table: '<path d="M3 3H11V11H3Z" fill="#cc79a7"/>',
   };
-  const COLUMNS = [
+  const EVERY_COLUMN = [
     ["weight", "weights"], ["activation", "activations"], ["kind", "kind"], ["accuracy", "accuracy", "accuracy_text"],
-    ["share", "of float32's", "share_text"], ["luts", "LUTs"], ["luts_with_requantizer", "with requantizer"], ["fmax_mhz", "Fmax MHz"],
-    ["bits", "bits moved"], ["standing_luts", "beside the front (LUTs)"], ["scheme", "quantized with"],
+    ["share", "of float32's", "share_text"], ["luts", "LUTs"], ["luts_with_requantizer", "with requantizer"], ["network_luts", "LUTs of the network"], ["ram_bits", "bits of RAM"], ["fmax_mhz", "Fmax MHz"],
+    ["bits", "bits moved"], ["standing_luts", "beside the front (LUTs)"], ["standing_network_luts", "beside the front (LUTs of the network)"], ["scheme", "quantized with"],
     ["evidence", "measured by"],
   ];
-  const NUMBERS = new Set(["accuracy", "share", "luts", "luts_with_requantizer", "fmax_mhz", "bits"]);
+  // a column that no row of the page has a value in is not shown
+  const isPriced = (name) => DATA.price_columns.includes(name);
+  const hasValues = (name) => !isPriced(name) || Object.values(DATA.views).some((view) =>
+    Object.values(view.prices).some((rows) => rows.some((row) => row[DATA.price_columns.indexOf(name)] !== null)));
+  const COLUMNS = EVERY_COLUMN.filter(([name]) => hasValues(name));
+  const NUMBERS = new Set(["accuracy", "share", "luts", "luts_with_requantizer", "network_luts", "ram_bits", "fmax_mhz", "bits"]);
   const $ = (id) => document.getElementById(id);
   const distinct = (values) => [...new Set(values)].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
   const charts = {};

@@ -1,0 +1,29 @@
+"""Integers in floats: where float32 or float64 holds every sum of products, any order of summation is exact."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..formats import Arithmetic, Format
+from .codes import all_finite, digit, largest_integer
+
+__all__ = ["as_floats", "float_of_sums"]
+
+SINGLE, DOUBLE = 1 << 24, 1 << 53
+"""Up to which float32 and float64 hold every integer."""
+
+
+def float_of_sums(arithmetic: Arithmetic, terms: int) -> np.dtype[Any] | None:
+    """The quickest float that holds the integer of every sum of so many products; None where there is none."""
+    bound = terms * largest_integer(arithmetic.weight) * largest_integer(arithmetic.activation)
+    if not arithmetic.is_exact or bound > DOUBLE:
+        return None
+    return np.dtype(np.float32 if bound <= SINGLE else np.float64)
+
+
+def as_floats(codes: NDArray[Any], format: Format, kind: np.dtype[Any]) -> NDArray[Any] | None:
+    """The integer of every code, as floats that hold it; None where a code is not finite."""
+    if not all_finite(codes, format):
+        return None
+    return digit(codes, format, 0, largest_integer(format).bit_length(), kind)

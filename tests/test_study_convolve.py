@@ -1,0 +1,50 @@
+"""The quicker way to the sums of a convolution, against patches that the golden model multiplies as codes."""
+
+import numpy as np
+import pytest
+from fewbit.formats import Arithmetic, parse
+from fewbit.sim import model_of
+from fewbit.study.network.layer import Convolution
+from fewbit.study.network.patches import image, patches
+from fewbit.study.quantization.convolve import convolve
+
+SHAPES = {
+    "plain": (Convolution((3, 3), (1, 1), (1, 1), ((1, 0), (2, 1)), 1), 4, 5, (7, 6)),
+    "grouped": (Convolution((3, 2), (2, 1), (1, 2), ((0, 1), (1, 1)), 3), 6, 2, (8, 7)),
+    "depthwise": (Convolution((3, 3), (2, 2), (1, 1), ((1, 1), (1, 1)), 5), 5, 1, (9, 9)),
+    "depthwise, two results a channel": (Convolution((3, 3), (1, 1), (1, 1), ((1, 1), (1, 1)), 4), 4, 2, (5, 5)),
+    "pointwise": (Convolution((1, 1), (2, 2), (1, 1), ((0, 0), (0, 0)), 1), 7, 3, (6, 5)),
+    "of one axis": (Convolution((5,), (2,), (2,), ((3, 3),), 2), 4, 3, (17,)),
+    "of three axes": (Convolution((2, 1, 3), (1, 2, 1), (1, 1, 1), ((0, 1), (0, 0), (1, 1)), 1), 3, 2, (3, 4, 5)),
+}
+
+
+def finite(format, shape, random):
+    codes = [code for code in range(1 << format.width) if format.special(code) is None]
+    return random.choice(np.array(codes, dtype=np.uint8), shape)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("pair", ["int8 int8", "e2m1 int4", "e4m3 e4m3", "bipolar float8_e4m3fn"])
+def test_sums_are_those_of_patches(shape, pair):
+    convolution, channels, n, sizes = SHAPES[shape]
+    arithmetic = Arithmetic(*map(parse, pair.split()))
+    random = np.random.default_rng(7)
+    left = finite(arithmetic.activation, (3, channels, *sizes), random)
+    groups, k = convolution.groups, channels // convolution.groups * int(np.prod(convolution.kernel))
+    weights = finite(arithmetic.weight, (groups, k, n), random)
+    border = np.asarray(finite(arithmetic.activation, (), random))
+    found = convolve(left, weights, arithmetic, convolution, border)
+    expected = model_of(arithmetic).matmul(patches(left, convolution, border), weights, arithmetic)
+    assert found is not None and found.lsb_exponent == expected.lsb_exponent
+    np.testing.assert_array_equal(found.integers, image(expected.integers, convolution, sizes, 3))
+
+
+def test_it_is_not_taken_where_floats_do_not_hold_every_sum():
+    convolution, channels, n, sizes = SHAPES["plain"]
+    left, weights = np.zeros((1, channels, *sizes), np.uint8), np.zeros((1, 36, n), np.uint8)
+    zero = np.asarray(0)
+    assert convolve(left, weights, Arithmetic(parse("e6m1"), parse("e5m2")), convolution, zero) is None
+    arithmetic = Arithmetic(parse("int8"), parse("float8_e4m3fn"))
+    left[0, 1, 2, 3] = 0x7F
+    assert convolve(left, weights, arithmetic, convolution, zero) is None
