@@ -78,7 +78,8 @@ def choose_build(
     registers = "aligned"
     if build in ("booth", "recoded") and reach == 0:
         registers = "sums" if fast else "rows" if lut == 4 else "aligned"
-    return Build(build, group, registers, tree=fast, apart=apart, pipeline=pipeline)
+    shares_cells = described.shares_cells if described else False
+    return Build(build, group, registers, tree=fast, apart=apart, pipeline=pipeline, shares_cells=shares_cells)
 
 
 def _of_lanes(weight: Format, activation: Format, reach: int, twos_complement: bool, recode: bool, fast: bool) -> str:
