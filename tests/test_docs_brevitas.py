@@ -10,9 +10,9 @@ DATA = Path(__file__).parent / "data"
 
 
 @pytest.fixture
-def files(in_folder):
+def files(example_folder):
     for file in ("brevitas_e2m1.onnx", "brevitas_e2m1.npz"):
-        shutil.copy(DATA / file, in_folder)
+        shutil.copy(DATA / file, example_folder)
 
 
 def test_what_is_shown_of_the_training_is_what_trained():
