@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
-from ...formats import Format
+from ...formats import Format, Minifloat
 from .align import Shift, align, is_shifted
 from .decode import Operand, as_signed
 from .pipeline import CUTS, Pipeline
@@ -54,10 +54,13 @@ class Build:
     apart: whether registers before an adder of several products stay out of DSP blocks. yosys 0.70's ``ice40_dsp``
         takes such a register into the block of either product, and then one of the two products is lost
     pipeline: register stages, 0 to 3
+    shares_cells: whether a register takes a logic cell of its own, unless the LUT before it drives nothing else, see
+        ``Family``; an array then holds its sums another way
     sums: how products of several lanes are added, one of ``SUMS``: in a ``tree`` of two's complement, in ``chains``
         whose adders take in the logic of a product's last level, or by relative ``signs``, of products that have
         their signs apart
     chain: lanes to a chain
+    integers: whether minifloats become integers before they are multiplied
     """
 
     product: str
@@ -66,8 +69,10 @@ class Build:
     tree: bool = False
     apart: bool = False
     pipeline: int = 2
+    shares_cells: bool = False
     sums: str = "tree"
     chain: int = CHAIN
+    integers: bool = False
 
     def __post_init__(self) -> None:
         if self.product not in ("whole", "recoded", *PRODUCTS):
@@ -91,6 +96,10 @@ class Build:
     def dsp(self) -> bool:
         """Whether multiplications are left to the synthesizer, for its DSP blocks."""
         return self.product == "operator"
+
+    def makes_integer(self, format: Format) -> bool:
+        """Whether codes of that format are multiplied as integers in two's complement, and not so decoded anyway."""
+        return self.integers and isinstance(format, Minifloat)
 
     def keeps_apart(self, terms: int) -> bool:
         """Whether that many products have registers that have to stay out of DSP blocks."""
