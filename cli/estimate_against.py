@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["against", "error"]
 
-FIGURES = ("LUTs", "block RAMs", "large RAMs", "DSPs", "cycles", "images a second", "without the link")
+FIGURES = ("LUTs", "block RAMs", "large RAMs", "DSPs", "cycles", "images a second")
 
 
 def against(folder: Path, json: bool) -> None:
@@ -91,5 +91,7 @@ def error(name: str) -> str:
     found = told_errors().get(name)
     if found is None:
         return ""
-    low, high = found
-    return "exact" if low == high == 0 else f"{low:+.1%}" if low == high else f"{low:+.1%} to {high:+.1%}"
+    if found == (0, 0):
+        return "as it was"
+    low, high = (f"{100 * off:+.2g}%" if off else "0" for off in found)
+    return low if low == high else f"{low} to {high}"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ..formats import Engine, Format
 from ..sim import engine_matmul, scale_codes
 
-__all__ = ["Example", "example_header", "example_of"]
+__all__ = ["Example", "c_array", "example_header", "example_of"]
 
 MOST_ROWS = 40
 """Most rows of A, however large the panels are."""
@@ -105,9 +105,9 @@ def example_header(module: str, example: Example) -> str:
     members = {"m": str(example.m), "n": str(example.n), "k": str(example.k)}
     for name, values in example.arrays.items():
         member, kind = _NAMES.get(name, (name, ""))
-        lines += _array(f"example_{member}", f"{module}_{kind}" if kind else "int64_t", values)
+        lines += c_array(f"example_{member}", f"{module}_{kind}" if kind else "int64_t", values)
         members[member] = f"example_{member}"
-    lines += _array("example_answer", f"{module}_output", example.output)
+    lines += c_array("example_answer", f"{module}_output", example.output)
     members |= {name: str(value) for name, value in example.parameters.items()}
     return "\n".join(
         [
@@ -122,7 +122,8 @@ def example_header(module: str, example: Example) -> str:
     )
 
 
-def _array(name: str, kind: str, values: NDArray[Any]) -> list[str]:
+def c_array(name: str, kind: str, values: NDArray[Any]) -> list[str]:
+    """The lines of an array of C of that name and kind."""
     flat = [str(value) for value in values.ravel().tolist()]
     rows = [", ".join(flat[start : start + 16]) for start in range(0, len(flat), 16)]
     return [f"static const {kind} {name}[] = {{", *(f"    {row}," for row in rows), "};"]

@@ -1,25 +1,50 @@
 """What FuseSoC takes: a core with targets that lint, simulate and synthesize an engine, and a program that runs it."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from ..formats import Engine
 from ..formats.policy import Rounding
-from ..hdl import MatmulDesign
+from ..hdl import MatmulDesign, NetworkDesign
 from .example import example_header, example_of
 from .host import host_files
 from .ip_xact import LIBRARY, VENDOR, VERSION
 from .template import fill
 
-__all__ = ["fusesoc_files", "simulation_files"]
+__all__ = ["core_file", "fusesoc_files", "simulation_files"]
 
 
 def fusesoc_files(design: MatmulDesign) -> dict[str, str]:
     """The files for FuseSoC beside the engine's Verilog and header, by name."""
-    module = design.module
-    named = {"module": module, "vendor": VENDOR, "library": LIBRARY, "version": VERSION}
+    sources = [f"{design.module}{end}" for end in (".h", "_host.h", "_example.h", "_host.c", "_sim.cpp")]
     return {
-        f"{module}.core": fill("fusesoc.core", **named, description=design.contract.replace('"', "'")),
+        **core_file(design, sources, "a product driven by the C code of the host"),
         **host_files(design),
         **simulation_files(design),
     }
+
+
+def core_file(design: MatmulDesign | NetworkDesign, sources: Sequence[str], example: str) -> dict[str, str]:
+    """The core, by its file's name.
+
+    Parameters
+    ----------
+    sources: the files of the simulation; headers, C and C++
+    example: what is simulated, in words
+    """
+    kinds = {".h": "cSource, is_include_file: true", ".c": "cSource", ".cpp": "cppSource"}
+    simulation = "\n".join(f"      - {name}: {{file_type: {kinds[Path(name).suffix]}}}" for name in sources)
+    text = fill(
+        "fusesoc.core",
+        module=design.module,
+        vendor=VENDOR,
+        library=LIBRARY,
+        version=VERSION,
+        description=design.contract.replace('"', "'"),
+        simulation=simulation,
+        example=example,
+    )
+    return {f"{design.module}.core": text}
 
 
 def simulation_files(design: MatmulDesign) -> dict[str, str]:

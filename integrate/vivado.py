@@ -1,14 +1,14 @@
-"""What Vivado takes: a script that packs an engine as an IP, constraints for it alone, and a block design around it."""
+"""What Vivado takes: a script that packs a unit as an IP, constraints for it alone, and a block design around it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from ..hdl import MatmulDesign
+from ..hdl import MatmulDesign, NetworkDesign
 from ..hdl.bus.interfaces import find_interfaces
 from .host import host_files
 from .ip_xact import LIBRARY, VENDOR, VERSION, component_xml
 from .template import fill
 
-__all__ = ["vivado_files"]
+__all__ = ["ip_files", "vivado_files"]
 
 PART = "xc7z020clg400-1"
 """The part that scripts take unless they are given another: that of many boards with a Zynq 7020."""
@@ -26,12 +26,20 @@ def vivado_files(design: MatmulDesign) -> dict[str, str]:
     """
     if design.engine.control != "axi_lite":
         raise ValueError(f"control must be axi_lite for vivado, not {design.engine.control!r}")
-    module = design.module
-    interfaces = find_interfaces(port["name"] for port in design.description()["ports"])
+    return {**host_files(design), **ip_files(design, _dma_bits(design))}
+
+
+def ip_files(design: MatmulDesign | NetworkDesign, dma_bits: int = DMA_BITS[0]) -> dict[str, str]:
+    """The files that make an IP, and an example of it, by name.
+
+    ``dma_bits``: the width of the example's DMAs, one of ``DMA_BITS``
+    """
+    module, said = design.module, design.description()
+    interfaces = find_interfaces(port["name"] for port in said["ports"])
+    streams = {stream["name"]: stream["beat_bits"] // 8 for stream in said["streams"]}
     named = {"module": module, "vendor": VENDOR, "library": LIBRARY, "version": VERSION, "part": PART}
     period = f"{1000 / OUT_OF_CONTEXT_MHZ:.3f}"
     return {
-        **host_files(design),
         "component.xml": component_xml(design),
         "package_ip.tcl": fill(
             "package_ip.tcl",
@@ -41,7 +49,7 @@ def vivado_files(design: MatmulDesign) -> dict[str, str]:
         ),
         f"{module}_ooc.xdc": fill("ooc.xdc", module=module, mhz=str(OUT_OF_CONTEXT_MHZ), period=period),
         "zynq_dma.tcl": fill(
-            "zynq_dma.tcl", **named, bits=str(_dma_bits(design)), dmas=_dmas(design), streams=_streams(design)
+            "zynq_dma.tcl", **named, bits=str(dma_bits), dmas=_dmas(streams), streams=_streams(streams)
         ),
     }
 
@@ -52,15 +60,21 @@ def _dma_bits(design: MatmulDesign) -> int:
     return bits if bits in DMA_BITS else DMA_BITS[0]
 
 
-def _streams(design: MatmulDesign) -> str:
+def _streams(streams: Mapping[str, int]) -> str:
     """A line for every stream: its name, and the bytes of a beat."""
-    return _rows((name, str(design.engine.bus(name) // 8)) for name in design.engine.stream_bits)
+    return _rows((_short(name), str(count)) for name, count in streams.items())
 
 
-def _dmas(design: MatmulDesign) -> str:
+def _dmas(streams: Mapping[str, int]) -> str:
     """A line for every DMA: its name, the stream that it reads memory for, and the one that it writes memory from."""
-    inputs = [name for name in design.engine.stream_bits if name != "c"]
-    return _rows((f"dma_{name}", name, "c" if name == inputs[0] else "-") for name in inputs)
+    inputs = [_short(name) for name in streams if name.startswith("s_")]
+    (output,) = [_short(name) for name in streams if name.startswith("m_")]
+    return _rows((f"dma_{name}", name, output if name == inputs[0] else "-") for name in inputs)
+
+
+def _short(stream: str) -> str:
+    """The name of a stream without that of its bus."""
+    return stream.partition("_axis_")[2]
 
 
 def _rows(rows: Iterable[tuple[str, ...]]) -> str:

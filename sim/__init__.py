@@ -13,7 +13,15 @@ from .exact import Exact
 from .floats import as_floats, float_of_sums
 from .lfsr import lfsr_words
 from .mac import mac
-from .network import answer_order, answer_values, check_images, network_answers, network_cycles, network_pause
+from .network import (
+    answer_order,
+    answer_values,
+    check_images,
+    image_bytes,
+    network_answers,
+    network_cycles,
+    network_pause,
+)
 from .products import dot, matmul, multiply
 from .requantize import dequantize, requantize
 from .streams import pack, unpack
@@ -39,6 +47,7 @@ __all__ = [
     "engine_cycles",
     "engine_matmul",
     "float_of_sums",
+    "image_bytes",
     "lfsr_words",
     "mac",
     "matmul",

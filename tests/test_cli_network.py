@@ -32,6 +32,7 @@ def model(tmp_path, monkeypatch, prepared):
     for seed, name in enumerate(("c.npz", "t.npz")):
         images = np.random.default_rng(seed).integers(0, 256, (16, 1, 6, 6))
         np.savez(name, x=(images / 255).astype(np.float32))
+    return tmp_path
 
 
 def test_a_network_is_written_with_all_that_belongs_to_it(model, capsys):

@@ -111,7 +111,8 @@ def random_sizes(rng, engine):
 @pytest.mark.parametrize("seed", range(11))
 def test_random_engines_take_the_predicted_cycles(seed, blocks):
     rng = random.Random(f"{seed} {blocks}")
-    design = Design.matmul(random_engine(rng, blocks), pipeline=rng.randint(1, 3))
+    engine, family = random_engine(rng, blocks), rng.choice([None, "ice40"])
+    design = Design.matmul(engine, pipeline=rng.randint(1, 3), family=family)
     engine, known = design.engine, latencies(design)
     sizes = random_sizes(rng, engine)
     expected = [engine_cycles(engine, *each, known) for each in sizes]

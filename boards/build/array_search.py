@@ -9,7 +9,8 @@ from dataclasses import replace
 from itertools import product
 from typing import NamedTuple
 
-from ...formats.network import Product, Program, Record
+from ...families import BlockRam
+from ...formats.network import NetworkShape, Product, Program, Record
 from ...hdl import NetworkDesign
 from ...hdl.network.network_build import usual_memories
 from ..targets.board import Board
@@ -35,6 +36,8 @@ ESTIMATED = 24
 
 PIECE = 32
 """Bits of a word of weights that are loaded."""
+
+BYTE = 8
 
 
 class ArraySides(NamedTuple):
@@ -111,10 +114,22 @@ def _shapes(board: Board, base: Program, dsp: str, given: ArraySides) -> Iterato
         elements = in_multipliers(shape, target.family.name, dsp_elements(board, shape, dsp))
         if logic(features(shape, bounds, elements, dsp != "none")) > fill_of(board) * capacity.luts:
             continue
-        words = sum(_tiles(record, columns) * _terms(record, columns, lanes) for record in _products(base))
-        activations = rows * ram.blocks(shape.activation_word, -(-base.activation_words // lanes))
-        if single or activations + ram.blocks(shape.weight_word, words) <= capacity.brams:
+        if single or _blocks(base, shape, ram) <= capacity.brams:
             yield rows, columns, lanes, outputs
+
+
+def _blocks(base: Program, shape: NetworkShape, ram: BlockRam) -> int:
+    """The block RAMs of activations, of what lies between layers, of weights, and of the link's buffer."""
+    words = sum(
+        _tiles(record, shape.columns) * _terms(record, shape.columns, shape.lanes) for record in _products(base)
+    )
+    memories = [
+        (shape.activation_word, -(-base.activation_words // shape.lanes), shape.rows),
+        (shape.between_word, -(-base.between_words // shape.outputs), 1),
+        (shape.weight_word, words, 1),
+        (BYTE, buffer_for(base), 1),
+    ]
+    return sum(ram.blocks(bits, max(1, words), copies) for bits, words, copies in memories)
 
 
 def _products(base: Program) -> list[Product]:

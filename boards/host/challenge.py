@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ...formats import Engine, Format
 from ...formats.network import Program
-from ...sim import decode, encode, scale_codes
+from ...sim import decode, encode, image_bytes, scale_codes
 from ...sim.codes import code_dtype
 from .device import Device
 
@@ -68,17 +68,9 @@ def random_challenge(engine: Engine, chance: np.random.Generator, most: int = 40
 
 def random_images(program: Program, chance: np.random.Generator, count: int) -> NDArray[np.uint8]:
     """Images of random bytes, or of random codes if the program takes codes."""
-    image, shape = program.image, program.shape
-    tensors = (
-        (image.activation, image.activation_codes, shape.activation),
-        (image.between, image.between_codes, shape.between),
-    )
-    allowed = set(range(256))
-    for view, codes, format in tensors:
-        if view is not None and not codes:
-            allowed &= {*format.codes}
+    image = program.image
     size = (count, image.height, image.width, image.channels)
-    return chance.choice(np.array(sorted(allowed), dtype=np.uint8), size)
+    return chance.choice(image_bytes(program), size)
 
 
 def compute(device: Device, challenge: Challenge) -> tuple[bool, float]:

@@ -16,6 +16,8 @@ from ..common.signature import takes_options
 from ..common.study_options import NetworkOptions, SchemeOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -75,6 +77,12 @@ class HardwareOptions:
         )
 
 
+def _tools() -> "Sequence[str]":
+    from ...integrate import NETWORK_TOOLS
+
+    return [*NETWORK_TOOLS]
+
+
 @takes_options
 def verilog(
     context: typer.Context,
@@ -85,6 +93,15 @@ def verilog(
     module: Annotated[
         str, typer.Option("--module", help="Name of the top module and of the files.", show_default="network")
     ] = "",
+    tool: Annotated[
+        str | None,
+        choice(
+            _tools,
+            "--for",
+            help="Add what a tool needs to take the accelerator, and a README.md that says what to type.",
+            show_default="Verilog alone",
+        ),
+    ] = None,
     out: Out = Path("out"),
     json: Json = False,
 ) -> None:
@@ -93,20 +110,27 @@ def verilog(
     Images go in by AXI4-Stream, answers come out likewise, and AXI4-Lite tells the status. network.weights.hex has the
     words of weights, one a line, for memories that are loaded.
     """
+    from ...integrate import network_files
     from ...synth import write_whole
     from ..common.files import check_folder, emit, write_design
 
     check_folder(out)
+    command = command_line(context)
     _, found = lowered(networks, schemes, accelerator)
     design = hardware.design(found, module)
+    more = {} if tool is None else network_files(design, tool, command)
     names = {end: f"{design.module}.{end}" for end in ("v", "json", "h", "program.json", "weights.hex")}
-    check_folder(out, *names.values())
-    description = write_design(design, emit([design])[0], out, command_line(context))
+    check_folder(out, *names.values(), *more)
+    description = write_design(design, emit([design])[0], out, command)
     program = found.program
     program.write(out / names["program.json"])
     digits = -(-program.shape.weight_word // 4)
     write_whole(out / names["weights.hex"], "".join(f"{word:0{digits}x}\n" for word in program.words()))
+    for name, content in more.items():
+        write_whole(out / name, content)
     files = {end: str(out / name) for end, name in names.items()}
+    if more:
+        files["readme"] = str(out / "README.md")
     if json:
         print_json({"files": files, **description})
         return

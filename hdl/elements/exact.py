@@ -8,12 +8,14 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import DATAFLOWS, Arithmetic, Element, FixedPoint, Integer
-from ..products.accumulate import SumControl, accumulate, sum_control
+from ..products.accumulate import ShiftedSum, SumControl, accumulate, accumulate_to_shift, sum_control
 from ..products.adder_tree import sum_terms, term_shape, tree_depth
+from ..products.chains import chain_count, sum_chains
 from ..products.decode import Operand, decode
 from ..products.operand_bus import Edge
 from ..products.pipeline import Pipeline
 from ..products.product_term import Build, Term, make_term
+from ..products.relative_signs import sum_by_signs
 from .hardware import ElementHardware, ProductPorts, SumPorts, register_hardware
 
 __all__ = ["ONE", "ExactHardware", "ProcessingElement", "WeightColumn", "later_cuts", "row_sum_build"]
@@ -33,6 +35,7 @@ class ExactHardware(ElementHardware):
     dataflows = DATAFLOWS
     least_pipeline = 0
     has_multiplier = True
+    can_shift = True
 
     def term(
         self,
@@ -71,11 +74,21 @@ class ExactHardware(ElementHardware):
     ) -> "ProcessingElement":
         return ProcessingElement(self, arithmetic, build, accumulator, lanes=lanes, edge=edge)
 
+    def shifting_element(
+        self,
+        arithmetic: Arithmetic,
+        build: Build,
+        accumulator: FixedPoint,
+        lanes: int,
+        edge: Build | None = None,
+    ) -> "ShiftingElement":
+        return ShiftingElement(self, arithmetic, build, accumulator, lanes=lanes, edge=edge)
+
     def column(self, arithmetic: Arithmetic, build: Build, count: int) -> "WeightColumn":
         return WeightColumn(self, arithmetic, build, count=count)
 
     def column_latency(self, arithmetic: Arithmetic, build: Build, count: int) -> int:
-        return len(later_cuts(build)) + tree_depth(count) + 1
+        return len(later_cuts(build)) + _levels(build, count) + 1
 
     def sum_codes(self, m: Module, unit: SumPorts) -> None:
         """Make a MAC or dot product, whose decoders are behind the first register and whose element is in ``m``."""
@@ -84,21 +97,20 @@ class ExactHardware(ElementHardware):
         weight = pipeline.cross("input", "weight", unit.weight)
         activation = pipeline.cross("input", "activation", unit.activation)
         width = unit.accumulator_format.width if lanes == 1 else term_shape(arithmetic).width
+        edges = Edge(arithmetic.weight, build, weight=True), Edge(arithmetic.activation, build)
         terms = []
         for lane in range(lanes):
             operands = (
-                decode(m, arithmetic.weight, weight.word_select(lane, arithmetic.weight.width), "weight"),
-                decode(
-                    m, arithmetic.activation, activation.word_select(lane, arithmetic.activation.width), "activation"
-                ),
+                edges[0].operand(m, weight.word_select(lane, arithmetic.weight.width), "weight"),
+                edges[1].operand(m, activation.word_select(lane, arithmetic.activation.width), "activation"),
             )
             terms.append(self.term(m, pipeline, arithmetic, build, *operands, width, build.keeps_apart(lanes)))
         flags = {name: getattr(unit, name) for name in unit.accumulator_format.specials}
         control = sum_control(m, pipeline, unit.valid, unit.first)
-        _sum_words(m, control, arithmetic, terms, unit.accumulator, flags)
+        _sum_words(m, pipeline, build, control, arithmetic, terms, unit.accumulator, flags)
 
     def multiply_codes(self, m: Module, unit: ProductPorts) -> None:
-        arithmetic, build = unit.arithmetic, unit.build
+        arithmetic, build = unit.arithmetic, unit.build.of_one_product
         pipeline = Pipeline(m, replace(build, pipeline=max(0, build.pipeline - 1)).cuts)
         term = self.term(
             m,
@@ -120,6 +132,8 @@ class ExactHardware(ElementHardware):
 
 def _sum_words(
     m: Module,
+    pipeline: Pipeline,
+    build: Build,
     control: SumControl,
     arithmetic: Arithmetic,
     terms: list[Term],
@@ -127,11 +141,36 @@ def _sum_words(
     flags: dict[str, Signal],
 ) -> None:
     """Add up the terms of every word."""
-    if len(terms) == 1:
-        addend, carry = terms[0].addend, terms[0].carry
-    else:
-        addend, carry = sum_terms(m, terms, arithmetic)
+    addend, carry = _sum_word(m, pipeline, build, arithmetic, terms)
     accumulate(m, control, addend, carry, [term.specials for term in terms], accumulator, flags)
+
+
+def _sum_word(
+    m: Module, pipeline: Pipeline, build: Build, arithmetic: Arithmetic, terms: list[Term]
+) -> tuple[Value, Value | None]:
+    """The sum of the terms of a word as ``(value, carry)``."""
+    if len(terms) == 1 and build.sums == "tree":
+        return terms[0].addend, terms[0].carry
+    return _sum_lanes(m, pipeline, build, arithmetic, terms)
+
+
+def _sum_lanes(
+    m: Module, pipeline: Pipeline, build: Build, arithmetic: Arithmetic, terms: list[Term], *, registered: bool = False
+) -> tuple[Value, Value | None]:
+    """The sum of the terms of one word as ``(value, carry)``; where ``registered``, ``_levels`` cycles late."""
+    if build.sums == "chains":
+        return sum_chains(m, pipeline, terms, arithmetic, build.chain, registered=registered)
+    if terms[0].sign is not None:
+        return sum_by_signs(m, pipeline, terms, arithmetic, registered=registered)
+    value, carry = sum_terms(m, terms, arithmetic, registered=registered, apart=build.keeps_apart(len(terms)))
+    for cut in ("chain", "total"):
+        value, carry = pipeline.cross(cut, "sum", value), pipeline.cross(cut, "carry", carry)
+    return value, carry
+
+
+def _levels(build: Build, count: int) -> int:
+    """Levels of adders that add so many products, or so many chains of them."""
+    return tree_depth(chain_count(count, build.chain) if build.sums == "chains" else count)
 
 
 class _Products(wiring.Component):
@@ -173,8 +212,7 @@ class _Products(wiring.Component):
             }
         )
 
-    def terms(self, m: Module, width: int) -> list[Term]:
-        pipeline = Pipeline(m, later_cuts(self.build))
+    def terms(self, m: Module, pipeline: Pipeline, width: int) -> list[Term]:
         apart = self.build.keeps_apart(self.count)
         terms = []
         for k in range(self.count):
@@ -225,10 +263,65 @@ class ProcessingElement(_Products):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        terms = self.terms(m, self.accumulator.width if self.count == 1 else term_shape(self.arithmetic).width)
+        pipeline = Pipeline(m, later_cuts(self.build))
+        width = self.accumulator.width if self.count == 1 else term_shape(self.arithmetic).width
+        terms = self.terms(m, pipeline, width)
         control = SumControl(self.add, self.start, self.done, early=True)
         flags = {name: getattr(self, name) for name in self.accumulator.specials}
-        _sum_words(m, control, self.arithmetic, terms, self.sum, flags)
+        _sum_words(m, pipeline, self.build, control, self.arithmetic, terms, self.sum, flags)
+        return m
+
+
+class ShiftingElement(_Products):
+    """A ``ProcessingElement`` whose finished sum is a part of a shift register: see ``accumulate_to_shift``.
+
+    The sum is ``sum + carry``, and stands a cycle later.
+
+    Parameters
+    ----------
+    accumulator: the sum's form
+    lanes: products a cycle
+
+    Members
+    -------
+    add, start, done: In(1), ``start`` with the first terms at the adder, ``done`` in the cycle after the last ones
+    shift: In(1), take what is in ``following`` in the place of the sum
+    following: In, the sum, the flags and the carry of another such element
+    sum, carry: Out, the finished sum; both hold until the next ``done`` or ``shift``
+    nan, positive_infinity, negative_infinity: Out(1), those that can occur
+    """
+
+    def __init__(
+        self,
+        hardware: ExactHardware,
+        arithmetic: Arithmetic,
+        build: Build,
+        accumulator: FixedPoint,
+        *,
+        lanes: int,
+        edge: Build | None = None,
+    ):
+        self.accumulator = accumulator
+        members = {
+            **{name: In(1) for name in ("add", "start", "done", "shift")},
+            "following": In(accumulator.width + len(accumulator.specials) + 1),
+            "sum": Out(Shape(accumulator.width, accumulator.signed)),
+            "carry": Out(1),
+            **{name: Out(1) for name in accumulator.specials},
+        }
+        super().__init__(hardware, arithmetic, build, lanes, members, edge)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        pipeline = Pipeline(m, later_cuts(self.build))
+        width = self.accumulator.width if self.count == 1 else term_shape(self.arithmetic).width
+        terms = self.terms(m, pipeline, width)
+        control = SumControl(self.add, self.start, self.done, early=False)
+        flags = {name: getattr(self, name) for name in self.accumulator.specials}
+        finished = ShiftedSum(self.sum, self.carry, flags, self.shift, self.following)
+        specials = [term.specials for term in terms]
+        word = _sum_word(m, pipeline, self.build, self.arithmetic, terms)
+        accumulate_to_shift(m, control, *word, specials, finished)
         return m
 
 
@@ -238,7 +331,7 @@ ONE = Integer(1, unsigned=True)
 
 def row_sum_build(build: Build) -> Build:
     """How a row of A is summed in step with products of ``build``: as products with weights of one."""
-    return Build("rows", pipeline=build.pipeline)
+    return Build("rows", pipeline=build.pipeline, sums=build.sums, chain=build.chain, integers=build.integers)
 
 
 class WeightColumn(_Products):
@@ -260,15 +353,15 @@ class WeightColumn(_Products):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        terms = self.terms(m, term_shape(self.arithmetic).width)
-        apart = self.build.keeps_apart(self.count)
-        value, carry = sum_terms(m, terms, self.arithmetic, registered=True, apart=apart)
+        pipeline = Pipeline(m, later_cuts(self.build))
+        terms = self.terms(m, pipeline, term_shape(self.arithmetic).width)
+        value, carry = _sum_lanes(m, pipeline, self.build, self.arithmetic, terms, registered=True)
         m.d.sync += self.partial.eq(value if carry is None else value + carry)
         for name in self.special_names:
             flag = None
             for term in terms:
                 flag = term.specials[name] if flag is None else flag | term.specials[name]
-            for k in range(tree_depth(self.count)):
+            for k in range(_levels(self.build, self.count)):
                 late = Signal(name=f"{name}_level{k}", reset_less=True)
                 m.d.sync += late.eq(flag)
                 flag = late

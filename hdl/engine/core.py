@@ -13,7 +13,7 @@ from . import output_stationary, weight_stationary
 from .handover import Handover
 from .operand_schedule import schedule_output_stationary, schedule_weight_stationary
 from .output_drain import TAKE, block_depth, drain_sums
-from .output_stationary import OutputStationary
+from .output_stationary import OutputStationary, shifts_sums
 from .panel_loader import LoaderLoop, PanelLoader, size_bits
 from .weight_stationary import WeightStationary
 
@@ -28,8 +28,10 @@ def matmul_latencies(engine: Engine, build: Build) -> dict[str, int]:
     requantize: of the requantizer
     requantize_interval: from an output to the next one
     """
-    array = output_stationary if engine.output_stationary else weight_stationary
-    found = {"array": array.latency(engine, build)}
+    if engine.output_stationary:
+        found = {"array": output_stationary.latency(engine, build, shifts_sums(engine, build))}
+    else:
+        found = {"array": weight_stationary.latency(engine, build)}
     if engine.blocks is not None:
         added = block_sum(engine.weight, engine.activation, engine.blocks, engine.max_k)
         found |= {"blocks": added.latency, "block_distance": block_distance(added, block_depth(engine))}
@@ -93,10 +95,11 @@ class Matmul(wiring.Component):
         m = Module()
         config, begin = self._configure(m)
         loaders = self._loaders(m, config, begin)
-        handover = Handover(self.engine)
+        shifts = shifts_sums(self.engine, self.build)
+        handover = Handover(self.engine, shifts)
         array: OutputStationary | WeightStationary
         if self.engine.output_stationary:
-            array = OutputStationary(self.engine, self.build, self.dsp_elements)
+            array = OutputStationary(self.engine, self.build, self.dsp_elements, shifts)
             schedule_output_stationary(m, array, config, begin, loaders, handover)
         else:
             array = WeightStationary(self.engine, self.build)

@@ -99,8 +99,15 @@ def schedule_output_stationary(
                 Cat(*array.row_sums).word_select(handover.row, len(handover.row_sum)).as_signed()
             )
     with m.If(handover.take):
-        rows = Cat(*(Cat(*sums) for sums in array.sums))
-        m.d.sync += handover.word.eq(rows.word_select(handover.row, len(handover.word)))
+        rows = [Cat(*sums) for sums in array.sums]
+        if array.shifts:
+            # Chunks of the row shift, too, so that the first of the word is always the one at hand.
+            chunk_bits = len(handover.word) * engine.outputs // engine.columns
+            m.d.sync += handover.word.eq(Mux(handover.row_begins, rows[0], handover.word[chunk_bits:]))
+        else:
+            m.d.sync += handover.word.eq(Cat(*rows).word_select(handover.row, len(handover.word)))
+    if array.shifts:
+        m.d.comb += array.shift.eq(handover.take & handover.row_ends)
 
 
 def _spaced(m: Module, issue: Signal, wanted: Value, engine: Engine) -> Value:

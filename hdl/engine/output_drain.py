@@ -108,6 +108,8 @@ def drain_sums(
         chunk_last.eq(no_more(columns_left, engine.outputs)),
         handover.take.eq(advance & present),
     ]
+    if handover.shifts:
+        m.d.comb += [handover.row_begins.eq(chunk == 0), handover.row_ends.eq(chunk_last)]
     if "p" in loaders:
         loader, half = loaders["p"], handover.half["p"]
         m.d.comb += present.eq(draining & blocks_at_rest & loader.full.bit_select(half, 1))
@@ -169,16 +171,27 @@ def _choose(
         scales = place.block.column_scales.word_select(place.chunk, bits)
         place = replace(place, block=replace(place.block, column_scales=scales))
     offset = None
+    word_bits = len(handover.word) // chunks
     if engine.weight_zero_point:
         zero_point = config["weight_zero_point"]
         assert isinstance(engine.weight, Integer)
         offset = handover.row_sum * (zero_point if engine.weight.unsigned else zero_point.as_signed())
     return _Chunk(
         place=place,
-        sums=handover.word.word_select(place.chunk, len(handover.word) // chunks),
+        sums=_complete(engine, handover) if handover.shifts else handover.word.word_select(place.chunk, word_bits),
         channel=loaders["p"].word if "p" in loaders else None,
         offset=offset,
     )
+
+
+def _complete(engine: Engine, handover: Handover) -> Value:
+    """The first sums of a row that shifts, with their carries added."""
+    sums = []
+    for place in range(engine.outputs):
+        found = data.View(handover.layout, handover.word.word_select(place, handover.layout.size))
+        total = (found.accumulator + found.carry)[: engine.accumulator.width]
+        sums += [total, *(getattr(found, name) for name in engine.accumulator.specials)]
+    return Cat(*sums)
 
 
 def _finish(

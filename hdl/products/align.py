@@ -33,13 +33,15 @@ def align(
     group: int,
     width: int,
     apart: bool = False,
+    coded: bool = False,
 ) -> tuple[Value, Value | None]:
     """``body`` shifted left, as two's complement of ``width`` bits, complemented bit by bit where ``negate`` is high.
 
     The addend is ``(body << shift) ^ negate``, and ``negate``, given back, is the carry that makes it exact. The
     shift is fine within ``group`` (a power of two) positions, then coarse by whole groups, where each bit has at
     most a few sources: that last choice fits into the adder's own LUTs where those have the inputs. ``apart`` keeps
-    the register of a body that needs no shift out of DSP blocks.
+    the register of a body that needs no shift out of DSP blocks. ``coded`` leaves the choice among four groups or fewer
+    as the two bits that it is, for LUTs that have the inputs.
     """
     if not is_shifted(shift):
         body = pipeline.cross("align", "body", body, apart=apart)
@@ -60,9 +62,13 @@ def align(
     if groups == 1:
         return _complement(m, [_bit(fine, i + shift.offset) for i in range(width)], negate), negate
 
-    select = Signal(groups, name="select")
-    m.d.comb += select.eq(Cat(coarse == k for k in range(groups)))
-    select = pipeline.cross("align", "select", select)
+    if coded and len(coarse) <= 2:
+        coarse = pipeline.cross("align", "coarse", coarse)
+        select: Value = Cat(coarse == k for k in range(groups))
+    else:
+        one_hot = Signal(groups, name="select")
+        m.d.comb += one_hot.eq(Cat(coarse == k for k in range(groups)))
+        select = pipeline.cross("align", "select", one_hot)
     first = shift.offset >> fine_bits
     bits: list[Value] = []
     fills: dict[int, Value] = {}

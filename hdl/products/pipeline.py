@@ -6,7 +6,7 @@ from amaranth.hdl import Module, Signal, Value
 
 __all__ = ["CUTS", "KEPT", "Pipeline"]
 
-CUTS = ("input", "partial", "sums", "product", "align")
+CUTS = ("input", "partial", "sums", "product", "align", "chain", "total")
 """The cuts of a data path, in the order in which values cross them."""
 
 

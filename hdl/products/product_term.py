@@ -1,15 +1,15 @@
 """One product on its way into a sum: decoded, multiplied, shifted into place, in the way that a build names."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
-from ...formats import Format
+from ...formats import Format, Minifloat
 from .align import Shift, align, is_shifted
 from .decode import Operand, as_signed
 from .pipeline import CUTS, Pipeline
 from .recoding import controls, recoded_rows, recoding
-from .significand_product import PRODUCTS, significand_product, sum_rows
+from .significand_product import PRODUCTS, ProductRow, booth_rows, significand_product, sum_rows
 from .truth_table import truth_table
 
 __all__ = ["MAX_PIPELINE", "Build", "Term", "make_term"]
@@ -18,8 +18,20 @@ __all__ = ["MAX_PIPELINE", "Build", "Term", "make_term"]
 MAX_PIPELINE = 3
 """Most register stages of a unit."""
 
-REGISTERS = {"aligned": ("align", "product"), "rows": ("partial", "align"), "sums": ("sums", "align")}
-"""The cuts that the second and the third register stage are at, by what the second one holds."""
+REGISTERS = {
+    "aligned": ("align", "product"),
+    "rows": ("partial", "align"),
+    "sums": ("sums", "align"),
+    "chains": ("chain", "total"),
+    "shifted": ("align", "chain"),
+}
+"""The cuts that the second and the third register stage are at, by what these hold."""
+
+SUMS = ("tree", "chains", "signs")
+"""Ways to add the products of several lanes."""
+
+CHAIN = 8
+"""Lanes to a chain, where the clock has the time."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +48,19 @@ class Build:
     group: positions that the fine shift covers, a power of two
     registers: what the second register stage holds, one of ``REGISTERS``: the ``aligned`` product, or for ``booth`` and
         ``recoded`` its ``rows`` (a register's reset then makes the zero digits for free) or their ``sums`` by pairs
-        (faster)
+        (faster); where products are added in another way than a tree, the ``chains`` (or sums of four lanes), or the
+        ``shifted`` products before them
     tree: whether rows are summed as a balanced tree, faster, rather than one after the other
     apart: whether registers before an adder of several products stay out of DSP blocks. yosys 0.70's ``ice40_dsp``
         takes such a register into the block of either product, and then one of the two products is lost
     pipeline: register stages, 0 to 3
+    shares_cells: whether a register takes a logic cell of its own, unless the LUT before it drives nothing else, see
+        ``Family``; an array then holds its sums another way
+    sums: how products of several lanes are added, one of ``SUMS``: in a ``tree`` of two's complement, in ``chains``
+        whose adders take in the logic of a product's last level, or by relative ``signs``, of products that have
+        their signs apart
+    chain: lanes to a chain
+    integers: whether minifloats become integers before they are multiplied
     """
 
     product: str
@@ -49,6 +69,10 @@ class Build:
     tree: bool = False
     apart: bool = False
     pipeline: int = 2
+    shares_cells: bool = False
+    sums: str = "tree"
+    chain: int = CHAIN
+    integers: bool = False
 
     def __post_init__(self) -> None:
         if self.product not in ("whole", "recoded", *PRODUCTS):
@@ -57,8 +81,14 @@ class Build:
             raise ValueError(f"group must be a power of two, not {self.group!r}")
         if self.registers not in REGISTERS:
             raise ValueError(f"registers must be one of {', '.join(REGISTERS)}, not {self.registers!r}")
-        if self.registers != "aligned" and self.product not in ("booth", "recoded"):
+        if self.registers in ("rows", "sums") and self.product not in ("booth", "recoded"):
             raise ValueError(f"registers must be 'aligned' for {self.product!r}, not {self.registers!r}")
+        if self.sums not in SUMS:
+            raise ValueError(f"sums must be one of {', '.join(SUMS)}, not {self.sums!r}")
+        if self.chain < 1:
+            raise ValueError(f"chain must be 1 or more, not {self.chain!r}")
+        if self.registers in ("chains", "shifted") and self.sums == "tree":
+            raise ValueError(f"registers must be aligned, rows or sums for sums 'tree', not {self.registers!r}")
         if self.pipeline not in range(MAX_PIPELINE + 1):
             raise ValueError(f"pipeline must be 0 to {MAX_PIPELINE}, not {self.pipeline!r}")
 
@@ -67,9 +97,21 @@ class Build:
         """Whether multiplications are left to the synthesizer, for its DSP blocks."""
         return self.product == "operator"
 
+    def makes_integer(self, format: Format) -> bool:
+        """Whether codes of that format are multiplied as integers in two's complement, and not so decoded anyway."""
+        return self.integers and isinstance(format, Minifloat)
+
     def keeps_apart(self, terms: int) -> bool:
         """Whether that many products have registers that have to stay out of DSP blocks."""
         return self.dsp and self.apart and terms > 1
+
+    @property
+    def of_one_product(self) -> "Build":
+        """The build of a product that is not added to others."""
+        if self.sums == "tree":
+            return self
+        registers = "aligned" if self.registers in ("chains", "shifted") else self.registers
+        return replace(self, sums="tree", registers=registers)
 
     @property
     def cuts(self) -> tuple[str, ...]:
@@ -79,11 +121,21 @@ class Build:
 
 @dataclass(frozen=True)
 class Term:
-    """A product, ``addend + carry`` in two's complement, and the flags of what is special about it, by name."""
+    """A product on its way into a sum, in the form that the sum's build takes it in.
+
+    Members
+    -------
+    addend, carry: the product is ``addend + carry`` in two's complement; or of a magnitude with a ``sign``,
+        ``(-1)**sign * addend``
+    specials: the flags of what is special about it, by name
+    rows: where the build adds rows of all lanes, the rows whose sum it is; ``addend`` is then nothing
+    """
 
     addend: Value
     carry: Value | None
     specials: dict[str, Value]
+    sign: Value | None = None
+    rows: tuple[ProductRow, ...] = ()
 
 
 def make_term(
@@ -100,6 +152,9 @@ def make_term(
     """The product of two decoded codes as an addend of ``width`` bits, behind the cuts ``partial``, ``sums``,
     ``product`` and ``align``; ``apart`` keeps registers of the product out of DSP blocks, unless it is shifted."""
     operands = weight, activation
+    rows = _rows_apart(m, pipeline, build, weight_format, *operands)
+    if rows:
+        return Term(Const(0, 1), None, _special_product(m, pipeline, *operands), rows=rows)
     carry = None
     if build.product == "whole":
         body, negate = _whole_table(m, weight_format, activation_format, operands)
@@ -123,9 +178,41 @@ def make_term(
     body = pipeline.cross("product", "body", body, apart=apart)
     carry = pipeline.cross("product", "carry", carry)
     negate, shift = _cross_both(pipeline, "product", negate, shift)
-    addend, negate = align(m, pipeline, body, negate, shift, build.group, width, apart)
+    if build.sums == "signs" and negate is not None:
+        addend, _ = align(m, pipeline, body, None, shift, build.group, width, apart)
+        sign = pipeline.cross("align", "negate", negate)
+        return Term(addend, None, _special_product(m, pipeline, *operands), sign=sign)
+    coded = build.sums == "chains"
+    addend, negate = align(m, pipeline, body, negate, shift, build.group, width, apart, coded)
     carry = pipeline.cross("align", "carry", carry) if negate is None else negate
     return Term(addend, carry, _special_product(m, pipeline, *operands))
+
+
+def _rows_apart(
+    m: Module,
+    pipeline: Pipeline,
+    build: Build,
+    weight_format: Format,
+    weight: Operand,
+    activation: Operand,
+) -> tuple[ProductRow, ...]:
+    """The rows of a product that is added row by row; none where it is added as a whole, as it is where it is shifted,
+    or has its sign apart."""
+    if build.sums != "chains" or build.product not in ("booth", "recoded"):
+        return ()
+    if activation.exponent is not None:
+        return ()
+    if build.product == "recoded":
+        how = recoding(weight_format)
+        assert how is not None
+        digits = controls(m, weight_format, weight.code, "weight") if weight.digits is None else weight.digits
+        return tuple(recoded_rows(m, pipeline, as_signed(m, activation, "activation"), digits, how))
+    if weight.exponent is not None:
+        return ()
+    (w, a), negate = _common_signedness(m, (weight, activation))
+    if negate is not None:
+        return ()
+    return tuple(booth_rows(*((w, a) if len(w) >= len(a) else (a, w))))
 
 
 def _recoded(

@@ -17,7 +17,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, 
 from .pipeline import Pipeline
 from .truth_table import truth_table
 
-__all__ = ["PRODUCTS", "ProductRow", "significand_product", "sum_rows"]
+__all__ = ["PRODUCTS", "ProductRow", "add_rows", "booth_rows", "significand_product", "sum_rows"]
 
 
 def significand_product(
@@ -48,11 +48,11 @@ def sum_rows(
     """
     total = next(rows)
     if total.carry is not None and not late_carry:
-        total = _add(m, ProductRow(Const(0, 1), 0, 0, 0), total)
+        total = add_rows(m, ProductRow(Const(0, 1), 0, 0, 0), total)
     if tree or pipeline.registered("sums"):
         total = _sum_tree(m, pipeline, [total, *rows])
     for row in rows:
-        total = _add(m, total, row)
+        total = add_rows(m, total, row)
     product = Signal(shape, name="significand_product")
     m.d.comb += product.eq(total.value)
     return product, total.carry
@@ -78,7 +78,7 @@ def _row(value: Value, position: int, carry: Value | None = None) -> ProductRow:
     return ProductRow(value, position, 0, (1 << width) - 1, carry)
 
 
-def _add(m: Module, low: ProductRow, high: ProductRow) -> ProductRow:
+def add_rows(m: Module, low: ProductRow, high: ProductRow) -> ProductRow:
     """The sum of two rows, the carry of ``low`` left open. Bits of ``low`` below ``high`` pass by the adder."""
     below = high.position - low.position
     least = (low.least >> below) + high.least
@@ -103,7 +103,7 @@ def _sum_tree(m: Module, pipeline: Pipeline, rows: list[ProductRow]) -> ProductR
 
 
 def _pairs(m: Module, rows: list[ProductRow]) -> list[ProductRow]:
-    return [_add(m, rows[k], rows[k + 1]) for k in range(0, len(rows) - 1, 2)] + rows[len(rows) & ~1 :]
+    return [add_rows(m, rows[k], rows[k + 1]) for k in range(0, len(rows) - 1, 2)] + rows[len(rows) & ~1 :]
 
 
 def _behind_sums(pipeline: Pipeline, row: ProductRow) -> ProductRow:
@@ -152,24 +152,41 @@ def _digits(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[Produ
         yield _row(_tabulate(m, a, digit, f"row{position}"), position)
 
 
+def booth_rows(a: Value, b: Value) -> Iterator[ProductRow]:
+    """The rows of radix-4 Booth recoding for adders that take in their logic: each bit is made of five bits, and a
+    carry of nothing but a bit of ``b``."""
+    for k, (triple, multiple) in enumerate(_booth_multiples(a, b)):
+        row = Mux(triple.all() | ~triple.any(), 0, multiple) ^ triple[2].replicate(len(multiple))
+        yield _booth_row(a, k, row, triple[2])
+
+
 def _booth(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[ProductRow]:
     """Radix-4 Booth. The rows cross the cut ``partial``: there a register's reset makes the zero digits for free."""
+    for k, (triple, multiple) in enumerate(_booth_multiples(a, b)):
+        negative = triple[2]
+        zero = triple.all() | ~triple.any()
+        row = pipeline.cross("partial", f"row{k}", multiple ^ negative.replicate(len(multiple)), clear=zero)
+        carry = pipeline.cross("partial", f"carry{k}", negative & ~triple.all())
+        yield _booth_row(a, k, row, carry)
+
+
+def _booth_multiples(a: Value, b: Value) -> Iterator[tuple[Value, Value]]:
+    """For every digit of ``b`` its three bits, and ``a`` or its double, which is the multiple if the digit is not 0."""
     is_signed = a.shape().signed
     top = b[-1] if is_signed else Const(0, 1)
     digits = (len(b) + (1 if is_signed else 2)) // 2
     padded = Cat(Const(0, 1), b, top, top)
     width = len(a) + (1 if is_signed else 2)
     extended = a if is_signed else Cat(a, Const(0, 1)).as_signed()
-    reach = 2 << len(a) - is_signed
     for k in range(digits):
         triple = padded[2 * k : 2 * k + 3]
-        negative = triple[2]
         doubled = triple[0] == triple[1]
-        zero = triple.all() | ~triple.any()
-        multiple = Mux(doubled, extended << 1, extended)[:width]
-        row = pipeline.cross("partial", f"row{k}", multiple ^ negative.replicate(width), clear=zero)
-        carry = pipeline.cross("partial", f"carry{k}", negative & ~triple.all())
-        yield ProductRow(row.as_signed(), 2 * k, -reach, reach, carry)
+        yield triple, Mux(doubled, extended << 1, extended)[:width]
+
+
+def _booth_row(a: Value, number: int, row: Value, carry: Value) -> ProductRow:
+    reach = 2 << len(a) - a.shape().signed
+    return ProductRow(row.as_signed(), 2 * number, -reach, reach, carry)
 
 
 PRODUCTS: dict[str, Callable[[Module, Pipeline, Value, Value], Iterator[ProductRow]]] = {

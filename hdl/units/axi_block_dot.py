@@ -107,6 +107,10 @@ class BlockDotDesign(StreamDesign, ProductDesign):
         check_element(self.arithmetic, self.chosen_build, self.lanes)
 
     @property
+    def added(self) -> int:
+        return self.lanes
+
+    @property
     def computes(self) -> Arithmetic:
         return self.arithmetic
 

@@ -45,6 +45,10 @@ class DotDesign(MacDesign):
         check_lanes(self.lanes, self.terms)
 
     @property
+    def added(self) -> int:
+        return self.lanes
+
+    @property
     def _products(self) -> str:
         each = "a cycle" if self.arithmetic.interval == 1 else "a word"
         return f"{self.lanes} products weight * activation {each}"

@@ -100,6 +100,11 @@ class MatmulDesign(ProductDesign):
         return self.engine.lanes
 
     @property
+    def added(self) -> int:
+        engine = self.engine
+        return engine.lanes if engine.output_stationary else engine.rows * engine.lanes
+
+    @property
     def parameters(self) -> dict[str, Any]:
         engine = self.engine
         names = ("rows", "columns", "dataflow", "tile_m", "max_k", "outputs", "products")

@@ -56,6 +56,10 @@ class NetworkDesign(ProductDesign):
         return self.program.shape.arithmetic
 
     @property
+    def added(self) -> int:
+        return self.program.shape.lanes
+
+    @property
     def is_mixed(self) -> bool:
         return True
 

@@ -51,6 +51,11 @@ class ProductDesign(Design):
         return False
 
     @property
+    def added(self) -> int:
+        """Products that are added before they go into a sum."""
+        return 1
+
+    @property
     def weight(self) -> Format:
         return self.computes.weight
 
@@ -74,6 +79,7 @@ class ProductDesign(Design):
             family=self.family,
             dsp=dsp,
             recode=self.computes.element == EXACT and not self.is_mixed,
+            lanes=self.added,
         )
 
     @property

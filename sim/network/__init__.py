@@ -2,7 +2,7 @@
 
 from .answers import answer_order, answer_values
 from .cycles import RecordCycles, network_cycles, network_pause
-from .model import NetworkModel, Watch, check_images, network_answers
+from .model import NetworkModel, Watch, check_images, image_bytes, network_answers
 from .sums import Multiply
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "answer_order",
     "answer_values",
     "check_images",
+    "image_bytes",
     "network_answers",
     "network_cycles",
     "network_pause",

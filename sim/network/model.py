@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...formats import Format
 from ...formats.network import Pool, Product, Program, Record
 from .outputs import Scaling
 from .sums import Multiply, PoolSums, ProductSums
 from .tensors import BatchMemory, Words, as_kind, exact_kind, integer_table
 
-__all__ = ["NetworkModel", "Watch", "check_images", "network_answers"]
+__all__ = ["NetworkModel", "Watch", "check_images", "image_bytes", "network_answers"]
 
 Array = NDArray[Any]
 Watch = Callable[[int, int, str, Words], None]
@@ -34,14 +35,25 @@ def check_images(program: Program, images: ArrayLike) -> Words:
     wanted = (image.height, image.width, image.channels)
     if array.ndim != 4 or array.shape[1:] != wanted:
         raise ValueError(f"images must be of shape (n, {', '.join(map(str, wanted))}), not {array.shape}")
-    for name, coded in (("activation", image.activation_codes), ("between", image.between_codes)):
-        if getattr(image, name) is not None and not coded:
-            format = getattr(program.shape, name)
-            known = np.zeros(256, dtype=bool)
-            known[list(format.codes)] = True
-            if not known[array].all():
-                raise ValueError(f"images must be codes of {format.name}, not {array[~known[array]][0]}")
+    for format in _formats_of_bytes(program):
+        known = np.zeros(256, dtype=bool)
+        known[list(format.codes)] = True
+        if not known[array].all():
+            raise ValueError(f"images must be codes of {format.name}, not {array[~known[array]][0]}")
     return array
+
+
+def image_bytes(program: Program) -> Words:
+    """The bytes that images may have, ascending."""
+    allowed = set(range(256)).intersection(*(format.codes for format in _formats_of_bytes(program)))
+    return np.array(sorted(allowed), dtype=np.uint8)
+
+
+def _formats_of_bytes(program: Program) -> list[Format]:
+    """The formats that the bytes of images are codes of, as they are."""
+    image = program.image
+    written = (("activation", image.activation_codes), ("between", image.between_codes))
+    return [getattr(program.shape, name) for name, table in written if getattr(image, name) is not None and not table]
 
 
 class NetworkModel:

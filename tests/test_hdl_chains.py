@@ -1,0 +1,57 @@
+"""Products of several lanes added in chains and by relative signs, against the golden model."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from fewbit.formats import Arithmetic, parse
+from fewbit.hdl import Build, Dot
+from fewbit.hdl.products.choose_build import choose_build
+from test_hdl_units import KINDS, RECODED, SPECIAL_KINDS, check_sums, fits
+
+LANES = (1, 2, 3, 4, 7, 9)
+"""Chains that are full, and such that are not; more than one chain from 5 lanes on."""
+
+WIDE = {"e5m2", "e7m0", "float8_e8m0fnu"}
+"""Formats whose sums are so wide that their simulation takes seconds."""
+
+BUILDS = [
+    Build("booth", 8, "chains", sums="chains", chain=4),
+    Build("recoded", 4, "chains", sums="chains", chain=3),
+    Build("rows", 4, "shifted", sums="chains", chain=4),
+    Build("digits", 8, "shifted", tree=True, sums="chains", chain=2),
+    Build("whole", 4, "shifted", sums="chains", chain=1),
+    Build("table", 4, sums="signs"),
+    Build("booth", 16, "sums", sums="signs"),
+    Build("whole", sums="signs"),
+]
+
+
+def check_dots(pair, builds, lanes, cycles):
+    weight, activation = map(parse, pair)
+    arithmetic = Arithmetic(weight, activation)
+    for number, build in enumerate(builds):
+        if fits(build, weight, activation) and (build.product != "recoded" or pair in RECODED):
+            count = lanes[number % len(lanes)]
+            check_sums(Dot(arithmetic, build, lanes=count, terms=1000 * count), weight, activation, count, cycles)
+
+
+@pytest.mark.parametrize("pair", [pair for pair in KINDS + SPECIAL_KINDS + RECODED if not WIDE & {*pair}])
+def test_what_auto_takes_for_lanes_is_the_golden_sum(pair):
+    builds = [
+        choose_build(*map(parse, pair), "auto", pipeline=pipeline, family=family, dsp=False, recode=True, lanes=4)
+        for pipeline, family in zip(range(4), ("xc7", None, "ice40", "ecp5"), strict=True)
+    ]
+    check_dots(pair, builds, (9, 4, 3, 5), 25)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair", KINDS + SPECIAL_KINDS + RECODED)
+def test_every_way_to_add_lanes_is_the_golden_sum(pair):
+    builds = [replace(build, pipeline=pipeline) for build, pipeline in itertools.product(BUILDS, range(4))]
+    for shift in range(3):
+        check_dots(pair, builds, LANES[shift:] + LANES[:shift], 100)
+
+
+def test_rows_of_one_lane_are_a_sum_too():
+    check_dots(("int4", "int8"), [replace(BUILDS[0], pipeline=3)], (1,), 50)
