@@ -13,6 +13,9 @@ __all__ = ["BUILDS", "FAMILIES", "check_table", "choose_build"]
 CHAINED_LUT_INPUTS = 6
 """Inputs of a LUT whose adders take in a product's last level of logic."""
 
+WIDE_REACH = 12
+"""Positions over which products are shifted, from which on it pays on LUT4 that no adders of lanes are merged."""
+
 MAX_INTEGER_CODE_BITS = 8
 """Bits of a code that a table may make an integer of."""
 
@@ -78,7 +81,10 @@ def choose_build(
     registers = "aligned"
     if build in ("booth", "recoded") and reach == 0:
         registers = "sums" if fast else "rows" if lut == 4 else "aligned"
-    return Build(build, group, registers, tree=fast, apart=apart, pipeline=pipeline)
+    found = Build(build, group, registers, tree=fast, apart=apart, pipeline=pipeline)
+    if lanes > 1 and reach >= WIDE_REACH and build != "whole":
+        return replace(found, sums="chains", registers="shifted", chain=1)
+    return found
 
 
 def _of_lanes(weight: Format, activation: Format, reach: int, twos_complement: bool, recode: bool, fast: bool) -> str:
