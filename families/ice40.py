@@ -40,6 +40,7 @@ FAMILY = Family(
     dsp="SB_MAC16",
     bram=r"SB_RAM.*",
     apart=True,
+    shares_cells=True,
     models="ice40/cells_sim.v",
     dsp_models=True,
     ram=BlockRam(4096, ((16, 256), (8, 512), (4, 1024), (2, 2048)), least_bits=96, rom_bits=1024),

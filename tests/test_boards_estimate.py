@@ -167,7 +167,7 @@ def test_sides_that_are_given_are_kept():
 
 
 def test_builds_that_estimates_are_held_against_are_the_bitstreams_of_the_results():
-    found = {each.path.stem: each for each in bitstreams(RESULTS / "network" / "boards")}
+    found = {each.name: each for each in bitstreams(RESULTS / "network" / "boards")}
     builds = known_builds()
     assert len(builds) >= 4 and {build.name for build in builds} <= {*found}
     for build in builds:

@@ -66,11 +66,11 @@ def streams_of(engine, inputs, rng):
 class EngineBench:
     """An engine in the simulator; ``product`` runs one and gives C and its cycles."""
 
-    def __init__(self, engine, pipeline=2):
+    def __init__(self, engine, pipeline=2, family=None):
         self.engine = engine
         added = engine.lanes if engine.output_stationary else engine.rows * engine.lanes
         build = choose_build(
-            engine.weight, engine.activation, "auto", pipeline=pipeline, family=None, dsp=False, lanes=added
+            engine.weight, engine.activation, "auto", pipeline=pipeline, family=family, dsp=False, lanes=added
         )
         self.dut = Matmul(engine, build)
         self.latency = matmul_latency(engine, build)
@@ -158,7 +158,7 @@ def check(seed, blocks=False):
     """One random engine, two products one after another."""
     chance = random.Random(seed)
     engine = random_engine(chance, blocks)
-    bench = EngineBench(engine, pipeline=chance.choice([1, 2, 3]))
+    bench = EngineBench(engine, *chance.choice([(1,), (2,), (3,), (1, "ice40"), (3, "ice40"), (3, "ecp5")]))
     stochastic = engine.requantization.rounding is Rounding.STOCHASTIC
 
     async def testbench(ctx):
@@ -235,8 +235,10 @@ def test_refused_sizes_touch_no_data(dataflow):
     bench.run(testbench)
 
 
-@pytest.mark.parametrize("dataflow", DATAFLOWS)
-def test_nan_and_infinities_come_through_an_array(dataflow):
+@pytest.mark.parametrize(
+    ("dataflow", "family"), [*((dataflow, None) for dataflow in DATAFLOWS), ("output_stationary", "ice40")]
+)
+def test_nan_and_infinities_come_through_an_array(dataflow, family):
     """One sum of each kind: NaN, both infinities, their difference, infinity times zero, and a number."""
     form = parse("float8_e5m2")
     one, zero, infinity, minus_infinity, nan = 0x3C, 0, 0x7C, 0xFC, 0x7F
@@ -244,7 +246,7 @@ def test_nan_and_infinities_come_through_an_array(dataflow):
     how = Requantization(parse("float32"), overflow=Overflow.INFINITY)
     engine = Engine(form, form, how, rows=1, columns=2, lanes=1, tile_m=1, max_k=2, dataflow=dataflow)
     inputs = {"activation": np.array(rows), "weight": np.array([[one, one], [one, zero]])}
-    bench = EngineBench(engine, pipeline=1)
+    bench = EngineBench(engine, pipeline=1, family=family)
 
     async def testbench(ctx):
         found, _ = await bench.product(ctx, inputs)

@@ -20,11 +20,13 @@ class BuiltNetwork:
 
     Members
     -------
+    name: of its files, in the folder that was looked through
     path: of its JSON, as ``fewbit board build`` wrote it
     content: of that
     run: what ``fewbit board run --json`` printed, in NAME.run.json beside it; None if there is no such file
     """
 
+    name: str
     path: Path
     content: dict[str, Any]
     run: dict[str, Any] | None
@@ -45,9 +47,9 @@ class BuiltEstimate:
     name: of its files
     board, what: what was built, in words
     features: what its LUTs are estimated from
-    told, built: by name: block RAMs, large RAMs, DSPs, cycles an image, and images a second with the link and without
-        it, at the clock that was built. ``told`` has the slowest and the fastest clock, in MHz, and ``built`` the LUTs
-        and the clock. What was not run has no cycles and no images a second
+    told, built: by name: block RAMs, large RAMs, DSPs, cycles an image, and images a second with the link, at the clock
+        that was built. ``told`` has the slowest and the fastest clock, in MHz, and ``built`` the LUTs and the clock.
+        What was not run has no cycles and no images a second
     """
 
     name: str
@@ -67,9 +69,9 @@ class BuiltEstimate:
 
 
 def bitstreams(folder: Path) -> Iterator[BuiltNetwork]:
-    """The bitstreams with networks in a folder, by their JSON files. Raises OSError, ValueError."""
+    """The bitstreams with networks in a folder and those inside it, by their JSON files. Raises OSError, ValueError."""
     found = 0
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.rglob("*.json")):
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
         except json.JSONDecodeError as error:
@@ -80,14 +82,15 @@ def bitstreams(folder: Path) -> Iterator[BuiltNetwork]:
             continue
         run = path.with_suffix(".run.json")
         found += 1
-        yield BuiltNetwork(path, content, json.loads(run.read_text(encoding="utf-8")) if run.exists() else None)
+        ran = json.loads(run.read_text(encoding="utf-8")) if run.exists() else None
+        yield BuiltNetwork(path.relative_to(folder).with_suffix("").as_posix(), path, content, ran)
     if not found:
         raise ValueError(f"{folder} must have the JSON of bitstreams with networks, as `fewbit board build` wrote them")
 
 
 def compare(bitstream: BuiltNetwork, request: NetworkRequest) -> BuiltEstimate:
     """The estimate for a request beside what was built for it. Raises ValueError if it is of another program."""
-    program, name = request.program, bitstream.path.stem
+    program, name = request.program, bitstream.name
     if program.digest != bitstream.network["digest"]:
         raise ValueError(f"program of {name} must be {bitstream.network['digest'][:12]}, not {program.digest[:12]}")
     made, shape, bounds = estimate(request), program.shape, request.design.hardware.bounds
@@ -109,8 +112,8 @@ def compare(bitstream: BuiltNetwork, request: NetworkRequest) -> BuiltEstimate:
 def _told(made: Estimate, hz: float) -> dict[str, Any]:
     amounts = {name: amount.used for name, amount in made.resources.items() if name != "LUTs"}
     clocks = None if made.clocks is None else [clock / 1e6 for clock in made.clocks]
-    rates = {"images a second": made.rate(hz, link=True), "without the link": made.rate(hz, link=False)}
-    return {**amounts, "clock": clocks, "cycles": made.cycles, **{key: round(rate, 2) for key, rate in rates.items()}}
+    rate = round(made.rate(hz, link=True), 2)
+    return {**amounts, "clock": clocks, "cycles": made.cycles, "images a second": rate}
 
 
 def _built(bitstream: BuiltNetwork, request: NetworkRequest, made: Estimate) -> dict[str, Any]:
@@ -123,7 +126,6 @@ def _built(bitstream: BuiltNetwork, request: NetworkRequest, made: Estimate) -> 
     if bitstream.run is not None:
         found["cycles"] = round(bitstream.run["cycles_an_image"])
         found["images a second"] = round(bitstream.run["images_a_second"], 2)
-        found["without the link"] = round(bitstream.run["images_a_second_without_link"], 2)
     return found
 
 

@@ -8,7 +8,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import DATAFLOWS, Arithmetic, Element, FixedPoint, Integer
-from ..products.accumulate import SumControl, accumulate, sum_control
+from ..products.accumulate import ShiftedSum, SumControl, accumulate, accumulate_to_shift, sum_control
 from ..products.adder_tree import sum_terms, term_shape, tree_depth
 from ..products.chains import chain_count, sum_chains
 from ..products.decode import Operand, decode
@@ -35,6 +35,7 @@ class ExactHardware(ElementHardware):
     dataflows = DATAFLOWS
     least_pipeline = 0
     has_multiplier = True
+    can_shift = True
 
     def term(
         self,
@@ -72,6 +73,16 @@ class ExactHardware(ElementHardware):
         edge: Build | None = None,
     ) -> "ProcessingElement":
         return ProcessingElement(self, arithmetic, build, accumulator, lanes=lanes, edge=edge)
+
+    def shifting_element(
+        self,
+        arithmetic: Arithmetic,
+        build: Build,
+        accumulator: FixedPoint,
+        lanes: int,
+        edge: Build | None = None,
+    ) -> "ShiftingElement":
+        return ShiftingElement(self, arithmetic, build, accumulator, lanes=lanes, edge=edge)
 
     def column(self, arithmetic: Arithmetic, build: Build, count: int) -> "WeightColumn":
         return WeightColumn(self, arithmetic, build, count=count)
@@ -130,11 +141,17 @@ def _sum_words(
     flags: dict[str, Signal],
 ) -> None:
     """Add up the terms of every word."""
-    if len(terms) == 1 and build.sums == "tree":
-        addend, carry = terms[0].addend, terms[0].carry
-    else:
-        addend, carry = _sum_lanes(m, pipeline, build, arithmetic, terms)
+    addend, carry = _sum_word(m, pipeline, build, arithmetic, terms)
     accumulate(m, control, addend, carry, [term.specials for term in terms], accumulator, flags)
+
+
+def _sum_word(
+    m: Module, pipeline: Pipeline, build: Build, arithmetic: Arithmetic, terms: list[Term]
+) -> tuple[Value, Value | None]:
+    """The sum of the terms of a word as ``(value, carry)``."""
+    if len(terms) == 1 and build.sums == "tree":
+        return terms[0].addend, terms[0].carry
+    return _sum_lanes(m, pipeline, build, arithmetic, terms)
 
 
 def _sum_lanes(
@@ -252,6 +269,59 @@ class ProcessingElement(_Products):
         control = SumControl(self.add, self.start, self.done, early=True)
         flags = {name: getattr(self, name) for name in self.accumulator.specials}
         _sum_words(m, pipeline, self.build, control, self.arithmetic, terms, self.sum, flags)
+        return m
+
+
+class ShiftingElement(_Products):
+    """A ``ProcessingElement`` whose finished sum is a part of a shift register: see ``accumulate_to_shift``.
+
+    The sum is ``sum + carry``, and stands a cycle later.
+
+    Parameters
+    ----------
+    accumulator: the sum's form
+    lanes: products a cycle
+
+    Members
+    -------
+    add, start, done: In(1), ``start`` with the first terms at the adder, ``done`` in the cycle after the last ones
+    shift: In(1), take what is in ``following`` in the place of the sum
+    following: In, the sum, the flags and the carry of another such element
+    sum, carry: Out, the finished sum; both hold until the next ``done`` or ``shift``
+    nan, positive_infinity, negative_infinity: Out(1), those that can occur
+    """
+
+    def __init__(
+        self,
+        hardware: ExactHardware,
+        arithmetic: Arithmetic,
+        build: Build,
+        accumulator: FixedPoint,
+        *,
+        lanes: int,
+        edge: Build | None = None,
+    ):
+        self.accumulator = accumulator
+        members = {
+            **{name: In(1) for name in ("add", "start", "done", "shift")},
+            "following": In(accumulator.width + len(accumulator.specials) + 1),
+            "sum": Out(Shape(accumulator.width, accumulator.signed)),
+            "carry": Out(1),
+            **{name: Out(1) for name in accumulator.specials},
+        }
+        super().__init__(hardware, arithmetic, build, lanes, members, edge)
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        pipeline = Pipeline(m, later_cuts(self.build))
+        width = self.accumulator.width if self.count == 1 else term_shape(self.arithmetic).width
+        terms = self.terms(m, pipeline, width)
+        control = SumControl(self.add, self.start, self.done, early=False)
+        flags = {name: getattr(self, name) for name in self.accumulator.specials}
+        finished = ShiftedSum(self.sum, self.carry, flags, self.shift, self.following)
+        specials = [term.specials for term in terms]
+        word = _sum_word(m, pipeline, self.build, self.arithmetic, terms)
+        accumulate_to_shift(m, control, *word, specials, finished)
         return m
 
 

@@ -57,11 +57,13 @@ class ElementHardware(ABC):
     dataflows: of the arrays that it can be in
     least_pipeline: fewest register stages of a MAC or dot product
     has_multiplier: whether it makes single products too, by ``multiply_codes``
+    can_shift: whether it makes elements whose sums shift, by ``shifting_element``
     """
 
     dataflows: ClassVar[tuple[str, ...]] = ("output_stationary",)
     least_pipeline: ClassVar[int] = 1
     has_multiplier: ClassVar[bool] = False
+    can_shift: ClassVar[bool] = False
 
     @abstractmethod
     def buses(self, arithmetic: Arithmetic, build: Build) -> tuple[OperandBus, OperandBus]:
@@ -99,6 +101,20 @@ class ElementHardware(ABC):
         ----------
         edge: the build that the buses are of, where the element's own is another
         """
+
+    def shifting_element(
+        self,
+        arithmetic: Arithmetic,
+        build: Build,
+        accumulator: FixedPoint,
+        lanes: int,
+        edge: Build | None = None,
+    ) -> wiring.Component:
+        """An element whose finished sum is a part of a shift register, as ``ShiftingElement`` tells.
+
+        It is for families that share cells. Raises ValueError for kinds without.
+        """
+        raise ValueError(f"elements must be of a kind whose sums shift, not {arithmetic.element}")
 
     def column(self, arithmetic: Arithmetic, build: Build, count: int) -> wiring.Component:
         """A column of a weight-stationary array: its output ``partial`` is the sum of ``count`` products.

@@ -21,24 +21,31 @@ class Handover:
     ends_product: they are the last of the product
     sums_half: the half of the array's memory that they are in, where weights are stationary
     take, row: the drain takes this row of sums
+    shifts: whether rows of sums shift, and chunks of the row that was taken
+    row_begins, row_ends: where they shift, whether the chunk to be taken is the row's first one, or its last one
+    layout: of a sum
     word, row_sum: the row's sums, and the sum of its activations, the cycle after
     first_block, last_block: the sums are those of the first and the last block of k
     row_scales, column_scales: the scales of the block, of all rows and columns
     half: by the name of a loader, the half of its memory that is being read
     """
 
-    def __init__(self, engine: Engine):
+    def __init__(self, engine: Engine, shifts: bool = False):
+        self.shifts = shifts
+        self.layout = sum_layout(engine.accumulator, shifts)
         rows = engine.rows if engine.output_stationary else engine.tile_m
         self.pending = Signal(name="job_pending")
         self.go = Signal(name="job_go")
         self.take = Signal(name="job_take")
+        self.row_begins = Signal(name="job_row_begins")
+        self.row_ends = Signal(name="job_row_ends")
         self.rows = Signal(range(rows + 1), name="job_rows")
         self.row = Signal(range(rows + 1), name="job_row")
         self.columns = Signal(range(engine.columns + 1), name="job_columns")
         self.ends_columns = Signal(name="job_ends_columns")
         self.ends_product = Signal(name="job_ends_product")
         self.sums_half = Signal(name="job_sums_half")
-        self.word = Signal(sum_layout(engine.accumulator).size * engine.columns, name="sums_word", reset_less=True)
+        self.word = Signal(self.layout.size * engine.columns, name="sums_word", reset_less=True)
         if engine.weight_zero_point:
             self.row_sum = Signal(Shape(engine.row_sum.width, engine.row_sum.signed), name="row_sum", reset_less=True)
         self.half = {name: Signal(name=f"{name}_half") for name in ("a", "w", "a_scales", "w_scales", "p")}

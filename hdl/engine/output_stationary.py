@@ -11,18 +11,24 @@ from ..elements.exact import ONE, row_sum_build
 from ..elements.hardware import hardware_of, hold_word
 from ..products.product_term import Build
 
-__all__ = ["OutputStationary", "sum_layout"]
+__all__ = ["OutputStationary", "shifts_sums", "sum_layout"]
 
 
-def sum_layout(form: FixedPoint) -> data.StructLayout:
-    """The layout of a sum and its flags."""
+def sum_layout(form: FixedPoint, shifts: bool = False) -> data.StructLayout:
+    """The layout of a sum and its flags; of one that shifts also of its carry."""
     fields: dict[str, Shape | int] = {"accumulator": Shape(form.width, form.signed)}
-    return data.StructLayout(fields | dict.fromkeys(form.specials, 1))
+    return data.StructLayout(fields | dict.fromkeys((*form.specials, *(["carry"] if shifts else [])), 1))
 
 
-def latency(engine: Engine, build: Build) -> int:
+def shifts_sums(engine: Engine, build: Build) -> bool:
+    """Whether the rows of sums of an engine's array shift while they are drained."""
+    can = hardware_of(engine.arithmetic).can_shift and not engine.weight_zero_point
+    return engine.output_stationary and build.shares_cells and can
+
+
+def latency(engine: Engine, build: Build, shifts: bool = False) -> int:
     """Cycles from the last word of a group to its sums."""
-    return hardware_of(engine.arithmetic).latency(engine.arithmetic, build, engine.lanes)
+    return hardware_of(engine.arithmetic).latency(engine.arithmetic, build, engine.lanes) + shifts
 
 
 class OutputStationary(wiring.Component):
@@ -39,6 +45,9 @@ class OutputStationary(wiring.Component):
     build: how products are built; of its register stages, 1 to 3, the first is at the edge
     dsp_elements: how many elements, row by row from the first, leave their products to the device's multipliers
         instead
+    shifts: whether the sums of a row take the place of those of the row before it where ``shift`` is up, which is
+        before ``done`` comes up again. They are a cycle later then, and each is ``accumulator + carry``. Only where
+        ``shifts_sums`` tells that they can
 
     Members
     -------
@@ -46,17 +55,19 @@ class OutputStationary(wiring.Component):
     activation: In(rows * lanes codes), row by row
     weight: In(columns * lanes codes), column by column
     keep: In(lanes), which lanes count
+    shift: In(1), where sums shift
     done: Out(1)
     sums: Out(sum_layout).array(rows, columns)
     row_sums: Out.array(rows), sums of the activations alone; only with a ``weight_zero_point``
     """
 
-    def __init__(self, engine: Engine, build: Build, dsp_elements: int = 0):
+    def __init__(self, engine: Engine, build: Build, dsp_elements: int = 0, shifts: bool = False):
         self.engine = engine
         self.build = build
         self.dsp_elements = dsp_elements
-        self.latency = latency(engine, build)
-        self.layout = sum_layout(engine.accumulator)
+        self.shifts = shifts
+        self.latency = latency(engine, build, shifts)
+        self.layout = sum_layout(engine.accumulator, shifts)
         self.row_sum_shape = Shape(engine.row_sum.width, engine.row_sum.signed)
         super().__init__(
             {
@@ -64,6 +75,7 @@ class OutputStationary(wiring.Component):
                 "activation": In(engine.rows * engine.lanes * engine.activation.width),
                 "weight": In(engine.columns * engine.lanes * engine.weight.width),
                 "keep": In(engine.lanes),
+                **({"shift": In(1)} if shifts else {}),
                 "done": Out(1),
                 "sums": Out(self.layout).array(engine.rows, engine.columns),
                 **({"row_sums": Out(self.row_sum_shape).array(engine.rows)} if engine.weight_zero_point else {}),
@@ -75,6 +87,10 @@ class OutputStationary(wiring.Component):
         engine = self.engine
         self._hardware = hardware_of(engine.arithmetic)
         control = self._hardware.control(m, engine.arithmetic, self.build, self.valid, self.first, self.last)
+        if self.shifts:
+            late = {name: Signal(name=f"{name}_late", reset_less=name == "start") for name in ("start", "done")}
+            m.d.sync += [signal.eq(control[name]) for name, signal in late.items()]
+            control = {**control, **late, "shift": self.shift}
         m.d.sync += self.done.eq(control["done"])
         rows = self._enter(m, "activation", engine.rows)
         columns = self._enter(m, "weight", engine.columns)
@@ -82,23 +98,26 @@ class OutputStationary(wiring.Component):
         for r in range(engine.rows):
             for c in range(engine.columns):
                 build = dsp_build if r * engine.columns + c < self.dsp_elements else self.build
-                element = self._element(engine.arithmetic, build, engine.accumulator)
+                make = self._hardware.shifting_element if self.shifts else self._hardware.element
+                element = make(engine.arithmetic, build, engine.accumulator, engine.lanes, self.build)
                 m.submodules[f"element{r}_{c}"] = element
                 self._connect(m, element, rows[r], columns[c], control)
                 sums = self.sums[r][c]
                 m.d.comb += sums.accumulator.eq(element.sum)
+                if self.shifts:
+                    m.d.comb += sums.carry.eq(element.carry)
+                    if r + 1 < engine.rows:
+                        m.d.comb += element.following.eq(self.sums[r + 1][c].as_value())
                 for name in engine.accumulator.specials:
                     m.d.comb += getattr(sums, name).eq(getattr(element, name))
             if engine.weight_zero_point:
                 ones = Arithmetic(ONE, engine.activation)
-                summer = self._element(ones, row_sum_build(self.build), engine.row_sum)
+                build = row_sum_build(self.build)
+                summer = self._hardware.element(ones, build, engine.row_sum, engine.lanes, self.build)
                 m.submodules[f"row_sum{r}"] = summer
                 self._connect(m, summer, rows[r], Const((1 << engine.lanes) - 1, engine.lanes), control)
                 m.d.comb += self.row_sums[r].eq(summer.sum)
         return m
-
-    def _element(self, arithmetic: Arithmetic, build: Build, accumulator: FixedPoint) -> wiring.Component:
-        return self._hardware.element(arithmetic, build, accumulator, self.engine.lanes, self.build)
 
     def _connect(
         self,

@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from ...formats import SPECIALS
 from .pipeline import CUTS, Pipeline
 
-__all__ = ["SumControl", "accumulate", "sticky_flags", "sum_control"]
+__all__ = ["ShiftedSum", "SumControl", "accumulate", "accumulate_to_shift", "sticky_flags", "sum_control"]
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,72 @@ def accumulate(
             m.d.sync += running_flags[name].eq(0)
 
 
-def sticky_flags(m: Module, running: dict[str, Signal], raised: dict[str, Value]) -> dict[str, Value]:
+@dataclass(frozen=True)
+class ShiftedSum:
+    """A finished sum, which is ``accumulator + carry``, and its flags, in registers that are part of a shift register.
+
+    Members
+    -------
+    accumulator, carry, flags: the registers
+    shift: when they take what follows them
+    following: what that is, in the order of the registers
+    """
+
+    accumulator: Signal
+    carry: Signal
+    flags: dict[str, Signal]
+    shift: Value
+    following: Value
+
+    @property
+    def registers(self) -> Value:
+        return Cat(self.accumulator, *self.flags.values(), self.carry)
+
+
+def accumulate_to_shift(
+    m: Module,
+    control: SumControl,
+    addend: Value,
+    carry: Value | None,
+    specials: Sequence[Mapping[str, Value]],
+    finished: ShiftedSum,
+) -> None:
+    """Add ``addend + carry`` to a sum by ``control``, of which ``done`` comes a cycle late.
+
+    This is for logic cells of a LUT of four inputs, a carry and a flip-flop behind the LUT: a cell a bit adds, and
+    another one holds the finished sum and shifts. The sum starts with the first addend through the LUT of the adder,
+    and so without its carry, which every product therefore leaves to the next one, and the last to whom the sum is for.
+
+    Parameters
+    ----------
+    control: ``start`` comes with the first terms, and ``done`` in the cycle after the last ones
+    """
+    running = Signal.like(finished.accumulator, name="accumulated")
+    late = Signal(name="late_carry")
+    total = Signal.like(running, name="total")
+    m.d.comb += total.eq(running + addend if carry is None else running + addend + late)
+    raised = {name: Cat(*(special[name] for special in specials)).any() for name in finished.flags}
+    running_flags = {name: Signal(name=f"running_{name}") for name in finished.flags}
+    before: dict[str, Value] = {name: flag & ~control.start for name, flag in running_flags.items()}
+    with m.If(control.add):
+        m.d.sync += running.eq(Mux(control.start, addend, total))
+        if carry is not None:
+            m.d.sync += late.eq(carry)
+        for name, flag in sticky_flags(m, before, raised).items():
+            m.d.sync += running_flags[name].eq(flag)
+    with m.If(finished.shift):
+        m.d.sync += finished.registers.eq(finished.following)
+    with m.If(control.done):
+        m.d.sync += [finished.accumulator.eq(running), finished.carry.eq(late)]
+        for name, flag in finished.flags.items():
+            m.d.sync += flag.eq(running_flags[name])
+    if finished.flags:
+        # Last, so that it becomes the registers' reset and takes no logic before them.
+        with m.If(control.done & Cat(*running_flags.values()).any()):
+            m.d.sync += [finished.accumulator.eq(0), finished.carry.eq(0)]
+
+
+def sticky_flags(m: Module, running: Mapping[str, Value], raised: dict[str, Value]) -> dict[str, Value]:
     """The flags of the sum: NaN once any product is NaN or infinities of both signs meet, and then no infinity."""
     if not running:
         return {}
