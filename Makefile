@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install demo test test-quick lint clean
+.PHONY: help install demo test test-quick lint docs clean
 
 help:
 	@echo "make install     fewbit with all of its parts, into .venv"
@@ -12,6 +12,7 @@ help:
 	@echo "make test        lint and every test"
 	@echo "make test-quick  the tests of under five seconds each"
 	@echo "make lint        ruff and mypy"
+	@echo "make docs        the documentation as a site, in out/docs"
 	@echo "make clean       remove the environment and everything generated"
 
 install: $(VENV)/installed
@@ -29,6 +30,9 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:
 	rm -rf $(VENV) out build *.egg-info .pytest_cache .mypy_cache .ruff_cache
@@ -52,3 +56,9 @@ $(VENV)/installed-dev: pyproject.toml | $(VENV)/bin/python
 	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@mkdir -p $(VENV)/typing && ln -sfn ../.. $(VENV)/typing/fewbit
 	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-docs: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing into $(VENV), a minute or two ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	@mkdir -p $(VENV)/typing && ln -sfn ../.. $(VENV)/typing/fewbit
+	@touch $@

@@ -123,7 +123,7 @@ def _show(made: "Estimate") -> None:
         for link, words in ((True, f"with the link at {made.baud / 1e6:g} Mbaud"), (False, "without the link")):
             slow, fast = (made.rate(hz, link) for hz in made.clocks)
             bound = "; the link bounds them" if link and fast < made.rate(made.clocks[1], link=False) else ""
-            off = _off("images a second" if link else "without the link", " at their clock")
+            off = _off("images a second", " at their clock") if link else ""
             print(f"  images a second {words}: {slow:,.1f} to {fast:,.1f}{bound}{off}")
     title = f"{made.cycles:,} cycles an image, {made.pause:,} between two{_off('cycles')}"
     table = Table(title=title, title_justify="left")

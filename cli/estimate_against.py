@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["against", "error"]
 
-FIGURES = ("LUTs", "block RAMs", "large RAMs", "DSPs", "cycles", "images a second", "without the link")
+FIGURES = ("LUTs", "block RAMs", "large RAMs", "DSPs", "cycles", "images a second")
 
 
 def against(folder: Path, json: bool) -> None:

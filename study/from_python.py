@@ -156,10 +156,6 @@ def price(
     jobs, cache_folder, progress: see ``study``
 
     Raises ValueError, ToolMissing, and SweepError where a design cannot be measured.
-
-    >>> [mac] = price("int4", family="xc7", terms=576)  # doctest: +SKIP
-    >>> mac.luts, mac.accumulator_bits  # doctest: +SKIP
-    (33, 17)
     """
     pairs, targets = parse_pairs(weight, activation), parse_targets(family)
     policies = ("none", "auto") if dsp == "both" else (dsp,)

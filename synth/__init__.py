@@ -7,13 +7,14 @@ from .fit_runner import FitQuestion
 from .fit_search import NothingFits
 from .fit_table import Fit
 from .flow import DSP_POLICIES, SEEDS, Flow, measure
-from .peers import PEER_FAMILIES, Comparison, Match, compare, peer_pairs, peers
+from .peers import DOT_FAMILY, PEER_FAMILIES, Comparison, Match, compare, dot_pairs, peer_pairs, peers
 from .row import Cost, Row
 from .sweep import SweepError, sweep
 from .table import read_json, screen_table, write_csv, write_json
 from .tools import ToolError, ToolKilled, ToolMissing, ToolStatus, doctor
 
 __all__ = [
+    "DOT_FAMILY",
     "DSP_POLICIES",
     "FAMILIES",
     "PEER_FAMILIES",
@@ -38,6 +39,7 @@ __all__ = [
     "cache_folder",
     "compare",
     "doctor",
+    "dot_pairs",
     "measure",
     "parse_target",
     "parse_targets",

@@ -1,4 +1,4 @@
-"""fewbit's MACs are compared with the best open ones, by the same counting. The peers' figures are in
+"""fewbit's MACs and dot products are compared with the best open ones, by the same counting. The peers' figures are in
 ``peers.json``."""
 
 import json
@@ -11,9 +11,22 @@ from typing import Any
 
 from .row import Row
 
-__all__ = ["PEER_FAMILIES", "Comparison", "Match", "compare", "peer_pairs", "peers"]
+__all__ = [
+    "DOT_FAMILY",
+    "PEER_FAMILIES",
+    "Comparison",
+    "Match",
+    "compare",
+    "dot_pairs",
+    "peer_pairs",
+    "peers",
+]
 
 PEER_FAMILIES = ("xc7", "ecp5", "ice40")
+
+
+DOT_FAMILY = "xc7"
+"""The family that the peers' dot products were measured on."""
 
 
 @cache
@@ -27,9 +40,14 @@ def peer_pairs() -> list[tuple[str, str]]:
     return [(row["weight"], row["activation"]) for row in peers()["rows"]]
 
 
+def dot_pairs() -> list[tuple[str, str]]:
+    """The format pairs that the peers' dot products were measured on."""
+    return [(row["weight"], row["activation"]) for row in peers()["dots"]["rows"]]
+
+
 @dataclass(frozen=True)
 class Match:
-    """One MAC of fewbit beside that of the peer, on one family.
+    """One MAC of fewbit beside that of the peer, on one family; or a dot product, whose figures are those of a lane.
 
     ``ours`` and ``theirs`` are numbers of cells: LUT cells, and on ecp5 also carry cells. Their parts are beside them.
     ``*_area`` counts an ecp5 carry cell as the two LUTs whose place it takes. ``*_logic_cells`` are yosys's estimate on
@@ -39,14 +57,14 @@ class Match:
     weight: str
     activation: str
     family: str
-    ours: int
-    theirs: int
-    ours_luts: int
-    theirs_luts: int
+    ours: float
+    theirs: float
+    ours_luts: float
+    theirs_luts: float
     ours_carry: int | None
     theirs_carry: int | None
-    ours_area: int
-    theirs_area: int
+    ours_area: float
+    theirs_area: float
     ours_logic_cells: int | None
     theirs_logic_cells: int | None
     ours_mhz: float | None
@@ -101,15 +119,22 @@ def compare(rows: Iterable[Row]) -> Comparison:
     Raises ValueError if no row is left.
     """
     known = {(row["weight"], row["activation"]): row for row in peers()["rows"]}
+    rows = [*rows]
     matches = [
         _match(row, known[row.weight, row.activation])
         for row in rows
         if (row.weight, row.activation) in known and row.family in PEER_FAMILIES and _same_contract(row)
     ]
+    dots = {(row["weight"], row["activation"]): row for row in peers()["dots"]["rows"]}
+    matches += [
+        _match_dot(row, dots[row.weight, row.activation])
+        for row in rows
+        if (row.weight, row.activation) in dots and row.family == DOT_FAMILY and _same_dot(row)
+    ]
     if not matches:
         raise ValueError(
             f"rows to compare must have a mac with terms {peers()['terms']}, dsp none, on {', '.join(PEER_FAMILIES)}, "
-            "of formats that peers.json has"
+            f"or a dot of {peers()['dots']['lanes']} lanes on {DOT_FAMILY}, of formats that peers.json has"
         )
     return Comparison(tuple(matches))
 
@@ -119,6 +144,35 @@ def _same_contract(row: Row) -> bool:
     same_terms = row.parameters.get("terms") == peers()["terms"]
     exact = "element" not in row.parameters
     return row.unit == "mac" and row.dsp_policy == "none" and same_terms and exact and inputs_registered
+
+
+def _same_dot(row: Row) -> bool:
+    contract = peers()["dots"]
+    wanted = {"terms": peers()["terms"], "lanes": contract["lanes"]}
+    same = all(row.parameters.get(name) == value for name, value in wanted.items())
+    return row.unit == "dot" and row.dsp_policy == "none" and same and "element" not in row.parameters
+
+
+def _match_dot(row: Row, peer: dict[str, Any]) -> Match:
+    """A lane of a dot product beside one of the peer's, which has neither accumulator nor registers."""
+    ours, theirs = row.luts / row.parameters["lanes"], peer["xc7_luts_a_lane"]
+    return Match(
+        weight=row.weight,
+        activation=row.activation,
+        family=row.family,
+        ours=ours,
+        theirs=theirs,
+        ours_luts=ours,
+        theirs_luts=theirs,
+        ours_carry=None,
+        theirs_carry=None,
+        ours_area=ours,
+        theirs_area=theirs,
+        ours_logic_cells=None,
+        theirs_logic_cells=None,
+        ours_mhz=None,
+        theirs_mhz=None,
+    )
 
 
 def _match(row: Row, peer: dict[str, Any]) -> Match:

@@ -1,5 +1,6 @@
 """What tests of several rooms share."""
 
+import contextlib
 import gc
 import os
 import signal
@@ -76,6 +77,20 @@ def own_cache(tmp_path_factory, verilator_runtime):
         (folder / "verilator").symlink_to(verilator_runtime)
         patch.setenv("FEWBIT_CACHE", str(folder))
         yield folder
+
+
+@pytest.fixture
+def example_folder(tmp_path, monkeypatch, tmp_path_factory, verilator_runtime, prepared):
+    """An empty current folder, and a cache that all examples of the documentation share, so that a simulated board that
+    several of them have is built once."""
+    base = tmp_path_factory.getbasetemp()
+    cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "examples"
+    cache.mkdir(exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        (cache / "verilator").symlink_to(verilator_runtime)
+    monkeypatch.setenv("FEWBIT_CACHE", str(cache))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

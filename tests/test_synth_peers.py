@@ -53,6 +53,13 @@ def test_what_the_peer_wins_is_named():
     assert [match.family for match in comparison.worse] == ["xc7"]
 
 
+def test_a_lane_of_a_dot_product_is_compared_on_its_family():
+    dot = {"unit": "dot", "family": "xc7", "luts": 1360, "parameters": {"terms": 8192, "lanes": 32}}
+    (match,) = compare([peer_row(**dot), peer_row(**{**dot, "parameters": {"terms": 8192, "lanes": 16}})]).matches
+    assert (match.ours, match.theirs, match.ratio, match.ours_area) == (42.5, 170, 0.25, 42.5)
+    assert compare([peer_row(**dot), peer_row()]).by_family == {"ecp5": 0.5, "xc7": 0.25}
+
+
 @pytest.mark.parametrize(
     "changes",
     [

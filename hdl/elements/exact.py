@@ -97,13 +97,12 @@ class ExactHardware(ElementHardware):
         weight = pipeline.cross("input", "weight", unit.weight)
         activation = pipeline.cross("input", "activation", unit.activation)
         width = unit.accumulator_format.width if lanes == 1 else term_shape(arithmetic).width
+        edges = Edge(arithmetic.weight, build, weight=True), Edge(arithmetic.activation, build)
         terms = []
         for lane in range(lanes):
             operands = (
-                decode(m, arithmetic.weight, weight.word_select(lane, arithmetic.weight.width), "weight"),
-                decode(
-                    m, arithmetic.activation, activation.word_select(lane, arithmetic.activation.width), "activation"
-                ),
+                edges[0].operand(m, weight.word_select(lane, arithmetic.weight.width), "weight"),
+                edges[1].operand(m, activation.word_select(lane, arithmetic.activation.width), "activation"),
             )
             terms.append(self.term(m, pipeline, arithmetic, build, *operands, width, build.keeps_apart(lanes)))
         flags = {name: getattr(unit, name) for name in unit.accumulator_format.specials}
@@ -332,7 +331,7 @@ ONE = Integer(1, unsigned=True)
 
 def row_sum_build(build: Build) -> Build:
     """How a row of A is summed in step with products of ``build``: as products with weights of one."""
-    return Build("rows", pipeline=build.pipeline, sums=build.sums, chain=build.chain)
+    return Build("rows", pipeline=build.pipeline, sums=build.sums, chain=build.chain, integers=build.integers)
 
 
 class WeightColumn(_Products):

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from ...families import FAMILIES
-from ...formats import Format
+from ...formats import Format, Integer, Minifloat
 from .decode import is_twos_complement, operand_layout
 from .product_term import CHAIN, MAX_PIPELINE, Build
 from .recoding import recoding
@@ -12,6 +12,9 @@ __all__ = ["BUILDS", "FAMILIES", "check_table", "choose_build"]
 
 CHAINED_LUT_INPUTS = 6
 """Inputs of a LUT whose adders take in a product's last level of logic."""
+
+MAX_INTEGER_CODE_BITS = 8
+"""Bits of a code that a table may make an integer of."""
 
 PORTABLE_LUT_INPUTS = 6
 """Inputs of a LUT where no family is named."""
@@ -56,6 +59,15 @@ def choose_build(
         return Build("operator", group, apart=apart, pipeline=pipeline, short_paths=short_paths)
     shares_cells = described is not None and described.shares_cells
     if lanes > 1 and lut >= CHAINED_LUT_INPUTS:
+        if build == "auto" and recode and _as_integers(weight, activation, group):
+            return Build(
+                *("booth", group, "chains", fast),
+                apart=apart,
+                pipeline=pipeline,
+                sums="chains",
+                chain=CHAIN // 2 if fast else CHAIN,
+                integers=True,
+            )
         product = _of_lanes(weight, activation, reach, twos_complement, recode, fast) if build == "auto" else build
         how = Build(
             product,
@@ -94,6 +106,33 @@ def _of_lanes(weight: Format, activation: Format, reach: int, twos_complement: b
         return "recoded" if recode and _has_fewer_rows(weight, activation) else "booth"
     product = _smallest(weight, activation, CHAINED_LUT_INPUTS, reach, twos_complement)
     return _digits_or_booth(weight, activation) if product == "rows" and fast else product
+
+
+def _as_integers(weight: Format, activation: Format, group: int) -> bool:
+    """Whether a minifloat beside an integer is smaller as an integer, too: a table makes it one, and rows are longer,
+    but there is no shift. Both ways are estimated by their LUTs."""
+    match weight, activation:
+        case (Integer(), Minifloat() as minifloat) if minifloat.max_shift:
+            integer: Format = weight
+        case (Minifloat() as minifloat, Integer()) if minifloat.max_shift:
+            integer = activation
+        case _:
+            return False
+    if minifloat.width > MAX_INTEGER_CODE_BITS or not (integer.signed and minifloat.signed):
+        return False
+    whole = minifloat.precision + minifloat.max_shift + 1
+    table = whole << max(0, minifloat.width - CHAINED_LUT_INPUTS)
+    significand = minifloat.precision + 1
+    product = significand + integer.width
+    fine = product + min(group - 1, minifloat.max_shift)
+    shifted = significand + _booth_luts(significand, integer.width) + fine * (group.bit_length() - 2)
+    return table + _booth_luts(whole, integer.width) <= shifted + product + minifloat.max_shift
+
+
+def _booth_luts(a: int, b: int) -> int:
+    """LUTs of the rows of two integers in two's complement, of so many bits each."""
+    long, short = max(a, b), min(a, b)
+    return (short + 1) // 2 * (long + 1)
 
 
 def _added(how: Build, weight: Format, activation: Format, reach: int, twos_complement: bool, fast: bool) -> Build:

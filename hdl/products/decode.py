@@ -10,7 +10,17 @@ from amaranth.lib.wiring import In, Out
 from ...formats import Dyadic, Format, Integer, Minifloat, SignMagnitude, Special, Specials, check_operand
 from .truth_table import truth_table
 
-__all__ = ["Decode", "Operand", "as_signed", "decode", "decoded", "is_twos_complement", "operand_layout"]
+__all__ = [
+    "Decode",
+    "Operand",
+    "as_signed",
+    "decode",
+    "decode_as_integer",
+    "decoded",
+    "integer_layout",
+    "is_twos_complement",
+    "operand_layout",
+]
 
 MAX_TABLE_BITS = 12
 """Bits of a code that is decoded by truth tables, at most."""
@@ -57,11 +67,18 @@ def operand_layout(format: Format) -> data.StructLayout:
             f"({format.name})"
         )
     if format.has_sign_bit:
-        fields = {"significand": unsigned(format.precision), "sign": unsigned(1)}
-    else:
-        least, most = min(_significands(format)), max(_significands(format))
-        bits = max(most.bit_length(), (-least - 1).bit_length() if least < 0 else 1)
-        fields = {"significand": Shape(bits + (least < 0), signed=least < 0)}
+        return _with_flags(format, {"significand": unsigned(format.precision), "sign": unsigned(1)})
+    return integer_layout(format)
+
+
+def integer_layout(format: Format) -> data.StructLayout:
+    """The fields that ``decode_as_integer`` gives for the format."""
+    least, most = min(_significands(format)), max(_significands(format))
+    bits = max(most.bit_length(), (-least - 1).bit_length() if least < 0 else 1)
+    return _with_flags(format, {"significand": Shape(bits + (least < 0), signed=least < 0)})
+
+
+def _with_flags(format: Format, fields: dict[str, Shape]) -> data.StructLayout:
     if format.has_nan:
         fields["nan"] = unsigned(1)
     if format.has_infinity:
@@ -104,7 +121,7 @@ def is_twos_complement(format: Format) -> bool:
 
 
 def decoded(format: Format, view: data.View) -> Operand:
-    """The operand whose fields are in ``view``, of ``operand_layout(format)``."""
+    """The operand whose fields are in ``view``, of ``operand_layout(format)`` or ``integer_layout(format)``."""
     fields = {name: getattr(view, name) for name, _ in view.shape()}
     return Operand(Const(0, format.width), exponent_offset=format.exponent_offset, **fields)
 
@@ -118,10 +135,21 @@ def decode(m: Module, format: Format, code: Value, name: str) -> Operand:
 @singledispatch
 def _decode(format: Format, m: Module, code: Value, name: str) -> Operand:
     """Any format, by truth tables; the kinds registered below have fields to take instead."""
-    layout = operand_layout(format)
+    return _decode_by_table(m, format, code, name, operand_layout(format))
+
+
+def decode_as_integer(m: Module, format: Format, code: Value, name: str) -> Operand:
+    """``code`` by truth tables as one integer, in two's complement where any value is negative, whatever fields it
+    has."""
+    return _decode_by_table(m, format, code, name, integer_layout(format))
+
+
+def _decode_by_table(m: Module, format: Format, code: Value, name: str, layout: data.StructLayout) -> Operand:
+    """What ``layout`` has of ``code``, by truth tables."""
     significands = _significands(format)
     shape = Shape.cast(layout["significand"].shape)
-    index = code[:-1] if format.has_sign_bit else code
+    has_sign = "sign" in layout.members
+    index = code[:-1] if has_sign else code
     significand = Signal(shape, name=f"{name}_significand")
     m.d.comb += significand.eq(truth_table(index, significands.__getitem__, shape.width))
     flags = {}
@@ -129,7 +157,7 @@ def _decode(format: Format, m: Module, code: Value, name: str) -> Operand:
         if flag in layout.members:
             up = [int(format.special(entry) in specials) for entry in range(1 << format.width)]
             flags[flag] = truth_table(code, up.__getitem__, 1)
-    return Operand(code, significand, code[-1] if format.has_sign_bit else None, **flags)
+    return Operand(code, significand, code[-1] if has_sign else None, **flags)
 
 
 _FLAGS = {"nan": (Special.NAN,), "infinity": (Special.POSITIVE_INFINITY, Special.NEGATIVE_INFINITY)}

@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Value, unsigned
 from amaranth.lib import data
 
 from ...formats import Format
-from .decode import Operand, decode, decoded, operand_layout
+from .decode import Operand, decode, decode_as_integer, decoded, integer_layout, operand_layout
 from .product_term import Build
 from .recoding import Recoding, controls, recoding
 
@@ -68,7 +68,15 @@ class Edge(OperandBus):
         """Of one operand on its way."""
         if self._recoded is not None:
             return unsigned(self._recoded.control_bits)
-        return unsigned(self.format.width) if self._as_code else unsigned(operand_layout(self.format).size)
+        return unsigned(self.format.width) if self._as_code else unsigned(self._layout.size)
+
+    @property
+    def _layout(self) -> data.StructLayout:
+        return integer_layout(self.format) if self._as_integer else operand_layout(self.format)
+
+    @property
+    def _as_integer(self) -> bool:
+        return self.build.makes_integer(self.format)
 
     @property
     def _as_code(self) -> bool:
@@ -85,10 +93,15 @@ class Edge(OperandBus):
             return code
         if self._recoded is not None:
             return controls(m, self.format, code, name)
-        operand = decode(m, self.format, code, name)
-        layout = operand_layout(self.format)
+        operand = self.operand(m, code, name)
         # No signal of its own: some bits of it come of others, and Verilator would take that for a loop.
-        return Cat(Value.cast(getattr(operand, name))[: field.width] for name, field in layout)
+        return Cat(Value.cast(getattr(operand, name))[: field.width] for name, field in self._layout)
+
+    def operand(self, m: Module, code: Value, name: str) -> Operand:
+        """The operand that ``code`` stands for, decoded for the build."""
+        if self._as_integer:
+            return decode_as_integer(m, self.format, code, name)
+        return decode(m, self.format, code, name)
 
     def leave(self, m: Module, value: Value, name: str) -> Operand:
         """The operand that ``value`` is."""
@@ -96,4 +109,4 @@ class Edge(OperandBus):
             return decode(m, self.format, value, name)
         if self._recoded is not None:
             return Operand(Const(0, self.format.width), Const(0, 1), digits=value)
-        return decoded(self.format, data.View(operand_layout(self.format), value))
+        return decoded(self.format, data.View(self._layout, value))

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
-from ...formats import Format
+from ...formats import Format, Minifloat
 from .align import Shift, align, is_shifted
 from .decode import Operand, as_signed
 from .pipeline import CUTS, Pipeline
@@ -62,6 +62,7 @@ class Build:
         whose adders take in the logic of a product's last level, or by relative ``signs``, of products that have
         their signs apart
     chain: lanes to a chain
+    integers: whether minifloats become integers before they are multiplied
     """
 
     product: str
@@ -74,6 +75,7 @@ class Build:
     shares_cells: bool = False
     sums: str = "tree"
     chain: int = CHAIN
+    integers: bool = False
 
     def __post_init__(self) -> None:
         if self.product not in ("whole", "recoded", *PRODUCTS):
@@ -97,6 +99,10 @@ class Build:
     def dsp(self) -> bool:
         """Whether multiplications are left to the synthesizer, for its DSP blocks."""
         return self.product == "operator"
+
+    def makes_integer(self, format: Format) -> bool:
+        """Whether codes of that format are multiplied as integers in two's complement, and not so decoded anyway."""
+        return self.integers and isinstance(format, Minifloat)
 
     def keeps_apart(self, terms: int) -> bool:
         """Whether that many products have registers that have to stay out of DSP blocks."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ...formats import EXACT, Arithmetic, Element, Format, Requantization, parse, parse_element
-from ...hdl import Design, RequantizeDesign, priced_unit
+from ...hdl import Design, DotDesign, RequantizeDesign, priced_unit
 from ...synth import FAMILIES, Row, SweepError, Target, sweep
 from ...synth.sweep import Progress
 
@@ -54,6 +54,9 @@ class Price:
     requantizer: what was measured as the requantizer, ``REQUANTIZER``; None if nothing was
     element: what multiplies and adds, as ``Element.text`` has it
     interval: cycles a product
+    lanes: products a word of the dot product that was measured in the place of the MAC, to which all counts then
+        belong; 1 for the MAC
+    luts_a_lane: LUTs by the number of lanes
     lut_cycles: LUTs of the MAC times its cycles a product, by which elements of different kinds are compared
     lut_cycles_with_requantizer: the same and the LUTs of the requantizer, which is needed once for many products
     """
@@ -80,6 +83,16 @@ class Price:
     requantizer: str | None = None
     element: str = EXACT.text
     interval: int = 1
+    lanes: int = 1
+
+    @property
+    def is_mac(self) -> bool:
+        """Whether the exact MAC was measured."""
+        return self.element == EXACT.text and self.lanes == 1
+
+    @property
+    def luts_a_lane(self) -> float:
+        return self.luts / self.lanes
 
     @property
     def luts_with_requantizer(self) -> int | None:
@@ -99,16 +112,17 @@ class Price:
         return None if self.requantizer_luts is None else self.lut_cycles + self.requantizer_luts
 
     @property
-    def question(self) -> tuple[str, str, int, str, str, str, str]:
-        """What was asked for: weight, activation, terms, family, device, DSP policy, and element."""
-        return self.weight, self.activation, self.terms, self.family, self.device, self.dsp_policy, self.element
+    def question(self) -> tuple[str | int, ...]:
+        """What was asked for: weight, activation, terms, family, device, DSP policy, element, and lanes."""
+        where = self.family, self.device, self.dsp_policy
+        return self.weight, self.activation, self.terms, *where, self.element, self.lanes
 
     def to_dict(self, whole: bool = True) -> dict[str, Any]:
-        """Plain JSON values. Unless ``whole``, element and interval are left out if they are those of the exact
-        element."""
+        """Plain JSON values. Unless ``whole``, element, interval and lanes are left out if they are those of the exact
+        MAC."""
         values = asdict(self)
-        if not whole and self.element == EXACT.text:
-            del values["element"], values["interval"]
+        if not whole and self.is_mac:
+            del values["element"], values["interval"], values["lanes"]
         return values
 
     @classmethod
@@ -119,7 +133,7 @@ class Price:
         out. Without ``element``, the element is the exact one.
         """
         names = {field.name for field in fields(cls)}
-        if not names - {"requantizer", "element", "interval"} <= {*values} <= names:
+        if not names - {"requantizer", "element", "interval", "lanes"} <= {*values} <= names:
             raise ValueError(f"a price must have exactly the fields {sorted(names)}, not {sorted(values)}")
         known = values["family"] in FAMILIES
         counts = [values[name] for name in ("terms", "accumulator_bits", "luts")]
@@ -136,6 +150,7 @@ def prices(
     dsp_policies: Iterable[str] = ("none",),
     *,
     element: Element = EXACT,
+    lanes: int = 1,
     requantizer: bool = True,
     route: bool = True,
     executor: Executor | None = None,
@@ -156,6 +171,7 @@ def prices(
     pairs: the pairs (weight, activation)
     terms: most products in a sum, 1 to 2**32, or a function of weight and activation
     element: what multiplies and adds
+    lanes: products a word; with more than one, dot products are measured in the place of MACs
     targets, dsp_policies, route, executor, jobs, cache_folder: see ``synth.sweep``
     requantizer: whether to measure the requantizer too, which takes several times as long as the MAC
     progress: called with the numbers of finished and of all designs
@@ -167,7 +183,7 @@ def prices(
     designs: list[Design] = []
     for pair in pairs:
         arithmetic, most = Arithmetic(*pair, element), of_pair(*pair)
-        designs.append(priced_unit(arithmetic, most))
+        designs.append(priced_unit(arithmetic, most) if lanes == 1 else DotDesign(arithmetic, most, lanes=lanes))
         if requantizer:
             how = requantization(arithmetic.accumulator(most).width)
             designs.append(RequantizeDesign(arithmetic, how, most))
@@ -248,4 +264,5 @@ def price_of(mac: Row, requantize: Row | None) -> Price:
         requantizer=None if requantize is None else REQUANTIZER,
         element=mac.parameters.get("element", EXACT.text),
         interval=mac.parameters.get("interval", 1),
+        lanes=mac.parameters["lanes"],
     )

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ...formats import EXACT
 from ...places import alone
 from ...synth import write_whole
 from .price import Price
@@ -53,7 +52,7 @@ def write_prices(prices: Sequence[Price], path: Path, commands: Sequence[str]) -
     """
     tools: list[dict[str, str]] = []
     rows = []
-    whole = any(price.element != EXACT.text for price in prices)
+    whole = not all(price.is_mac for price in prices)
     for price in prices:
         if price.tools not in tools:
             tools.append(price.tools)

@@ -56,7 +56,8 @@ def heatmap(prices: Iterable[Price], suffix: str) -> bytes:
         for axes, (key, table) in zip(panels, drawn.items(), strict=False):
             _draw(axes, table)
             kind = next(iter(table.values())).lut_kind.upper()
-            axes.set_title(f"{table_title(key)}: {kind} cells of a MAC", loc="left", fontsize=11, fontweight="bold")
+            of = " of a MAC" if key[-1] == 1 else ""
+            axes.set_title(f"{table_title(key)}: {kind} cells{of}", loc="left", fontsize=11, fontweight="bold")
         for axes in list(panels):
             axes.set_visible(False)
         image = io.BytesIO()
@@ -74,16 +75,16 @@ def _draw(axes: "Axes", table: Table) -> None:
     from matplotlib.colors import LogNorm
 
     weights, activations = _names(table, 0), _names(table, 1)
-    luts = [[table[w, a].luts if (w, a) in table else float("nan") for a in activations] for w in weights]
-    counts = [price.luts for price in table.values()]
+    luts = [[table[w, a].luts_a_lane if (w, a) in table else float("nan") for a in activations] for w in weights]
+    counts = [price.luts_a_lane for price in table.values()]
     scale = LogNorm(max(1, min(counts)), max(counts) + 1)
     axes.imshow(luts, cmap="YlGnBu", norm=scale, aspect="equal")
     for row, weight in enumerate(weights):
         for column, activation in enumerate(activations):
             price = table.get((weight, activation))
             if price is not None:
-                color = "white" if scale(price.luts) > DARK else INK
-                axes.text(column, row, str(price.luts), ha="center", va="center", fontsize=6.5, color=color)
+                color = "white" if scale(price.luts_a_lane) > DARK else INK
+                axes.text(column, row, f"{price.luts_a_lane:.0f}", ha="center", va="center", fontsize=6.5, color=color)
     axes.set_xticks(range(len(activations)), activations, rotation=90)
     axes.set_yticks(range(len(weights)), weights)
     axes.set_xlabel("activations", color=QUIET)

@@ -11,8 +11,8 @@ __all__ = ["Table", "price_page", "shape_of", "table_title", "tables_of"]
 
 WIDTHS = range(3, 9)
 
-Key = tuple[str, str, str, int]
-"""Family, device, DSP policy, terms."""
+Key = tuple[str, str, str, int, int]
+"""Family, device, DSP policy, terms, lanes."""
 
 Table = dict[tuple[str, str], Price]
 """The prices of one ``Key`` by (weight, activation)."""
@@ -28,21 +28,22 @@ def tables_of(prices: Iterable[Price]) -> dict[Key, Table]:
     """A table for every key, in the order in which keys come. Of two prices of the same pair, the first counts."""
     found: dict[Key, Table] = {}
     for price in prices:
-        table = found.setdefault((price.family, price.device, price.dsp_policy, price.terms), {})
+        table = found.setdefault((price.family, price.device, price.dsp_policy, price.terms, price.lanes), {})
         table.setdefault((price.weight, price.activation), price)
     return found
 
 
 def table_title(key: Key) -> str:
-    family, device, policy, terms = key
-    device = "" if device == family else f" {device}"
-    return f"{family}{device}{'' if policy == 'none' else f', DSP {policy}'}, sums of up to {terms} products"
+    family, device, policy, terms, lanes = key
+    where = f"{family}{'' if device == family else f' {device}'}{'' if policy == 'none' else f', DSP {policy}'}"
+    return f"{where}, sums of up to {terms} products" + (f", a lane of {lanes}" if lanes > 1 else "")
 
 
 def price_page(prices: Sequence[Price], image: str, commands: Sequence[str]) -> str:
     """The page in Markdown, with the picture ``image``. ``commands`` are those that made the prices."""
     tables = tables_of(prices)
-    routed = tables_of(price for price in prices if price.fmax_mhz is not None)
+    macs = {key: table for key, table in tables.items() if key[-1] == 1}
+    routed = tables_of(price for price in prices if price.fmax_mhz is not None and price.lanes == 1)
     lines = [
         *(_INTRODUCTION, "", f"![LUTs of a MAC by pair of formats]({image})", ""),
         *("## Minifloats against integers of the same width", "", _ALIKE, ""),
@@ -51,7 +52,7 @@ def price_page(prices: Sequence[Price], image: str, commands: Sequence[str]) -> 
     with_requantizer = _each(tables, lambda table: _against_integers(_alike(table, _with_requantizer)))
     if with_requantizer:
         lines += ["### With one requantizer for each MAC", "", _REQUANTIZER, "", *with_requantizer]
-    lines += ["### Beside the paper", "", _PAPER, "", *_beside_paper(tables), "", _LENGTHS, ""]
+    lines += ["### Beside the paper", "", _PAPER, "", *_beside_paper(macs), "", _LENGTHS, ""]
     if not with_requantizer:
         lines += [_NO_REQUANTIZER, ""]
     mixed = _each(tables, _cheapest)
@@ -78,7 +79,8 @@ def _each(tables: dict[Key, Table], make: Callable[[Table], list[str]]) -> list[
 
 
 def _mac(price: Price) -> int | None:
-    return price.luts
+    """LUTs of the MAC, or of a lane of a dot product."""
+    return round(price.luts_a_lane)
 
 
 def _with_requantizer(price: Price) -> int | None:
@@ -146,8 +148,8 @@ def _cheapest(table: Table) -> list[str]:
             ]
             best = min(floats, key=lambda price: price.luts, default=None)
             row.append(
-                f"{integers.luts if integers else ''}"
-                + (f" / {best.luts} {best.weight} x {best.activation}" if best else "")
+                f"{_mac(integers) if integers else ''}"
+                + (f" / {_mac(best)} {best.weight} x {best.activation}" if best else "")
             )
         rows.append(row)
     return _markdown(["W \\ A", *WIDTHS], rows)
