@@ -24,6 +24,7 @@ FAMILY = Family(
     dsp=r"MULT\d+X\d+D|ALU\d+B",
     bram=r"DP16KD|PDPW16KD",
     carry_area=2,
+    late_reads=True,
     models="ecp5/cells_sim.v",
     ram=BlockRam(
         18432, ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)), least_words=128, rom_bits=2048

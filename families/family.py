@@ -182,6 +182,7 @@ class Family:
         of them share, where those of a logic block have to have the same: in a full device there is no place for many
         different ones. Empty for none
     apart: whether registers before an adder of several products stay out of DSP blocks, see ``Build`` in ``hdl``
+    late_reads: whether the word of a block RAM comes so late in a cycle that a fast clock needs a register behind it
     shares_cells: whether a flip-flop takes a logic cell of its own, unless the LUT before it drives nothing else. What
         runs out there is cells, and not LUTs
     models: file of yosys's with simulation models of the cells; empty where netlists cannot be simulated
@@ -217,7 +218,9 @@ class Family:
     tech: str = ""
     dense: str = ""
     apart: bool = False
-    shares_cells: bool = False
+    # Not shown, since the cache of costs goes by what is: hardware depends on these, and no tool does.
+    late_reads: bool = field(default=False, repr=False)
+    shares_cells: bool = field(default=False, repr=False)
     models: str = ""
     dsp_models: bool = False
     ram: BlockRam | None = None

@@ -80,8 +80,9 @@ def engine_cycles(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str
     ----------
     m, k, n: sizes
     latencies: in cycles, as in the JSON beside the engine's Verilog: ``array``, from a word to the sums with it;
-        ``requantize``, of the requantizer, and ``requantize_interval``, from an output of it to the next; with blocks
-        also ``blocks``, of what adds them up, and ``block_distance``, from a block's sum to that of the next block
+        ``requantize``, of the requantizer, and ``requantize_interval``, from an output of it to the next;
+        ``output_buffer``, the outputs that wait behind it where the stream takes none; with blocks also ``blocks``, of
+        what adds them up, and ``block_distance``, from a block's sum to that of the next block
 
     Raises ValueError for sizes that the engine refuses.
     """
@@ -276,6 +277,7 @@ class _Outputs:
         self.beats = engine.beats("c")
         self.requantize = _Pipe(latencies["requantize"])
         self.interval = latencies["requantize_interval"]
+        self.buffered = bool(latencies["output_buffer"])
         self.blocks = None if engine.blocks is None else _Pipe(latencies["blocks"])
         self.block_distance = latencies.get("block_distance", 0)
         self.pipes = [pipe for pipe in (self.blocks, self.requantize) if pipe is not None]
@@ -323,8 +325,8 @@ class _Outputs:
             left = self.requantize.ready(arrived + self.interval - 1)
             self.blocks.leave(arrived, left)
             arrived = self.requantize.enter(left)
-        self.sent = max(arrived, self.sent + self.beats)
-        self.requantize.leave(arrived, self.sent)
+        before, self.sent = self.sent, max(arrived, self.sent + self.beats)
+        self.requantize.leave(arrived, max(arrived, before + 1) if self.buffered else self.sent)
 
 
 class _Array:

@@ -158,7 +158,7 @@ def check(seed, blocks=False):
     """One random engine, two products one after another."""
     chance = random.Random(seed)
     engine = random_engine(chance, blocks)
-    bench = EngineBench(engine, pipeline=chance.choice([1, 2, 3]))
+    bench = EngineBench(engine, *chance.choice([(1,), (2,), (3,), (1, "ice40"), (3, "ice40"), (3, "ecp5")]))
     stochastic = engine.requantization.rounding is Rounding.STOCHASTIC
 
     async def testbench(ctx):

@@ -111,8 +111,9 @@ def random_sizes(rng, engine):
 @pytest.mark.parametrize("seed", range(11))
 def test_random_engines_take_the_predicted_cycles(seed, blocks):
     rng = random.Random(f"{seed} {blocks}")
-    engine, family = random_engine(rng, blocks), rng.choice([None, "ice40"])
-    design = Design.matmul(engine, pipeline=rng.randint(1, 3), family=family)
+    engine = random_engine(rng, blocks)
+    pipeline, family = rng.choice([(1, None), (2, None), (3, None), (2, "ice40"), (3, "ice40"), (3, "ecp5")])
+    design = Design.matmul(engine, pipeline=pipeline, family=family)
     engine, known = design.engine, latencies(design)
     sizes = random_sizes(rng, engine)
     expected = [engine_cycles(engine, *each, known) for each in sizes]
@@ -199,7 +200,7 @@ def test_what_is_skipped_would_have_repeated(monkeypatch):
 def test_sizes_that_the_engine_refuses(size, name):
     engine = engine_of("output_stationary")
     with pytest.raises(ValueError, match=f"^{name} must be 1 to "):
-        engine_cycles(engine, *size, {"array": 3, "requantize": 4, "requantize_interval": 1})
+        engine_cycles(engine, *size, {"array": 3, "requantize": 4, "requantize_interval": 1, "output_buffer": 0})
 
 
 def test_words_of_two_beats_on_their_way_out_hold_up_the_sums_behind_them():

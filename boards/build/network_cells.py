@@ -145,7 +145,7 @@ def left_out() -> list[float]:
     then of all bitstreams."""
     known, made = _known()
     return [
-        float(known[place] @ _solve(np.delete(known, place, 0), np.delete(made, place))) / made[place] - 1
+        float(known[place] @ _solve(np.delete(known, place, 0), np.delete(made, place)) / made[place]) - 1
         for place in range(len(made))
     ]
 

@@ -27,9 +27,10 @@ def matmul_latencies(engine: Engine, build: Build) -> dict[str, int]:
     blocks, block_distance: of ``BlockAccumulate``, where there are blocks
     requantize: of the requantizer
     requantize_interval: from an output to the next one
+    output_buffer: outputs that wait, beside the one that waits in the requantizer
     """
     if engine.output_stationary:
-        found = {"array": output_stationary.latency(engine, build, shifts_sums(engine, build))}
+        found = {"array": output_stationary.latency(engine, build, shifts_sums(engine, build)) + build.short_paths}
     else:
         found = {"array": weight_stationary.latency(engine, build)}
     if engine.blocks is not None:
@@ -38,7 +39,11 @@ def matmul_latencies(engine: Engine, build: Build) -> dict[str, int]:
     scaling = ScaleAndRound(
         engine.sum, engine.offset_requantization, build.dsp, engine.output_cycles(found["array"] + TAKE)
     )
-    return found | {"requantize": scaling.latency, "requantize_interval": scaling.interval}
+    return found | {
+        "requantize": scaling.latency,
+        "requantize_interval": scaling.interval,
+        "output_buffer": int(build.short_paths),
+    }
 
 
 def matmul_latency(engine: Engine, build: Build) -> int:
@@ -105,8 +110,8 @@ class Matmul(wiring.Component):
             array = WeightStationary(self.engine, self.build)
             schedule_weight_stationary(m, array, config, begin, loaders, self.w, handover)
         m.submodules.array = array
-        cycles = self.engine.output_cycles(array.latency + TAKE)
-        drain_sums(m, self.engine, self.build.dsp, cycles, config, loaders, handover, self.c)
+        cycles = self.engine.output_cycles(matmul_latencies(self.engine, self.build)["array"] + TAKE)
+        drain_sums(m, self.engine, self.build, cycles, config, loaders, handover, self.c)
         with m.If(self.start & ~self.busy & ~(self.refused_zero | self.refused_large)):
             m.d.sync += self.busy.eq(1)
         with m.If(begin):
@@ -142,31 +147,44 @@ class Matmul(wiring.Component):
 
     def _loaders(self, m: Module, config: dict[str, Signal], begin: Signal) -> dict[str, PanelLoader]:
         engine = self.engine
+        ahead = self.build.short_paths
         panel, columns = LoaderLoop("panel", "m", engine.tile_m), LoaderLoop("column", "n", engine.columns)
         words, k_loop = engine.k_words, LoaderLoop("k", "k", engine.k_step)
         if engine.output_stationary:
             row = LoaderLoop("row", "m", engine.rows, within="panel")
             groups = engine.tile_m // engine.rows
             loaders = {
-                "a": PanelLoader(engine, self.inputs["a"], [panel, row, k_loop], "row", groups * words),
-                "w": PanelLoader(engine, self.inputs["w"], [panel, columns, k_loop], "k", words),
+                "a": PanelLoader(engine, self.inputs["a"], [panel, row, k_loop], "row", groups * words, ahead=ahead),
+                "w": PanelLoader(engine, self.inputs["w"], [panel, columns, k_loop], "k", words, ahead=ahead),
             }
             if engine.blocks is not None:
                 block = LoaderLoop("block", "k", engine.blocks.size)
                 blocks = -(-engine.max_k // engine.blocks.size)
                 loaders |= {
                     "a_scales": PanelLoader(
-                        engine, self.inputs["a_scales"], [panel, row, block], "row", groups * blocks
+                        engine, self.inputs["a_scales"], [panel, row, block], "row", groups * blocks, ahead=ahead
                     ),
-                    "w_scales": PanelLoader(engine, self.inputs["w_scales"], [panel, columns, block], "block", blocks),
+                    "w_scales": PanelLoader(
+                        engine, self.inputs["w_scales"], [panel, columns, block], "block", blocks, ahead=ahead
+                    ),
                 }
         else:
             row = LoaderLoop("row", "m", 1, within="panel")
-            loaders = {"a": PanelLoader(engine, self.inputs["a"], [panel, k_loop, row], "k", engine.tile_m * words)}
+            loaders = {
+                "a": PanelLoader(
+                    engine, self.inputs["a"], [panel, k_loop, row], "k", engine.tile_m * words, ahead=ahead
+                )
+            }
         if "p" in self.inputs:
             channel = LoaderLoop("channel", "n", 1, within="column")
             loaders["p"] = PanelLoader(
-                engine, self.inputs["p"], [panel, columns, channel], "channel", engine.columns, parts=engine.outputs
+                engine,
+                self.inputs["p"],
+                [panel, columns, channel],
+                "channel",
+                engine.columns,
+                parts=engine.outputs,
+                ahead=ahead,
             )
         for name, loader in loaders.items():
             m.submodules[f"load_{name}"] = loader

@@ -27,6 +27,10 @@ class Loop:
 class LoopNest:
     """Loops that stand one in another, the outermost first.
 
+    Parameters
+    ----------
+    ahead: whether a register holds what will be left, where that has to be subtracted and compared in a cycle otherwise
+
     Members
     -------
     left: by name, what is left of each loop, this step included; steady between advances
@@ -34,12 +38,17 @@ class LoopNest:
     wraps: by name, whether this is the last step of that loop and of all loops inside it
     """
 
-    def __init__(self, m: Module, name: str, loops: list[Loop]):
+    def __init__(self, m: Module, name: str, loops: list[Loop], ahead: bool = False):
         self.m = m
         self.loops = loops
         self._by_name = {loop.name: loop for loop in loops}
         self.left = {loop.name: Signal(self._bits(loop), name=f"{name}_{loop.name}_left") for loop in loops}
         self.last = {loop.name: Signal(name=f"{name}_{loop.name}_last") for loop in loops}
+        # What will be left after the next step, of loops of which another one goes through a step.
+        outer = {loop.within for loop in loops} if ahead else set()
+        self._less = {
+            each: Signal.like(left, name=f"{name}_{each}_less") for each, left in self.left.items() if each in outer
+        }
         self.wraps: dict[str, Value] = {}
         inner: Value = Const(1, 1)
         for loop in reversed(loops):
@@ -74,7 +83,11 @@ class LoopNest:
                     self._restart(loop, self.wraps)
                 with m.Else():
                     left = self.left[loop.name]
-                    m.d.sync += left.eq(left - loop.step)
+                    if loop.name in self._less:
+                        less = self._less[loop.name]
+                        m.d.sync += [left.eq(less), less.eq(less - loop.step)]
+                    else:
+                        m.d.sync += left.eq(left - loop.step)
                     m.d.sync += self.last[loop.name].eq(no_more(left, 2 * loop.step))
             inner = self.wraps[loop.name]
 
@@ -83,6 +96,8 @@ class LoopNest:
         if loop.within is None:
             assert loop.total is not None
             m.d.sync += [left.eq(loop.total), last.eq(no_more(loop.total, loop.step))]
+            if loop.name in self._less:
+                m.d.sync += self._less[loop.name].eq(loop.total - loop.step)
             return
         outer = self._by_name[loop.within]
         if wraps is None:
@@ -99,7 +114,8 @@ class LoopNest:
             assert outer.total is not None
             self._limit(left, last, outer.total, outer.step, loop.step)
         with m.Elif(steps):
-            self._limit(left, last, (rest - outer.step)[: len(rest)], outer.step, loop.step)
+            less = self._less.get(loop.within, (rest - outer.step)[: len(rest)])
+            self._limit(left, last, less, outer.step, loop.step)
         with m.Else():
             self._limit(left, last, rest, outer.step, loop.step)
 

@@ -36,6 +36,7 @@ def schedule_output_stationary(
             Loop("row", None, engine.rows, within="panel"),
             *k_loops,
         ],
+        array.build.short_paths,
     )
     active = Signal()
     first = Signal()
@@ -49,8 +50,10 @@ def schedule_output_stationary(
     m.d.sync += [follow["valid"].eq(issue), follow["first"].eq(first), follow["last"].eq(last)]
     keep = Signal(engine.lanes)
     m.d.sync += keep.eq(Cat(~no_more(nest.left["k"], lane) for lane in range(engine.lanes)))
-    m.d.comb += [getattr(array, name).eq(signal) for name, signal in follow.items()]
-    m.d.comb += [array.activation.eq(loaders["a"].word), array.weight.eq(loaders["w"].word), array.keep.eq(keep)]
+    words = {**follow, "activation": loaders["a"].word, "weight": loaders["w"].word, "keep": keep}
+    if array.build.short_paths:
+        words = {name: _late(m, name, value) for name, value in words.items()}
+    m.d.comb += [getattr(array, name).eq(value) for name, value in words.items()]
 
     # Which word of its half each memory reads next: on, back to the beginning, or over to the other half.
     steps = {"a": Const(1, 1), "w": Const(1, 1), "a_scales": last, "w_scales": last}
@@ -110,6 +113,13 @@ def schedule_output_stationary(
         m.d.comb += array.shift.eq(handover.take & handover.row_ends)
 
 
+def _late(m: Module, name: str, value: Value) -> Signal:
+    """The value a cycle later."""
+    late = Signal(value.shape(), name=f"{name}_late", reset_less=name != "valid")
+    m.d.sync += late.eq(value)
+    return late
+
+
 def _spaced(m: Module, issue: Signal, wanted: Value, engine: Engine) -> Value:
     """``wanted``, where the element is done with the operands of the issue before."""
     interval = engine.arithmetic.interval
@@ -144,6 +154,7 @@ def schedule_weight_stationary(
             Loop("k", config["k"], engine.k_step),
             Loop("row", None, 1, within="panel"),
         ],
+        array.build.short_paths,
     )
     active = Signal()
     first = Signal()

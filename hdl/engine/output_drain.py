@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass, replace
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 
 from ...formats import Engine, Integer
 from ..blocks.block_accumulate import BlockAccumulate
+from ..products.product_term import Build
 from ..scaling.requant import Requantize
 from ..scaling.stall_pipeline import Record, parts, with_parts
 from .handover import Handover
@@ -81,7 +82,7 @@ def block_depth(engine: Engine) -> int:
 def drain_sums(
     m: Module,
     engine: Engine,
-    dsp: bool,
+    build: Build,
     cycles: int,
     config: dict[str, Signal],
     loaders: dict[str, PanelLoader],
@@ -90,8 +91,8 @@ def drain_sums(
 ) -> None:
     """Take the finished sums row by row and ``engine.outputs`` columns at a time, and give their codes to ``outputs``.
 
-    Three stages move in step: the place of a chunk, its row's sums, and the sums chosen from those. With ``dsp``,
-    multiplications by scales are plain ``*``; an output may take so many ``cycles``.
+    Three stages move in step: the place of a chunk, its row's sums, and the sums chosen from those. With
+    ``build.dsp``, multiplications by scales are plain ``*``; an output may take so many ``cycles``.
     """
     chunks = engine.columns // engine.outputs
     advance = Signal()
@@ -147,7 +148,7 @@ def drain_sums(
         m.d.sync += [valid[0].eq(present), valid[1].eq(valid[0])]
     place = _hold(m, "row", advance, place)
     chosen = _hold(m, "choice", advance, _choose(engine, config, loaders, handover, place))
-    taken, distance = _finish(m, engine, dsp, cycles, config, valid[1], chosen, outputs)
+    taken, distance = _finish(m, engine, build, cycles, config, valid[1], chosen, outputs)
     m.d.comb += advance.eq(taken | ~valid[1])
     if engine.blocks is not None:
         # A block finds the one before it written back: it follows by so many cycles in which these move,
@@ -197,7 +198,7 @@ def _complete(engine: Engine, handover: Handover) -> Value:
 def _finish(
     m: Module,
     engine: Engine,
-    dsp: bool,
+    build: Build,
     cycles: int,
     config: dict[str, Signal],
     valid: Signal,
@@ -213,11 +214,13 @@ def _finish(
     ready: Value = Const(1, 1)
     distance = 0
     codes = []
+    buffer_full = Signal(name="output_buffer_full")
+    o_ready = ~buffer_full if build.short_paths else outputs.ready
     for k in range(engine.outputs):
         channel = Const(0, 0) if chosen.channel is None else chosen.channel.word_select(k, channel_bits)
         frame = Cat(chosen.place.mask, chosen.place.last) if k == 0 else Const(0, 0)
         m.submodules[f"requantize{k}"] = requantize = Requantize(
-            engine.sum, replace(how, seed=engine.seed(k)), tag_bits=len(frame), dsp=dsp, cycles=cycles
+            engine.sum, replace(how, seed=engine.seed(k)), tag_bits=len(frame), dsp=build.dsp, cycles=cycles
         )
         sums = data.View(sum_layout(form), chosen.sums.word_select(k, sum_layout(form).size))
         block = chosen.place.block
@@ -231,7 +234,7 @@ def _finish(
                 terms=engine.max_k,
                 depth=block_depth(engine),
                 tag_bits=len(tag),
-                dsp=dsp,
+                dsp=build.dsp,
             )
             entry = add.i.payload
             m.d.comb += [
@@ -268,17 +271,31 @@ def _finish(
                 m.d.comb += getattr(payload, name).eq(parts[name])
         if len(frame):
             m.d.comb += payload.tag.eq(frame)
-        m.d.comb += requantize.o.ready.eq(outputs.ready)
+        m.d.comb += requantize.o.ready.eq(o_ready)
         codes.append(requantize.o.payload.code)
         if k == 0:
             first = requantize.o
     mask = first.payload.tag[:mask_bits]
-    m.d.comb += [
-        outputs.valid.eq(first.valid),
-        outputs.payload.last.eq(first.payload.tag[-1]),
-        outputs.payload.data.eq(Cat(code & kept.replicate(len(code)) for code, kept in zip(codes, mask, strict=True))),
-    ]
+    word = Cat(code & kept.replicate(len(code)) for code, kept in zip(codes, mask, strict=True))
+    last, o_valid = first.payload.tag[-1], first.valid
+    if build.short_paths:
+        last, word, o_valid = _buffer(m, buffer_full, Cat(last, word), first.valid, outputs.ready)
+    m.d.comb += [outputs.valid.eq(o_valid), outputs.payload.last.eq(last), outputs.payload.data.eq(word)]
     return ready, distance
+
+
+def _buffer(m: Module, full: Signal, word: Value, valid: Value, ready: Value) -> tuple[Value, Value, Value]:
+    """Keep a word that is not taken at once, so that whether a further one is taken does not depend on ``ready``.
+
+    The result is the last bit of what is given on, the rest of it, and whether there is anything.
+    """
+    held = Signal(len(word), name="output_buffer", reset_less=True)
+    with m.If(~full):
+        m.d.sync += [held.eq(word), full.eq(valid & ~ready)]
+    with m.Elif(ready):
+        m.d.sync += full.eq(0)
+    given = Mux(full, held, word)
+    return given[0], given[1:], valid | full
 
 
 def _hold(m: Module, name: str, enable: Value, record: Record) -> Record:

@@ -51,6 +51,7 @@ class PanelLoader(wiring.Component):
     half: name of the loop at whose end a half is complete
     depth: words in a half, at most
     parts: consecutive words that are read as one
+    ahead: of its ``LoopNest``
 
     Members
     -------
@@ -62,7 +63,18 @@ class PanelLoader(wiring.Component):
     word: Out(bits * parts), the cycle after
     """
 
-    def __init__(self, engine: Engine, bits: int, loops: list[LoaderLoop], half: str, depth: int, parts: int = 1):
+    def __init__(
+        self,
+        engine: Engine,
+        bits: int,
+        loops: list[LoaderLoop],
+        half: str,
+        depth: int,
+        parts: int = 1,
+        *,
+        ahead: bool = False,
+    ):
+        self.ahead = ahead
         self.bits = bits
         self.loops = loops
         self.half = half
@@ -94,7 +106,7 @@ class PanelLoader(wiring.Component):
             read.addr.eq(Cat(self.offset, self.which_half)),
             self.word.eq(read.data.as_value()),
         ]
-        nest = LoopNest(m, "load", [loop.loop(self) for loop in self.loops])
+        nest = LoopNest(m, "load", [loop.loop(self) for loop in self.loops], self.ahead)
         active = Signal()
         half = Signal()
         offset = Signal(offset_bits)

@@ -53,9 +53,11 @@ def choose_build(
     reach = weight.max_shift + activation.max_shift
     group = _group(lut, reach, twos_complement)
     apart = described.apart if described else True
-    if dsp:
-        return Build("operator", group, apart=apart, pipeline=pipeline)
     fast = pipeline == MAX_PIPELINE
+    short_paths = fast and described is not None and described.late_reads
+    if dsp:
+        return Build("operator", group, apart=apart, pipeline=pipeline, short_paths=short_paths)
+    shares_cells = described is not None and described.shares_cells
     if lanes > 1 and lut >= CHAINED_LUT_INPUTS:
         if build == "auto" and recode and _as_integers(weight, activation, group):
             return Build(
@@ -67,7 +69,15 @@ def choose_build(
                 integers=True,
             )
         product = _of_lanes(weight, activation, reach, twos_complement, recode, fast) if build == "auto" else build
-        how = Build(product, group, tree=fast, apart=apart, pipeline=pipeline)
+        how = Build(
+            product,
+            group,
+            tree=fast,
+            apart=apart,
+            pipeline=pipeline,
+            short_paths=short_paths,
+            shares_cells=shares_cells,
+        )
         return _added(how, weight, activation, reach, twos_complement, fast)
     if build == "auto":
         build = _smallest(weight, activation, lut, reach, twos_complement)
@@ -78,8 +88,16 @@ def choose_build(
     registers = "aligned"
     if build in ("booth", "recoded") and reach == 0:
         registers = "sums" if fast else "rows" if lut == 4 else "aligned"
-    shares_cells = described.shares_cells if described else False
-    return Build(build, group, registers, tree=fast, apart=apart, pipeline=pipeline, shares_cells=shares_cells)
+    return Build(
+        build,
+        group,
+        registers,
+        tree=fast,
+        apart=apart,
+        pipeline=pipeline,
+        short_paths=short_paths,
+        shares_cells=shares_cells,
+    )
 
 
 def _of_lanes(weight: Format, activation: Format, reach: int, twos_complement: bool, recode: bool, fast: bool) -> str:

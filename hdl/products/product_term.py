@@ -54,6 +54,8 @@ class Build:
     apart: whether registers before an adder of several products stay out of DSP blocks. yosys 0.70's ``ice40_dsp``
         takes such a register into the block of either product, and then one of the two products is lost
     pipeline: register stages, 0 to 3
+    short_paths: whether an engine around the products is built for a fast clock as well: with a second register behind
+        the memories of operands, a buffer at the output, and loops that know their next step
     shares_cells: whether a register takes a logic cell of its own, unless the LUT before it drives nothing else, see
         ``Family``; an array then holds its sums another way
     sums: how products of several lanes are added, one of ``SUMS``: in a ``tree`` of two's complement, in ``chains``
@@ -69,6 +71,7 @@ class Build:
     tree: bool = False
     apart: bool = False
     pipeline: int = 2
+    short_paths: bool = False
     shares_cells: bool = False
     sums: str = "tree"
     chain: int = CHAIN
