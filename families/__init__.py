@@ -1,6 +1,6 @@
 """What an FPGA family is: its cells, its devices and what they hold, the arguments of the tools. A file a family."""
 
-from .family import BlockRam, Capacity, CellCounts, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
+from .family import BlockRam, Capacity, CellCounts, DspBlock, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
 from .target import FAMILIES, Target, parse_target, parse_targets, targets
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "BlockRam",
     "Capacity",
     "CellCounts",
+    "DspBlock",
     "Family",
     "FpgaDevice",
     "HarnessCell",

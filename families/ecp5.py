@@ -1,6 +1,6 @@
 """Lattice ECP5: LUT4, carry cells in the place of two LUTs, 18 x 18 multipliers, block RAM of 18 Kbit."""
 
-from .family import BlockRam, Capacity, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
+from .family import BlockRam, Capacity, DspBlock, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
 
 
 def _device(name: str, package: str, speed_grade: int, capacity: Capacity) -> FpgaDevice:
@@ -24,6 +24,7 @@ FAMILY = Family(
     dsp=r"MULT\d+X\d+D|ALU\d+B",
     bram=r"DP16KD|PDPW16KD",
     carry_area=2,
+    block=DspBlock((18, 18)),
     late_reads=True,
     models="ecp5/cells_sim.v",
     ram=BlockRam(

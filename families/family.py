@@ -4,7 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["BlockRam", "Capacity", "CellCounts", "Family", "FpgaDevice", "HarnessCell", "HarnessCells", "Nextpnr"]
+__all__ = [
+    *("BlockRam", "Capacity", "CellCounts", "DspBlock", "Family"),
+    *("FpgaDevice", "HarnessCell", "HarnessCells", "Nextpnr"),
+]
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,36 @@ class BlockRam:
 
 
 @dataclass(frozen=True)
+class DspBlock:
+    """A family's multiplier, and which multiplications yosys leaves to it.
+
+    Parameters
+    ----------
+    bits: of its two factors in two's complement, the longer one first
+    unsigned: whether factors without a sign may be as long; they are a bit shorter otherwise
+    least_factor, least_product: bits of either factor and of the product from which on yosys takes a block
+    halves: bits of the factors of each of two products that SB_MAC16 makes in the place of one; 0 where a block has no
+        such mode
+    """
+
+    bits: tuple[int, int]
+    unsigned: bool = True
+    least_factor: int = 2
+    least_product: int = 0
+    halves: int = 0
+
+    def takes(self, a_bits: int, b_bits: int, product_bits: int) -> bool:
+        """Whether yosys leaves a product of such factors to a block, or to several where they are long."""
+        return min(a_bits, b_bits) >= self.least_factor and product_bits >= self.least_product
+
+    def holds(self, a_bits: int, b_bits: int, signed: bool = True) -> bool:
+        """Whether one block is enough for factors of so many bits."""
+        shorter = not signed and not self.unsigned
+        longest = (bits - shorter for bits in self.bits)
+        return all(bits <= most for bits, most in zip(sorted((a_bits, b_bits), reverse=True), longest, strict=True))
+
+
+@dataclass(frozen=True)
 class Capacity:
     """What there is on a device: LUTs (as many flip-flops), multipliers, block RAMs, large RAMs."""
 
@@ -181,6 +214,7 @@ class Family:
     dense: yosys command in front of the labels ``map_ffs`` by which flip-flops do without an enable or a reset that few
         of them share, where those of a logic block have to have the same: in a full device there is no place for many
         different ones. Empty for none
+    block: its multiplier; None where products are left to yosys alone
     apart: whether registers before an adder of several products stay out of DSP blocks, see ``Build`` in ``hdl``
     late_reads: whether the word of a block RAM comes so late in a cycle that a fast clock needs a register behind it
     shares_cells: whether a flip-flop takes a logic cell of its own, unless the LUT before it drives nothing else. What
@@ -217,6 +251,7 @@ class Family:
     carry_area: int = 0
     tech: str = ""
     dense: str = ""
+    block: DspBlock | None = field(default=None, repr=False)
     apart: bool = False
     # Not shown, since the cache of costs goes by what is: hardware depends on these, and no tool does.
     late_reads: bool = field(default=False, repr=False)

@@ -1,6 +1,6 @@
 """Gowin's LittleBee and Arora: LUT4, carry cells in the place of a LUT, block RAM of 18 Kbit. Units are not routed."""
 
-from .family import BlockRam, Family, FpgaDevice, Nextpnr
+from .family import BlockRam, DspBlock, Family, FpgaDevice, Nextpnr
 
 FAMILY = Family(
     name="gowin",
@@ -15,6 +15,7 @@ FAMILY = Family(
     dsp=r"MULT\d.*|MULTALU.*|MULTADDALU.*|ALU54D",
     bram=r"(SDP|DP|SP|pROM)X?\w*",
     carry_area=1,
+    block=DspBlock((9, 9), least_factor=4),
     ram=BlockRam(
         18432, ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)), least_words=128, rom_bits=2048
     ),

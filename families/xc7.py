@@ -1,12 +1,12 @@
 """AMD 7-series: LUT6, DSP48E1, block RAM of 36 Kbit. There is no open place and route as a wheel."""
 
-from .family import BlockRam, Family, FpgaDevice
+from .family import BlockRam, DspBlock, Family, FpgaDevice
 
 __all__ = ["FAMILY", "amd_family"]
 
 
-def amd_family(name: str, title: str) -> Family:
-    """A family by the name that ``synth_xilinx -family`` knows it by."""
+def amd_family(name: str, title: str, longest_factor: int) -> Family:
+    """A family by the name that ``synth_xilinx -family`` knows it by, with the bits of its longer factors."""
     return Family(
         name=name,
         title=title,
@@ -31,6 +31,7 @@ def amd_family(name: str, title: str) -> Family:
         ff=r"FD[RSCP]E(_1)?",
         dsp=r"DSP48E\d",
         bram=r"RAMB.*",
+        block=DspBlock((longest_factor, 18), unsigned=False, least_product=9),
         ram=BlockRam(
             36864, ((72, 512), (36, 1024), (18, 2048), (9, 4096), (4, 8192), (2, 16384), (1, 32768)), least_words=512
         ),
@@ -39,4 +40,4 @@ def amd_family(name: str, title: str) -> Family:
     )
 
 
-FAMILY = amd_family("xc7", "AMD 7-series")
+FAMILY = amd_family("xc7", "AMD 7-series", 25)

@@ -2,4 +2,4 @@
 
 from .xc7 import amd_family
 
-FAMILY = amd_family("xcup", "AMD UltraScale+")
+FAMILY = amd_family("xcup", "AMD UltraScale+", 27)

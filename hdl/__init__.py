@@ -8,7 +8,7 @@ from .elements.hardware import ElementHardware, hardware_of, register_hardware
 from .emit import YosysError
 from .engine.core import Matmul
 from .engine.matmul_engine import MatmulEngine, engine_registers
-from .products.choose_build import BUILDS, FAMILIES
+from .products.choose_build import BUILDS, FAMILIES, multiplications
 from .products.decode import Decode
 from .products.product_term import Build
 from .units.axi_block_dot import BlockDotDesign
@@ -53,6 +53,7 @@ __all__ = [
     "engine_registers",
     "hardware_of",
     "make_design",
+    "multiplications",
     "priced_unit",
     "register_hardware",
     "register_map",

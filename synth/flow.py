@@ -157,11 +157,14 @@ def synthesis_script(
     memory = re.search(r"^\s*(memory|cell \$mem)", rtlil, re.MULTILINE) is not None
     short = bool(family.library) and flow.dsp == "none" and not memory
     statistics = "stat -json" + (f" -tech {family.tech}" if family.tech else "")
+    boxes = _boxes(rtlil)
     flatten = [f"setattr -mod -unset keep_hierarchy {module}" for module in keep]
-    flatten += ["flatten", "opt_clean"] if keep else []
+    flatten += [f"setattr -mod -unset blackbox ={module}" for module in boxes]
+    flatten += ["flatten", "opt_clean"] if keep or boxes else []
     lines = [
         "read_rtlil unit.il",
         *(f"setattr -mod -set keep_hierarchy 1 {module}" for module in keep),
+        *(f"setattr -mod -set blackbox 1 {module}" for module in boxes),
         family.library if short else f"{synth} -run {family.begin}",
         f"hierarchy -check -top {top}",
         "design -save start",
@@ -186,6 +189,16 @@ def synthesis_script(
                     lines += ["design -load unmapped", f"{synth} {family.placed} -run map_luts:check", *flatten]
                 lines += [f"select {top}", f"write_json -selected {index}.json", "select -clear"]
     return "\n".join(lines) + "\n"
+
+
+def _boxes(rtlil: str) -> list[str]:
+    """The modules that hold nothing but a DSP block which yosys does not infer.
+
+    yosys 0.70's ``ice40_dsp`` makes a multiplication of 16 bits of any SB_MAC16 that it sees, whatever the cell's own
+    mode. So these modules are closed until everything is mapped.
+    """
+    modules = re.findall(r"^module (\\\S+)\n(.*?)^end$", rtlil, re.MULTILINE | re.DOTALL)
+    return [name for name, body in modules if re.search(r"^  cell \\SB_MAC16 ", body, re.MULTILINE)]
 
 
 def _mapping(recipe: SynthesisRecipe, synth: str, flow: Flow) -> list[str]:

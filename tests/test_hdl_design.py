@@ -291,10 +291,11 @@ def test_wide_formats_are_generated_at_once(weight, activation, family, pipeline
 @pytest.mark.parametrize(
     "options, kept",
     [
-        ({"family": "ice40"}, 2),
+        ({"family": "ice40", "weight": parse("int12")}, 2),
         ({}, 2),
-        ({"family": "ice40", "pipeline": 3}, 4),
-        ({"family": "ice40", "pipeline": 1}, 0),
+        ({"family": "ice40", "weight": parse("int12"), "pipeline": 3}, 4),
+        ({"family": "ice40", "weight": parse("int12"), "pipeline": 1}, 0),
+        ({"family": "ice40"}, 0),
         ({"family": "xc7"}, 0),
         ({"family": "ice40", "dsp": False}, 0),
         ({"family": "ice40", "weight": parse("e2m3")}, 0),

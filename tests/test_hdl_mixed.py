@@ -21,7 +21,9 @@ def test_mixed_elements_agree_with_those_in_logic(weight, activation, build, pip
     formats = parse(weight), parse(activation)
     how = Requantization(parse("int8"))
     engine = Engine(*formats, how, rows=2, columns=3, lanes=lanes, tile_m=2, max_k=64)
-    logic = choose_build(*formats, build, pipeline=pipeline, family="ice40", dsp=False)
+    logic = choose_build(
+        *formats, build, pipeline=pipeline, family="ecp5", dsp=True, lanes=lanes, packed=True, mixed=True
+    )
     arrays = [OutputStationary(engine, logic, elements) for elements in (0, 4)]
     m = Module()
     m.submodules.plain, m.submodules.mixed = arrays

@@ -7,7 +7,7 @@ from typing import Any
 
 from ... import __version__
 from ...formats import Engine
-from ...hdl import MatmulDesign
+from ...hdl import MatmulDesign, multiplications
 from ...hdl.emit import to_rtlil
 from ...synth.flow import DSP_POLICIES, Flow
 from ...synth.recipes import RECIPES
@@ -175,14 +175,19 @@ class Request(BitstreamRequest):
     @cached_property
     def design(self) -> MatmulDesign:
         dsp = self.dsp == "auto" and self.engine.output_stationary
-        capacity = self.board.part.target.device.capacity
-        assert capacity is not None
-        elements = min(capacity.dsps // self.engine.lanes, self.engine.rows * self.engine.columns)
         return MatmulDesign(
             self.engine,
             pipeline=self.pipeline,
             build=self.build,
             dsp=dsp,
             family=self.board.part.target.family.name,
-            dsp_elements=elements if dsp else None,
+            dsp_elements=min(self.most_dsp_elements, self.engine.rows * self.engine.columns) if dsp else None,
         )
+
+    @property
+    def most_dsp_elements(self) -> int:
+        """How many elements the device has multipliers for; 0 where an element would use none."""
+        engine, target = self.engine, self.board.part.target
+        assert target.device.capacity is not None
+        each = multiplications(engine.arithmetic, engine.lanes, target.family.name)
+        return target.device.capacity.dsps // each if each else 0

@@ -137,12 +137,13 @@ def _prediction(request: Request, router: BoardRouter, settings: Settings, lanes
     model = Model.of([each.logic for each in packed])
     if request.dsp == "none":
         return _Prediction(model, 0, 0)
-    capacity = request.board.part.target.device.capacity
-    assert capacity is not None
-    sides = PROBES[0]
-    mixed = router.packed(with_shape(request, Shape(*sides, lanes)).rtlil(settings))
-    saved = (packed[0].logic - mixed.logic) / (sides[0] * sides[1])
-    return _Prediction(model, max(0.0, saved), capacity.dsps // lanes if mixed.dsps else 0)
+    probe = with_shape(request, Shape(*PROBES[0], lanes))
+    elements = probe.design.dsp_elements
+    if not elements:
+        return _Prediction(model, 0, 0)
+    mixed = router.packed(probe.rtlil(settings))
+    saved = (packed[0].logic - mixed.logic) / elements
+    return _Prediction(model, max(0.0, saved), probe.most_dsp_elements if mixed.dsps else 0)
 
 
 def _attempt(request: Request, router: BoardRouter, settings: Settings) -> Attempt:

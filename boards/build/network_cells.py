@@ -19,7 +19,7 @@ import numpy as np
 from ...families import FAMILIES
 from ...formats import Format
 from ...formats.network import NetworkShape
-from ...hdl import NetworkDesign
+from ...hdl import NetworkDesign, multiplications
 from ...hdl.network.bounds import Bounds
 
 __all__ = [
@@ -113,7 +113,8 @@ def cells(design: NetworkDesign, multipliers: bool) -> Cells:
     found = logic(features(shape, bounds, elements, multipliers))
     widths = [bounds.biased.width, *([bounds.residuals.width] if _adds(design) else [])]
     scaling = shape.outputs * sum(-(-bits // DSP_BITS) for bits in widths) if multipliers else 0
-    return Cells(round(found), _fit()[1], elements * shape.lanes + scaling)
+    each = multiplications(shape.arithmetic, shape.lanes, design.family)
+    return Cells(round(found), _fit()[1], elements * each + scaling)
 
 
 def in_multipliers(shape: NetworkShape, family: str | None, elements: int) -> int:

@@ -7,7 +7,7 @@ from math import inf
 from typing import Any
 
 from ...formats.network import NetworkShape, Program
-from ...hdl import NetworkDesign
+from ...hdl import NetworkDesign, multiplications
 from ...hdl.emit import to_rtlil
 from ...hdl.network.network_build import usual_memories
 from ..gateware.top import BoardTop
@@ -124,7 +124,8 @@ def dsp_elements(board: Board, shape: NetworkShape, dsp: str) -> int:
     if dsp != "auto" or capacity is None:
         return 0
     left = capacity.dsps - SCALING_DSPS * shape.outputs
-    return max(0, min(left // shape.lanes, shape.rows * shape.columns))
+    each = multiplications(shape.arithmetic, shape.lanes, board.part.target.family.name)
+    return max(0, min(left // each, shape.rows * shape.columns)) if each else 0
 
 
 def _has_large(board: Board) -> bool:

@@ -1,6 +1,6 @@
 """The exact element: it multiplies decoded operands in one cycle, and adds up."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from amaranth.hdl import Cat, Module, Shape, Signal, Value
@@ -13,6 +13,7 @@ from ..products.adder_tree import sum_terms, term_shape, tree_depth
 from ..products.chains import chain_count, sum_chains
 from ..products.decode import Operand, decode
 from ..products.operand_bus import Edge
+from ..products.packed_terms import packed_terms
 from ..products.pipeline import Pipeline
 from ..products.product_term import Build, Term, make_term
 from ..products.relative_signs import sum_by_signs
@@ -51,6 +52,28 @@ class ExactHardware(ElementHardware):
         """The product of two operands as an addend of ``width`` bits, behind all cuts of the pipeline."""
         formats = arithmetic.weight, arithmetic.activation
         return make_term(m, pipeline, build, *formats, weight, activation, width, apart)
+
+    def terms(
+        self,
+        m: Module,
+        pipeline: Pipeline,
+        arithmetic: Arithmetic,
+        build: Build,
+        operands: Iterable[tuple[Operand, Operand]],
+        count: int,
+        width: int,
+    ) -> list[Term]:
+        """The products of ``count`` pairs of a weight and an activation, as ``term`` makes them; where ``build`` has a
+        packing, some of them together."""
+        apart = build.keeps_apart(count)
+
+        def single(pair: tuple[Operand, Operand]) -> Term:
+            return self.term(m, pipeline, arithmetic, build, *pair, width, apart)
+
+        if build.packing is None:
+            return [single(pair) for pair in operands]
+        formats = arithmetic.weight, arithmetic.activation
+        return packed_terms(m, pipeline, build, formats, list(operands), width, apart, single)
 
     def buses(self, arithmetic: Arithmetic, build: Build) -> tuple[Edge, Edge]:
         return Edge(arithmetic.weight, build, weight=True), Edge(arithmetic.activation, build)
@@ -98,13 +121,15 @@ class ExactHardware(ElementHardware):
         activation = pipeline.cross("input", "activation", unit.activation)
         width = unit.accumulator_format.width if lanes == 1 else term_shape(arithmetic).width
         edges = Edge(arithmetic.weight, build, weight=True), Edge(arithmetic.activation, build)
-        terms = []
-        for lane in range(lanes):
-            operands = (
+        # One by one, so that each product stands behind its own decoders.
+        operands = (
+            (
                 edges[0].operand(m, weight.word_select(lane, arithmetic.weight.width), "weight"),
                 edges[1].operand(m, activation.word_select(lane, arithmetic.activation.width), "activation"),
             )
-            terms.append(self.term(m, pipeline, arithmetic, build, *operands, width, build.keeps_apart(lanes)))
+            for lane in range(lanes)
+        )
+        terms = self.terms(m, pipeline, arithmetic, build, operands, lanes, width)
         flags = {name: getattr(unit, name) for name in unit.accumulator_format.specials}
         control = sum_control(m, pipeline, unit.valid, unit.first)
         _sum_words(m, pipeline, build, control, arithmetic, terms, unit.accumulator, flags)
@@ -162,7 +187,8 @@ def _sum_lanes(
         return sum_chains(m, pipeline, terms, arithmetic, build.chain, registered=registered)
     if terms[0].sign is not None:
         return sum_by_signs(m, pipeline, terms, arithmetic, registered=registered)
-    value, carry = sum_terms(m, terms, arithmetic, registered=registered, apart=build.keeps_apart(len(terms)))
+    how = {"registered": registered, "apart": build.keeps_apart(len(terms)), "kept": build.dsp}
+    value, carry = sum_terms(m, terms, arithmetic, **how)
     for cut in ("chain", "total"):
         value, carry = pipeline.cross(cut, "sum", value), pipeline.cross(cut, "carry", carry)
     return value, carry
@@ -170,7 +196,7 @@ def _sum_lanes(
 
 def _levels(build: Build, count: int) -> int:
     """Levels of adders that add so many products, or so many chains of them."""
-    return tree_depth(chain_count(count, build.chain) if build.sums == "chains" else count)
+    return tree_depth(chain_count(count, build.chain) if build.sums == "chains" else build.addends(count))
 
 
 class _Products(wiring.Component):
@@ -213,17 +239,16 @@ class _Products(wiring.Component):
         )
 
     def terms(self, m: Module, pipeline: Pipeline, width: int) -> list[Term]:
-        apart = self.build.keeps_apart(self.count)
-        terms = []
-        for k in range(self.count):
-            weight = self.weight.word_select(k, self.weight_edge.shape.width)
-            activation = self.activation.word_select(k, self.activation_edge.shape.width)
-            operands = (
-                self.weight_edge.leave(m, weight, "weight"),
-                self.activation_edge.leave(m, activation, "activation"),
+        operands = (
+            (
+                self.weight_edge.leave(m, self.weight.word_select(k, self.weight_edge.shape.width), "weight"),
+                self.activation_edge.leave(
+                    m, self.activation.word_select(k, self.activation_edge.shape.width), "activation"
+                ),
             )
-            terms.append(self.hardware.term(m, pipeline, self.arithmetic, self.build, *operands, width, apart))
-        return terms
+            for k in range(self.count)
+        )
+        return self.hardware.terms(m, pipeline, self.arithmetic, self.build, operands, self.count, width)
 
 
 class ProcessingElement(_Products):

@@ -43,8 +43,7 @@ class OutputStationary(wiring.Component):
     ----------
     engine: arithmetic, rows, columns, lanes
     build: how products are built; of its register stages, 1 to 3, the first is at the edge
-    dsp_elements: how many elements, row by row from the first, leave their products to the device's multipliers
-        instead
+    dsp_elements: how many elements, row by row from the first, are built as ``build.multipliers`` says instead
     shifts: whether the sums of a row take the place of those of the row before it where ``shift`` is up, which is
         before ``done`` comes up again. They are a cycle later then, and each is ``accumulator + carry``. Only where
         ``shifts_sums`` tells that they can
@@ -94,10 +93,10 @@ class OutputStationary(wiring.Component):
         m.d.sync += self.done.eq(control["done"])
         rows = self._enter(m, "activation", engine.rows)
         columns = self._enter(m, "weight", engine.columns)
-        dsp_build = Build("operator", self.build.group, apart=self.build.apart, pipeline=self.build.pipeline)
+        multipliers = self.build.multipliers or self.build
         for r in range(engine.rows):
             for c in range(engine.columns):
-                build = dsp_build if r * engine.columns + c < self.dsp_elements else self.build
+                build = multipliers if r * engine.columns + c < self.dsp_elements else self.build
                 make = self._hardware.shifting_element if self.shifts else self._hardware.element
                 element = make(engine.arithmetic, build, engine.accumulator, engine.lanes, self.build)
                 m.submodules[f"element{r}_{c}"] = element

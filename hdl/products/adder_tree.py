@@ -30,18 +30,21 @@ def sum_terms(
     *,
     registered: bool = False,
     apart: bool = False,
+    kept: bool = False,
 ) -> tuple[Value, Value | None]:
     """The sum of all terms as ``(value, carry)``; each adder takes one term's carry, and one is left over.
 
     Parameters
     ----------
-    terms: addends of ``term_shape(arithmetic)``, 1 or more
+    terms: addends of ``term_shape(arithmetic)``, 1 or more; those of several products may be longer
     registered: whether every level ends in registers; the sum is then ``tree_depth`` cycles late
     apart: whether these stay out of DSP blocks
+    kept: whether adders stay adders. yosys's ``alumacc`` makes one sum of those that nothing stands between, and of
+        that compressors, which take two LUTs a bit; products in DSP blocks have no logic that could share those
     """
-    attributes = KEPT if registered and apart else None
+    attributes = KEPT if kept or (registered and apart) else None
     shape = term_shape(arithmetic)
-    level = [(_as(term.addend, shape), term.carry, 1) for term in terms]
+    level = [(_as(term.addend, shape), term.carry, term.products) for term in terms]
     depth = 0
     while len(level) > 1:
         following = []

@@ -34,17 +34,19 @@ def align(
     width: int,
     apart: bool = False,
     coded: bool = False,
+    held: bool = False,
 ) -> tuple[Value, Value | None]:
     """``body`` shifted left, as two's complement of ``width`` bits, complemented bit by bit where ``negate`` is high.
 
     The addend is ``(body << shift) ^ negate``, and ``negate``, given back, is the carry that makes it exact. The
     shift is fine within ``group`` (a power of two) positions, then coarse by whole groups, where each bit has at
     most a few sources: that last choice fits into the adder's own LUTs where those have the inputs. ``apart`` keeps
-    the register of a body that needs no shift out of DSP blocks. ``coded`` leaves the choice among four groups or fewer
-    as the two bits that it is, for LUTs that have the inputs.
+    the register of a body that needs no shift out of DSP blocks; where ``held``, there is none, since the body has
+    crossed the cut already. ``coded`` leaves the choice among four groups or fewer as the two bits that it is, for LUTs
+    that have the inputs.
     """
     if not is_shifted(shift):
-        body = pipeline.cross("align", "body", body, apart=apart)
+        body = body if held else pipeline.cross("align", "body", body, apart=apart)
         negate = pipeline.cross("align", "negate", negate)
         return _complement(m, [_bit(body, i) for i in range(width)], negate), negate
 

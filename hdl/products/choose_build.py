@@ -1,13 +1,16 @@
 """Which way to build a product: what ``auto`` takes for a pair of formats and an FPGA family."""
 
-from ...families import FAMILIES
-from ...formats import Format
+from dataclasses import replace
+
+from ...families import FAMILIES, DspBlock, Family
+from ...formats import EXACT, Arithmetic, Format
 from .build_of_lanes import build_of_lanes
 from .decode import is_twos_complement, operand_layout
+from .packing import SummedPacking, find_packing, integer_bits, product_bits
 from .product_term import MAX_PIPELINE, Build
 from .recoding import recoding
 
-__all__ = ["BUILDS", "FAMILIES", "check_table", "choose_build"]
+__all__ = ["BUILDS", "FAMILIES", "check_table", "choose_build", "multiplications"]
 
 PORTABLE_LUT_INPUTS = 6
 """Inputs of a LUT where no family is named."""
@@ -32,15 +35,51 @@ def choose_build(
     dsp: bool,
     recode: bool = False,
     lanes: int = 1,
+    packed: bool = False,
+    mixed: bool = False,
 ) -> Build:
     """The build of that name, or for ``auto`` the one that measures smallest, with the rest of it chosen for the
-    family. ``lanes`` products are added before the accumulator.
+    family.
 
-    A caller says by ``recode`` whether the digits of recoded weights will do in the place of their significands. With
-    all three register stages a caller wants speed, and rows are then summed by a tree. The rules were found by
+    With all three register stages a caller wants speed, and rows are then summed by a tree. The rules were found by
     measuring all builds of some twenty pairs, and tests/test_hdl_choose.py measures them again.
+
+    Parameters
+    ----------
+    dsp: whether products may be left to the device's multipliers. Where yosys would use none, or none would spare
+        anything, the build is that of logic
+    recode: whether the digits of recoded weights will do in the place of their significands
+    lanes: how many products are added before the accumulator
+    packed: whether several of them may be made by one multiplication
+    mixed: whether multipliers are for some elements of an array alone; their build is then in ``Build.multipliers``
     """
     described = FAMILIES.get(family or "")
+    if dsp:
+        logic = _of_logic(weight, activation, build, pipeline, described, recode=False, lanes=lanes)
+        block = described.block if described else None
+        multipliers = _of_multipliers(weight, activation, logic, block, lanes if packed else 1)
+        if multipliers is not None:
+            return replace(logic, multipliers=multipliers) if mixed else multipliers
+    return _of_logic(weight, activation, build, pipeline, described, recode=recode, lanes=lanes)
+
+
+def multiplications(arithmetic: Arithmetic, lanes: int, family: str | None) -> int:
+    """How many multipliers an element of so many lanes leaves its products to; 0 where none would spare anything."""
+    formats, packed = (arithmetic.weight, arithmetic.activation), arithmetic.element == EXACT
+    build = choose_build(*formats, "auto", pipeline=2, family=family, dsp=True, lanes=lanes, packed=packed)
+    return build.multiplications(lanes)
+
+
+def _of_logic(
+    weight: Format,
+    activation: Format,
+    build: str,
+    pipeline: int,
+    described: Family | None,
+    *,
+    recode: bool,
+    lanes: int,
+) -> Build:
     lut = described.lut_inputs if described else PORTABLE_LUT_INPUTS
     twos_complement = any(map(is_twos_complement, (weight, activation)))
     reach = weight.max_shift + activation.max_shift
@@ -48,8 +87,6 @@ def choose_build(
     apart = described.apart if described else True
     fast = pipeline == MAX_PIPELINE
     short_paths = fast and described is not None and described.late_reads
-    if dsp:
-        return Build("operator", group, apart=apart, pipeline=pipeline, short_paths=short_paths)
     shares_cells = described is not None and described.shares_cells
     product = build
     if build == "auto":
@@ -74,6 +111,46 @@ def choose_build(
     if lanes == 1:
         return found
     return build_of_lanes(found, weight, activation, lut, auto=build == "auto", exact=recode)
+
+
+def _of_multipliers(
+    weight: Format, activation: Format, logic: Build, block: DspBlock | None, packed: int
+) -> Build | None:
+    """The build that leaves to multipliers what it can, or None where that is nothing.
+
+    Parameters
+    ----------
+    logic: the build in logic
+    packed: how many products may be made together
+    """
+    operator = Build("operator", logic.group, apart=logic.apart, pipeline=logic.pipeline, short_paths=logic.short_paths)
+    if block is None:
+        return operator
+    packing = find_packing(weight, activation, block, packed)
+    if isinstance(packing, SummedPacking) and logic.adds_rows and not _spares(weight, activation, packing):
+        packing = None
+    taken = block.takes(*product_bits(weight, activation))
+    shifted = weight.max_shift + activation.max_shift > 0
+    if logic.product == "whole" and shifted:
+        # The table holds the shift too, which would have to be made behind a multiplier.
+        taken = False
+        packing = packing if isinstance(packing, SummedPacking) else None
+    if shifted and not isinstance(packing, SummedPacking):
+        # What is behind the product of significands is as in logic.
+        operator = replace(logic, product="operator")
+    else:
+        logic = logic.of_one_product
+    if packing is None:
+        return operator if taken else None
+    integers = taken and isinstance(packing, SummedPacking)
+    return replace(operator if taken else logic, packing=packing, integers=integers, shares_cells=logic.shares_cells)
+
+
+def _spares(weight: Format, activation: Format, packing: SummedPacking) -> bool:
+    """Whether factors put together and sums of products take fewer LUTs than rows in carry chains, by estimates."""
+    bits, n = (integer_bits(weight), integer_bits(activation)), packing.products
+    rows = (min(bits) + 1) // 2 * (max(bits) + 1)
+    return ((n - 1) * sum(bits) + packing.width) / n < rows
 
 
 def check_table(weight: Format, activation: Format, build: str) -> None:

@@ -7,12 +7,13 @@ from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 from ...formats import Format, Minifloat
 from .align import Shift, align, is_shifted
 from .decode import Operand, as_signed
+from .packing import Packing, SummedPacking
 from .pipeline import CUTS, Pipeline
 from .recoding import controls, recoded_rows, recoding
 from .significand_product import PRODUCTS, ProductRow, booth_rows, significand_product, sum_rows
 from .truth_table import truth_table
 
-__all__ = ["MAX_PIPELINE", "Build", "Term", "make_term"]
+__all__ = ["MAX_PIPELINE", "Build", "Term", "common_signedness", "is_shifted_product", "make_term", "term_of_product"]
 
 
 MAX_PIPELINE = 3
@@ -66,6 +67,10 @@ class Build:
         their signs apart
     chain: lanes to a chain; 1 for a tree of rows of unsigned numbers, where adders take in no logic
     integers: whether minifloats become integers before they are multiplied
+    packing: how several products are made by one multiplication, where they are; ``product`` is for one that is left
+        over
+    multipliers: in an array of which some elements leave their products to the device's multipliers, the build of
+        those; None where there are no such elements, or where they are built like the others
     """
 
     product: str
@@ -79,6 +84,8 @@ class Build:
     sums: str = "tree"
     chain: int = CHAIN
     integers: bool = False
+    packing: Packing | None = None
+    multipliers: "Build | None" = None
 
     def __post_init__(self) -> None:
         if self.product not in ("whole", "recoded", *PRODUCTS):
@@ -101,7 +108,27 @@ class Build:
     @property
     def dsp(self) -> bool:
         """Whether multiplications are left to the synthesizer, for its DSP blocks."""
-        return self.product == "operator"
+        return self.product == "operator" or self.packing is not None
+
+    @property
+    def adds_rows(self) -> bool:
+        """Whether the rows of several products of integers are added in chains."""
+        return self.sums == "chains" and self.registers == "chains" and not self.integers
+
+    def groups(self, count: int) -> list[int]:
+        """How many products are made together, for each multiplication of ``count`` products."""
+        if self.packing is None:
+            return [1] * count
+        groups = -(-count // self.packing.products)
+        return [count * (k + 1) // groups - count * k // groups for k in range(groups)]
+
+    def multiplications(self, count: int) -> int:
+        """How many multiplications are left to the synthesizer, for its DSP blocks, of so many products."""
+        return sum(size > 1 or self.product == "operator" for size in self.groups(count))
+
+    def addends(self, count: int) -> int:
+        """How many terms that many products come as."""
+        return len(self.groups(count)) if isinstance(self.packing, SummedPacking) else count
 
     def makes_integer(self, format: Format) -> bool:
         """Whether codes of that format are multiplied as integers in two's complement, and not so decoded anyway."""
@@ -135,6 +162,7 @@ class Term:
         ``(-1)**sign * addend``
     specials: the flags of what is special about it, by name
     rows: where the build adds rows of all lanes, the rows whose sum it is; ``addend`` is then nothing
+    products: of how many products it is the sum
     """
 
     addend: Value
@@ -142,6 +170,7 @@ class Term:
     specials: dict[str, Value]
     sign: Value | None = None
     rows: tuple[ProductRow, ...] = ()
+    products: int = 1
 
 
 def make_term(
@@ -171,7 +200,7 @@ def make_term(
         body, carry = _recoded(m, pipeline, build, weight_format, weight, activation, late_carry)
         negate, shift = _cross_rows(pipeline, None, shift)
     else:
-        (w, a), negate = _common_signedness(m, operands)
+        (w, a), negate = common_signedness(m, operands)
         long, short = (w, a) if len(w) >= len(a) else (a, w)
         shift = _total_shift(m, operands, weight_format.max_shift + activation_format.max_shift)
         apart = apart and not is_shifted(shift)
@@ -182,14 +211,58 @@ def make_term(
         )
         negate, shift = _cross_rows(pipeline, negate, shift)
     body = pipeline.cross("product", "body", body, apart=apart)
+    return _aligned(m, pipeline, build, operands, body, carry, negate, shift, width, apart)
+
+
+def term_of_product(
+    m: Module,
+    pipeline: Pipeline,
+    build: Build,
+    formats: tuple[Format, Format],
+    operands: tuple[Operand, Operand],
+    body: Value,
+    negate: Value | None,
+    width: int,
+    apart: bool,
+    held: str,
+) -> Term:
+    """A product of significands on the rest of its way. It stands behind the cut ``sums``, and has crossed ``held``,
+    ``product`` or ``align``, besides; the latter only where it is not shifted."""
+    shift = _total_shift(m, operands, sum(format.max_shift for format in formats))
+    apart = apart and not is_shifted(shift)
+    negate, shift = _cross_rows(pipeline, negate, shift)
+    body = body if held == "product" else pipeline.cross("product", "body", body, apart=apart)
+    return _aligned(m, pipeline, build, operands, body, None, negate, shift, width, apart, held == "align")
+
+
+def is_shifted_product(operands: tuple[Operand, Operand], formats: tuple[Format, Format]) -> bool:
+    """Whether the product of significands is shifted on its way."""
+    return any(operand.exponent is not None for operand in operands) and any(format.max_shift for format in formats)
+
+
+def _aligned(
+    m: Module,
+    pipeline: Pipeline,
+    build: Build,
+    operands: tuple[Operand, Operand],
+    body: Value,
+    carry: Value | None,
+    negate: Value | None,
+    shift: Shift | None,
+    width: int,
+    apart: bool,
+    held: bool = False,
+) -> Term:
+    """The term of a product that stands behind the cut ``product``, or ``align`` where ``held``, while all else stands
+    before ``product``."""
     carry = pipeline.cross("product", "carry", carry)
     negate, shift = _cross_both(pipeline, "product", negate, shift)
     if build.sums == "signs" and negate is not None:
-        addend, _ = align(m, pipeline, body, None, shift, build.group, width, apart)
+        addend, _ = align(m, pipeline, body, None, shift, build.group, width, apart, held=held)
         sign = pipeline.cross("align", "negate", negate)
         return Term(addend, None, _special_product(m, pipeline, *operands), sign=sign)
     coded = build.sums == "chains"
-    addend, negate = align(m, pipeline, body, negate, shift, build.group, width, apart, coded)
+    addend, negate = align(m, pipeline, body, negate, shift, build.group, width, apart, coded, held)
     carry = pipeline.cross("align", "carry", carry) if negate is None else negate
     return Term(addend, carry, _special_product(m, pipeline, *operands))
 
@@ -215,7 +288,7 @@ def _rows_apart(
         return tuple(recoded_rows(m, pipeline, as_signed(m, activation, "activation"), digits, how))
     if weight.exponent is not None:
         return ()
-    (w, a), negate = _common_signedness(m, (weight, activation))
+    (w, a), negate = common_signedness(m, (weight, activation))
     if negate is not None:
         return ()
     return tuple(booth_rows(*((w, a) if len(w) >= len(a) else (a, w))))
@@ -253,7 +326,7 @@ def _cross_both(
     return pipeline.cross(cut, "negate", negate), shift
 
 
-def _common_signedness(m: Module, operands: tuple[Operand, Operand]) -> tuple[tuple[Value, Value], Value | None]:
+def common_signedness(m: Module, operands: tuple[Operand, Operand]) -> tuple[tuple[Value, Value], Value | None]:
     """Both significands unsigned and the sign of their product, or both as two's complement where either is that
     already."""
     weight, activation = operands
@@ -284,7 +357,7 @@ def _whole_table(
     operands: tuple[Operand, Operand],
 ) -> tuple[Value, Value | None]:
     """The product as one truth table of both codes, less their sign bits where the product's sign is only their XOR."""
-    significands, negate = _common_signedness(m, operands)
+    significands, negate = common_signedness(m, operands)
     is_signed = significands[0].shape().signed
     codes = [operand.code if is_signed or operand.sign is None else operand.code[:-1] for operand in operands]
     split = len(codes[0])

@@ -64,6 +64,10 @@ class NetworkDesign(ProductDesign):
         return True
 
     @property
+    def multiplies(self) -> bool:
+        return self.dsp_elements > 0
+
+    @property
     def contract(self) -> str:
         answer = self.program.answer
         return (

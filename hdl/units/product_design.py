@@ -51,6 +51,11 @@ class ProductDesign(Design):
         return False
 
     @property
+    def multiplies(self) -> bool:
+        """Whether any product may be left to the device's multipliers."""
+        return self.dsp
+
+    @property
     def added(self) -> int:
         """Products that are added before they go into a sum."""
         return 1
@@ -70,16 +75,18 @@ class ProductDesign(Design):
     @property
     def chosen_build(self) -> Build:
         """What ``build`` comes down to for these formats and this family."""
-        dsp = self.dsp and not self.is_mixed
+        exact = self.computes.element == EXACT
         return choose_build(
             self.weight,
             self.activation,
             self.build,
             pipeline=self.pipeline,
             family=self.family,
-            dsp=dsp,
-            recode=self.computes.element == EXACT and not self.is_mixed,
+            dsp=self.multiplies,
+            recode=exact,
             lanes=self.added,
+            packed=exact,
+            mixed=self.is_mixed,
         )
 
     @property

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .dsp_cells import COMPUTED, computed
 from .identifiers import plain
 from .names import Names, Variable
 from .netlist import REGISTERS, RIGHT_SHIFTS, Bit, Cell, Netlist, extend
@@ -233,12 +234,22 @@ class _Module:
         lines = []
         for cell in self.netlist.cells:
             if cell.is_instance:
-                if cell.parameters:
-                    raise ValueError(f"instance must have no parameters, not {cell.name}")
                 pins = sorted(cell.pins, key=lambda pin: _rank(pin, "output" if pin in cell.outputs else "input", ()))
                 connected = [f"    .{pin}({self._connection(cell, pin)})" for pin in pins]
-                lines.append(f"  {cell.type} {plain(cell.name)}(\n" + ",\n".join(connected) + "\n  );")
+                lines += self._instance(cell, f" {plain(cell.name)}(\n" + ",\n".join(connected) + "\n  );")
         return lines
+
+    def _instance(self, cell: Cell, connected: str) -> list[str]:
+        """An instance; for a DSP block, beside what a simulator takes in its place."""
+        if cell.type not in COMPUTED:
+            if cell.parameters:
+                raise ValueError(f"instance must have no parameters, not {cell.name}")
+            return [f"  {cell.type}{connected}"]
+        values = {name: cell.number(name) for name in cell.parameters}
+        given = ", ".join(f".{name}({len(text)}'b{text})" for name, text in cell.parameters.items())
+        inputs = {pin: self._connection(cell, pin) for pin in ("A", "B", "CLK")}
+        instead = computed(cell.type, values, inputs, self._connection(cell, "O"))
+        return ["`ifdef SYNTHESIS", f"  {cell.type} #({given}){connected}", "`else", *instead, "`endif"]
 
     def _connection(self, cell: Cell, pin: str) -> str:
         bits = cell.pins[pin]

@@ -1,0 +1,190 @@
+"""Several products by one multiplication: which packings a block has, that each is exact, and its hardware."""
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+from amaranth.hdl import Module, Signal
+from amaranth.sim import Simulator
+from fewbit.families import FAMILIES
+from fewbit.formats import parse
+from fewbit.hdl.products.choose_build import choose_build
+from fewbit.hdl.products.decode import decode, is_twos_complement, operand_layout
+from fewbit.hdl.products.packed_product import products_apart, summed_products
+from fewbit.hdl.products.packing import (
+    ApartPacking,
+    HalvesPacking,
+    SummedPacking,
+    factor_bits,
+    find_packing,
+)
+from fewbit.hdl.products.pipeline import Pipeline
+
+PACKINGS = {
+    ("int4", "int4", "ecp5"): SummedPacking(2, 9, False),
+    ("int4", "int4", "ice40"): SummedPacking(2, 9, False),
+    ("int2", "int2", "ecp5"): SummedPacking(4, 5, True),
+    ("int3", "int3", "ecp5"): SummedPacking(3, 7, False),
+    ("int5", "int5", "ice40"): SummedPacking(2, 10, True),
+    ("e2m1", "e2m1", "ecp5"): SummedPacking(2, 10, False),
+    ("e2m1", "int4", "xc7"): SummedPacking(2, 9, False),
+    ("int8", "int4", "xc7"): SummedPacking(2, 13, False),
+    ("int8", "int4", "ecp5"): None,
+    ("e4m3", "e4m3", "ecp5"): ApartPacking(9),
+    ("e5m2", "e4m3", "xc7"): ApartPacking(8),
+    ("e4m3", "e4m3", "gowin"): None,
+    ("int8", "int8", "ice40"): HalvesPacking(8),
+    ("e4m3", "int8", "ice40"): HalvesPacking(8),
+    ("int8", "int8", "xc7"): None,
+    ("int12", "int8", "ice40"): None,
+}
+"""What is found for eight lanes, by the formats and the family."""
+
+
+@pytest.mark.parametrize("weight, activation, family", PACKINGS)
+def test_a_block_holds_as_many_products_as_fit(weight, activation, family):
+    found = find_packing(parse(weight), parse(activation), FAMILIES[family].block, 8)
+    assert found == PACKINGS[weight, activation, family]
+
+
+def integers(format):
+    """The integers of all bit patterns."""
+    if is_twos_complement(format):
+        return np.arange(-(1 << format.width - 1), 1 << format.width - 1)
+    return np.unique(np.array(format.integers))
+
+
+SUMMED = [(names, packing) for names, packing in PACKINGS.items() if isinstance(packing, SummedPacking)]
+ALL = [pytest.param(*each, marks=pytest.mark.slow if "int8" in each[0] else ()) for each in SUMMED]
+
+
+@pytest.mark.parametrize(
+    "names, packing", SUMMED, ids=lambda value: "-".join(value) if isinstance(value, tuple) else ""
+)
+def test_a_sum_and_its_borrow_are_exact_for_all_operands(names, packing):
+    """Every tuple of operands, by plain integers: what the digits at the place of the sum are worth, and no other."""
+    formats = parse(names[0]), parse(names[1])
+    block = FAMILIES[names[2]].block
+    assert block.holds(*(factor_bits(format, packing) for format in formats))
+    n, step = packing.products, packing.step
+    weights, activations = (integers(format).astype(np.int64) for format in formats)
+    for outer in itertools.product(weights, repeat=n):
+        w = np.array(outer)
+        a = np.stack(np.meshgrid(*[activations] * n, indexing="ij")).reshape(n, -1)
+        first = sum(int(w[k]) << k * step for k in range(n))
+        second = sum(a[k] << (n - 1 - k) * step for k in range(n))
+        for factor, format in ((np.array([first]), formats[0]), (second, formats[1])):
+            limit = 1 << factor_bits(format, packing) - 1
+            assert -limit <= factor.min() and factor.max() < limit
+        product = first * second
+        digits = product >> packing.lsb & (1 << packing.width) - 1
+        if packing.overlaps:
+            parity = sum(w[k] * a[k - 1] for k in range(1, n)) & 1
+            digits ^= parity << packing.step
+        signed = digits - (digits >> packing.width - 1 << packing.width)
+        borrow = product >> packing.lsb - 1 & 1
+        assert np.array_equal(signed + borrow, w @ a)
+
+
+def sums_of(weight, activation, packing, count, codes):
+    """What the hardware makes of each of ``codes``, tuples of weights followed by activations."""
+    m = Module()
+    inputs = [Signal(format.width) for format in (weight, activation) for _ in range(count)]
+    operands = [
+        (decode(m, weight, inputs[k], f"w{k}"), decode(m, activation, inputs[count + k], f"a{k}")) for k in range(count)
+    ]
+    value, carry = summed_products(m, Pipeline(m, ()), packing, weight, activation, operands, False)
+    total = Signal(32)
+    m.d.comb += total.eq(value + carry)
+    return simulated(m, inputs, [total], codes)
+
+
+def simulated(m, inputs, outputs, codes):
+    found = []
+
+    async def bench(ctx):
+        for each in codes:
+            for signal, code in zip(inputs, each, strict=True):
+                ctx.set(signal, code)
+            found.append([ctx.get(output) for output in outputs])
+
+    simulator = Simulator(m)
+    simulator.add_testbench(bench)
+    simulator.run()
+    return found
+
+
+def check_sums(weight, activation, packing, count, codes):
+    def integer(format, code):
+        return format.integer(code)
+
+    for each, (found,) in zip(codes, sums_of(weight, activation, packing, count, codes), strict=True):
+        pairs = zip(each[:count], each[count:], strict=True)
+        wanted = sum(integer(weight, w) * integer(activation, a) for w, a in pairs)
+        assert found - (found >> 31 << 32) == wanted, each
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weight, activation, family", [("int4", "int4", "ecp5"), ("e2m1", "int4", "xc7")])
+def test_hardware_of_sums_is_exact_for_all_operands(weight, activation, family):
+    packing = PACKINGS[weight, activation, family]
+    codes = list(itertools.product(range(16), repeat=4))
+    check_sums(parse(weight), parse(activation), packing, 2, codes)
+
+
+@pytest.mark.parametrize(
+    "names, packing", SUMMED, ids=lambda value: "-".join(value) if isinstance(value, tuple) else ""
+)
+def test_hardware_of_sums_is_exact(names, packing):
+    """Random operands and the extreme ones, of as many as fit and of fewer."""
+    weight, activation = parse(names[0]), parse(names[1])
+    chance = random.Random(3)
+    for count in {packing.products, packing.products - 1, 2}:
+        ends = [[1 << format.width - 1, (1 << format.width - 1) - 1, 0] for format in (weight, activation)]
+        codes = [
+            [
+                chance.choice(ends[side]) if chance.random() < 0.5 else chance.getrandbits(format.width)
+                for side, format in enumerate((weight, activation))
+                for _ in range(count)
+            ]
+            for _ in range(400)
+        ]
+        check_sums(weight, activation, packing, count, codes)
+
+
+@pytest.mark.parametrize("bits", [(1, 1), (4, 4), (2, 5)])
+def test_products_apart_are_exact_for_all_significands(bits):
+    step = sum(bits) + 1
+    m = Module()
+    pairs = [tuple(Signal(width, name=f"{name}{k}") for name, width in zip("wa", bits, strict=True)) for k in range(2)]
+    products = products_apart(m, Pipeline(m, ()), step, pairs)
+    inputs = [signal for pair in pairs for signal in pair]
+    codes = list(itertools.product(*[range(1 << len(signal)) for signal in inputs]))
+    if len(codes) > 4096:
+        codes = [*random.Random(1).sample(codes, 3000), tuple((1 << width) - 1 for width in bits * 2)]
+    for (w0, a0, w1, a1), found in zip(codes, simulated(m, inputs, products, codes), strict=True):
+        assert found == [w0 * a0, w1 * a1]
+
+
+def test_products_apart_never_meet():
+    """The greatest coefficients of every step that is chosen leave each other's digits alone."""
+    for names, packing in PACKINGS.items():
+        if isinstance(packing, ApartPacking):
+            w, a = ((1 << operand_layout(parse(name))["significand"].width) - 1 for name in names[:2])
+            assert w * a < 1 << packing.step and 2 * w * a < 1 << packing.step
+
+
+@pytest.mark.parametrize("family", ["ice40", "xc7", "ecp5", "gowin", "nexus"])
+def test_where_no_block_is_used_the_build_is_that_of_logic(family):
+    names = ("int4", "e2m1", "e3m0", "e1m1", "int2")
+    chosen = set()
+    for weight, activation in itertools.product(map(parse, names), repeat=2):
+        how = {"pipeline": 2, "family": family, "recode": True}
+        logic = choose_build(weight, activation, "auto", dsp=False, **how)
+        build = choose_build(weight, activation, "auto", dsp=True, **how)
+        mixed = choose_build(weight, activation, "auto", dsp=True, mixed=True, **how)
+        assert build.dsp or build == mixed == logic
+        assert mixed.multipliers == (build if build.dsp else None)
+        chosen.add(build.dsp)
+    assert False in chosen
