@@ -30,6 +30,12 @@ class Target:
         default = self.device == self.family.devices[0]
         return self.family.name if default else f"{self.family.name}-{self.device.name}"
 
+    @property
+    def multiplies(self) -> bool:
+        """Whether products can be left to multipliers; some devices have none of those that their family has."""
+        capacity = self.device.capacity
+        return self.family.block is None or capacity is None or capacity.dsps > 0
+
 
 def targets() -> list[Target]:
     """Every device of every family."""

@@ -28,7 +28,7 @@ def element_cost(design: MatmulDesign, flow: Flow, store: Cache) -> ElementCost:
     Raises ToolMissing and ToolError.
     """
     engine = design.engine
-    family, dsp = flow.target.family.name, flow.dsp == "auto"
+    family, dsp = flow.target.family.name, flow.dsp == "auto" and flow.target.multiplies
     design = replace(design, family=family, dsp=dsp)
     alone = priced_unit(engine.arithmetic, engine.block_terms)
     alone = replace(alone, family=family, dsp=dsp, pipeline=design.pipeline, build=design.build)

@@ -115,7 +115,7 @@ class FitQuestion:
         """The design of that shape. Raises ValueError if the engine cannot have it."""
         tiles = max(1, self.engine.tile_m // self.engine.rows)
         engine = replace(self.engine, **asdict(shape), tile_m=tiles * shape.rows)
-        dsp = self.dsp == "auto" and engine.output_stationary
+        dsp = self.dsp == "auto" and engine.output_stationary and self.target.multiplies
         return MatmulDesign(
             engine,
             pipeline=self.pipeline,

@@ -101,7 +101,7 @@ def _unrouted(target: Target) -> Target:
 
 
 def _for_flow(design: Design, flow: Flow) -> Design:
-    return replace(design, family=flow.target.family.name, dsp=flow.dsp == "auto")
+    return replace(design, family=flow.target.family.name, dsp=flow.dsp == "auto" and flow.target.multiplies)
 
 
 def _work(job: Job, folder: Path) -> Cost:

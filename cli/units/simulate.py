@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,6 +71,8 @@ def simulate(
     targets = choose_targets(named) if named else []
     families = list(dict.fromkeys(target.family.name for target in targets))
     designs = options.designs(unit, engine, families or [None])
+    if targets and not targets[0].multiplies:
+        designs = [replace(design, dsp=False) for design in designs]
     product = _product(size, netlist, designs)
     from ... import tb
     from ..common.verdicts import simulation_tools
