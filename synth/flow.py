@@ -158,8 +158,9 @@ def synthesis_script(
     short = bool(family.library) and flow.dsp == "none" and not memory
     statistics = "stat -json" + (f" -tech {family.tech}" if family.tech else "")
     boxes = _boxes(rtlil)
-    flatten = [f"setattr -mod -unset keep_hierarchy {module}" for module in keep]
-    flatten += [f"setattr -mod -unset blackbox ={module}" for module in boxes]
+    # A closed module is selected by a name after an equals sign alone; it may be one of those to keep.
+    flatten = [f"setattr -mod -unset blackbox ={module}" for module in boxes]
+    flatten += [f"setattr -mod -unset keep_hierarchy {module}" for module in keep]
     flatten += ["flatten", "opt_clean"] if keep or boxes else []
     lines = [
         "read_rtlil unit.il",
