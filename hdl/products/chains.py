@@ -40,7 +40,7 @@ def sum_chains(
     Parameters
     ----------
     terms: the products, 1 or more, whose rows are all at the same positions
-    length: lanes to a chain
+    length: lanes to a chain; with 1, a tree adds the rows of every position, and its adders take in no logic
     registered: whether every level of the tree that adds the chains ends in registers
     """
     rows = [term.rows or (_whole_row(term, arithmetic),) for term in terms]
@@ -84,17 +84,18 @@ def _sum_position(
     bits = (count - 1).bit_length()
     spare = (1 << bits) - count if is_signed else 0
     name = f"position{first.position}"
+    plain = length == 1
     chains = []
     for start in range(0, count, length):
         total = _first(m, rows[start], 0 if start else spare, f"{name}_chain{start}")
         for k, row in enumerate(rows[start + 1 : start + length], start + 1):
-            total = _plus(m, total, _biased(row), f"{name}_chain{k}")
+            total = _plus(m, total, _biased(row), f"{name}_chain{k}", plain)
         chains.append(_late(pipeline, total, f"{name}_chain{start}"))
     depth = 0
     while len(chains) > 1:
         following = []
         for k in range(0, len(chains) - 1, 2):
-            following.append(_plus(m, chains[k], chains[k + 1], f"{name}_sum{depth}_{k // 2}"))
+            following.append(_plus(m, chains[k], chains[k + 1], f"{name}_sum{depth}_{k // 2}", plain))
         following += chains[len(chains) & ~1 :]
         if registered:
             following = [_registered(m, total, f"{name}_sum{depth}_{k}") for k, total in enumerate(following)]
@@ -129,17 +130,21 @@ def _first(m: Module, row: ProductRow, spare: int, name: str) -> _Biased:
     return _Biased(total, greatest, row.carry)
 
 
-def _plus(m: Module, total: _Biased, row: _Biased, name: str) -> _Biased:
+def _plus(m: Module, total: _Biased, row: _Biased, name: str, plain: bool) -> _Biased:
     """``total + row`` with the row's carry; the total's is left open.
 
     It is made as a difference, whose lowest bit is only there for the carry. Of a sum, yosys's ``alumacc`` puts the
     operand first that has fewer bits, and only the first one passes by the LUTs; and it makes one sum of many operands
-    of a chain of sums, which takes two LUTs for what takes one here. It leaves differences as they are.
+    of a chain of sums, which takes two LUTs for what takes one here. It leaves differences as they are. Where rows are
+    not made in the adders' LUTs, it is a ``plain`` sum, whose lowest bit is enough to keep it from being merged.
     """
     greatest = total.greatest + row.greatest + (row.carry is not None)
     width = greatest.bit_length()
     carry = Const(0, 1) if row.carry is None else row.carry
     wide = Signal(width + 1, name=name)
+    if plain:
+        m.d.comb += wide.eq(Cat(carry, total.value) + Cat(carry, row.value))
+        return _Biased(wide[1:], greatest, total.carry)
     extended = Cat(row.value, Const(0, width - len(row.value)))
     m.d.comb += wide.eq(Cat(carry, total.value) - Cat(~carry, ~extended))
     return _Biased(wide[1:], greatest, total.carry)

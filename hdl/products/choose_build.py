@@ -1,20 +1,13 @@
 """Which way to build a product: what ``auto`` takes for a pair of formats and an FPGA family."""
 
-from dataclasses import replace
-
 from ...families import FAMILIES
-from ...formats import Format, Integer, Minifloat
+from ...formats import Format
+from .build_of_lanes import build_of_lanes
 from .decode import is_twos_complement, operand_layout
-from .product_term import CHAIN, MAX_PIPELINE, Build
+from .product_term import MAX_PIPELINE, Build
 from .recoding import recoding
 
 __all__ = ["BUILDS", "FAMILIES", "check_table", "choose_build"]
-
-CHAINED_LUT_INPUTS = 6
-"""Inputs of a LUT whose adders take in a product's last level of logic."""
-
-MAX_INTEGER_CODE_BITS = 8
-"""Bits of a code that a table may make an integer of."""
 
 PORTABLE_LUT_INPUTS = 6
 """Inputs of a LUT where no family is named."""
@@ -58,38 +51,18 @@ def choose_build(
     if dsp:
         return Build("operator", group, apart=apart, pipeline=pipeline, short_paths=short_paths)
     shares_cells = described is not None and described.shares_cells
-    if lanes > 1 and lut >= CHAINED_LUT_INPUTS:
-        if build == "auto" and recode and _as_integers(weight, activation, group):
-            return Build(
-                *("booth", group, "chains", fast),
-                apart=apart,
-                pipeline=pipeline,
-                sums="chains",
-                chain=CHAIN // 2 if fast else CHAIN,
-                integers=True,
-            )
-        product = _of_lanes(weight, activation, reach, twos_complement, recode, fast) if build == "auto" else build
-        how = Build(
-            product,
-            group,
-            tree=fast,
-            apart=apart,
-            pipeline=pipeline,
-            short_paths=short_paths,
-            shares_cells=shares_cells,
-        )
-        return _added(how, weight, activation, reach, twos_complement, fast)
+    product = build
     if build == "auto":
-        build = _smallest(weight, activation, lut, reach, twos_complement)
-        if build == "rows" and fast:
-            build = _digits_or_booth(weight, activation)
-        if recode and build == "booth" and twos_complement and _has_fewer_rows(weight, activation):
-            build = "recoded"
+        product = _smallest(weight, activation, lut, reach, twos_complement)
+        if product == "rows" and fast:
+            product = _digits_or_booth(weight, activation)
+        if recode and product == "booth" and twos_complement and _has_fewer_rows(weight, activation):
+            product = "recoded"
     registers = "aligned"
-    if build in ("booth", "recoded") and reach == 0:
+    if product in ("booth", "recoded") and reach == 0:
         registers = "sums" if fast else "rows" if lut == 4 else "aligned"
-    return Build(
-        build,
+    found = Build(
+        product,
         group,
         registers,
         tree=fast,
@@ -98,60 +71,9 @@ def choose_build(
         short_paths=short_paths,
         shares_cells=shares_cells,
     )
-
-
-def _of_lanes(weight: Format, activation: Format, reach: int, twos_complement: bool, recode: bool, fast: bool) -> str:
-    """What ``auto`` takes where products of several lanes are added by carry chains with LUT6."""
-    if reach == 0 and (twos_complement or not (weight.signed or activation.signed)):
-        return "recoded" if recode and _has_fewer_rows(weight, activation) else "booth"
-    product = _smallest(weight, activation, CHAINED_LUT_INPUTS, reach, twos_complement)
-    return _digits_or_booth(weight, activation) if product == "rows" and fast else product
-
-
-def _as_integers(weight: Format, activation: Format, group: int) -> bool:
-    """Whether a minifloat beside an integer is smaller as an integer, too: a table makes it one, and rows are longer,
-    but there is no shift. Both ways are estimated by their LUTs."""
-    match weight, activation:
-        case (Integer(), Minifloat() as minifloat) if minifloat.max_shift:
-            integer: Format = weight
-        case (Minifloat() as minifloat, Integer()) if minifloat.max_shift:
-            integer = activation
-        case _:
-            return False
-    if minifloat.width > MAX_INTEGER_CODE_BITS or not (integer.signed and minifloat.signed):
-        return False
-    whole = minifloat.precision + minifloat.max_shift + 1
-    table = whole << max(0, minifloat.width - CHAINED_LUT_INPUTS)
-    significand = minifloat.precision + 1
-    product = significand + integer.width
-    fine = product + min(group - 1, minifloat.max_shift)
-    shifted = significand + _booth_luts(significand, integer.width) + fine * (group.bit_length() - 2)
-    return table + _booth_luts(whole, integer.width) <= shifted + product + minifloat.max_shift
-
-
-def _booth_luts(a: int, b: int) -> int:
-    """LUTs of the rows of two integers in two's complement, of so many bits each."""
-    long, short = max(a, b), min(a, b)
-    return (short + 1) // 2 * (long + 1)
-
-
-def _added(how: Build, weight: Format, activation: Format, reach: int, twos_complement: bool, fast: bool) -> Build:
-    """The build with the way in which several of its products are added.
-
-    The choice of a group of bits, which comes last where a shift is coarse, fits into the adders of a chain. Where
-    there is none, signs stay apart.
-    """
-    unsigned = not (weight.signed or activation.signed)
-    rows = how.product in ("booth", "recoded") and (twos_complement or unsigned) and reach == 0
-    coarse = how.product != "whole" and reach + _exponent_offset(weight, activation) >= how.group
-    if not (twos_complement or unsigned or coarse):
-        return replace(how, sums="signs", registers="chains")
-    return replace(how, sums="chains", registers="chains" if rows else "shifted", chain=CHAIN // 2 if fast else CHAIN)
-
-
-def _exponent_offset(*formats: Format) -> int:
-    """By how much the exponents of decoded codes of these formats are too great together."""
-    return sum(format.exponent_offset for format in formats if "exponent" in operand_layout(format).members)
+    if lanes == 1:
+        return found
+    return build_of_lanes(found, weight, activation, lut, auto=build == "auto", exact=recode)
 
 
 def check_table(weight: Format, activation: Format, build: str) -> None:

@@ -27,6 +27,9 @@ REGISTERS = {
 }
 """The cuts that the second and the third register stage are at, by what these hold."""
 
+ADDED = ("chains", "shifted")
+"""What registers hold only where products are added in another way than a tree."""
+
 SUMS = ("tree", "chains", "signs")
 """Ways to add the products of several lanes."""
 
@@ -61,7 +64,7 @@ class Build:
     sums: how products of several lanes are added, one of ``SUMS``: in a ``tree`` of two's complement, in ``chains``
         whose adders take in the logic of a product's last level, or by relative ``signs``, of products that have
         their signs apart
-    chain: lanes to a chain
+    chain: lanes to a chain; 1 for a tree of rows of unsigned numbers, where adders take in no logic
     integers: whether minifloats become integers before they are multiplied
     """
 
@@ -90,7 +93,7 @@ class Build:
             raise ValueError(f"sums must be one of {', '.join(SUMS)}, not {self.sums!r}")
         if self.chain < 1:
             raise ValueError(f"chain must be 1 or more, not {self.chain!r}")
-        if self.registers in ("chains", "shifted") and self.sums == "tree":
+        if self.registers in ADDED and self.sums == "tree":
             raise ValueError(f"registers must be aligned, rows or sums for sums 'tree', not {self.registers!r}")
         if self.pipeline not in range(MAX_PIPELINE + 1):
             raise ValueError(f"pipeline must be 0 to {MAX_PIPELINE}, not {self.pipeline!r}")
@@ -113,7 +116,7 @@ class Build:
         """The build of a product that is not added to others."""
         if self.sums == "tree":
             return self
-        registers = "aligned" if self.registers in ("chains", "shifted") else self.registers
+        registers = "aligned" if self.registers in ADDED else self.registers
         return replace(self, sums="tree", registers=registers)
 
     @property
