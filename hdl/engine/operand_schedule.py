@@ -50,10 +50,12 @@ def schedule_output_stationary(
     m.d.sync += [follow["valid"].eq(issue), follow["first"].eq(first), follow["last"].eq(last)]
     keep = Signal(engine.lanes)
     m.d.sync += keep.eq(Cat(~no_more(nest.left["k"], lane) for lane in range(engine.lanes)))
-    words = {**follow, "activation": loaders["a"].word, "weight": loaders["w"].word, "keep": keep}
+    control = {**follow, "keep": keep}
     if array.build.short_paths:
-        words = {name: _late(m, name, value) for name, value in words.items()}
-    m.d.comb += [getattr(array, name).eq(value) for name, value in words.items()]
+        control = {name: _late(m, name, value) for name, value in control.items()}
+    m.d.comb += [getattr(array, name).eq(control[name]) for name in follow]
+    m.d.comb += [array.activation.eq(loaders["a"].word), array.weight.eq(loaders["w"].word)]
+    m.d.comb += array.keep.eq(control["keep"])
 
     # Which word of its half each memory reads next: on, back to the beginning, or over to the other half.
     steps = {"a": Const(1, 1), "w": Const(1, 1), "a_scales": last, "w_scales": last}
