@@ -103,14 +103,15 @@ def schedule_output_stationary(
             m.d.sync += handover.row_sum.eq(
                 Cat(*array.row_sums).word_select(handover.row, len(handover.row_sum)).as_signed()
             )
-    with m.If(handover.take):
+    with m.If(handover.moves if array.build.short_paths else handover.take):
         rows = [Cat(*sums) for sums in array.sums]
         if array.shifts:
             # Chunks of the row shift, too, so that the first of the word is always the one at hand.
             chunk_bits = len(handover.word) * engine.outputs // engine.columns
             m.d.sync += handover.word.eq(Mux(handover.row_begins, rows[0], handover.word[chunk_bits:]))
         else:
-            m.d.sync += handover.word.eq(Cat(*rows).word_select(handover.row, len(handover.word)))
+            row = handover.row[: (engine.rows - 1).bit_length()] if array.build.short_paths else handover.row
+            m.d.sync += handover.word.eq(Cat(*rows).word_select(row, len(handover.word)))
     if array.shifts:
         m.d.comb += array.shift.eq(handover.take & handover.row_ends)
 
