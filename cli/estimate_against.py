@@ -39,6 +39,9 @@ def _request(bitstream: "BuiltNetwork", known: dict[tuple[str, ...], Any]) -> "N
     from .common.study_options import NetworkOptions, SchemeOptions
 
     network, hardware = bitstream.network, bitstream.content["hardware"]
+    board = find_board(bitstream.content["board"])
+    router = board.part.target.family.nextpnr
+    used = 0 if router is None else bitstream.content["utilization"].get(router.dsp, {"used": 0})["used"]
     beside = bitstream.path.with_suffix(PROGRAM_SUFFIX)
     if beside.exists():
         program = Program.read(beside)
@@ -49,9 +52,9 @@ def _request(bitstream: "BuiltNetwork", known: dict[tuple[str, ...], Any]) -> "N
             known[formats] = lowering(NetworkOptions(model=formats[0]), SchemeOptions(), chosen)[1]
         program = known[formats](chosen.request()).program
     return NetworkRequest(
-        find_board(bitstream.content["board"]),
+        board,
         program,
-        dsp="auto" if hardware["dsp_elements"] else "none",
+        dsp="auto" if used else "none",
         buffer_bytes=buffer_for(program),
         pipeline=hardware["pipeline"],
         build=hardware["build"],

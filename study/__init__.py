@@ -4,8 +4,9 @@
 when they are first asked for, since the rest of the room needs what `pip install 'fewbit[study]'` brings.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .choice.findings import Findings, read_findings
@@ -26,24 +27,21 @@ __all__ = [
     "study",
 ]
 
-_PLACES = {
-    "Findings": ".choice.findings",
-    "Point": ".measurement.point",
-    "Price": ".prices.price",
-    "Recommendation": ".choice.recommend",
-    "lower": ".from_python",
-    "price": ".from_python",
-    "read_findings": ".choice.findings",
-    "recommend": ".choice.recommend",
-    "study": ".from_python",
-}
-"""The file of each name."""
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_PLACES[name], __name__), name)
+__getattr__ = lazily(
+    __name__,
+    "study",
+    {
+        "Findings": ".choice.findings",
+        "Point": ".measurement.point",
+        "Price": ".prices.price",
+        "Recommendation": ".choice.recommend",
+        "lower": ".from_python",
+        "price": ".from_python",
+        "read_findings": ".choice.findings",
+        "recommend": ".choice.recommend",
+        "study": ".from_python",
+    },
+)
 
 
 def __dir__() -> list[str]:

@@ -14,7 +14,7 @@ DOCS = Path(fewbit.__file__).parent / "docs"
 
 
 @pytest.mark.slow
-def test_example_drives_the_engine(in_folder):
+def test_example_drives_the_engine(example_folder):
     assert run(["verilog", "matmul", "--max-k", "64"]) == 0
     done = subprocess.run([sys.executable, DOCS / "drive_matmul.py"], capture_output=True, text=True)
     assert "passed=('product',), failed=()" in done.stdout, done.stdout + done.stderr

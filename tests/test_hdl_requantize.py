@@ -145,9 +145,9 @@ def run_stream(unit, payloads, *, seed=0, stalls=True):
     return take.seen
 
 
-def check(source, how, count=60, seed=0, stalls=True, dsp=False, cycles=1):
+def check(source, how, count=60, seed=0, stalls=True, dsp=False, **build):
     case = Case(source, how, count, seed)
-    unit = Requantize(source, how, dsp=dsp, cycles=cycles)
+    unit = Requantize(source, how, dsp=dsp, **build)
     seen = run_stream(unit, [case.payload(k) for k in range(count)], seed=seed, stalls=stalls)
     wrong = [k for k in range(count) if seen[k] != int(case.expected[k])]
     assert not wrong, [(case.payload(k), hex(seen[k]), hex(int(case.expected[k]))) for k in wrong[:4]]
@@ -206,8 +206,9 @@ def test_outputs_of_several_cycles_are_the_golden_ones(case, cycles):
     zero_point = output == "uint8"
     rounding = Rounding.STOCHASTIC if seed % 3 == 0 else Rounding.TIES_TO_EVEN
     how = Requantization(parse(output), parse(scale), bias_bits=bias_bits, zero_point=zero_point, rounding=rounding)
-    assert 1 <= Requantize(source, how, cycles=cycles).interval <= cycles
-    check(source, how, 30, seed, stalls=bool(seed % 2), cycles=cycles)
+    for fast in (False, True):
+        assert 1 <= Requantize(source, how, cycles=cycles, fast=fast).interval <= cycles
+        check(source, how, 30, seed, stalls=bool(seed % 2), cycles=cycles, fast=fast)
 
 
 def test_an_output_takes_as_many_cycles_as_are_of_use():

@@ -36,9 +36,8 @@ def matmul_latencies(engine: Engine, build: Build) -> dict[str, int]:
     if engine.blocks is not None:
         added = block_sum(engine.weight, engine.activation, engine.blocks, engine.max_k)
         found |= {"blocks": added.latency, "block_distance": block_distance(added, block_depth(engine))}
-    scaling = ScaleAndRound(
-        engine.sum, engine.offset_requantization, build.dsp, engine.output_cycles(found["array"] + TAKE)
-    )
+    cycles = engine.output_cycles(found["array"] + TAKE)
+    scaling = ScaleAndRound(engine.sum, engine.offset_requantization, build.dsp, cycles, build.short_paths)
     return found | {
         "requantize": scaling.latency,
         "requantize_interval": scaling.interval,

@@ -220,7 +220,12 @@ def _finish(
         channel = Const(0, 0) if chosen.channel is None else chosen.channel.word_select(k, channel_bits)
         frame = Cat(chosen.place.mask, chosen.place.last) if k == 0 else Const(0, 0)
         m.submodules[f"requantize{k}"] = requantize = Requantize(
-            engine.sum, replace(how, seed=engine.seed(k)), tag_bits=len(frame), dsp=build.dsp, cycles=cycles
+            engine.sum,
+            replace(how, seed=engine.seed(k)),
+            tag_bits=len(frame),
+            dsp=build.dsp,
+            cycles=cycles,
+            fast=build.short_paths,
         )
         sums = data.View(sum_layout(form), chosen.sums.word_select(k, sum_layout(form).size))
         block = chosen.place.block

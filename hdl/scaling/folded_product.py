@@ -26,11 +26,13 @@ class FoldedProduct:
     bits: of the factor, 2 or more
     cycles: most cycles that it may take
     body_is_sum: whether the body comes out of an adder. A register then stands behind it, and takes a cycle
+    fast: whether registers stand behind the rows, which take a cycle too
     """
 
     bits: int
     cycles: int
     body_is_sum: bool = False
+    fast: bool = False
 
     @property
     def fits(self) -> bool:
@@ -44,7 +46,7 @@ class FoldedProduct:
 
     @property
     def _most_steps(self) -> int:
-        return self.cycles - 1 - self.body_is_sum
+        return self.cycles - 1 - self.body_is_sum - self.fast
 
     @property
     def rows(self) -> int:
@@ -62,7 +64,7 @@ class FoldedProduct:
     @property
     def interval(self) -> int:
         """Cycles that a product takes."""
-        return self.body_is_sum + self.steps + 1
+        return self.body_is_sum + self.steps + self.fast + 1
 
     def multiply(self, m: Module, stages: Stages, number: Unscaled, name: str) -> Unscaled:
         """Multiply the body by the factor of that name, and use it up.
@@ -84,18 +86,21 @@ class FoldedProduct:
         queue = Signal(len(digits), name="queue", reset_less=True)
         carry = Signal(name="row_carry")
         partial = Signal(signed(len(signed_body(body)) + digit_bits), name="partial")
-        at_hand = Mux(step == self.body_is_sum, digits, queue)
-        low, next_carry, next_partial = self._add_rows(m, body, Cat(at_hand, Const(0, 2)), carry, partial)
+        begun = Signal(name="product_begun")
+        at_hand = Mux(begun, queue, digits)
+        rows = self._rows(m, body, Cat(at_hand, Const(0, 2)))
+        low, next_carry, next_partial = self._add_rows(m, len(signed_body(body)), rows, carry, partial)
+        if self.fast:
+            # What comes of the first rows comes a step late.
+            low = low & begun.replicate(len(low))
         with m.If(ends & stages.advance):
-            m.d.sync += [step.eq(0), carry.eq(0), partial.eq(0)]
+            m.d.sync += [step.eq(0), begun.eq(0), carry.eq(0), partial.eq(0)]
         with m.Elif(stages.valid & ~ends):
             m.d.sync += step.eq(step + 1)
             with m.If(step >= self.body_is_sum):
-                m.d.sync += [
-                    queue.eq(Cat(at_hand, low)[len(low) :]),
-                    carry.eq(next_carry),
-                    partial.eq(next_partial),
-                ]
+                m.d.sync += [begun.eq(1), queue.eq(Cat(at_hand, low)[len(low) :])]
+                with m.If(begun if self.fast else Const(1, 1)):
+                    m.d.sync += [carry.eq(next_carry), partial.eq(next_partial)]
         stages.wait_for(ends)
         kept = digit_bits * (self.rows - 1)
         product = Cat(queue[len(queue) - kept :], partial, partial[-1])[: len(body) + self.bits]
@@ -106,16 +111,29 @@ class FoldedProduct:
             factors={key: value for key, value in number.factors.items() if key != name},
         )
 
+    def _rows(self, m: Module, body: Value, digits: Value) -> list[tuple[Value, Value | None]]:
+        """The rows of a step and their carries."""
+        rows = []
+        for place in range(self.rows_a_step):
+            row, carry = digit_row(body, digits[place * (1 + self.is_recoded) :], self.is_recoded)
+            if self.fast:
+                held = Signal(row.shape(), name=f"row{place}", reset_less=True)
+                m.d.sync += held.eq(row)
+                row = held
+                if carry is not None:
+                    held_carry = Signal(name=f"row{place}_carry", reset_less=True)
+                    m.d.sync += held_carry.eq(carry)
+                    carry = held_carry
+            rows.append((row, carry))
+        return rows
+
     def _add_rows(
-        self, m: Module, body: Value, digits: Value, carry: Value, partial: Value
+        self, m: Module, width: int, rows: list[tuple[Value, Value | None]], carry: Value, partial: Value
     ) -> tuple[Value, Value, Value]:
         """Add the rows of a step; gives the bits that no further row changes, the carry, and the sum above them."""
         low: Value = Cat()
-        whole = signed_body(body)
-        for place in range(self.rows_a_step):
-            # Named before the row: a carry chain takes the older one past the LUT, and that has to be the sum.
-            total = Signal(signed(len(whole) + (4 if self.is_recoded else 1)), name=f"row_sum{place}")
-            row, negative = digit_row(body, digits[place * (1 + self.is_recoded) :], self.is_recoded)
+        for place, (row, negative) in enumerate(rows):
+            total = Signal(signed(width + (4 if self.is_recoded else 1)), name=f"row_sum{place}")
             if negative is not None:
                 m.d.comb += total.eq(partial + Cat(carry, Const(0, 1), row).as_signed())
                 low, carry, partial = Cat(low, total[:2]), negative, total[2:].as_signed()

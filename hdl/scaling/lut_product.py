@@ -40,12 +40,15 @@ class _Partial:
     partial: Value
 
 
-def lut_product_stages(bits: int) -> int:
-    """The stages of a multiplication by an unsigned factor of so many bits, 1 or more."""
-    return max(-(-(_rows(bits) - 1) // ADDERS), 1)
+def lut_product_stages(bits: int, adders: int = ADDERS) -> int:
+    """The stages of a multiplication by an unsigned factor of so many bits, 1 or more.
+
+    ``adders`` are the most one after the other in a stage.
+    """
+    return max(-(-(_rows(bits) - 1) // adders), 1)
 
 
-def multiply_in_luts(m: Module, stages: Stages, number: Unscaled, name: str) -> Unscaled:
+def multiply_in_luts(m: Module, stages: Stages, number: Unscaled, name: str, adders: int = ADDERS) -> Unscaled:
     """Multiply the body by the unsigned factor of that name, and use it up. The last stage has no register behind it.
 
     The body stays signed or unsigned, and becomes longer by the factor's bits. Its product is exact.
@@ -58,7 +61,7 @@ def multiply_in_luts(m: Module, stages: Stages, number: Unscaled, name: str) -> 
     row, carry = digit_row(number.body, digits, recoded)
     product = _Partial(number, _later_digits(digits, recoded), Const(0, 0), carry, row)
     stages.note(product)
-    last, count = _rows(bits) - 1, lut_product_stages(bits)
+    last, count = _rows(bits) - 1, lut_product_stages(bits, adders)
     for stage in range(count):
         for index in range(1 + last * stage // count, 1 + last * (stage + 1) // count):
             product = _add_row(m, product, f"{name}_partial{index}", recoded)

@@ -27,7 +27,7 @@ class Requantize(wiring.Component):
     tag_bits: bits that go with a value from ``i`` to ``o``; 0 for none
     dsp: whether multiplications are plain ``*``, of parts that DSP blocks can hold; changes cost and latency, never a
         bit
-    cycles: most cycles that a value may take, see ``ScaleAndRound``; changes cost and interval, never a bit
+    cycles, fast: see ``ScaleAndRound``; they change cost, latency and interval, never a bit
 
     Members
     -------
@@ -44,6 +44,7 @@ class Requantize(wiring.Component):
         tag_bits: int = 0,
         dsp: bool = False,
         cycles: int = 1,
+        fast: bool = False,
     ):
         if tag_bits < 0:
             raise ValueError(f"tag_bits must be 0 or more, not {tag_bits!r}")
@@ -51,7 +52,7 @@ class Requantize(wiring.Component):
         self.how = how
         self.tag_bits = tag_bits
         self.dsp = dsp
-        self.scaling = ScaleAndRound(source, how, dsp, cycles)
+        self.scaling = ScaleAndRound(source, how, dsp, cycles, fast)
         tag = {"tag": tag_bits} if tag_bits else {}
         super().__init__(
             {

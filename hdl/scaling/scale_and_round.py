@@ -11,7 +11,7 @@ from ...formats import SPECIALS, FixedPoint, Format, Integer, Requantization, ch
 from ..products.decode import decode, operand_layout
 from .dsp_product import DspProduct
 from .folded_product import FoldedProduct
-from .lut_product import lut_product_stages, multiply_in_luts
+from .lut_product import ADDERS, lut_product_stages, multiply_in_luts
 from .normalizing_shift import NormalizingShift
 from .number import Rounded, Traits, Unrounded, Unscaled
 from .round import ROUNDING_STAGES, Random, round_to_code
@@ -46,12 +46,14 @@ class ScaleAndRound:
     dsp: whether multiplications are plain ``*``, of parts that DSP blocks can hold
     cycles: most cycles that a value may take. A product with the significand of one scale is folded over as many of
         them as it has a use for, if it is made in LUTs; else a value takes one
+    fast: whether more registers stand in a product that is made in LUTs
     """
 
     source: FixedPoint | Format
     how: Requantization
     dsp: bool = False
     cycles: int = 1
+    fast: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.source, FixedPoint):
@@ -116,7 +118,7 @@ class ScaleAndRound:
         bits = [factor_bits(format) for format in self.scales.values() if factor_bits(format)]
         if len(bits) != 1 or self._dsp_product is not None:
             return None
-        product = FoldedProduct(bits[0], self.cycles, bool(self.how.bias_bits))
+        product = FoldedProduct(bits[0], self.cycles, bool(self.how.bias_bits), self.fast)
         return product if product.fits else None
 
     @cached_property
@@ -151,12 +153,17 @@ class ScaleAndRound:
             normalized=isinstance(self.source, Format) and self.source.normalized and not formats,
         )
 
+    @property
+    def _adders(self) -> int:
+        """Most adders one after the other in a stage of a product."""
+        return 1 if self.fast else ADDERS
+
     @cached_property
     def _product_stages(self) -> int:
         if self._dsp_product is not None:
             return self._dsp_product.stages
         bits = [factor_bits(format) for format in self.scales.values()]
-        return sum(lut_product_stages(each) for each in bits if each)
+        return sum(lut_product_stages(each, self._adders) for each in bits if each)
 
     @cached_property
     def _scaling_stages(self) -> int:
@@ -270,7 +277,8 @@ class ScaleAndRound:
         if self._dsp_product is not None:
             return self._dsp_product.multiply(stages, number)
         for index, name in enumerate(number.factors):
-            number = multiply_in_luts(m, stages, stages.register(number) if index else number, name)
+            number = stages.register(number) if index else number
+            number = multiply_in_luts(m, stages, number, name, self._adders)
         return number
 
     def _unrounded(self, scaled: _Scaled) -> Unrounded:
