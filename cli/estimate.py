@@ -119,7 +119,7 @@ def _show(made: "Estimate") -> None:
         print("  clock: not known; no bitstream for this FPGA is placed and routed here")
     else:
         low, high = (hz / 1e6 for hz in made.clocks)
-        print(f"  clock: {low:.0f} to {high:.0f} MHz, as other bitstreams for this FPGA have it{_off('clock')}")
+        print(f"  clock: {low:.0f} to {high:.0f} MHz, as other bitstreams for this FPGA have it")
         for link, words in ((True, f"with the link at {made.baud / 1e6:g} Mbaud"), (False, "without the link")):
             slow, fast = (made.rate(hz, link) for hz in made.clocks)
             bound = "; the link bounds them" if link and fast < made.rate(made.clocks[1], link=False) else ""

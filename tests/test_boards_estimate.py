@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import fewbit
 import numpy as np
 import pytest
+from fewbit.boards.build import array_search
 from fewbit.boards.build.array_search import ArraySides, fill_of, find_array
 from fewbit.boards.build.built_estimates import bitstreams, known_builds, told_errors
 from fewbit.boards.build.estimate import CLOCKS, estimate, reason
@@ -75,6 +76,7 @@ def test_clocks_are_those_of_bitstreams_that_were_routed():
     rows = json.loads((RESULTS / "boards.json").read_text())["rows"]
     for part, (low, high) in CLOCKS.items():
         clocks = [row["clock_mhz"] for row in rows if find_board(row["board"]).part.name == part]
+        clocks += [build.built["clock"] for build in known_builds() if find_board(build.board).part.name == part]
         assert (low, high) == (round(min(clocks), 1), round(max(clocks), 1))
 
 
@@ -152,10 +154,32 @@ def test_the_array_is_the_fastest_that_fits():
     program, found = find_array(board, "auto", program_of)
     assert program.shape == found.program.shape and found.fits
     assert found.resources["LUTs"].used <= fill_of(board) * 5280
-    for shape in [(1, 4, 4, 1), (1, 8, 4, 1), (1, 8, 4, 4), (1, 8, 8, 1), (1, 16, 4, 1), (1, 16, 2, 2), (1, 12, 4, 2)]:
+    for shape in [
+        (1, 4, 4, 1),
+        (1, 8, 4, 1),
+        (1, 8, 4, 2),
+        (1, 8, 4, 4),
+        (1, 8, 8, 1),
+        (1, 16, 4, 1),
+        (1, 16, 2, 2),
+        (1, 12, 4, 2),
+    ]:
         other = estimated(board, shape)
         fits = other.fits and other.resources["LUTs"].used <= fill_of(board) * 5280
         assert not fits or other.cycles + other.pause >= found.cycles + found.pause
+
+
+def test_exact_cycles_and_the_estimate_decide(monkeypatch):
+    """Though the rough count had told nothing apart, and let everything through."""
+    monkeypatch.setattr(array_search, "logic", lambda found: 0)
+    monkeypatch.setattr(array_search, "_cycles", lambda *_: 0)
+    board = find_board("icebreaker")
+    slow, fast = (estimated(board, (1, 8, 4, outputs)) for outputs in (1, 2))
+    least = slow.resources["LUTs"].used
+    assert least < fast.resources["LUTs"].used and fast.cycles < slow.cycles
+    for limit, expected in ((5280, fast), (least, slow)):
+        monkeypatch.setattr(array_search, "fill_of", lambda board, limit=limit: limit / 5280)
+        assert find_array(board, "auto", program_of, ArraySides(1, 8, 4, None))[1].cycles == expected.cycles
 
 
 def test_sides_that_are_given_are_kept():

@@ -255,7 +255,7 @@ def test_verilog_has_no_start_value_in_a_declaration_and_no_wildcard_block():
 
 
 def test_names_of_the_source_need_no_escape():
-    verilog = Design("dot", parse("e2m1"), INT4, lanes=4, terms=64).verilog()
+    verilog = Design("dot", parse("e4m3"), INT4, lanes=4, terms=64).verilog()
     assert re.search(r"^  initial fine_align_\d+ = ", verilog, re.MULTILINE)
     assert "\\" not in verilog and "$" not in verilog.replace("$signed", "")
 

@@ -47,6 +47,17 @@ def test_other_families(family: str, command: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("pair", ["int4 int4", "e2m1 e2m1", "int4 e2m1", "e3m2 e3m2"])
+def test_every_way_to_add_lanes_on_6_input_luts(pair: str, tmp_path: Path) -> None:
+    weight, activation = map(parse, pair.split())
+    design = Design("dot", weight, activation, terms=1000, lanes=9, family="xc7")
+    netlist = synthesize(design, "synth_xilinx", tmp_path)
+    assert "LUT6" in netlist and "CARRY4" in netlist
+    result = simulate_netlist(netlist, design.description(command=""), [SHARE / "xilinx" / "cells_sim.v"])
+    assert result.ok, result.failed
+
+
+@pytest.mark.slow
 def test_a_wrong_netlist_fails(tmp_path: Path) -> None:
     design = Design("mac", parse("int3"), parse("int3"), terms=10)
     netlist = synthesize(design, "synth_ice40", tmp_path)

@@ -136,23 +136,20 @@ def known_builds() -> tuple[BuiltEstimate, ...]:
 
 
 def told_errors() -> dict[str, tuple[float, float]]:
-    """The least and the greatest relative error of each figure, of the bitstreams that are known.
+    """The least and the greatest relative error of each figure but the clock, of the bitstreams that are known.
 
-    LUTs are estimated without the bitstream at hand. ``clock`` is how far the clock is outside of the band.
+    LUTs are estimated without the bitstream at hand.
     """
     builds = known_builds()
     synthesized = len(json.loads(TABLE.read_text())["rows"])
     found: dict[str, list[float]] = {"LUTs": left_out()[synthesized:]}
     for build in builds:
         for name, value in build.told.items():
-            if name in build.built and value is not None:
-                found.setdefault(name, []).append(_off(name, value, build.built[name]))
+            if name in build.built and name != "clock":
+                found.setdefault(name, []).append(_off(value, build.built[name]))
     return {name: (min(errors), max(errors)) for name, errors in found.items() if errors}
 
 
-def _off(name: str, told: Any, built: float) -> float:
-    """How far a figure that was told is off, relative."""
-    if name == "clock":
-        low, high = told
-        return float(max(0.0, low / built - 1) or min(0.0, high / built - 1))
-    return float(told) / built - 1 if built else float(told)
+def _off(told: float, built: float) -> float:
+    """How far a figure that was told is off, relative; itself where there is none of it."""
+    return told / built - 1 if built else told

@@ -147,14 +147,15 @@ class Matmul(wiring.Component):
     def _loaders(self, m: Module, config: dict[str, Signal], begin: Signal) -> dict[str, PanelLoader]:
         engine = self.engine
         ahead = self.build.short_paths
+        paths = {"ahead": ahead, "late": ahead}
         panel, columns = LoaderLoop("panel", "m", engine.tile_m), LoaderLoop("column", "n", engine.columns)
         words, k_loop = engine.k_words, LoaderLoop("k", "k", engine.k_step)
         if engine.output_stationary:
             row = LoaderLoop("row", "m", engine.rows, within="panel")
             groups = engine.tile_m // engine.rows
             loaders = {
-                "a": PanelLoader(engine, self.inputs["a"], [panel, row, k_loop], "row", groups * words, ahead=ahead),
-                "w": PanelLoader(engine, self.inputs["w"], [panel, columns, k_loop], "k", words, ahead=ahead),
+                "a": PanelLoader(engine, self.inputs["a"], [panel, row, k_loop], "row", groups * words, **paths),
+                "w": PanelLoader(engine, self.inputs["w"], [panel, columns, k_loop], "k", words, **paths),
             }
             if engine.blocks is not None:
                 block = LoaderLoop("block", "k", engine.blocks.size)

@@ -21,6 +21,7 @@ class Handover:
     ends_product: they are the last of the product
     sums_half: the half of the array's memory that they are in, where weights are stationary
     take, row: the drain takes this row of sums
+    moves: for a fast clock, whether it would take one if there were any
     shifts: whether rows of sums shift, and chunks of the row that was taken
     row_begins, row_ends: where they shift, whether the chunk to be taken is the row's first one, or its last one
     layout: of a sum
@@ -37,6 +38,7 @@ class Handover:
         self.pending = Signal(name="job_pending")
         self.go = Signal(name="job_go")
         self.take = Signal(name="job_take")
+        self.moves = Signal(name="job_moves")
         self.row_begins = Signal(name="job_row_begins")
         self.row_ends = Signal(name="job_row_ends")
         self.rows = Signal(range(rows + 1), name="job_rows")

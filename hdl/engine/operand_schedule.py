@@ -50,10 +50,12 @@ def schedule_output_stationary(
     m.d.sync += [follow["valid"].eq(issue), follow["first"].eq(first), follow["last"].eq(last)]
     keep = Signal(engine.lanes)
     m.d.sync += keep.eq(Cat(~no_more(nest.left["k"], lane) for lane in range(engine.lanes)))
-    words = {**follow, "activation": loaders["a"].word, "weight": loaders["w"].word, "keep": keep}
+    control = {**follow, "keep": keep}
     if array.build.short_paths:
-        words = {name: _late(m, name, value) for name, value in words.items()}
-    m.d.comb += [getattr(array, name).eq(value) for name, value in words.items()]
+        control = {name: _late(m, name, value) for name, value in control.items()}
+    m.d.comb += [getattr(array, name).eq(control[name]) for name in follow]
+    m.d.comb += [array.activation.eq(loaders["a"].word), array.weight.eq(loaders["w"].word)]
+    m.d.comb += array.keep.eq(control["keep"])
 
     # Which word of its half each memory reads next: on, back to the beginning, or over to the other half.
     steps = {"a": Const(1, 1), "w": Const(1, 1), "a_scales": last, "w_scales": last}
@@ -101,14 +103,15 @@ def schedule_output_stationary(
             m.d.sync += handover.row_sum.eq(
                 Cat(*array.row_sums).word_select(handover.row, len(handover.row_sum)).as_signed()
             )
-    with m.If(handover.take):
+    with m.If(handover.moves if array.build.short_paths else handover.take):
         rows = [Cat(*sums) for sums in array.sums]
         if array.shifts:
             # Chunks of the row shift, too, so that the first of the word is always the one at hand.
             chunk_bits = len(handover.word) * engine.outputs // engine.columns
             m.d.sync += handover.word.eq(Mux(handover.row_begins, rows[0], handover.word[chunk_bits:]))
         else:
-            m.d.sync += handover.word.eq(Cat(*rows).word_select(handover.row, len(handover.word)))
+            row = handover.row[: (engine.rows - 1).bit_length()] if array.build.short_paths else handover.row
+            m.d.sync += handover.word.eq(Cat(*rows).word_select(row, len(handover.word)))
     if array.shifts:
         m.d.comb += array.shift.eq(handover.take & handover.row_ends)
 

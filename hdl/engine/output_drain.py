@@ -109,6 +109,8 @@ def drain_sums(
         chunk_last.eq(no_more(columns_left, engine.outputs)),
         handover.take.eq(advance & present),
     ]
+    if build.short_paths:
+        m.d.comb += handover.moves.eq(advance)
     if handover.shifts:
         m.d.comb += [handover.row_begins.eq(chunk == 0), handover.row_ends.eq(chunk_last)]
     if "p" in loaders:

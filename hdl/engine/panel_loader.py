@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -52,6 +52,8 @@ class PanelLoader(wiring.Component):
     depth: words in a half, at most
     parts: consecutive words that are read as one
     ahead: of its ``LoopNest``
+    late: whether a word comes two cycles after ``enable``. Each half then has a memory of its own with a register
+        behind it, so that nothing but a wire follows a memory
 
     Members
     -------
@@ -60,7 +62,7 @@ class PanelLoader(wiring.Component):
     full: Out(2), which halves can be read
     release: In(2), which halves are done with
     enable: In(1), offset: In, which_half: In(1), read a word
-    word: Out(bits * parts), the cycle after
+    word: Out(bits * parts), the cycle after, or the one after that where ``late``
     """
 
     def __init__(
@@ -73,8 +75,10 @@ class PanelLoader(wiring.Component):
         parts: int = 1,
         *,
         ahead: bool = False,
+        late: bool = False,
     ):
         self.ahead = ahead
+        self.late = late
         self.bits = bits
         self.loops = loops
         self.half = half
@@ -97,15 +101,11 @@ class PanelLoader(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         offset_bits = len(self.offset)
-        shape = data.ArrayLayout(unsigned(self.bits), self.parts)
-        m.submodules.memory = store = memory.Memory(shape=shape, depth=2 << offset_bits, init=[])
-        write = store.write_port(granularity=1 if self.parts > 1 else None)
-        read = store.read_port()
-        m.d.comb += [
-            read.en.eq(self.enable),
-            read.addr.eq(Cat(self.offset, self.which_half)),
-            self.word.eq(read.data.as_value()),
-        ]
+        if self.late:
+            writes = [self._memory(m, f"memory{k}", self.offset) for k in (0, 1)]
+        else:
+            writes = [self._memory(m, "memory", Cat(self.offset, self.which_half))]
+        m.d.comb += self.word.eq(self._word(m, [word for _, word in writes]))
         nest = LoopNest(m, "load", [loop.loop(self) for loop in self.loops], self.ahead)
         active = Signal()
         half = Signal()
@@ -115,10 +115,14 @@ class PanelLoader(wiring.Component):
         m.d.comb += [
             self.i.ready.eq(active & ~self.full.bit_select(half, 1)),
             transfer.eq(self.i.valid & self.i.ready),
-            write.addr.eq(Cat(offset, half)),
-            write.data.eq(self.i.payload.replicate(self.parts)),
-            write.en.eq(transfer.replicate(len(write.en)) & (1 << part)),
         ]
+        for k, (write, _) in enumerate(writes):
+            mine = transfer & (half == k) if self.late else transfer
+            m.d.comb += [
+                write.addr.eq(offset if self.late else Cat(offset, half)),
+                write.data.eq(self.i.payload.replicate(self.parts)),
+                write.en.eq(mine.replicate(len(write.en)) & (1 << part)),
+            ]
         m.d.sync += self.full.eq(self.full & ~self.release)
         with m.If(transfer):
             nest.advance()
@@ -135,3 +139,22 @@ class PanelLoader(wiring.Component):
             nest.start()
             m.d.sync += [active.eq(1), half.eq(0), part.eq(0), offset.eq(0), self.full.eq(0)]
         return m
+
+    def _memory(self, m: Module, name: str, address: Value) -> tuple[memory.WritePort, Value]:
+        """Make a memory that is read at an address. The result is its port to write by, and the word that was read."""
+        shape = data.ArrayLayout(unsigned(self.bits), self.parts)
+        m.submodules[name] = store = memory.Memory(shape=shape, depth=1 << len(address), init=[])
+        write = store.write_port(granularity=1 if self.parts > 1 else None)
+        read = store.read_port()
+        m.d.comb += [read.en.eq(self.enable), read.addr.eq(address)]
+        return write, read.data.as_value()
+
+    def _word(self, m: Module, words: list[Value]) -> Value:
+        """The word that was read, behind registers where there is a word of each half."""
+        if not self.late:
+            return words[0]
+        late = [Signal.like(word, name=f"word{k}", reset_less=True) for k, word in enumerate(words)]
+        read_half, late_half = Signal(name="read_half", reset_less=True), Signal(name="late_half", reset_less=True)
+        m.d.sync += [register.eq(word) for register, word in zip(late, words, strict=True)]
+        m.d.sync += [read_half.eq(self.which_half), late_half.eq(read_half)]
+        return Mux(late_half, late[1], late[0])
