@@ -21,7 +21,7 @@ from .network_request import NetworkRequest, buffer_for, dsp_elements
 __all__ = ["FREE", "ArraySides", "fill_of", "find_array"]
 
 FILL = {0: 0.85, 10_000: 0.7, 50_000: 0.3}
-"""Most of a device's LUTs that an array may be estimated to take, by the LUTs from which on a device counts. A fuller one
+"""Most of a device's LUTs that an array may be estimated to take, for devices of so many LUTs and more. A fuller one
 may not be routed, and a large one takes hours: on ULX3S 85F 16,000 LUTs took 5 minutes and 22,000 more than an hour."""
 
 ROWS = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16)
