@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ..gateware.pll import Settings
+from ..pin import Pin
 from ..proof.routed_netlist import RoutedNetlist
-from ..targets.pin import Pin
 
 __all__ = ["BoardFamily", "Packer", "Provable", "constraint_lines"]
 

@@ -8,8 +8,8 @@ from typing import Any
 from amaranth.hdl import Const, Instance, Module, Signal
 
 from ..gateware.pll import MHZ, within
+from ..pin import Pin
 from ..proof.ecp5_netlist import Ecp5Netlist
-from ..targets.pin import Pin
 from .board_family import BoardFamily, Packer, Provable, constraint_lines
 
 __all__ = ["BOARD_FAMILY", "Ecp5Pll"]

@@ -8,7 +8,7 @@ from typing import Any
 from amaranth.hdl import Const, Instance, Module, Signal
 
 from ..gateware.pll import MHZ, within
-from ..targets.pin import Pin
+from ..pin import Pin
 from .board_family import BoardFamily, Packer, constraint_lines
 
 __all__ = ["BOARD_FAMILY", "GowinPll"]

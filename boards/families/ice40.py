@@ -8,9 +8,9 @@ from typing import Any
 from amaranth.hdl import Const, Instance, Module, Signal
 
 from ..gateware.pll import MHZ, within
+from ..pin import Pin
 from ..proof.ice40_models import ICE40_MODELS
 from ..proof.ice40_netlist import Ice40Netlist
-from ..targets.pin import Pin
 from .board_family import BoardFamily, Packer, Provable, constraint_lines
 
 __all__ = ["BOARD_FAMILY", "Ice40Pll"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from ..targets.pin import Pin
+from ..pin import Pin
 from .board_family import BoardFamily, constraint_lines
 
 __all__ = ["BOARD_FAMILY"]

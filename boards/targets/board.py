@@ -7,7 +7,7 @@ from typing import Any
 
 from ...families import Target
 from ..families import BoardFamily, board_families
-from .pin import Pin
+from ..pin import Pin
 
 __all__ = ["BAUDS", "BITS_A_BYTE", "Board", "HostLink", "Part", "Programming", "Usb"]
 
