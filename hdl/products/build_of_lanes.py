@@ -22,7 +22,7 @@ def build_of_lanes(alone: Build, weight: Format, activation: Format, lut: int, *
     """The build of products that are added before the accumulator.
 
     The choice of a group of bits, which comes last where a shift is coarse, fits into the adders of a chain, and so do
-    the rows of integers. Where there is neither, signs stay apart. The rules were found by measuring some fifty pairs
+    the rows of integers. Where there is neither, signs stay apart. The rules were found by measuring some forty pairs
     at 8 lanes; a product alone is not built in this way.
 
     Parameters
