@@ -49,7 +49,7 @@ WRONG = [
     ("synth mac --mhz -5", "target_mhz must be above 0, not -5.0"),
     ("synth mac --jobs 0", "--jobs must be greater than or equal to 1"),
     ("synth mac --against us", "against must be peers, not 'us'"),
-    ("synth dot --against peers", "--against must be left out for dot; it is an option of mac"),
+    ("synth multiply --against peers", "--against must be left out for multiply; it is an option of mac, dot"),
     ("synth mac --against peers --terms 4096", "terms must be 8192 against peers, not 4096"),
     ("synth mac --against peers --pipeline 0", "pipeline must be 1 or more against peers"),
     ("synth mac --against peers --weight int7", "formats against peers must be among e5m2 x e5m2"),

@@ -69,6 +69,10 @@ def test_a_verilator_of_the_system_finds_every_unit_clean(emitted, tmp_path):
 
 def test_nothing_is_waived_escaped_or_written_word_by_word(emitted):
     for name, verilog in emitted.items():
+        if name == "dot of DSP blocks":  # of which simulators see what the vendor's cell computes
+            directives = re.findall(r"`.*", verilog)
+            assert directives == ["`ifdef SYNTHESIS", "`else", "`endif"] * (len(directives) // 3)
+            verilog = re.sub("`.*", "", verilog)
         assert not re.search(r"verilator|\\|@ ?\*|`", verilog), name
         assert not re.search(r"^ *\w+\[\d+\] = ", verilog, re.MULTILINE), name
         assert {*re.findall(r"\$\w*", verilog)} <= {"$signed", "$unsigned"}, name
