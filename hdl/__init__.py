@@ -8,9 +8,9 @@ from .elements.hardware import ElementHardware, hardware_of, register_hardware
 from .emit import YosysError
 from .engine.core import Matmul
 from .engine.matmul_engine import MatmulEngine, engine_registers
+from .products.build import Build
 from .products.choose_build import BUILDS, FAMILIES, multiplications
 from .products.decode import Decode
-from .products.product_term import Build
 from .units.axi_block_dot import BlockDotDesign
 from .units.decode import DecodeDesign
 from .units.dequantize import DequantizeDesign

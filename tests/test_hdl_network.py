@@ -12,8 +12,8 @@ from fewbit.hdl.emit import port_order, to_rtlil, to_verilog
 from fewbit.hdl.network.network import NetworkCore
 from fewbit.hdl.network.network_build import NetworkBuild
 from fewbit.hdl.network.tensor_memory import TensorMemory
+from fewbit.hdl.products.build import Build
 from fewbit.hdl.products.choose_build import choose_build
-from fewbit.hdl.products.product_term import Build
 from fewbit.sim import answer_order, network_answers, network_cycles
 from fewbit.tb.verilator import lint
 from network_programs import random_images, random_program

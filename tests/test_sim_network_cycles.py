@@ -7,7 +7,7 @@ from amaranth.sim import Simulator
 from fewbit.formats.network import NetworkTiming, Pool
 from fewbit.hdl.network.network import NetworkCore
 from fewbit.hdl.network.network_build import NetworkBuild
-from fewbit.hdl.products.product_term import Build
+from fewbit.hdl.products.build import Build
 from fewbit.sim import network_answers, network_cycles, network_pause
 from network_programs import random_images, random_program
 from resnet_program import resnet8

@@ -3,7 +3,7 @@
 from amaranth.lib import wiring
 
 from ...formats import Engine
-from ..products.product_term import Build
+from ..products.build import Build
 from .hardware import hardware_of
 
 __all__ = ["array_element"]

@@ -10,12 +10,13 @@ from amaranth.lib.wiring import In, Out
 from ...formats import DATAFLOWS, Arithmetic, Element, FixedPoint, Integer
 from ..products.accumulate import ShiftedSum, SumControl, accumulate, accumulate_to_shift, sum_control
 from ..products.adder_tree import sum_terms, term_shape, tree_depth
+from ..products.build import Build
 from ..products.chains import chain_count, sum_chains
 from ..products.decode import Operand, decode
 from ..products.operand_bus import Edge
 from ..products.packed_terms import packed_terms
 from ..products.pipeline import Pipeline
-from ..products.product_term import Build, Term, make_term
+from ..products.product_term import Term, make_term
 from ..products.relative_signs import sum_by_signs
 from .hardware import ElementHardware, ProductPorts, SumPorts, register_hardware
 

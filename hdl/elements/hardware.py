@@ -8,8 +8,8 @@ from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import wiring
 
 from ...formats import Arithmetic, Element, FixedPoint
+from ..products.build import Build
 from ..products.operand_bus import OperandBus
-from ..products.product_term import Build
 
 __all__ = ["ElementHardware", "ProductPorts", "SumPorts", "hardware_of", "hold_word", "register_hardware"]
 

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ...formats import Engine
 from ..blocks.block_accumulate import block_distance, block_sum
 from ..elements.hardware import hardware_of
-from ..products.product_term import Build
+from ..products.build import Build
 from ..scaling.scale_and_round import ScaleAndRound
 from . import output_stationary, weight_stationary
 from .handover import Handover

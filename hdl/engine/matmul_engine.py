@@ -11,7 +11,7 @@ from ..bus.gearbox import Downsizer, Upsizer
 from ..bus.register_edge import add_registers
 from ..bus.registers import WORD_BITS, Field, Register, RegisterBlock
 from ..bus.wishbone import Wishbone
-from ..products.product_term import Build
+from ..products.build import Build
 from .core import Matmul
 
 __all__ = ["MatmulEngine", "engine_members", "engine_registers"]

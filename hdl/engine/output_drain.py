@@ -7,7 +7,7 @@ from amaranth.lib import data, stream
 
 from ...formats import Engine, Integer
 from ..blocks.block_accumulate import BlockAccumulate
-from ..products.product_term import Build
+from ..products.build import Build
 from ..scaling.requant import Requantize
 from ..scaling.stall_pipeline import Record, parts, with_parts
 from .handover import Handover

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from ...formats import Arithmetic, Engine, FixedPoint
 from ..elements.exact import ONE, row_sum_build
 from ..elements.hardware import hardware_of, hold_word
-from ..products.product_term import Build
+from ..products.build import Build
 
 __all__ = ["OutputStationary", "shifts_sums", "sum_layout"]
 

@@ -8,7 +8,7 @@ from ...formats import Arithmetic, Engine
 from ..elements.exact import ONE, row_sum_build
 from ..elements.hardware import hardware_of
 from ..products.accumulate import sticky_flags
-from ..products.product_term import Build
+from ..products.build import Build
 from .output_stationary import sum_layout
 
 __all__ = ["MIN_TILE", "WeightStationary"]

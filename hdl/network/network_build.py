@@ -7,7 +7,7 @@ from typing import NamedTuple
 from ...formats import Engine, Requantization
 from ...formats.network import NetworkTiming, Product, Program
 from ..engine.output_stationary import latency as array_latency
-from ..products.product_term import Build
+from ..products.build import Build
 from .bounds import Bounds
 from .drain import drain_stages
 from .parameters import ParameterTable

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from ...formats import Format, Integer, Minifloat
+from .build import CHAIN, Build
 from .decode import is_twos_complement, operand_layout
-from .product_term import CHAIN, Build
 
 __all__ = ["build_of_lanes"]
 

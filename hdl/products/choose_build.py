@@ -4,10 +4,10 @@ from dataclasses import replace
 
 from ...families import FAMILIES, DspBlock, Family
 from ...formats import EXACT, Arithmetic, Format
+from .build import MAX_PIPELINE, Build
 from .build_of_lanes import build_of_lanes
 from .decode import is_twos_complement, operand_layout
 from .packing import SummedPacking, find_packing, integer_bits, product_bits
-from .product_term import MAX_PIPELINE, Build
 from .recoding import recoding
 
 __all__ = ["BUILDS", "FAMILIES", "check_table", "choose_build", "multiplications"]

@@ -8,8 +8,8 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Value, unsigned
 from amaranth.lib import data
 
 from ...formats import Format
+from .build import Build
 from .decode import Operand, decode, decode_as_integer, decoded, integer_layout, operand_layout
-from .product_term import Build
 from .recoding import Recoding, controls, recoding
 
 __all__ = ["Edge", "OperandBus"]

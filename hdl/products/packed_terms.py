@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from amaranth.hdl import Module
 
 from ...formats import Format
+from .build import Build
 from .decode import Operand
 from .packed_product import products_apart, summed_products
 from .packing import ApartPacking, HalvesPacking, SummedPacking
 from .pipeline import Pipeline
-from .product_term import Build, Term, common_signedness, is_shifted_product, term_of_product
+from .product_term import Term, common_signedness, is_shifted_product, term_of_product
 from .sb_mac16 import halved_products
 
 __all__ = ["packed_terms"]

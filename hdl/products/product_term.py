@@ -1,155 +1,19 @@
 """One product on its way into a sum: decoded, multiplied, shifted into place, in the way that a build names."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed
 
-from ...formats import Format, Minifloat
+from ...formats import Format
 from .align import Shift, align, is_shifted
+from .build import Build
 from .decode import Operand, as_signed
-from .packing import Packing, SummedPacking
 from .pipeline import CUTS, Pipeline
 from .recoding import controls, recoded_rows, recoding
-from .significand_product import PRODUCTS, ProductRow, booth_rows, significand_product, sum_rows
+from .significand_product import ProductRow, booth_rows, significand_product, sum_rows
 from .truth_table import truth_table
 
-__all__ = ["MAX_PIPELINE", "Build", "Term", "common_signedness", "is_shifted_product", "make_term", "term_of_product"]
-
-
-MAX_PIPELINE = 3
-"""Most register stages of a unit."""
-
-REGISTERS = {
-    "aligned": ("align", "product"),
-    "rows": ("partial", "align"),
-    "sums": ("sums", "align"),
-    "chains": ("chain", "total"),
-    "shifted": ("align", "chain"),
-}
-"""The cuts that the second and the third register stage are at, by what these hold."""
-
-ADDED = ("chains", "shifted")
-"""What registers hold only where products are added in another way than a tree."""
-
-SUMS = ("tree", "chains", "signs")
-"""Ways to add the products of several lanes."""
-
-CHAIN = 8
-"""Lanes to a chain, where the clock has the time."""
-
-
-@dataclass(frozen=True)
-class Build:
-    """One way to build the product of two formats in hardware; every way gives the same bits.
-
-    An ``Arithmetic`` says what is computed and in how many cycles a product; a build says how it is made: with which
-    logic, in how many register stages, by DSP blocks or not, and so for which FPGA family.
-
-    Parameters
-    ----------
-    product: how significands are multiplied, a key of ``PRODUCTS``; or ``whole``, one truth table from codes to
-        product; or ``recoded``, where the weight is a table that has a recoding
-    group: positions that the fine shift covers, a power of two
-    registers: what the second register stage holds, one of ``REGISTERS``: the ``aligned`` product, or for ``booth`` and
-        ``recoded`` its ``rows`` (a register's reset then makes the zero digits for free) or their ``sums`` by pairs
-        (faster); where products are added in another way than a tree, the ``chains`` (or sums of four lanes), or the
-        ``shifted`` products before them
-    tree: whether rows are summed as a balanced tree, faster, rather than one after the other
-    apart: whether registers before an adder of several products stay out of DSP blocks. yosys 0.70's ``ice40_dsp``
-        takes such a register into the block of either product, and then one of the two products is lost
-    pipeline: register stages, 0 to 3
-    short_paths: whether an engine around the products is built for a fast clock as well: with a second register behind
-        the memories of operands, a buffer at the output, and loops that know their next step
-    shares_cells: whether a register takes a logic cell of its own, unless the LUT before it drives nothing else, see
-        ``Family``; an array then holds its sums another way
-    sums: how products of several lanes are added, one of ``SUMS``: in a ``tree`` of two's complement, in ``chains``
-        whose adders take in the logic of a product's last level, or by relative ``signs``, of products that have
-        their signs apart
-    chain: lanes to a chain; 1 for a tree of rows of unsigned numbers, where adders take in no logic
-    integers: whether minifloats become integers before they are multiplied
-    packing: how several products are made by one multiplication, where they are; ``product`` is for one that is left
-        over
-    multipliers: in an array of which some elements leave their products to the device's multipliers, the build of
-        those; None where there are no such elements, or where they are built like the others
-    """
-
-    product: str
-    group: int = 8
-    registers: str = "aligned"
-    tree: bool = False
-    apart: bool = False
-    pipeline: int = 2
-    short_paths: bool = False
-    shares_cells: bool = False
-    sums: str = "tree"
-    chain: int = CHAIN
-    integers: bool = False
-    packing: Packing | None = None
-    multipliers: "Build | None" = None
-
-    def __post_init__(self) -> None:
-        if self.product not in ("whole", "recoded", *PRODUCTS):
-            raise ValueError(f"product must be one of whole, recoded, {', '.join(PRODUCTS)}, not {self.product!r}")
-        if self.group < 1 or self.group & (self.group - 1):
-            raise ValueError(f"group must be a power of two, not {self.group!r}")
-        if self.registers not in REGISTERS:
-            raise ValueError(f"registers must be one of {', '.join(REGISTERS)}, not {self.registers!r}")
-        if self.registers in ("rows", "sums") and self.product not in ("booth", "recoded"):
-            raise ValueError(f"registers must be 'aligned' for {self.product!r}, not {self.registers!r}")
-        if self.sums not in SUMS:
-            raise ValueError(f"sums must be one of {', '.join(SUMS)}, not {self.sums!r}")
-        if self.chain < 1:
-            raise ValueError(f"chain must be 1 or more, not {self.chain!r}")
-        if self.registers in ADDED and self.sums == "tree":
-            raise ValueError(f"registers must be aligned, rows or sums for sums 'tree', not {self.registers!r}")
-        if self.pipeline not in range(MAX_PIPELINE + 1):
-            raise ValueError(f"pipeline must be 0 to {MAX_PIPELINE}, not {self.pipeline!r}")
-
-    @property
-    def dsp(self) -> bool:
-        """Whether multiplications are left to the synthesizer, for its DSP blocks."""
-        return self.product == "operator" or self.packing is not None
-
-    @property
-    def adds_rows(self) -> bool:
-        """Whether the rows of several products of integers are added in chains."""
-        return self.sums == "chains" and self.registers == "chains" and not self.integers
-
-    def groups(self, count: int) -> list[int]:
-        """How many products are made together, for each multiplication of ``count`` products."""
-        if self.packing is None:
-            return [1] * count
-        groups = -(-count // self.packing.products)
-        return [count * (k + 1) // groups - count * k // groups for k in range(groups)]
-
-    def multiplications(self, count: int) -> int:
-        """How many multiplications are left to the synthesizer, for its DSP blocks, of so many products."""
-        return sum(size > 1 or self.product == "operator" for size in self.groups(count))
-
-    def addends(self, count: int) -> int:
-        """How many terms that many products come as."""
-        return len(self.groups(count)) if isinstance(self.packing, SummedPacking) else count
-
-    def makes_integer(self, format: Format) -> bool:
-        """Whether codes of that format are multiplied as integers in two's complement, and not so decoded anyway."""
-        return self.integers and isinstance(format, Minifloat)
-
-    def keeps_apart(self, terms: int) -> bool:
-        """Whether that many products have registers that have to stay out of DSP blocks."""
-        return self.dsp and self.apart and terms > 1
-
-    @property
-    def of_one_product(self) -> "Build":
-        """The build of a product that is not added to others."""
-        if self.sums == "tree":
-            return self
-        registers = "aligned" if self.registers in ADDED else self.registers
-        return replace(self, sums="tree", registers=registers)
-
-    @property
-    def cuts(self) -> tuple[str, ...]:
-        """The cuts that hold registers."""
-        return ("input", *REGISTERS[self.registers])[: self.pipeline]
+__all__ = ["Term", "common_signedness", "is_shifted_product", "make_term", "term_of_product"]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from amaranth.hdl import Module
 from ...formats import Arithmetic, Blocks, FixedPoint, Format
 from ..blocks.scaled_sum import sum_fields
 from ..describe import describe_blocks
-from ..products.product_term import MAX_PIPELINE, Build
+from ..products.build import MAX_PIPELINE, Build
 from .axi_unit import AxiUnit, EdgeStream, StreamDesign, byte_layout
 from .block_dot import BlockDot, check_element
 from .design import check_lanes, check_terms

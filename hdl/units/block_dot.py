@@ -8,8 +8,8 @@ from ...formats import Arithmetic, Blocks
 from ..blocks.block_accumulate import BlockAccumulate
 from ..blocks.scaled_sum import sum_fields
 from ..elements.hardware import hardware_of
+from ..products.build import MAX_PIPELINE, Build
 from ..products.pipeline import CUTS, Pipeline
-from ..products.product_term import MAX_PIPELINE, Build
 
 __all__ = ["BlockDot", "check_element"]
 

@@ -13,8 +13,8 @@ from ...formats import EXACT, Arithmetic, Blocks, Element, Engine, Format, Requa
 from ..describe import describe_format
 from ..emit import port_order, to_rtlil, to_verilog
 from ..keywords import check_module
+from ..products.build import MAX_PIPELINE
 from ..products.choose_build import BUILDS, FAMILIES
-from ..products.product_term import MAX_PIPELINE
 
 __all__ = [
     "UNITS",

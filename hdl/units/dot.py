@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ...formats import Arithmetic
-from ..products.product_term import Build
+from ..products.build import Build
 from .design import check_lanes
 from .mac import Mac, MacDesign
 

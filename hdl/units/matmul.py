@@ -12,7 +12,7 @@ from ..describe import describe_blocks, describe_requantization
 from ..elements.hardware import hardware_of
 from ..engine.core import Matmul, matmul_latencies, matmul_latency
 from ..engine.matmul_engine import MatmulEngine, engine_members, engine_registers
-from ..products.product_term import MAX_PIPELINE
+from ..products.build import MAX_PIPELINE
 from .axi_unit import STREAM_SIGNALS
 from .product_design import ProductDesign
 from .requantize import scaled

@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...formats import Arithmetic, FixedPoint
 from ..elements.hardware import hardware_of
-from ..products.product_term import Build
+from ..products.build import Build
 from .product_design import SumDesign
 
 __all__ = ["Multiply", "MultiplyDesign"]

@@ -13,7 +13,7 @@ from ..bus.registers import c_header, register_map
 from ..network.network import NetworkCore
 from ..network.network_build import NetworkBuild
 from ..network.network_engine import NetworkEngine, answer_bits, network_engine_members, network_registers
-from ..products.product_term import MAX_PIPELINE
+from ..products.build import MAX_PIPELINE
 from .axi_unit import STREAM_SIGNALS
 from .product_design import ProductDesign
 

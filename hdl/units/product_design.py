@@ -6,8 +6,8 @@ from typing import Any
 
 from ...formats import EXACT, Arithmetic, FixedPoint, Format
 from ..elements.hardware import hardware_of
+from ..products.build import MAX_PIPELINE, Build
 from ..products.choose_build import BUILDS, check_table, choose_build
-from ..products.product_term import MAX_PIPELINE, Build
 from .design import Design, check_known, check_range
 
 __all__ = ["ProductDesign", "SumDesign"]
