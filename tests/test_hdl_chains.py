@@ -4,8 +4,9 @@ import itertools
 from dataclasses import replace
 
 import pytest
+from amaranth.sim import Simulator
 from fewbit.formats import Arithmetic, parse
-from fewbit.hdl import Build, Dot
+from fewbit.hdl import Build, Dot, DotDesign
 from fewbit.hdl.products.choose_build import choose_build
 from test_hdl_units import KINDS, RECODED, SPECIAL_KINDS, check_sums, fits
 
@@ -55,3 +56,42 @@ def test_every_way_to_add_lanes_is_the_golden_sum(pair):
 
 def test_rows_of_one_lane_are_a_sum_too():
     check_dots(("int4", "int8"), [replace(BUILDS[0], pipeline=3)], (1,), 50)
+
+
+NOT_NEGATIVE = [
+    ("uint3", "uint3", 2, 2, "xc7", "auto"),
+    ("uint8", "uint8", 4, 3, None, "auto"),
+    ("uint4", "uint8", 3, 1, "xcup", "auto"),
+    ("uint6", "ue1m1", 9, 2, "xc7", "auto"),
+    ("uint8", "uint8", 9, 2, "ecp5", "auto"),
+    ("int1", "int1", 2, 3, "ecp5", "booth"),
+    ("int1", "int1", 2, 2, "ice40", "booth"),
+    ("int1", "int1", 5, 2, "xc7", "booth"),
+]
+
+
+@pytest.mark.parametrize(("weight", "activation", "lanes", "pipeline", "family", "build"), NOT_NEGATIVE)
+def test_products_that_are_never_negative_may_all_be_0(weight, activation, lanes, pipeline, family, build):
+    """A carry that is still to be added is then one more than the value beside it."""
+    formats = parse(weight), parse(activation)
+    design = DotDesign(Arithmetic(*formats), lanes=lanes, pipeline=pipeline, family=family, build=build)
+    unit, found = design.component(), []
+    words = [(0, 0), (0, -1), (-1, 0), (-1, -1), (0, -1)]
+    operands = [[code & (1 << format.width) - 1 for code, format in zip(word, formats, strict=True)] for word in words]
+
+    async def testbench(ctx):
+        ctx.set(unit.valid, 1)
+        ctx.set(unit.first, 1)
+        for codes in [*operands, *[operands[0]] * unit.latency]:
+            for port, code, format in zip((unit.weight, unit.activation), codes, formats, strict=True):
+                ctx.set(port, sum(code << lane * format.width for lane in range(lanes)))
+            await ctx.tick()
+            found.append(ctx.get(unit.accumulator))
+
+    simulator = Simulator(unit)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(testbench)
+    simulator.run()
+    expected = [lanes * formats[0].integer(one) * formats[1].integer(other) for one, other in operands]
+    start = unit.latency - 1
+    assert found[start : start + len(words)] == expected

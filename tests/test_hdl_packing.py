@@ -2,13 +2,15 @@
 
 import itertools
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 from fewbit.families import FAMILIES
-from fewbit.formats import parse
+from fewbit.formats import Arithmetic, Blocks, Engine, Requantization, parse
+from fewbit.hdl import BlockDotDesign, DotDesign, Matmul, MatmulDesign
 from fewbit.hdl.products.choose_build import choose_build
 from fewbit.hdl.products.decode import decode, is_twos_complement, operand_layout
 from fewbit.hdl.products.packed_product import products_apart, summed_products
@@ -20,6 +22,8 @@ from fewbit.hdl.products.packing import (
     find_packing,
 )
 from fewbit.hdl.products.pipeline import Pipeline
+from fewbit.hdl.units.block_dot import BlockDot
+from trial_elements import Truncated
 
 PACKINGS = {
     ("int4", "int4", "ecp5"): SummedPacking(2, 9, False),
@@ -188,3 +192,28 @@ def test_where_no_block_is_used_the_build_is_that_of_logic(family):
         assert mixed.multipliers == (build if build.dsp else None)
         chosen.add(build.dsp)
     assert False in chosen
+
+
+def test_what_cannot_wait_for_a_packing_has_none():
+    int4, int8 = parse("int4"), parse("int8")
+    blocks = Blocks(32, parse("float8_e8m0fnu"), parse("float8_e8m0fnu"))
+    stalls = BlockDotDesign(Arithmetic(int8, int8), blocks, lanes=2, family="ice40", dsp=True)
+    assert stalls.chosen_build.dsp and stalls.chosen_build.packing is None
+    engine = Engine(
+        int4, int4, Requantization(parse("float32")), rows=4, columns=2, max_k=64, dataflow="weight_stationary"
+    )
+    packed = MatmulDesign(engine, family="ecp5", dsp=True).chosen_build
+    assert packed.packing is not None
+    sums_rows = replace(engine, weight_zero_point=True)
+    assert MatmulDesign(sums_rows, family="ecp5", dsp=True).chosen_build.packing is None
+    with pytest.raises(ValueError, match="build must have no packing beside a weight_zero_point"):
+        Matmul(sums_rows, packed)
+    with pytest.raises(ValueError, match="build must have no packing: registers within a vendor's block"):
+        BlockDot(Arithmetic(int8, int8), packed, blocks, lanes=2)
+
+
+def test_kinds_with_products_of_their_own_are_added_as_they_are():
+    for formats in (("int4", "int4"), ("e2m1", "e2m1"), ("int8", "int8")):
+        arithmetic = Arithmetic(*map(parse, formats), Truncated())
+        build = DotDesign(arithmetic, lanes=2, family="xc7").chosen_build
+        assert build.sums == "tree" and build.packing is None

@@ -78,6 +78,8 @@ class Matmul(wiring.Component):
     """
 
     def __init__(self, engine: Engine, build: Build, dsp_elements: int = 0):
+        if engine.dataflow == "weight_stationary" and engine.weight_zero_point and build.packing is not None:
+            raise ValueError("build must have no packing beside a weight_zero_point, whose sums would come later")
         hardware_of(engine.arithmetic).check_dataflow(engine.arithmetic, engine.dataflow)
         self.engine = engine
         self.build = build

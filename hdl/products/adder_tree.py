@@ -12,10 +12,15 @@ __all__ = ["sum_terms", "term_shape", "tree_depth"]
 
 
 def term_shape(arithmetic: Arithmetic, terms: int = 1) -> Shape:
-    """Shape of the sum of that many addends, whose carries are still to be added: each may be one below its product."""
+    """Shape of the sum of that many addends, whose carries are still to be added: each may be one below its product.
+
+    Of operands without signs no addend is below 0.
+    """
     least, greatest = arithmetic.product_range
-    bits = max((terms * greatest).bit_length(), (-terms * (least - 1) - 1).bit_length() if least < 0 else 1)
-    return Shape(bits + (least < 0), signed=least < 0)
+    if least >= 0 and not (arithmetic.weight.signed or arithmetic.activation.signed):
+        return Shape(max((terms * greatest).bit_length(), 1))
+    lowest = terms * (min(least, 0) - 1)
+    return Shape(1 + max((terms * greatest).bit_length(), (-lowest - 1).bit_length()), signed=True)
 
 
 def tree_depth(terms: int) -> int:

@@ -50,9 +50,11 @@ def sum_chains(
     (total,) = parts
     shape = term_shape(arithmetic, len(terms))
     value = Cat(Const(0, total.position), total.value) if total.position else total.value
-    if len(value) > shape.width:
-        value = value[: shape.width]
-    value = value.as_signed() if shape.signed else value
+    # A carry is still to be added: the value of unsigned products may be -1.
+    below = total.least < 0
+    width = shape.width + (below and not shape.signed)
+    value = value[:width] if len(value) > width else value
+    value = value.as_signed() if below else value
     return pipeline.cross("total", "sum", value), pipeline.cross("total", "carry", total.carry)
 
 

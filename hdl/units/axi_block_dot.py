@@ -111,6 +111,10 @@ class BlockDotDesign(StreamDesign, ProductDesign):
         return self.lanes
 
     @property
+    def packs(self) -> bool:
+        return False  # registers within a vendor's block would not stall with the unit
+
+    @property
     def computes(self) -> Arithmetic:
         return self.arithmetic
 

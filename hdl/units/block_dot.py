@@ -69,6 +69,8 @@ class BlockDot(wiring.Component):
             raise ValueError(f"terms must be 1 or more, not {terms!r}")
         if build.pipeline < 1:
             raise ValueError(f"pipeline must be 1 to {MAX_PIPELINE}, not {build.pipeline!r}")
+        if build.packing is not None:
+            raise ValueError("build must have no packing: registers within a vendor's block would not stall")
         check_element(arithmetic, build, lanes)
         self.arithmetic = arithmetic
         self.build = build

@@ -90,6 +90,11 @@ class MatmulDesign(ProductDesign):
         return self.dsp_elements is not None
 
     @property
+    def packs(self) -> bool:
+        # A column that sums rows of A has no packing, and is later than one that has.
+        return not (self.engine.dataflow == "weight_stationary" and self.engine.weight_zero_point)
+
+    @property
     def terms(self) -> int:
         """The longest sum."""
         return self.engine.max_k

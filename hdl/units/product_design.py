@@ -61,6 +61,11 @@ class ProductDesign(Design):
         return 1
 
     @property
+    def packs(self) -> bool:
+        """Whether a multiplier may make several products."""
+        return True
+
+    @property
     def weight(self) -> Format:
         return self.computes.weight
 
@@ -84,8 +89,8 @@ class ProductDesign(Design):
             family=self.family,
             dsp=self.multiplies,
             recode=exact,
-            lanes=self.added,
-            packed=exact,
+            lanes=self.added if exact else 1,  # what makes a product of its own knows one way to add them
+            packed=exact and self.packs,
             mixed=self.is_mixed,
         )
 
