@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ..formats import Arithmetic, Format
 from .codes import all_finite, digit, largest_integer
 
-__all__ = ["as_floats", "float_of_sums"]
+__all__ = ["DOUBLE", "SINGLE", "as_floats", "float_of_sums"]
 
 SINGLE, DOUBLE = 1 << 24, 1 << 53
 """Up to which float32 and float64 hold every integer."""

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from ...families import Target
+from ...families import FAMILIES, Target
 from ...formats.network import Product
 from ...hdl import NetworkDesign
 from ...synth.rtl_memories import rtl_memories
@@ -53,9 +53,6 @@ def memories_of(rtlil: str) -> list[DesignMemory]:
 LINK = ((8, 512, False), (8, 512, True))
 """The link's memories besides its buffer: bits of a word, words, and whether they are never written."""
 
-LARGE_BITS, LARGE_WORDS = 16, 1 << 14
-"""Of a large RAM."""
-
 
 def planned_memories(design: NetworkDesign, buffer_bytes: int) -> list[DesignMemory]:
     """The memories that a network will have on a board, as ``memories_of`` finds them in what is elaborated.
@@ -68,8 +65,9 @@ def planned_memories(design: NetworkDesign, buffer_bytes: int) -> list[DesignMem
         part = NETWORK.get("weights" if name == "panel" else name, "the rest")
         words = 1 << (size.words - 1).bit_length() if name in ("parameters", "panel") else size.words
         if size.large:
-            cells = -(-size.words // LARGE_WORDS) * -(-size.bits // LARGE_BITS)
-            found.append(DesignMemory(part, 0, 0, 0, cells))
+            large = FAMILIES[design.family or ""].large_ram
+            assert large is not None
+            found.append(DesignMemory(part, 0, 0, 0, large.blocks(size.bits, size.words)))
         elif name == "panel":
             pieces = -(-size.bits // design.piece)
             found += [DesignMemory(part, min(design.piece, size.bits), words, 1)] * pieces

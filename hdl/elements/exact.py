@@ -252,22 +252,8 @@ class _Products(wiring.Component):
         return self.hardware.terms(m, pipeline, self.arithmetic, self.build, operands, self.count, width)
 
 
-class ProcessingElement(_Products):
-    """The element of an output-stationary array: ``lanes`` products a cycle into one exact sum.
-
-    It is the MAC without its decoders and its control, which an array has once: same contract, same bits.
-
-    Parameters
-    ----------
-    accumulator: the sum's form
-    lanes: products a cycle
-
-    Members
-    -------
-    add, start, done: In(1), as in ``SumControl``, at the adder
-    sum: Out, the finished sum; holds until the next ``done``
-    nan, positive_infinity, negative_infinity: Out(1), those that can occur
-    """
+class _SummingElement(_Products):
+    """An element whose products go into a sum of its own, see ``ProcessingElement``."""
 
     def __init__(
         self,
@@ -284,21 +270,48 @@ class ProcessingElement(_Products):
             **{name: In(1) for name in ("add", "start", "done")},
             "sum": Out(Shape(accumulator.width, accumulator.signed)),
             **{name: Out(1) for name in accumulator.specials},
+            **self._more(accumulator),
         }
         super().__init__(hardware, arithmetic, build, lanes, members, edge)
 
-    def elaborate(self, platform) -> Module:
-        m = Module()
+    def _more(self, accumulator: FixedPoint) -> dict:
+        """Members of one kind of element alone."""
+        return {}
+
+    def _words(self, m: Module) -> tuple[Pipeline, list[Term], dict[str, Signal]]:
+        """The pipeline, the terms of every word behind it, and the flags of the sum."""
         pipeline = Pipeline(m, later_cuts(self.build))
         width = self.accumulator.width if self.count == 1 else term_shape(self.arithmetic).width
         terms = self.terms(m, pipeline, width)
+        return pipeline, terms, {name: getattr(self, name) for name in self.accumulator.specials}
+
+
+class ProcessingElement(_SummingElement):
+    """The element of an output-stationary array: ``lanes`` products a cycle into one exact sum.
+
+    It is the MAC without its decoders and its control, which an array has once: same contract, same bits.
+
+    Parameters
+    ----------
+    accumulator: the sum's form
+    lanes: products a cycle
+
+    Members
+    -------
+    add, start, done: In(1), as in ``SumControl``, at the adder
+    sum: Out, the finished sum; holds until the next ``done``
+    nan, positive_infinity, negative_infinity: Out(1), those that can occur
+    """
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        pipeline, terms, flags = self._words(m)
         control = SumControl(self.add, self.start, self.done, early=True)
-        flags = {name: getattr(self, name) for name in self.accumulator.specials}
         _sum_words(m, pipeline, self.build, control, self.arithmetic, terms, self.sum, flags)
         return m
 
 
-class ShiftingElement(_Products):
+class ShiftingElement(_SummingElement):
     """A ``ProcessingElement`` whose finished sum is a part of a shift register: see ``accumulate_to_shift``.
 
     The sum is ``sum + carry``, and stands a cycle later.
@@ -317,33 +330,17 @@ class ShiftingElement(_Products):
     nan, positive_infinity, negative_infinity: Out(1), those that can occur
     """
 
-    def __init__(
-        self,
-        hardware: ExactHardware,
-        arithmetic: Arithmetic,
-        build: Build,
-        accumulator: FixedPoint,
-        *,
-        lanes: int,
-        edge: Build | None = None,
-    ):
-        self.accumulator = accumulator
-        members = {
-            **{name: In(1) for name in ("add", "start", "done", "shift")},
+    def _more(self, accumulator: FixedPoint) -> dict:
+        return {
+            "shift": In(1),
             "following": In(accumulator.width + len(accumulator.specials) + 1),
-            "sum": Out(Shape(accumulator.width, accumulator.signed)),
             "carry": Out(1),
-            **{name: Out(1) for name in accumulator.specials},
         }
-        super().__init__(hardware, arithmetic, build, lanes, members, edge)
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        pipeline = Pipeline(m, later_cuts(self.build))
-        width = self.accumulator.width if self.count == 1 else term_shape(self.arithmetic).width
-        terms = self.terms(m, pipeline, width)
+        pipeline, terms, flags = self._words(m)
         control = SumControl(self.add, self.start, self.done, early=False)
-        flags = {name: getattr(self, name) for name in self.accumulator.specials}
         finished = ShiftedSum(self.sum, self.carry, flags, self.shift, self.following)
         specials = [term.specials for term in terms]
         word = _sum_word(m, pipeline, self.build, self.arithmetic, terms)

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from ...formats import EXACT, Arithmetic, Format
 from ..codes import all_finite, check_codes, decode, digit, largest_integer
 from ..exact import Exact
+from ..floats import DOUBLE, SINGLE
 from .model import ElementModel, register_model
 
 __all__ = ["ExactModel", "dot", "matmul", "multiply"]
@@ -147,13 +148,13 @@ def _plan(x_largest: int, y_largest: int, terms: int) -> _Plan:
         for x_digits in range(1, x_bits + 1):
             x_width = -(-x_bits // x_digits)
             x_digit = x_largest if x_digits == 1 else (1 << x_width) - 1
-            room = min((1 << 53) // chunk, ((1 << 63) - 1) // terms) // max(x_digit, 1)
+            room = min(DOUBLE // chunk, ((1 << 63) - 1) // terms) // max(x_digit, 1)
             y_width = y_bits if y_largest <= room and y_bits <= 53 else (room + 1).bit_length() - 1
             if not y_width or x_width > 53:
                 continue
             y_digits = -(-y_bits // y_width)
             y_digit = y_largest if y_digits == 1 else (1 << y_width) - 1
-            short = x_digit * y_digit * chunk <= 1 << 24
+            short = x_digit * y_digit * chunk <= SINGLE
             # A call costs about as much as 64 terms: converting its result to integers and adding it up.
             cost = x_digits * y_digits * (1 + 64 / chunk) * (0.5 if short else 1)
             if best is None or cost < best[0]:

@@ -9,8 +9,9 @@ from ...formats import Format, Requantization
 from ...formats.network import Output, Program, Record, clip_order
 from ..encode import encode
 from ..exact import Exact
+from ..floats import DOUBLE
 from ..requantize import requantize
-from .tensors import DOUBLE, Words, as_kind, exact_kind
+from .tensors import Words, as_kind, exact_kind
 
 __all__ = ["Scaling", "nearest"]
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from ...formats.network import Pool, Product, Program
 from ..codes import largest_integer
 from ..elements.model import model_of
-from .tensors import DOUBLE, Words, exact_kind, integer_table, pad, patches
+from ..floats import DOUBLE, SINGLE
+from .tensors import Words, exact_kind, integer_table, pad, patches
 
 __all__ = ["Multiply", "PoolSums", "ProductSums"]
 
@@ -18,9 +19,6 @@ Array = NDArray[Any]
 Multiply = Callable[[Words, Words], Array]
 """Is called with codes of activations, (m, k), and of weights, (k, n), and gives the exact sums of their products, (m,
 n), as integers in units of the arithmetic's lowest bit."""
-
-SINGLE = 1 << 24
-"""Up to which float32 holds every integer."""
 
 
 class ProductSums:

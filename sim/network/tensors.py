@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 
 from ...formats import Format
 from ...formats.network import View, Window
+from ..floats import DOUBLE
 
-__all__ = ["DOUBLE", "BatchMemory", "Words", "as_kind", "exact_kind", "integer_table", "pad", "patches"]
+__all__ = ["BatchMemory", "Words", "as_kind", "exact_kind", "integer_table", "pad", "patches"]
 
 Array = NDArray[Any]
 Words = NDArray[np.uint8]
-DOUBLE = 1 << 53
-"""Up to which float64 holds every integer."""
 
 
 class BatchMemory:
