@@ -7,7 +7,7 @@ from .blocks import Blocks
 from .catalog import FormatNames, catalog, label_of, parse, parse_list, parse_pairs, study_formats
 from .described import read_format
 from .dyadic import Dyadic
-from .element import EXACT, Element, parse_element, register_element
+from .element import EXACT, Element, element_kinds, parse_element, register_element
 from .engine import CONTROLS, DATAFLOWS, MAX_OUTPUT_CYCLES, MAX_SIZE, Engine
 from .fixed_point import FixedPoint
 from .integer import Integer, SignMagnitude
@@ -48,6 +48,7 @@ __all__ = [
     "check_format",
     "check_operand",
     "check_policies",
+    "element_kinds",
     "label_of",
     "parse",
     "parse_element",

@@ -2,6 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
 from typing import ClassVar, Protocol
 
 from amaranth.hdl import Module, Signal, Value
@@ -196,5 +199,14 @@ def hardware_of(arithmetic: Arithmetic) -> ElementHardware:
     """How the elements of an arithmetic are made. Raises ValueError for a kind that has no hardware."""
     name = arithmetic.element.name
     if name not in _HARDWARE:
+        _import_kinds()
+    if name not in _HARDWARE:
         raise ValueError(f"element must be one that has hardware ({', '.join(_HARDWARE)}), not {name!r}")
     return _HARDWARE[name]
+
+
+@cache
+def _import_kinds() -> None:
+    """Import every file of this folder: each kind registers itself."""
+    for file in sorted(Path(__file__).parent.glob("[!_]*.py")):
+        import_module(f".{file.stem}", __package__)
