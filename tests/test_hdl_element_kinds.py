@@ -7,6 +7,7 @@ import pytest
 from amaranth.sim import Simulator
 from fewbit import sim
 from fewbit.formats import EXACT, Arithmetic, Element, Engine, Requantization, element_kinds, parse, parse_element
+from fewbit.formats.elements.serial import twos_complement_bits
 from fewbit.hdl import Build, Mac, MatmulDesign
 from test_hdl_elements import check_sums
 from test_hdl_matmul import EngineBench, random_inputs
@@ -67,7 +68,7 @@ def test_every_word_of_eight_pairs_of_bits_is_counted(pair):
     found = []
 
     async def testbench(ctx):
-        for code in range(0, 1 << 16, 1 if pair == "bipolar bipolar" else 37):
+        for code in range(0, 1 << 16, 1 if pair == "bipolar bipolar" else 67):
             ctx.set(word, code)
             found.append(ctx.get(total) == sum(table[code >> 2 * k & 3] for k in range(8)))
 
@@ -89,12 +90,65 @@ def test_an_engine_of_signs_needs_an_element_that_can_leave_lanes_out():
         engine_of("bipolar bipolar", "exact")
 
 
+def serial(pair):
+    """The exact elements that take these formats by digits and by bits, as their texts."""
+    bits = [twos_complement_bits(parse(name)) for name in pair.split()]
+    return [f"booth_serial:digits={-(-bits[0] // 2)}", f"bit_serial:weight_bits={bits[0]},activation_bits={bits[1]}"]
+
+
+SERIAL = ["int8 int8", "int2 e2m1", "e2m1 uint4", "ternary int4"]
+
+
+@pytest.mark.parametrize(("lanes", "pipeline", "lut_inputs"), [(3, 1, 6), (9, 2, 6), (5, 3, 4)])
+@pytest.mark.parametrize(("pair", "kind"), [(pair, kind) for pair in SERIAL for kind in range(2)])
+def test_digits_and_bits_one_after_the_other_give_the_exact_sum(pair, kind, lanes, pipeline, lut_inputs):
+    build = Build("rows", pipeline=pipeline, lut_inputs=lut_inputs)
+    check_sums(Mac(arithmetic_of(pair, serial(pair)[kind]), build, terms=400, lanes=lanes), words=30)
+
+
+@pytest.mark.parametrize(("digits", "drop"), [(3, 1), (2, 2), (1, 3)])
+def test_the_highest_digits_alone_are_weights_rounded_to_nearest(digits, drop):
+    arithmetic = arithmetic_of("int8 int4", f"booth_rounded:digits={digits},drop={drop}")
+    codes = np.arange(256)
+    integers = np.where(codes < 128, codes, codes - 256)
+    expected = np.floor(integers / 4**drop + 0.5).astype(int)
+    golden = sim.multiply(codes[:, None], np.arange(16), arithmetic.weight, arithmetic.activation, arithmetic.element)
+    np.testing.assert_array_equal(golden.integers, expected[:, None] * ((np.arange(16) + 8) % 16 - 8))
+    assert golden.lsb_exponent == arithmetic.lsb_exponent == 2 * drop
+    assert arithmetic.product_range == (golden.integers.min(), golden.integers.max())
+    check_sums(Mac(arithmetic, Build("rows"), terms=400, lanes=3), words=40)
+
+
+@pytest.mark.parametrize("kind", range(3))
+def test_an_engine_of_serial_elements_is_the_golden_product_in_the_predicted_cycles(kind):
+    element = [*serial("int4 ternary"), "booth_rounded:digits=1,drop=1"][kind]
+    engine = engine_of("int4 ternary", element)
+    check_engine(engine, [(5, 9, 7), (4, 40, 3)])
+    check_cycles(engine, [(1, 1, 1), (5, 12, 7)])
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (
             lambda: arithmetic_of("int2 uint1", "popcount"),
             "formats must be uint1 or bipolar for element popcount, not int2",
+        ),
+        (
+            lambda: arithmetic_of("int8 int8", "booth_serial:digits=3"),
+            "digits, and drop, must make the 4 digits of int8, not 3",
+        ),
+        (
+            lambda: arithmetic_of("int8 int8", "booth_rounded:digits=4,drop=0"),
+            "drop must be 1 or more, not 0",
+        ),
+        (
+            lambda: arithmetic_of("int4 float8_e5m2", "booth_serial:digits=2"),
+            "formats must be finite and of at most 12 bits for element booth_serial, not float8_e5m2",
+        ),
+        (
+            lambda: arithmetic_of("int4 uint4", "bit_serial:weight_bits=4,activation_bits=4"),
+            "activation_bits must be the 5 of the integers of uint4, not 4",
         ),
     ],
 )

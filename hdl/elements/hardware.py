@@ -14,7 +14,7 @@ from ...formats import Arithmetic, Element, FixedPoint
 from ..products.build import Build
 from ..products.operand_bus import OperandBus
 
-__all__ = ["ElementHardware", "ProductPorts", "SumPorts", "hardware_of", "hold_word", "register_hardware"]
+__all__ = ["ElementHardware", "ProductPorts", "SumPorts", "hardware_of", "register_hardware"]
 
 
 class SumPorts(Protocol):
@@ -169,22 +169,11 @@ class ElementHardware(ABC):
                 [f"{name}{k}" for k in range(lanes)],
                 [None] * lanes,
             )
-            m.d.comb += getattr(element, name).eq(hold_word(m, arithmetic, unit.valid, word, name))
+            m.d.comb += getattr(element, name).eq(bus.hold(m, arithmetic.interval, unit.valid, word, name))
         control = self.control(m, arithmetic, unit.build, unit.valid, unit.first, None)
         m.d.comb += [getattr(element, name).eq(signal) for name, signal in control.items()]
         m.d.comb += unit.accumulator.eq(element.sum)
         m.d.comb += [getattr(unit, name).eq(getattr(element, name)) for name in unit.accumulator_format.specials]
-
-
-def hold_word(m: Module, arithmetic: Arithmetic, valid: Value, operands: Value, name: str) -> Signal:
-    """The operands of a word behind the register of an array's edge, for as many cycles as a word takes."""
-    held = Signal(len(operands), name=name, reset_less=True)
-    if arithmetic.interval == 1:
-        m.d.sync += held.eq(operands)
-    else:
-        with m.If(valid):
-            m.d.sync += held.eq(operands)
-    return held
 
 
 _HARDWARE: dict[str, ElementHardware] = {}
