@@ -6,6 +6,7 @@ from .base import Fields, Format, Special, check_format, check_operand
 from .blocks import Blocks
 from .catalog import FormatNames, catalog, label_of, parse, parse_list, parse_pairs, study_formats
 from .described import read_format
+from .dma import PACKINGS, Dma, MemoryOperand, memory_operands, memory_output, stored_bits
 from .dyadic import Dyadic
 from .element import EXACT, Element, parse_element, register_element
 from .engine import CONTROLS, DATAFLOWS, MAX_OUTPUT_CYCLES, MAX_SIZE, Engine
@@ -23,11 +24,13 @@ __all__ = [
     "EXACT",
     "MAX_OUTPUT_CYCLES",
     "MAX_SIZE",
+    "PACKINGS",
     "RANDOM_BITS",
     "SPECIALS",
     "Accumulator",
     "Arithmetic",
     "Blocks",
+    "Dma",
     "Dyadic",
     "Element",
     "Engine",
@@ -36,6 +39,7 @@ __all__ = [
     "Format",
     "FormatNames",
     "Integer",
+    "MemoryOperand",
     "Minifloat",
     "Overflow",
     "Requantization",
@@ -49,6 +53,8 @@ __all__ = [
     "check_operand",
     "check_policies",
     "label_of",
+    "memory_operands",
+    "memory_output",
     "parse",
     "parse_element",
     "parse_list",
@@ -57,5 +63,6 @@ __all__ = [
     "read_format",
     "register_element",
     "special_names",
+    "stored_bits",
     "study_formats",
 ]
