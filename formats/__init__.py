@@ -6,12 +6,13 @@ from .base import Fields, Format, Special, check_format, check_operand
 from .blocks import Blocks
 from .catalog import FormatNames, catalog, label_of, parse, parse_list, parse_pairs, study_formats
 from .described import read_format
-from .dma import PACKINGS, Dma, MemoryOperand, memory_operands, memory_output, stored_bits
+from .dma import PACKINGS, Dma, stored_bits
 from .dyadic import Dyadic
 from .element import EXACT, Element, parse_element, register_element
 from .engine import CONTROLS, DATAFLOWS, MAX_OUTPUT_CYCLES, MAX_SIZE, Engine
 from .fixed_point import FixedPoint
 from .integer import Integer, SignMagnitude
+from .memory_layout import MemoryOperand, check_memory, memory_operands, memory_output
 from .minifloat import Minifloat, Specials
 from .policy import Overflow, Rounding, check_policies
 from .products import SPECIALS, product_range, special_names
@@ -50,6 +51,7 @@ __all__ = [
     "Table",
     "catalog",
     "check_format",
+    "check_memory",
     "check_operand",
     "check_policies",
     "label_of",

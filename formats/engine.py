@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from .arithmetic import Arithmetic
 from .base import Format, check_flag, check_integer, check_operand
 from .blocks import Blocks
-from .dma import Dma, check_dma
+from .dma import Dma
 from .element import EXACT, Element
 from .fixed_point import FixedPoint
 from .integer import Integer
@@ -126,7 +126,11 @@ class Engine:
         self._check_element()
         self._check_blocks()
         self._check_zero_point()
-        check_dma(self)
+        if self.dma is not None:
+            if not isinstance(self.dma, Dma):
+                raise ValueError(f"dma must be a Dma or None, not {self.dma!r}")
+            if self.bus_bits is not None:
+                raise ValueError(f"bus_bits must be left out with a dma, which has no streams, not {self.bus_bits}")
 
     def _check_element(self) -> None:
         arithmetic = self.arithmetic

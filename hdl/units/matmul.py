@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from amaranth.lib import wiring
 
-from ...formats import Arithmetic, Engine, Format
+from ...formats import Arithmetic, Engine, Format, check_memory
 from ..bus.registers import c_header, register_map
 from ..describe import describe_blocks, describe_requantization
 from ..dma.memory_matmul import MASTER
@@ -57,6 +57,7 @@ class MatmulDesign(ProductDesign):
         if self.pipeline < 1:
             raise ValueError(f"pipeline must be 1 to {MAX_PIPELINE} for matmul, not {self.pipeline}")
         hardware_of(self.computes).check_dataflow(self.computes, self.engine.dataflow)
+        check_memory(self.engine)
         if self.dsp_elements is not None:
             self._check_dsp_elements(self.dsp_elements)
 
