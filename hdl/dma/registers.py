@@ -7,7 +7,8 @@ from amaranth.hdl import Module
 
 from ...formats import Engine, memory_operands, memory_output
 from ..bus.registers import WORD_BITS, Field, Register, RegisterBlock
-from .memory_matmul import MemoryMatmul, descriptor_fields
+from .matmul_dma import descriptor_fields
+from .memory_matmul import MemoryMatmul
 
 __all__ = ["DMA_ADDRESS_BITS", "DMA_ERRORS", "connect_descriptors", "describe_dma", "descriptor_registers"]
 

@@ -13,7 +13,8 @@ from ..bus.gearbox import Downsizer, Upsizer
 from ..bus.register_edge import add_registers
 from ..bus.registers import WORD_BITS, Field, Register, RegisterBlock
 from ..bus.wishbone import Wishbone
-from ..dma.memory_matmul import MASTER, MemoryMatmul
+from ..dma.matmul_dma import MASTER
+from ..dma.memory_matmul import MemoryMatmul
 from ..dma.registers import DMA_ADDRESS_BITS, DMA_ERRORS, connect_descriptors, descriptor_registers
 from ..products.build import Build
 from .core import Matmul

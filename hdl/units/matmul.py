@@ -9,7 +9,7 @@ from amaranth.lib import wiring
 from ...formats import Arithmetic, Engine, Format, check_memory
 from ..bus.registers import c_header, register_map
 from ..describe import describe_blocks, describe_requantization
-from ..dma.memory_matmul import MASTER
+from ..dma.matmul_dma import MASTER
 from ..dma.registers import describe_dma
 from ..elements.hardware import hardware_of
 from ..engine.core import Matmul, matmul_latencies, matmul_latency
