@@ -1,4 +1,4 @@
-"""What the DMA of a matmul engine costs by itself, and what its bursts buy: `python docs/dma_price.py > results/dma.json`.
+"""The price of a matmul engine's DMA, and what its bursts buy: `python docs/dma_price.py > results/dma.json`.
 
 The engine is int8 x int8 with 8 x 8 elements of 4 lanes, the product 256 x 256 x 256, the memory 64 bits wide.
 """
