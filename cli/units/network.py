@@ -122,10 +122,6 @@ def verilog(
     names = {end: f"{design.module}.{end}" for end in ("v", "json", "h", "program.json", "weights.hex")}
     check_folder(out, *names.values(), *more)
     description = write_design(design, emit([design])[0], out, command)
-    program = found.program
-    program.write(out / names["program.json"])
-    digits = -(-program.shape.weight_word // 4)
-    write_whole(out / names["weights.hex"], "".join(f"{word:0{digits}x}\n" for word in program.words()))
     for name, content in more.items():
         write_whole(out / name, content)
     files = {end: str(out / name) for end, name in names.items()}
