@@ -20,6 +20,7 @@ from .network import (
     image_bytes,
     network_answers,
     network_cycles,
+    network_images,
     network_pause,
 )
 from .products import dot, matmul, multiply
@@ -55,6 +56,7 @@ __all__ = [
     "multiply",
     "network_answers",
     "network_cycles",
+    "network_images",
     "network_pause",
     "pack",
     "register_model",

@@ -32,9 +32,12 @@ def files(tmp_path, monkeypatch, prepared):
     images = np.random.default_rng(1).integers(0, 256, (5, 4, 5, 6), dtype=np.uint8)
     np.save("images.npy", images)
     np.save("turned.npy", images.transpose(0, 2, 1, 3))
-    np.save("floats.npy", images.astype(np.float32))
+    np.save("floats.npy", images.view(np.int8).astype(np.float32))
+    np.save("nan.npy", np.full(images.shape, np.nan))
+    np.save("integers.npy", images.astype(np.int64))
     PROGRAM.write(tmp_path / "program.json")
     LARGE.write(tmp_path / "large.json")
+    (tmp_path / "list.json").write_text("[1, 2]")
     (tmp_path / "changed.json").write_text(PROGRAM.text().replace('"weights": "', '"weights": "00'))
     return images
 
@@ -51,7 +54,7 @@ def test_images_run_on_the_simulated_board(files, tmp_path, capsys):
     values = np.load("answers.npy")
     assert values.dtype == np.float32 and np.array_equal(values, (sums * PROGRAM.answer.scales).astype(np.float32))
     arguments = ["--program", "program.json", "--board", "sim", "--codes", "-o", "sums.npy", "--json"]
-    assert run(["board", "run", "images.npy", *arguments]) == 0
+    assert run(["board", "run", "floats.npy", *arguments]) == 0  # the numbers of the same int8 codes
     told = json.loads(capsys.readouterr().out)
     assert (told["images"], told["digest"], told["differences"]) == (5, PROGRAM.digest, None)
     assert 0 < told["images_a_second"] < told["images_a_second_without_link"]
@@ -70,7 +73,9 @@ def test_a_difference_is_told_and_is_the_exit_status(files, capsys, monkeypatch)
     "arguments, message",
     [
         (["turned.npy", "--program", "program.json"], "images must be of shape (n, 4, 5, 6), not (5, 5, 4, 6)"),
-        (["floats.npy", "--program", "program.json"], "images must be of uint8, not float32"),
+        (["integers.npy", "--program", "program.json"], "images must be of uint8, not int64"),
+        (["nan.npy", "--program", "program.json"], "images must be of finite numbers, without NaN and infinity"),
+        (["images.npy", "--program", "list.json"], "program must be one that fewbit wrote, not list.json: it is a"),
         (["images.npy", "--program", "changed.json"], "program must have the checksum that it was written with"),
         (["images.npy", "--program", "images.npy"], "program must be one that fewbit wrote, not images.npy"),
         (["images.npy"], "W.npy must be given, or a network by --model, --program or --like"),

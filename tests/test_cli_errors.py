@@ -10,6 +10,7 @@ from fewbit.boards import LinkError
 from fewbit.cli.app import run
 from fewbit.cli.common.verdicts import simulation_tools
 from fewbit.hdl import YosysError
+from fewbit.study import NothingSuits
 from fewbit.synth import NothingFits, SweepError, tools
 from fewbit.tb import BuildError, ToolMissingError
 
@@ -176,11 +177,13 @@ STATUSES = [
     (ValueError("wrong"), 2),
     (FileNotFoundError(2, "No such file", "file"), 2),
     (NothingFits("no array fits"), 1),
+    (NothingSuits("max_luts must be at least 19"), 1),
     (tools.ToolMissing("yosys is missing"), 3),
     (tools.ToolError("yosys failed"), 3),
     (tools.ToolTimeout("yosys was stopped"), 3),
     (tools.ToolKilled("yosys was ended by SIGKILL"), 3),
     (SweepError(["mac: yosys failed"]), 3),
+    (SweepError(["vit: no Softmax"], refused=True), 2),
     (YosysError("yosys failed"), 3),
     (ToolMissingError("verilator is missing"), 3),
     (BuildError("verilator failed"), 3),

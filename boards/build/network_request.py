@@ -52,15 +52,18 @@ class NetworkRequest(BitstreamRequest):
         capacity = target.device.capacity
         assert capacity is not None
         store, ports = usual_memories(self.program, capacity.large_rams > 0)
-        return NetworkDesign(
-            self.program,
-            store,
-            ports,
-            dsp_elements=dsp_elements(self.board, self.program.shape, self.dsp),
-            pipeline=self.pipeline,
-            build=self.build,
-            family=target.family.name,
-        )
+        try:
+            return NetworkDesign(
+                self.program,
+                store,
+                ports,
+                dsp_elements=dsp_elements(self.board, self.program.shape, self.dsp),
+                pipeline=self.pipeline,
+                build=self.build,
+                family=target.family.name,
+            )
+        except ValueError as error:
+            raise ValueError(f"{self.board.name}: {error}") from None
 
     @property
     def computes(self) -> BoardNetwork:

@@ -8,6 +8,7 @@ import typer
 
 from ...formats import parse
 from .choices import completed
+from .console import say
 from .options import DEFAULT_FORMAT, OneActivation, Weight, formats
 from .study_options import NetworkOptions, SchemeOptions
 
@@ -105,5 +106,20 @@ def lowering(
         if len(found) != 1:
             raise ValueError(f"weight, activation and techniques must be one each, not {len(found)} pairs of them")
         scheme = found[0]
+    _tell_bytes(study)
     layers = study.quantized(scheme)
     return study, lambda request: study.lowered(layers, scheme, request)
+
+
+def _tell_bytes(study: "Study") -> None:
+    """Tell what is assumed of bytes of images. Raise ValueError where nobody can know what they stand for."""
+    found = study.lowering.byte_scale
+    if found is None:
+        return
+    if found.unknown:
+        raise ValueError(
+            "samples must tell which bytes their numbers are: as uint8, as b / 255 for bytes b, or with those of 0 and "
+            f"255 among them; {found.unknown}"
+        )
+    if found.note:
+        say(f"note: {found.note}")
