@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .common.console import print_json, print_table
+from .common.console import print_json, print_table, progress
 
 if TYPE_CHECKING:
     from ..boards.build.built_estimates import BuiltEstimate, BuiltNetwork
@@ -19,7 +19,12 @@ def against(folder: Path, json: bool) -> None:
     from ..boards.build.built_estimates import bitstreams, compare
 
     programs: dict[tuple[str, ...], Any] = {}
-    found = [compare(each, _request(each, programs)) for each in bitstreams(folder)]
+    built = [*bitstreams(folder)]
+    found: list[BuiltEstimate] = []
+    with progress("Estimating, bitstreams") as report:
+        for each in built:
+            report(len(found), len(built))
+            found.append(compare(each, _request(each, programs)))
     if json:
         print_json({"builds": [each.to_dict() for each in found]})
     else:

@@ -47,6 +47,7 @@ class Source:
     metrics: the names of metrics, of which the first is the one to compare by; None stands for the zoo's own.
         ``file.py:function`` is a function of the user's
     output: the output of the model that is judged; empty for the first
+    temporary: the folder of files that the user does not know of, which no message names; None for none
     """
 
     name: str
@@ -55,6 +56,7 @@ class Source:
     test: Path | None = None
     metrics: tuple[str, ...] | None = None
     output: str = ""
+    temporary: Path | None = None
 
     @property
     def quantized(self) -> bool:
@@ -73,11 +75,12 @@ class Source:
         return replace(found, metrics=metrics, output=self.output)
 
     def _own(self, model: Path) -> Network:
+        content = read_model(model)
         if self.calibration is None or self.test is None:
             raise ValueError("calibration and test must be given with a model: .npz files of its inputs by name")
-        graph = Graph(read_model(model), output=self.output)
-        calibration = read_samples("calibration", self.calibration, graph)
-        test = read_samples("test", self.test, graph)
+        graph = Graph(content, output=self.output)
+        calibration = read_samples("calibration", self.calibration, graph, self.temporary)
+        test = read_samples("test", self.test, graph, self.temporary)
         batching(graph, test, plain_engine())  # whether it runs at all
         if graph.quantized:
             as_it_came(graph)

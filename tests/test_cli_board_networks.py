@@ -137,6 +137,7 @@ def test_what_does_not_fit_is_told_with_all_that_it_takes():
         and request.design.memory_ports == "spram"
         and request.design.generic.memory_ports == "single"
     )
+    assert request.name == "icebreaker_linear_int8_int8_1x1x1_logic"
     request.check_room()
 
 

@@ -25,6 +25,10 @@ WRONG = [
     ("show e4m", "format must be e{E}m{M}"),
     ("show float32", "a table of codes must have at most 16 bits, not 32 (float32)"),
     ("verilog mac --weight itn8", "did you mean 'int8'?"),
+    (
+        "verilog matmul --shortest-k 8 --cycles-an-output 9",
+        "--shortest-k must be left out with --cycles-an-output, which says what it would",
+    ),
     ("verilog mac --weight int99", "width of int99 must be 1 to 16 bits, not 99"),
     ("verilog mac --weight int0", "width of int0 must be 1 to 16 bits, not 0"),
     ("verilog mac --weight e0m3", "without an exponent it is sm4"),

@@ -67,6 +67,11 @@ class AcceleratorOptions:
         sizes |= {name: given for name in SIZES if (given := getattr(self, name)) is not None}
         return ShapeRequest(between=parse(self.between), multiplier_bits=self.multiplier_bits, **sizes)
 
+    @property
+    def sides_given(self) -> bool:
+        """Whether any side of the array is named."""
+        return any(getattr(self, name) is not None for name in SIZES)
+
     def sides(self, usual: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
         """Rows, columns, lanes and outputs, those of ``usual`` where they are not given."""
         request = self.request(usual)

@@ -49,7 +49,7 @@ def recommend(
         raise ValueError("exactly one of --min-accuracy and --max-luts must be given")
     targets = choose_targets(family)
     if len(targets) != 1:
-        raise ValueError(f"family must be one for recommend, not {family!r}")
+        raise ValueError(f"family must be a single one, not {family!r}")
     found = find(
         read_findings(results_of(results, evaluation), whole=evaluation is not None),
         model=model,

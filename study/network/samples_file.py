@@ -15,10 +15,13 @@ LARGEST = 1e12
 """Greatest magnitude of calibration's inputs. Calibration adds up squares of operands in float32."""
 
 
-def read_samples(option: str, file: Path, graph: Graph) -> Samples:
+def read_samples(option: str, file: Path, graph: Graph, temporary: Path | None = None) -> Samples:
     """The samples of a file for a network. Raises OSError, and ValueError where the network cannot take them.
 
-    ``option``: ``calibration`` or ``test``: what they are for. Scales have to be found by those of the calibration
+    Parameters
+    ----------
+    option: ``calibration`` or ``test``: what they are for. Scales have to be found by those of the calibration
+    temporary: a folder whose files no message names
     """
     try:
         samples = as_samples(_arrays(file), graph.inputs)
@@ -26,7 +29,8 @@ def read_samples(option: str, file: Path, graph: Graph) -> Samples:
         if option == "calibration":
             _check_range(samples)
     except ValueError as error:
-        raise ValueError(f"{option} {str(file)!r}: {error}") from None
+        where = option if file.parent == temporary else f"{option} {str(file)!r}"
+        raise ValueError(f"{where}: {error}") from None
     return samples
 
 
