@@ -38,10 +38,11 @@ def _request(bitstream: "BuiltNetwork", known: dict[tuple[str, ...], Any]) -> "N
     """
     from ..boards.build.built_network import PROGRAM_SUFFIX
     from ..boards.build.network_request import NetworkRequest, buffer_for
+    from ..boards.link.description import Description
     from ..boards.targets import find_board
     from ..formats.network import Program
-    from .common.network_options import AcceleratorOptions, lowering
-    from .common.study_options import NetworkOptions, SchemeOptions
+    from .common.network_options import described_network, lowering
+    from .common.study_options import SchemeOptions
 
     network, hardware = bitstream.network, bitstream.content["hardware"]
     board = find_board(bitstream.content["board"])
@@ -51,10 +52,10 @@ def _request(bitstream: "BuiltNetwork", known: dict[tuple[str, ...], Any]) -> "N
     if beside.exists():
         program = Program.read(beside)
     else:
-        formats = (network["name"], network["weight"], network["activation"], network["between"])
-        chosen = AcceleratorOptions(*formats[1:], *(network[side] for side in ("rows", "columns", "lanes", "outputs")))
+        formats = tuple(network[name] for name in ("name", "weight", "activation", "between"))
+        networks, chosen = described_network(Description.read(bitstream.path).network)
         if formats not in known:
-            known[formats] = lowering(NetworkOptions(model=formats[0]), SchemeOptions(), chosen)[1]
+            known[formats] = lowering(networks, SchemeOptions(), chosen)[1]
         program = known[formats](chosen.request()).program
     return NetworkRequest(
         board,

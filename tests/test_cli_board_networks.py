@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +13,11 @@ from fewbit.boards.link.description import Description
 from fewbit.boards.link.network import BoardNetwork
 from fewbit.boards.targets import find_board
 from fewbit.cli.app import run
+from fewbit.cli.common.attached import _beside_network
+from fewbit.cli.common.network_options import AcceleratorOptions
 from fewbit.formats import parse
 from fewbit.hdl import NetworkDesign
+from fewbit.study.lowering import Lowered
 from network_on_board import LinearHardware, linear_answers, linear_program
 
 PROGRAM = linear_program(4, 5, 6, answers=40)
@@ -185,6 +189,28 @@ end
     assert [(part, large) for part, *_, large, _ in found[3:]] == [(BETWEEN, 1), (BETWEEN, 0)]
 
 
+def test_a_program_of_the_zoo_is_made_anew_where_none_lies_beside(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    named = replace(PROGRAM, name="resnet8")
+    made = NetworkDesign(named, "loaded", "single", family="ice40")
+    description = Description("icebreaker", BoardNetwork.of(named, True), 12_000_000, 1_000_000)
+    content = {"hardware": describe_hardware(made), "description": json.loads(description.text())}
+    Path("made.json").write_text(json.dumps(content))
+    asked = []
+
+    def lowering(networks, schemes, accelerator):
+        asked.append((networks.model, accelerator))
+        return None, lambda request: Lowered(named, None)
+
+    monkeypatch.setattr("fewbit.cli.common.network_options.lowering", lowering)
+    assert _beside_network(Path("made.json"), description, None) == (made, named)
+    assert asked == [("resnet8", AcceleratorOptions("int8", "int8", "int8", 1, 1, 1, 1))]
+    assert "note: made.program.json is not beside it; the program of resnet8 is made anew" in capsys.readouterr().err
+    own = replace(description, computes=BoardNetwork.of(PROGRAM, True))
+    with pytest.raises(FileNotFoundError, match=r"made\.program\.json"):
+        _beside_network(Path("made.json"), own, None)
+
+
 def test_hardware_is_read_as_it_was_written(tmp_path):
     made = NetworkDesign(PROGRAM, "loaded", "single", pipeline=1, family="ice40", dsp_elements=1)
     description = Description("icebreaker", BoardNetwork.of(PROGRAM, True), 12_000_000, 1_000_000)
@@ -198,6 +224,10 @@ def test_hardware_is_read_as_it_was_written(tmp_path):
         ValueError, match=f"made.program.json must be the program of .*made.json, {PROGRAM.digest[:12]}"
     ):
         read_hardware(path)
+    (tmp_path / "made.program.json").unlink()
+    assert read_hardware(path, PROGRAM) == made
+    with pytest.raises(ValueError, match=f"^program {LARGE.digest[:12]} must be the program of .*made.json"):
+        read_hardware(path, LARGE)
     path.write_text("{}")
     with pytest.raises(ValueError, match="must be the JSON of a bitstream with a network"):
-        read_hardware(path)
+        read_hardware(path, PROGRAM)

@@ -13,10 +13,11 @@ from .options import DEFAULT_FORMAT, OneActivation, Weight, formats
 from .study_options import NetworkOptions, SchemeOptions
 
 if TYPE_CHECKING:
+    from ...boards.link.network import BoardNetwork
     from ...study.lowering import Lowered, ShapeRequest
     from ...study.measurement.evaluate import Study
 
-__all__ = ["AcceleratorOptions", "lowered", "lowering", "size"]
+__all__ = ["AcceleratorOptions", "described_network", "lowered", "lowering", "size"]
 
 SIZES = {
     "rows": "Pixels that are computed at once.",
@@ -114,6 +115,14 @@ def lowering(
     _tell_bytes(study)
     layers = study.quantized(scheme)
     return study, lambda request: study.lowered(layers, scheme, request)
+
+
+def described_network(described: "BoardNetwork") -> tuple[NetworkOptions, AcceleratorOptions]:
+    """The options of a network of the zoo in an accelerator, by what a bitstream's description says of it."""
+    sides = {name: getattr(described, name) for name in SIZES}
+    formats = {name: str(getattr(described, name)) for name in ("weight", "activation", "between")}
+    options: dict[str, Any] = {**formats, **sides}
+    return NetworkOptions(model=described.name), AcceleratorOptions(**options)
 
 
 def _tell_bytes(study: "Study") -> None:
