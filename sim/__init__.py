@@ -22,6 +22,7 @@ from .network import (
     image_bytes,
     network_answers,
     network_cycles,
+    network_images,
     network_pause,
 )
 from .products import dot, matmul, multiply
@@ -63,6 +64,7 @@ __all__ = [
     "multiply",
     "network_answers",
     "network_cycles",
+    "network_images",
     "network_pause",
     "pack",
     "pack_records",

@@ -266,6 +266,8 @@ class EngineOptions:
         """The engine for a pair of formats. Raises ValueError."""
         from ...formats import Engine
 
+        if self.shortest_k is not None and self.cycles_an_output is not None:
+            raise ValueError("--shortest-k must be left out with --cycles-an-output, which says what it would")
         rows = 4 if self.rows is None else self.rows
         return Engine(
             weight,
