@@ -47,12 +47,18 @@ class Rows:
     unit: Callable[[Format], np.float32] = lambda format: np.float32(1)
 
     def quantized(self, format: Format) -> tuple[Array, float]:
-        """The scales of least error for a format, (rows,), and that error of all rows together."""
-        unit = self.unit(format)
-        scales = unit * best_scales(self.values / unit, format, self.scale_format, axis=0, error=self.error)
-        steps = scales[:, None]
-        differences = self.values - round_to(self.values / steps, format) * steps
-        return scales, float((self.error or squares)(differences).sum())
+        """The scales of least error for a format, (rows,), and that error of all rows together.
+
+        Where the format has a selector, each row has that of least error.
+        """
+        unit, error = self.unit(format), self.error or squares
+        least, best = np.full(len(self.values), np.inf), np.ones(len(self.values), np.float32)
+        for choice in format.choices or (format,):
+            scales = unit * best_scales(self.values / unit, choice, self.scale_format, axis=0, error=self.error)
+            steps = scales[:, None]
+            errors = error(self.values - round_to(self.values / steps, choice) * steps)
+            best, least = np.where(errors < least, scales, best), np.minimum(errors, least)
+        return best, float(least.sum())
 
 
 class FormatOfTensor(ABC):
