@@ -52,6 +52,8 @@ def example_of(engine: Engine) -> Example:
         near_one = 2.0 ** generator.integers(-2, 3, (m + n, blocks))
         arrays["activation_scale"] = scale_codes(near_one[:m], engine.blocks.activation_scale)
         arrays["weight_scale"] = scale_codes(near_one[m:].T, engine.blocks.weight_scale)
+        if engine.blocks.zero_points:
+            arrays["weight_zero_point"] = _codes(generator, engine.weight, blocks, n)
     if "bias" in engine.channel_fields:
         half = 1 << min(engine.channel_fields["bias"], 16) - 1
         arrays["bias"] = generator.integers(-half, half, n)
@@ -95,7 +97,7 @@ _NAMES = {
 """What arrays are called in C, and the type of their elements."""
 
 
-def example_header(module: str, example: Example) -> str:
+def example_header(module: str, example: Example, engine: Engine) -> str:
     """The example as a header of C: a function that gives the product, without a place for C, and the answer."""
     lines = [
         "/* A product and its answer, by fewbit's golden model. */",
@@ -103,7 +105,11 @@ def example_header(module: str, example: Example) -> str:
         "",
     ]
     members = {"m": str(example.m), "n": str(example.n), "k": str(example.k)}
-    for name, values in example.arrays.items():
+    arrays = dict(example.arrays)
+    if engine.blocks is not None and engine.blocks.zero_points:
+        points = arrays.pop("weight_zero_point").astype(np.int64) << engine.blocks.weight_scale.width
+        arrays["weight_scale"] = arrays["weight_scale"].astype(np.int64) | points
+    for name, values in arrays.items():
         member, kind = _NAMES.get(name, (name, ""))
         lines += c_array(f"example_{member}", f"{module}_{kind}" if kind else "int64_t", values)
         members[member] = f"example_{member}"
