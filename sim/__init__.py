@@ -22,6 +22,7 @@ from .network import (
     network_cycles,
     network_pause,
 )
+from .planes import spread_activations, spread_planes
 from .products import dot, matmul, multiply
 from .requantize import dequantize, requantize
 from .streams import pack, unpack
@@ -60,6 +61,8 @@ __all__ = [
     "register_model",
     "requantize",
     "scale_codes",
+    "spread_activations",
+    "spread_planes",
     "unpack",
     "zero_point_bias",
 ]

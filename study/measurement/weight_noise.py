@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ...places import write_whole
 from ..network.graph import Graph
+from ..quantization.binary_planes import BinaryPlanes
 from ..quantization.scales import squares
 from ..quantization.scheme import SCALE_FORMAT
 from ..quantization.tensor_formats import Operand, Rows, format_of
@@ -73,13 +74,17 @@ def _noise(
 ) -> WeightNoise:
     total, bits, worst, count = 0.0, 0, 0.0, 0
     for layer, each in zip(layers, rows, strict=True):
-        format = format_of(operand, [each])
-        _, error = each.quantized(format)
+        if isinstance(operand, BinaryPlanes):
+            error = float(squares(each.values - operand.values(*operand.fit(each.values, SCALE_FORMAT))).sum())
+            bits += layer.size * operand.width + len(each.values) * operand.width * SCALE_FORMAT.width
+        else:
+            format = format_of(operand, [each])
+            _, error = each.quantized(format)
+            bits += layer.size * (format.width - format.selector_bits)
+            bits += len(each.values) * (SCALE_FORMAT.width + format.selector_bits)
         mean = float(np.square(layer, dtype=np.float64).mean())
         noise = error / mean / layer.size if mean else 0.0
         total, worst, count = total + noise * layer.size, max(worst, noise), count + layer.size
-        bits += layer.size * (format.width - format.selector_bits)
-        bits += len(each.values) * (SCALE_FORMAT.width + format.selector_bits)
     return WeightNoise(
         network=network,
         weight=operand.name,
