@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..formats import Engine, Format
-from ..sim import engine_matmul, scale_codes
+from ..sim import beside_blocks, engine_matmul, scale_codes
 
-__all__ = ["Example", "c_array", "example_header", "example_of"]
+__all__ = ["Example", "c_array", "example_arrays", "example_header", "example_of"]
 
 MOST_ROWS = 40
 """Most rows of A, however large the panels are."""
@@ -97,6 +97,14 @@ _NAMES = {
 """What arrays are called in C, and the type of their elements."""
 
 
+def example_arrays(example: Example, engine: Engine) -> dict[str, NDArray[Any]]:
+    """The arrays as a C program has them: zero points of blocks stand above the scales."""
+    found = dict(example.arrays)
+    if "weight_zero_point" in found:
+        found["weight_scale"] = beside_blocks(engine, found["weight_scale"], found.pop("weight_zero_point"))
+    return found
+
+
 def example_header(module: str, example: Example, engine: Engine) -> str:
     """The example as a header of C: a function that gives the product, without a place for C, and the answer."""
     lines = [
@@ -105,11 +113,7 @@ def example_header(module: str, example: Example, engine: Engine) -> str:
         "",
     ]
     members = {"m": str(example.m), "n": str(example.n), "k": str(example.k)}
-    arrays = dict(example.arrays)
-    if engine.blocks is not None and engine.blocks.zero_points:
-        points = arrays.pop("weight_zero_point").astype(np.int64) << engine.blocks.weight_scale.width
-        arrays["weight_scale"] = arrays["weight_scale"].astype(np.int64) | points
-    for name, values in arrays.items():
+    for name, values in example_arrays(example, engine).items():
         member, kind = _NAMES.get(name, (name, ""))
         lines += c_array(f"example_{member}", f"{module}_{kind}" if kind else "int64_t", values)
         members[member] = f"example_{member}"

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..formats import Engine
 from .codes import check_codes, code_dtype
 
-__all__ = ["arrange", "beats", "check_channels", "check_given", "check_operands", "pack", "unpack"]
+__all__ = ["arrange", "beats", "beside_blocks", "check_channels", "check_given", "check_operands", "pack", "unpack"]
 
 Array = NDArray[Any]
 Words = NDArray[np.uint8]
@@ -145,13 +145,21 @@ def _pack_blocks(
         points = check_codes(weight_zero_point, engine.weight)
         if points.shape != w.shape:
             raise ValueError(f"weight_zero_point must be of shape {w.shape}, not {points.shape}")
-        w = w.astype(np.int64) | points.astype(np.int64) << blocks.weight_scale.width
+        w = beside_blocks(engine, w, points)
     by_row = _fill(a, engine.rows, 1).reshape(-1, engine.rows, count).swapaxes(1, 2)
     by_column = _fill(w, 1, engine.columns).reshape(count, -1, engine.columns).swapaxes(0, 1)
     return {
         "a_scales": _to_bytes(by_row.reshape(-1, engine.rows), blocks.activation_scale.width),
         "w_scales": _to_bytes(by_column.reshape(-1, engine.columns), blocks.weight_bits(engine.weight)),
     }
+
+
+def beside_blocks(engine: Engine, weight_scale: ArrayLike, weight_zero_point: ArrayLike | None) -> Array:
+    """What stands beside the blocks of W: the codes of scales, with zero points above them if there are any."""
+    scales = np.asarray(weight_scale)
+    if engine.blocks is None or weight_zero_point is None:
+        return scales
+    return scales.astype(np.int64) | np.asarray(weight_zero_point).astype(np.int64) << engine.blocks.weight_scale.width
 
 
 def unpack(engine: Engine, words: ArrayLike, m: int, n: int) -> Array:
