@@ -55,7 +55,7 @@ def test_the_command_writes_a_row_for_each(tmp_path, capsys):
     ("options", "message"),
     [
         (["--scale-per", "20"], "scale_per must be of channel, 16, 32, 64, 128, not '20'"),
-        (["--weight", "bitmod4"], "scale_per must be numbers of weights for a format with a selector as bitmod4"),
+        (["--weight", "int17"], "format 'int17': "),
     ],
 )
 def test_what_is_refused(options, message, tmp_path, capsys):

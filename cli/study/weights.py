@@ -51,9 +51,6 @@ def weights(
     from ..common.files import check_folder
 
     operands, sizes = parse_operands(weight), [_size(text.strip()) for text in scale_per.split(",")]
-    for operand in operands:
-        if getattr(operand, "choices", ()) and None in sizes:
-            raise ValueError(f"scale_per must be numbers of weights for a format with a selector as {operand}")
     check_folder(out, *NAMES)
     if model.endswith(".onnx"):
         contents = {Path(model).stem: read_model(Path(model))}
