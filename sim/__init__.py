@@ -13,6 +13,8 @@ from .exact import Exact
 from .floats import as_floats, float_for
 from .lfsr import lfsr_words
 from .mac import mac
+from .memory import MemoryImage, lay_out, pack_records, pack_rows, unpack_rows
+from .memory_cycles import memory_beats, memory_cycles
 from .network import (
     answer_order,
     answer_values,
@@ -20,6 +22,7 @@ from .network import (
     image_bytes,
     network_answers,
     network_cycles,
+    network_images,
     network_pause,
 )
 from .products import dot, matmul, multiply
@@ -32,6 +35,7 @@ __all__ = [
     "ElementModel",
     "Exact",
     "ExactModel",
+    "MemoryImage",
     "RuledModel",
     "answer_order",
     "answer_values",
@@ -50,19 +54,26 @@ __all__ = [
     "float_for",
     "image_bytes",
     "largest_integer",
+    "lay_out",
     "lfsr_words",
     "mac",
     "matmul",
+    "memory_beats",
+    "memory_cycles",
     "model_of",
     "multiply",
     "network_answers",
     "network_cycles",
+    "network_images",
     "network_pause",
     "pack",
+    "pack_records",
+    "pack_rows",
     "register_model",
     "requantize",
     "requantize_floats",
     "scale_codes",
     "unpack",
+    "unpack_rows",
     "zero_point_bias",
 ]

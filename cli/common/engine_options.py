@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...formats import CONTROLS, DATAFLOWS, Overflow, Rounding
+from ...formats import CONTROLS, DATAFLOWS, PACKINGS, Overflow, Rounding
 from ...formats.blocks import ACCUMULATE
 from .choices import choice, completed, known
 from .options import formats
@@ -16,7 +16,7 @@ from .signature import narrowed, takes_options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...formats import Blocks, Element, Engine, Format, Requantization
+    from ...formats import Blocks, Dma, Element, Engine, Format, Requantization
 
 __all__ = ["EngineOptions", "takes_engine_on_a_board"]
 
@@ -24,6 +24,7 @@ ARITHMETIC = "Arithmetic"
 ENGINE = "Matmul engine"
 OUTPUT = "Output"
 BLOCKS = "Blocks"
+MEMORY = "Memory"
 
 DEFAULT_BLOCK = 32
 
@@ -41,7 +42,7 @@ SHOWN_ON_BOARDS = {
 WITH_ELEMENT = ("multiply", "mac", "dot")
 """The units, beside engines, that have an element to choose."""
 
-BUSES = ("bus_bits", "control")
+BUSES = ("bus_bits", "control", "dma", "address_bits", "burst", "outstanding", "packing")
 """Options that have no use on boards, where the engine is behind the link."""
 
 
@@ -172,6 +173,35 @@ class EngineOptions:
     control: Annotated[
         str | None, _option("--control", "Bus of the registers.", ENGINE, "axi_lite", names=CONTROLS)
     ] = None
+    dma: Annotated[
+        int | None,
+        _option(
+            "--dma",
+            "Read A and W from memory and write C there, by an AXI4 master of so many bits in the place of streams.",
+            MEMORY,
+            "streams",
+            "BITS",
+        ),
+    ] = None
+    address_bits: Annotated[
+        int | None, _option("--address-bits", "With --dma: bits of an address in memory.", MEMORY, "32")
+    ] = None
+    burst: Annotated[
+        int | None, _option("--burst", "With --dma: beats of a row that are moved at a time.", MEMORY, "8")
+    ] = None
+    outstanding: Annotated[
+        int | None, _option("--outstanding", "With --dma: bursts under way, at most.", MEMORY, "16")
+    ] = None
+    packing: Annotated[
+        str | None,
+        _option(
+            "--packing",
+            "With --dma: codes in memory side by side, each in a power of two of bits; or each in bytes of its own.",
+            MEMORY,
+            "packed",
+            names=PACKINGS,
+        ),
+    ] = None
 
     def on_a_board(self) -> "EngineOptions":
         """The options with the output of ``ON_BOARDS`` if neither an output nor a scale was given."""
@@ -182,7 +212,10 @@ class EngineOptions:
         """The options with the buses that suit a tool, where none were given."""
         from ...integrate import DEFAULTS
 
-        return replace(self, **{name: value for name, value in DEFAULTS[tool].items() if getattr(self, name) is None})
+        defaults = {name: value for name, value in DEFAULTS[tool].items() if getattr(self, name) is None}
+        if self.dma is not None:
+            defaults.pop("bus_bits", None)
+        return replace(self, **defaults)
 
     def parameters(self, unit: str) -> dict[str, Any]:
         """The parameters of a design of this unit, which is not matmul, besides its formats. Raises ValueError."""
@@ -233,6 +266,8 @@ class EngineOptions:
         """The engine for a pair of formats. Raises ValueError."""
         from ...formats import Engine
 
+        if self.shortest_k is not None and self.cycles_an_output is not None:
+            raise ValueError("--shortest-k must be left out with --cycles-an-output, which says what it would")
         rows = 4 if self.rows is None else self.rows
         return Engine(
             weight,
@@ -253,7 +288,20 @@ class EngineOptions:
             bus_bits=self.bus_bits,
             control=self.control or "axi_lite",
             element=self.multiplies_by(),
+            dma=self.memory(),
         )
+
+    def memory(self) -> "Dma | None":
+        """The DMA, if there is one. Raises ValueError."""
+        from ...formats import Dma
+
+        named = {name: getattr(self, name) for name in ("address_bits", "burst", "outstanding", "packing")}
+        given = {name: value for name, value in named.items() if value is not None}
+        if self.dma is None:
+            for name in given:
+                raise ValueError(f"--dma must be given with --{name.replace('_', '-')}")
+            return None
+        return Dma(self.dma, **given)
 
 
 def _format(name: str | None) -> "Format | None":

@@ -17,7 +17,8 @@ _ELEMENT = {"element"}
 _OUTPUT = {"output", "scale", "tensor_scale", "relu", "rounding", "overflow", "rounding_seed"}
 _SUM = {"bias_bits", "zero_point"}
 _ARRAY = {"rows", "columns", "dataflow", "tile_m", "max_k", "outputs", "shortest_k", "scale_per"}
-_ENGINE = _ARRAY | {"cycles_an_output", "weight_zero_point", "bus_bits", "control"}
+_MEMORY = {"dma", "address_bits", "burst", "outstanding", "packing"}
+_ENGINE = _ARRAY | _MEMORY | {"cycles_an_output", "weight_zero_point", "bus_bits", "control"}
 _BLOCKS = {"block_size", "block_scale", "accumulate"}
 
 UNIT_OPTIONS: dict[str, set[str]] = {
