@@ -109,7 +109,7 @@ class Engine:
             raise ValueError(f"outputs must divide the {self.columns} columns, not be {self.outputs}")
         if self.output_stationary and self.tile_m % self.rows:
             raise ValueError(f"tile_m must be a multiple of the {self.rows} rows, not {self.tile_m}")
-        if self.k_step > 1 and not (self.weight.has_zero or self.activation.has_zero):
+        if self.k_step > 1 and not self.element.fills(self.weight, self.activation):
             raise ValueError(
                 f"one of the formats must have a zero to fill up a ragged k with {self.k_step} values a cycle, "
                 f"not {self.weight} and {self.activation}"

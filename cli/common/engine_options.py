@@ -14,10 +14,13 @@ from .options import formats
 from .signature import narrowed, takes_options
 
 if TYPE_CHECKING:
-    from ...formats import Blocks, Dma, Engine, Format, Requantization
+    from collections.abc import Sequence
+
+    from ...formats import Blocks, Dma, Element, Engine, Format, Requantization
 
 __all__ = ["EngineOptions", "takes_engine_on_a_board"]
 
+ARITHMETIC = "Arithmetic"
 ENGINE = "Matmul engine"
 OUTPUT = "Output"
 BLOCKS = "Blocks"
@@ -35,6 +38,9 @@ SHOWN_ON_BOARDS = {
     "scale": "none, with --output dyadic16s5 for integers, else float8_e8m0fnu",
 }
 """The same defaults in the words of help."""
+
+WITH_ELEMENT = ("multiply", "mac", "dot")
+"""The units, beside engines, that have an element to choose."""
 
 BUSES = ("bus_bits", "control", "dma", "address_bits", "burst", "outstanding", "packing")
 """Options that have no use on boards, where the engine is behind the link."""
@@ -54,10 +60,28 @@ def _option(name: str, help: str, panel: str, default: str, metavar: str | None 
     return typer.Option(*name.split(), metavar=metavar, help=help, **shown)
 
 
+def _elements() -> "Sequence[str]":
+    from ...formats import element_kinds
+
+    return element_kinds()
+
+
 @dataclass(frozen=True)
 class EngineOptions:
     """The values of the options. None says that an option was not given, so that one without a use can be refused."""
 
+    element: Annotated[
+        str | None,
+        choice(
+            _elements,
+            "--element",
+            metavar="ELEMENT",
+            check=False,
+            help="What multiplies and adds: {names}; with its numbers, as in docs/systems.md.",
+            rich_help_panel=ARITHMETIC,
+            show_default="exact",
+        ),
+    ] = None
     output: Annotated[
         str | None, _option("--output", "Format of the outputs, as float8_e4m3fn.", OUTPUT, "int8", "FORMAT")
     ] = None
@@ -202,7 +226,13 @@ class EngineOptions:
             return {"requantization": self.requantization("bfloat16"), "block_size": size}
         if unit == "block_dot":
             return {"blocks": replace(self, block_size=size).blocks()}
-        return {}
+        return {"element": self.multiplies_by()} if unit in WITH_ELEMENT else {}
+
+    def multiplies_by(self) -> "Element":
+        """The element of ``--element``. Raises ValueError."""
+        from ...formats import EXACT, parse_element
+
+        return EXACT if self.element is None else parse_element(self.element)
 
     def requantization(self, default_output: str = "int8") -> "Requantization":
         from ...formats import Integer, Requantization, parse
@@ -236,6 +266,8 @@ class EngineOptions:
         """The engine for a pair of formats. Raises ValueError."""
         from ...formats import Engine
 
+        if self.shortest_k is not None and self.cycles_an_output is not None:
+            raise ValueError("--shortest-k must be left out with --cycles-an-output, which says what it would")
         rows = 4 if self.rows is None else self.rows
         return Engine(
             weight,
@@ -255,6 +287,7 @@ class EngineOptions:
             weight_zero_point=bool(self.weight_zero_point),
             bus_bits=self.bus_bits,
             control=self.control or "axi_lite",
+            element=self.multiplies_by(),
             dma=self.memory(),
         )
 
