@@ -4,7 +4,9 @@ The engine is int8 x int8 with 8 x 8 elements of 4 lanes, the product 256 x 256 
 """
 
 import json
+import re
 import tempfile
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
@@ -39,7 +41,10 @@ def cost(family: str, burst: int) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         recipe = next(each for each in RECIPES if each.name == "abc-area")
         found = smallest(rtlil, "dma", Flow(parse_target(family)), Path(folder), chosen=[recipe])
-    return {"family": family, "burst": burst, "recipe": found.recipe.name, **asdict(found.counts)}
+        cells = json.loads(found.netlist.read_text())["modules"]["dma"]["cells"].values()
+        # LUTs that are memory are cells of their own, and not among the LUTs.
+        memories = Counter(cell["type"] for cell in cells if re.match("RAM32|RAM64|TRELLIS_DPR", cell["type"]))
+    return {"family": family, "burst": burst, "recipe": recipe.name, **asdict(found.counts), "lut_memories": memories}
 
 
 if __name__ == "__main__":
