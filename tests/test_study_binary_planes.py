@@ -125,7 +125,7 @@ def test_a_network_computes_by_planes(study, name):
     [
         (
             {"weight": PLANES["bcq3"], "activation": INT8},
-            r"^scale_per must be block for weights that are binary planes",
+            r"^scale_per must be block for weights that are bcq3, not channel",
         ),
         (
             {"weight": INT8, "activation": PLANES["bcq3"]},

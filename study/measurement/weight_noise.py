@@ -18,6 +18,7 @@ from ..quantization.binary_planes import BinaryPlanes
 from ..quantization.scales import squares
 from ..quantization.scheme import SCALE_FORMAT
 from ..quantization.tensor_formats import Operand, Rows, format_of
+from ..quantization.zero_points import WithZeroPoints
 
 __all__ = ["NAMES", "WeightNoise", "weight_noises", "write_noises"]
 
@@ -77,6 +78,9 @@ def _noise(
         if isinstance(operand, BinaryPlanes):
             error = float(squares(each.values - operand.values(*operand.fit(each.values, SCALE_FORMAT))).sum())
             bits += layer.size * operand.width + len(each.values) * operand.width * SCALE_FORMAT.width
+        elif isinstance(operand, WithZeroPoints):
+            error = float(squares(each.values - operand.values(*operand.fit(each.values, SCALE_FORMAT))).sum())
+            bits += layer.size * operand.width + len(each.values) * (SCALE_FORMAT.width + operand.width)
         else:
             format = format_of(operand, [each])
             _, error = each.quantized(format)
