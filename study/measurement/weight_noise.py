@@ -17,7 +17,7 @@ from ..network.graph import Graph
 from ..quantization.binary_planes import BinaryPlanes
 from ..quantization.scales import squares
 from ..quantization.scheme import SCALE_FORMAT
-from ..quantization.tensor_formats import Operand, Rows, format_of
+from ..quantization.tensor_formats import Operand, Rows, format_of, stored_bits
 from ..quantization.zero_points import WithZeroPoints
 
 __all__ = ["NAMES", "WeightNoise", "weight_noises", "write_noises"]
@@ -74,18 +74,13 @@ def _noise(
     network: str, operand: Operand, size: int | None, layers: Sequence[Array], rows: Sequence[Rows]
 ) -> WeightNoise:
     total, bits, worst, count = 0.0, 0, 0.0, 0
+    of_weight, of_scale = stored_bits(operand, SCALE_FORMAT.width)
     for layer, each in zip(layers, rows, strict=True):
-        if isinstance(operand, BinaryPlanes):
+        if isinstance(operand, BinaryPlanes | WithZeroPoints):
             error = float(squares(each.values - operand.values(*operand.fit(each.values, SCALE_FORMAT))).sum())
-            bits += layer.size * operand.width + len(each.values) * operand.width * SCALE_FORMAT.width
-        elif isinstance(operand, WithZeroPoints):
-            error = float(squares(each.values - operand.values(*operand.fit(each.values, SCALE_FORMAT))).sum())
-            bits += layer.size * operand.width + len(each.values) * (SCALE_FORMAT.width + operand.width)
         else:
-            format = format_of(operand, [each])
-            _, error = each.quantized(format)
-            bits += layer.size * (format.width - format.selector_bits)
-            bits += len(each.values) * (SCALE_FORMAT.width + format.selector_bits)
+            _, error = each.quantized(format_of(operand, [each]))
+        bits += layer.size * of_weight + len(each.values) * of_scale
         mean = float(np.square(layer, dtype=np.float64).mean())
         noise = error / mean / layer.size if mean else 0.0
         total, worst, count = total + noise * layer.size, max(worst, noise), count + layer.size

@@ -18,7 +18,7 @@ from .zero_points import ZERO_POINTS, WithZeroPoints
 
 __all__ = [
     *("FormatOfTensor", "Operand", "Rows", "format_of"),
-    *("operand_pairs", "parse_operand", "parse_operands"),
+    *("operand_pairs", "parse_operand", "parse_operands", "stored_bits"),
 ]
 
 Array = NDArray[Any]
@@ -163,6 +163,16 @@ def _scaled(tensors: list[Rows], scales: list[Array]) -> tuple[Array, Array]:
     pairs = [(tensor.values / step, tensor.share * step**2) for tensor, step in zip(tensors, steps, strict=True)]
     values, weights = zip(*((value, np.broadcast_to(weight, value.shape)) for value, weight in pairs), strict=True)
     return np.concatenate([each.reshape(-1) for each in values]), np.concatenate([each.reshape(-1) for each in weights])
+
+
+def stored_bits(operand: Operand, scale_bits: int) -> tuple[int, int]:
+    """The bits that are stored for a weight, and those beside the weights that share a scale of so many bits."""
+    if isinstance(operand, BinaryPlanes):
+        return operand.width, operand.width * scale_bits
+    if isinstance(operand, WithZeroPoints):
+        return operand.width, scale_bits + operand.width
+    selector = operand.selector_bits if isinstance(operand, Format) else 0
+    return operand.width - selector, scale_bits + selector
 
 
 _KINDS: dict[str, FormatOfTensor | BinaryPlanes | WithZeroPoints] = {
