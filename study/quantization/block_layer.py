@@ -213,10 +213,15 @@ def weight_blocks(
 
 def _plane_blocks(weight: Array, operand: BinaryPlanes, scale_format: Format, size: int) -> tuple[Array, Array]:
     """Codes and codes of scales of weights (k, n) that are sums of planes, as ``sim.spread_planes`` gives them."""
-    n = weight.shape[1]
-    codes, scales = operand.fit(_by_block(weight, size), scale_format)
-    by_row = codes.reshape(operand.width, -1, n, size).transpose(0, 1, 3, 2).reshape(operand.width, -1, n)
-    stored = encode(scales, scale_format).reshape(operand.width, -1, n)
+    (k, n), planes = weight.shape, operand.width
+    found = []
+    # a block that is not whole has no zeros behind it, which planes of signs could not be
+    for part in np.split(weight, [k // size * size]):
+        if len(part):
+            codes, scales = operand.fit(_by_block(part, min(size, len(part))), scale_format)
+            by_row = codes.reshape(planes, -1, n, codes.shape[2]).transpose(0, 1, 3, 2).reshape(planes, -1, n)
+            found.append((by_row, encode(scales, scale_format).reshape(planes, -1, n)))
+    by_row, stored = (np.concatenate(arrays, axis=1) for arrays in zip(*found, strict=True))
     return spread_planes(by_row, size), spread_planes(stored, 1)
 
 
