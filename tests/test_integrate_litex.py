@@ -359,7 +359,7 @@ def written(name, tmp_path) -> dict[str, str]:
         "matmul.v": design.verilog(),
         "matmul.json": json.dumps(design.description()),
         "matmul.h": design.header(),
-        "matmul_example.h": example_header("matmul", example_of(ENGINES[name])),
+        "matmul_example.h": example_header("matmul", example_of(ENGINES[name]), ENGINES[name]),
     }
 
 
