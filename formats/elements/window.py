@@ -10,6 +10,7 @@ from ..fixed_point import FixedPoint
 __all__ = ["Window", "cut"]
 
 MAX_BITS = 64
+MAX_WIDTH = 16
 MAX_DROP = 256
 
 
@@ -45,8 +46,10 @@ class Window(Element):
             if not (isinstance(value, int) and least <= value <= most):
                 raise ValueError(f"{name} must be {least} to {most}, not {value!r}")
         for format in (weight, activation):
-            if not format.finite:
-                raise ValueError(f"formats must be finite for element window, not {format}")
+            if not format.finite or format.width > MAX_WIDTH:
+                raise ValueError(
+                    f"formats must be finite and of at most {MAX_WIDTH} bits for element window, not {format}"
+                )
 
     def product_range(self, weight: Format, activation: Format) -> tuple[int, int]:
         least, most = super().product_range(weight, activation)

@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...formats import Arithmetic
+from ...formats import Arithmetic, product_range
 from ...formats.elements.window import Window
 from ..codes import check_codes
 from ..exact import Exact
-from .exact import multiply
 from .model import ElementModel, register_model
 
 __all__ = ["WindowModel"]
@@ -21,11 +20,7 @@ class WindowModel(ElementModel):
     """Cut products, words of them added exactly, saturating sums of words."""
 
     def multiply(self, weight: ArrayLike, activation: ArrayLike, arithmetic: Arithmetic) -> Exact:
-        element = _window(arithmetic)
-        products = multiply(weight, activation, arithmetic.weight, arithmetic.activation).integers
-        return Exact(
-            np.where(products < 0, -(-products >> element.drop), products >> element.drop), arithmetic.lsb_exponent
-        )
+        return Exact(_products(*_integers(weight, activation, arithmetic), arithmetic), arithmetic.lsb_exponent)
 
     def word(self, weight: ArrayLike, activation: ArrayLike, arithmetic: Arithmetic) -> Exact:
         products = self.multiply(weight, activation, arithmetic).integers
@@ -37,14 +32,13 @@ class WindowModel(ElementModel):
         return Exact(found.integers[..., 0, 0], found.lsb_exponent)
 
     def matmul(self, activation: ArrayLike, weight: ArrayLike, arithmetic: Arithmetic, lanes: int = 1) -> Exact:
-        w, a = check_codes(weight, arithmetic.weight), check_codes(activation, arithmetic.activation)
+        w, a = _integers(weight, activation, arithmetic)
         limits = _window(arithmetic).limits(arithmetic.weight, arithmetic.activation)
         shape = (*np.broadcast_shapes(a.shape[:-2], w.shape[:-2]), a.shape[-2], w.shape[-1])
         total: Array = np.zeros(shape, np.int64)
         for k in range(0, a.shape[-1], lanes):
-            word = w[..., None, k : k + lanes, :], a[..., :, k : k + lanes, None]
-            products = self.multiply(*word, arithmetic).integers
-            total = np.clip(total + products.sum(axis=-2), *limits)
+            word = _products(w[..., None, k : k + lanes, :], a[..., :, k : k + lanes, None], arithmetic)
+            total = np.clip(total + word.sum(axis=-2), *limits)
         return Exact(total, arithmetic.lsb_exponent)
 
     def running(self, words: Exact, adds: Array, starts: Array, arithmetic: Arithmetic) -> Exact:
@@ -55,6 +49,21 @@ class WindowModel(ElementModel):
             total = min(max(total + word, least), most) if add else total
             sums.append(total)
         return Exact(np.array(sums, words.integers.dtype), words.lsb_exponent)
+
+
+def _integers(weight: ArrayLike, activation: ArrayLike, arithmetic: Arithmetic) -> tuple[Array, Array]:
+    """The integers of the codes, in a type that holds their products."""
+    kind = np.int64 if max(map(abs, product_range(arithmetic.weight, arithmetic.activation))) < 1 << 62 else object
+    codes = zip((weight, activation), (arithmetic.weight, arithmetic.activation), strict=True)
+    w, a = (np.array(format.integers, dtype=kind)[check_codes(each, format)] for each, format in codes)
+    return w, a
+
+
+def _products(weight: Array, activation: Array, arithmetic: Arithmetic) -> Array:
+    """The cut products of these integers."""
+    drop = _window(arithmetic).drop
+    products = weight * activation
+    return np.asarray(np.where(products < 0, -(-products >> drop), products >> drop) if drop else products)
 
 
 def _window(arithmetic: Arithmetic) -> Window:
