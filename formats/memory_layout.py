@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from .dma import Dma, stored_bits
 from .engine import Engine
 
-__all__ = ["MemoryOperand", "check_memory", "memory_operands", "memory_output"]
+__all__ = ["MemoryOperand", "check_memory", "memory_buffers", "memory_operands", "memory_output"]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def memory_operands(engine: Engine) -> dict[str, MemoryOperand]:
     }
     if engine.blocks is not None:
         blocks, size = -(-engine.max_k // engine.blocks.size), engine.blocks.size
-        a_scale, w_scale = engine.blocks.activation_scale.width, engine.blocks.weight_scale.width
+        a_scale, w_scale = engine.blocks.activation_scale.width, engine.blocks.weight_bits(engine.weight)
         a_scale_bits, w_scale_bits = stored_bits(a_scale, dma.packing), stored_bits(w_scale, dma.packing)
         found["a_scales"] = MemoryOperand(
             *("a_scales", a_scale, a_scale_bits, "m", "k", 1, size),
@@ -139,6 +139,21 @@ def memory_output(engine: Engine) -> MemoryOperand:
         fill=1,
         repeats=False,
     )
+
+
+def memory_buffers(engine: Engine) -> dict[str, tuple[int, int, int]]:
+    """Bits of a word, words, and ports that read, of the DMA's buffers of two tiles; none without a DMA."""
+    dma = engine.dma
+    if dma is None:
+        return {}
+    found = {}
+    for name, operand in {**memory_operands(engine), "c": memory_output(engine)}.items():
+        unit = max(dma.memory_bits, operand.segment_bits)
+        units = operand.tile_codes * operand.stored_bits // unit
+        rows = -(-operand.tile_rows // operand.banks)
+        words = 2 << (rows - 1).bit_length() + (units - 1).bit_length()
+        found[f"dma_{name}"] = unit * operand.banks, words, 1
+    return found
 
 
 def check_memory(engine: Engine) -> None:
