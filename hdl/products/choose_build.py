@@ -5,7 +5,7 @@ from dataclasses import replace
 from ...families import FAMILIES, DspBlock, Family
 from ...formats import EXACT, Arithmetic, Format
 from .build import MAX_PIPELINE, Build
-from .build_of_lanes import build_of_lanes
+from .build_of_lanes import build_of_integers, build_of_lanes
 from .decode import is_twos_complement, operand_layout
 from .packing import SummedPacking, find_packing, integer_bits, product_bits
 from .recoding import recoding
@@ -37,6 +37,7 @@ def choose_build(
     lanes: int = 1,
     packed: bool = False,
     mixed: bool = False,
+    sharing: int = 1,
 ) -> Build:
     """The build of that name, or for ``auto`` the one that measures smallest, with the rest of it chosen for the
     family.
@@ -52,6 +53,7 @@ def choose_build(
     lanes: how many products are added before the accumulator
     packed: whether several of them may be made by one multiplication
     mixed: whether multipliers are for some elements of an array alone; their build is then in ``Build.multipliers``
+    sharing: how many products share a decoder, as in an array
     """
     described = FAMILIES.get(family or "")
     if dsp:
@@ -60,7 +62,7 @@ def choose_build(
         multipliers = _of_multipliers(weight, activation, logic, block, lanes if packed else 1)
         if multipliers is not None:
             return replace(logic, multipliers=multipliers) if mixed else multipliers
-    return _of_logic(weight, activation, build, pipeline, described, recode=recode, lanes=lanes)
+    return _of_logic(weight, activation, build, pipeline, described, recode=recode, lanes=lanes, sharing=sharing)
 
 
 def multiplications(arithmetic: Arithmetic, lanes: int, family: str | None) -> int:
@@ -79,6 +81,7 @@ def _of_logic(
     *,
     recode: bool,
     lanes: int,
+    sharing: int = 1,
 ) -> Build:
     lut = described.lut_inputs if described else PORTABLE_LUT_INPUTS
     twos_complement = any(map(is_twos_complement, (weight, activation)))
@@ -108,9 +111,12 @@ def _of_logic(
         short_paths=short_paths,
         shares_cells=shares_cells,
     )
-    if lanes == 1:
-        return found
-    return build_of_lanes(found, weight, activation, lut, auto=build == "auto", exact=recode)
+    if lanes > 1:
+        return build_of_lanes(found, weight, activation, lut, auto=build == "auto", exact=recode, sharing=sharing)
+    integers = None
+    if recode and build == "auto" and sharing > 1:
+        integers = build_of_integers(found, weight, activation, lut, sharing)
+    return integers or found
 
 
 def _of_multipliers(
