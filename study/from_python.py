@@ -16,6 +16,7 @@ from .measurement.point import Point
 from .prices import price as prices_of_pairs
 from .prices.price import Price, TermsOf
 from .quantization.scheme import SCALE_FORMAT, Scheme
+from .quantization.tensor_formats import operand_pairs
 from .questions import in_order, jobs_of
 from .sweep import study as sweep
 
@@ -52,8 +53,9 @@ def study(
         are the first dimension of all inputs and of the output that is judged
     calibration, test: samples that scales are searched with, and others that the network is judged by: an .npz file;
         arrays by the names of the inputs, with ``expected``; or, for one input, an array or a pair (input, expected)
-    weight, activation: formats by name, as ``"int4,e2m1"``. Each weight is paired with itself without activations. They
-        are left out for a model that came quantized, as QONNX
+    weight, activation: formats by name, as ``"int4,e2m1"``, or as ``"kmeans4"`` and ``"ant4"``, which each tensor has
+        its own of. Each weight is paired with itself without activations. They are left out for a model that came
+        quantized, as QONNX
     evaluation: ``float``, ``integer`` and ``network``, one or several; docs/study.md says what each is
     between: the format of what crosses between layers, with ``network``; int8 unless given
     name: the name of the network in the points; that of the file, or ``model``, unless given
@@ -172,7 +174,7 @@ def _schemes(weight: FormatNames | None, activation: FormatNames | None, scheme:
         key: parse(value) if key in ("edges", "scale_format") and isinstance(value, str) else value
         for key, value in {"scale_format": SCALE_FORMAT, **scheme}.items()
     }
-    return [Scheme(weight=w, activation=a, **given) for w, a in parse_pairs(weight or "int8", activation)]
+    return [Scheme(weight=w, activation=a, **given) for w, a in operand_pairs(weight or "int8", activation)]
 
 
 @contextmanager

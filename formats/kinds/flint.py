@@ -3,10 +3,10 @@
 from ..table import Table
 from . import by_width
 
-__all__ = ["NAMES"]
+__all__ = ["NAMES", "magnitude"]
 
 
-def _magnitude(code: int, bits: int) -> int:
+def magnitude(code: int, bits: int) -> int:
     """The magnitude of a code of so many bits (Guo et al., MICRO 2022, arXiv 2208.14286).
 
     A code without the top bit is an integer. In the others, the zeros below the top bit tell the exponent, and what is
@@ -24,7 +24,7 @@ def _magnitude(code: int, bits: int) -> int:
 
 def _flint(name: str, width: int) -> Table:
     bits = width - 1
-    return Table.symmetric(name, [_magnitude(code, bits) for code in range(1 << bits)])
+    return Table.symmetric(name, [magnitude(code, bits) for code in range(1 << bits)])
 
 
 NAMES = by_width("flint", range(3, 9), _flint)

@@ -99,7 +99,7 @@ def read_findings(folder: Path, whole: bool = False) -> Findings:
         [
             point
             for point in map(Point.from_dict, _list(points, "points", POINTS))
-            if point.weight != "mixed" and not point.between
+            if point.has_pair and not point.between
         ],
         prices,
         list(dict.fromkeys([*_commands(points), *commands])),
@@ -113,11 +113,7 @@ def _whole(folder: Path) -> Findings:
     commands, prices = read_network_prices(folder / NETWORK_PRICES)
     arrays = Counter(price.shape for price in prices)
     return Findings(
-        [
-            point
-            for point in map(Point.from_dict, _list(points, "points", POINTS))
-            if point.weight != "mixed" and point.between
-        ],
+        [point for point in map(Point.from_dict, _list(points, "points", POINTS)) if point.has_pair and point.between],
         [],
         list(dict.fromkeys([*_commands(points), *commands])),
         accelerators=[price for price in prices if price.shape == arrays.most_common(1)[0][0]],

@@ -230,7 +230,7 @@ class Study:
         longest = max(statistics.terms[name] for name in layers)
         arithmetics = {layer.arithmetic for layer in layers.values()}
         return Point(
-            **(self._own_scheme(layers) if scheme is None else {**scheme.to_dict(), "techniques": scheme.techniques}),
+            **(self._own_scheme(layers) if scheme is None else _scheme(scheme, layers)),
             network=self.network.name,
             evaluation=evaluation,
             samples=len(self.test),
@@ -274,7 +274,7 @@ class Study:
 
     def _own_scheme(self, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> dict[str, Any]:
         """What a scheme would say of a network that came quantized, with ``mixed`` for formats that differ."""
-        pairs = {name: (layer.weight_format.name, layer.activation_format.name) for name, layer in layers.items()}
+        pairs = _pairs(layers)
         names = [{*column} for column in zip(*pairs.values(), strict=True)]
         weight, activation = (column.pop() if len(column) == 1 else "mixed" for column in names)
         left = {layer.name: ("float32", "float32") for layer in self.graph.layers if layer.name not in layers}
@@ -294,6 +294,20 @@ class Study:
             layer.name: statistics.positions[layer.name] * statistics.terms[layer.name] * statistics.columns[layer.name]
             for layer in self.graph.layers
         }
+
+
+def _scheme(scheme: Scheme, layers: Mapping[str, QuantizedLayer | BlockLayer]) -> dict[str, Any]:
+    """What a point says of its scheme, with the formats of all layers where they were found for tensors."""
+    found = {**scheme.to_dict(), "techniques": scheme.techniques}
+    if scheme.finds_formats:
+        found["layers"] = {
+            name: (layer.weight_format.name, layer.activation_format.name) for name, layer in layers.items()
+        }
+    return found
+
+
+def _pairs(layers: Mapping[str, QuantizedLayer | BlockLayer]) -> dict[str, tuple[str, str]]:
+    return {name: (layer.weight_format.name, layer.activation_format.name) for name, layer in layers.items()}
 
 
 def _scores(name: str, judge: Judge, outputs: Array, expected: Array) -> Array:

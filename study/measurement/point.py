@@ -6,12 +6,16 @@ from typing import Any, Self
 
 from ...formats import EXACT, Format
 from ..quantization.scheme import SCALE_PER
+from ..quantization.tensor_formats import parse_operand
 
-__all__ = ["EVALUATIONS", "Point", "check_evaluation"]
+__all__ = ["EVALUATIONS", "MIXED", "Point", "check_evaluation"]
 
 EVALUATIONS = ("float", "integer", "network")
 LAYERED = EVALUATIONS[:2]
 """Those in which what lies between layers is float32."""
+
+MIXED = "mixed"
+"""Stands in a point for formats that differ from layer to layer."""
 
 _FIGURES = ("metrics", "standard_errors", "float32")
 _WHOLE = ("samples", "macs", "longest_dot", "accumulator_bits", "weight_bits", "activation_bits", "held_bits")
@@ -34,7 +38,8 @@ class Point:
     Members
     -------
     network: its name, as ``zoo.networks()`` has it, or that of the user's model
-    weight, activation, edges, scale_per, scale_format, block_size, techniques, layers: see ``Scheme``; formats by name
+    weight, activation, edges, scale_per, scale_format, block_size, techniques, layers: see ``Scheme``; formats by name.
+        Where the formats of tensors were found by their values, ``layers`` has those of all layers
     evaluation: ``integer`` for the golden model of MACs and requantizers, which is exact, or ``float`` for onnxruntime
         in float32; what lies between layers is float32 in both. ``network`` for the golden model of a whole network
     samples: how many inputs of the test set were used, from the first on
@@ -118,6 +123,11 @@ class Point:
     def relative(self) -> float:
         """The accuracy as a share of the float32 network's."""
         return self.accuracy / self.float32[self.metric]
+
+    @property
+    def has_pair(self) -> bool:
+        """Whether weights have one format, and activations: not where each tensor or each layer has its own."""
+        return all(name != MIXED and isinstance(parse_operand(name), Format) for name in (self.weight, self.activation))
 
     @property
     def is_plain(self) -> bool:

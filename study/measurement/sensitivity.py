@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...formats import Format
 from ..network.batching import by_sample
 from ..network.execute import batches, execute
 from ..network.float_layer import plain_engine
@@ -14,13 +13,14 @@ from ..network.layer import Layer
 from ..network.network import Samples
 from ..quantization.engines import float_engine
 from ..quantization.scheme import Scheme
+from ..quantization.tensor_formats import Operand
 from .evaluate import Study
 
 __all__ = ["Pair", "sensitivity"]
 
 Array = NDArray[Any]
-Pair = tuple[Format, Format]
-"""The formats of the weights and of the activations."""
+Pair = tuple[Operand, Operand]
+"""The formats of the weights and of the activations, or how each tensor's is found."""
 
 LEAST_SAMPLES = 4
 """Fewest calibration samples that are used if a batch has fewer. So few are enough, because noise is a mean over all

@@ -1,5 +1,6 @@
 """Layers are computed whose operands have a scale for every block of products along K, as OCP MX and NVFP4 have."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,10 @@ from ..network import grid
 from ..network.layer import Layer
 from ..network.patches import image
 from .calibrate import rows_of
-from .scales import Error, best_scales, error_of_results, squares
+from .scales import Error, best_scales, error_of_results, share_of_results, squares
+from .tensor_formats import Operand, Rows, format_of
 
-__all__ = ["BlockLayer", "block_scales", "unit", "weight_blocks"]
+__all__ = ["BlockLayer", "block_scales", "format_of_blocks", "unit", "weight_blocks"]
 
 Array = NDArray[Any]
 
@@ -163,19 +165,52 @@ def weight_blocks(
     """
     k, n = weight.shape
     count = -(-k // size)
-    padded = np.zeros((count * size, n), np.float32)
-    padded[:k] = weight
-    by_block = padded.reshape(count, size, n).transpose(0, 2, 1).reshape(count * n, size)
-    error: Error = squares
-    if gram is not None:
-        moments = np.zeros((count, size, size))
-        for block, start in enumerate(range(0, k, size)):
-            part = gram[start : start + size, start : start + size]
-            moments[block, : len(part), : len(part)] = part
-        error = error_of_results(moments)
-    codes, steps = _best_codes(by_block, format, scale_format, error)
+    moments = None if gram is None else _moments(gram, size)
+    error: Error = squares if moments is None else error_of_results(moments)
+    codes, steps = _best_codes(_by_block(weight, size), format, scale_format, error)
     by_row = codes.reshape(count, n, size).transpose(0, 2, 1).reshape(count * size, n)
     return by_row[:k], encode(steps.reshape(count, n), scale_format)
+
+
+def format_of_blocks(
+    operand: Operand, weight: Array, grams: Sequence[Array | None], scale_format: Format, size: int
+) -> Format:
+    """The format of weights (groups, k, n) with scales by blocks; ``grams`` has the moments of each group's operands,
+    as ``weight_blocks`` takes them."""
+    largest = float(np.abs(weight).max())
+    rows = []
+    for part, gram in zip(weight, grams, strict=True):
+        moments = None if gram is None else _moments(gram, size)
+        rows.append(
+            Rows(
+                _by_block(part, size),
+                scale_format,
+                None if moments is None else error_of_results(moments),
+                1.0 if moments is None else share_of_results(moments, part.shape[1]),
+                lambda format: unit(largest, format, scale_format),
+            )
+        )
+    return format_of(operand, rows)
+
+
+def _by_block(weight: Array, size: int) -> Array:
+    """The blocks of weights (k, n), in the order of blocks and then of columns, filled up with zeros: (blocks * n,
+    size)."""
+    k, n = weight.shape
+    count = -(-k // size)
+    padded = np.zeros((count * size, n), np.float32)
+    padded[:k] = weight
+    return padded.reshape(count, size, n).transpose(0, 2, 1).reshape(count * n, size)
+
+
+def _moments(gram: Array, size: int) -> Array:
+    """The mean outer products of rows of operands within blocks, filled up with zeros: (blocks, size, size)."""
+    k = len(gram)
+    moments = np.zeros((-(-k // size), size, size))
+    for block, start in enumerate(range(0, k, size)):
+        part = gram[start : start + size, start : start + size]
+        moments[block, : len(part), : len(part)] = part
+    return moments
 
 
 def _best_codes(blocks: Array, format: Format, scale_format: Format, error: Error) -> tuple[Array, Array]:

@@ -11,12 +11,14 @@ from ...formats import EXACT, Arithmetic, Blocks, Element, Format
 from ..network import grid
 from ..network.graph import Graph
 from ..network.layer import Layer
+from .activations import Activations
 from .balance import balance, levels
-from .block_layer import BlockLayer, unit, weight_blocks
+from .block_layer import BlockLayer, format_of_blocks, unit, weight_blocks
 from .calibrate import LONG, CalibrationStatistics
 from .rounding import gptq, learned
-from .scales import best_scales, error_of_results
+from .scales import best_scales, error_of_results, share_of_results
 from .scheme import Scheme
+from .tensor_formats import Operand, Rows, format_of
 
 __all__ = ["QuantizedLayer", "as_integers", "quantize"]
 
@@ -108,31 +110,24 @@ def quantize(graph: Graph, scheme: Scheme, statistics: CalibrationStatistics) ->
     if scheme.scale_per == "block":
         return {layer.name: _in_blocks(layer, scheme, statistics, factors) for layer in graph.layers}
     leveled = levels(graph, scheme)
-    scales: dict[tuple[str, Format], Array] = {}
-
-    def scale_of(tensor: str, format: Format) -> Array:
-        if (tensor, format) not in scales:
-            values = statistics.values[tensor]
-            if tensor in factors:
-                values = values / factors[tensor][statistics.channels[tensor]]
-            scales[tensor, format] = best_scales(values, format, scheme.scale_format)
-        return scales[tensor, format]
-
+    activations = Activations(statistics, factors, scheme.scale_format)
     found: dict[str, QuantizedLayer | BlockLayer] = {}
     for layer in graph.layers:
-        weight_format, activation_format = scheme.formats(layer.name, layer.edge)
+        weight_operand, activation = scheme.formats(layer.name, layer.edge)
+        activation_format = activations.format(tuple(layer.inputs), activation)
         if layer.weight is None:
-            left, right = (scale_of(name, activation_format) for name in layer.inputs)
+            left, right = (activations.scale(name, activation_format) for name in layer.inputs)
             found[layer.name] = QuantizedLayer(
                 *(layer, activation_format, activation_format, None, left, right, left * right, None, None),
                 element=scheme.element,
             )
         else:
-            scale = scale_of(layer.activation, activation_format)
+            scale = activations.scale(layer.activation, activation_format)
             factor = factors.get(layer.activation)
-            formats = (weight_format, activation_format)
             level = leveled.get(layer.name)
-            found[layer.name] = _with_weights(layer, formats, scheme, statistics, scale, factor, level)
+            found[layer.name] = _with_weights(
+                layer, weight_operand, activation_format, scheme, statistics, scale, factor, level
+            )
     return found
 
 
@@ -165,28 +160,35 @@ def _fitting(
 
 def _with_weights(
     layer: Layer,
-    formats: tuple[Format, Format],
+    operand: Operand,
+    activation_format: Format,
     scheme: Scheme,
     statistics: CalibrationStatistics,
     scale: Array,
     factor: Array | None,
     level: Array | None,
 ) -> QuantizedLayer:
-    """Quantize a layer with weights.
+    """Quantize a layer with weights, ``operand`` being what the scheme says of their format.
 
     ``factor`` has a factor for each channel that it reads, and ``level`` what the weights of each channel that it makes
     are divided by.
     """
     assert layer.weight is not None
-    weight_format, _ = formats
     rows = None if factor is None else _by_row(layer, factor)
     weight = layer.weight if rows is None else layer.weight * rows
     groups, _, n = weight.shape
     by_column = weight.transpose(0, 2, 1).reshape(groups * n, -1)
     gram = _moments(layer, statistics, rows)
     error = None if gram is None else error_of_results(gram, level)
+    share = 1.0 if gram is None else share_of_results(gram, n, level)
+    # rows have a scale each, or all of them one, and so does what a column is divided by where it shares one
+    whole = by_column if level is None else by_column / level[:, None]
+    shape = (1, -1) if scheme.scale_per == "tensor" else whole.shape
+    shared = np.broadcast_to(share, whole.shape).reshape(shape)
+    weight_format = format_of(operand, [Rows(whole.reshape(shape), scheme.scale_format, error, shared)])
+    formats = (weight_format, activation_format)
     if level is not None:
-        common = best_scales(by_column / level[:, None], weight_format, scheme.scale_format, error=error)
+        common = best_scales(whole, weight_format, scheme.scale_format, error=error)
         weight_scale = grid.floats(common * level, scheme.scale_format)
     else:
         axis = None if scheme.scale_per == "tensor" else 0
@@ -211,9 +213,9 @@ def _with_weights(
 def _in_blocks(
     layer: Layer, scheme: Scheme, statistics: CalibrationStatistics, factors: dict[str, Array]
 ) -> BlockLayer:
-    weight_format, activation_format = scheme.formats(layer.name, layer.edge)
+    weight_operand, activation_format = scheme.formats(layer.name, layer.edge)
     size, scale_format = scheme.block_size, scheme.scale_format
-    assert size is not None
+    assert size is not None and isinstance(activation_format, Format)
     blocks = Blocks(size, scale_format, scale_format, "float32")
     largest = [statistics.largest[name] / factors.get(name, np.float32(1)) for name in layer.inputs]
     units = [unit(float(each.max()), activation_format, scale_format) for each in largest]
@@ -223,9 +225,11 @@ def _in_blocks(
     factor = factors.get(layer.activation)
     rows = np.ones((1, 1, 1), np.float32) if factor is None else _by_row(layer, factor)
     weight = layer.weight * rows
-    units.append(unit(float(np.abs(weight).max()), weight_format, scale_format))
     gram = _moments(layer, statistics, rows)
-    pairs = zip(weight / units[1], [None] * len(weight) if gram is None else gram, strict=True)
+    moments = [None] * len(weight) if gram is None else [*gram]
+    weight_format = format_of_blocks(weight_operand, weight, moments, scale_format, size)
+    units.append(unit(float(np.abs(weight).max()), weight_format, scale_format))
+    pairs = zip(weight / units[1], moments, strict=True)
     parts = [weight_blocks(part, moment, weight_format, scale_format, size) for part, moment in pairs]
     codes, scales = (np.stack(arrays) for arrays in zip(*parts, strict=True))
     bias = layer.bias

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...formats import Format
 from ..network.grid import floats, round_to
 
-__all__ = ["Error", "best_scales", "error_of_results", "squares"]
+__all__ = ["Error", "best_scales", "error_of_results", "share_of_results", "squares"]
 
 Array = NDArray[Any]
 Error = Callable[[Array], Array]
@@ -80,6 +80,15 @@ def error_of_results(gram: Array, level: Array | None = None) -> Error:
         return np.asarray(errors.reshape(len(difference), -1).sum(axis=1))
 
     return error
+
+
+def share_of_results(gram: Array, columns: int, level: Array | None = None) -> Array:
+    """How much the square of a weight's own difference is of the error of results: (groups * columns, k).
+
+    It is the mean square of the weight's operand, times the square of what its column was divided by, if it was.
+    """
+    share = np.repeat(np.diagonal(gram, axis1=1, axis2=2), columns, axis=0)
+    return share if level is None else np.asarray(share * level[:, None].astype(np.float64) ** 2)
 
 
 def squares(difference: Array) -> Array:

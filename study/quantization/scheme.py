@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...formats import EXACT, Arithmetic, Element, Format, check_format, parse
+from .tensor_formats import FormatOfTensor, Operand
 
 __all__ = ["SCALE_FORMAT", "SCALE_PER", "TECHNIQUES", "Scheme"]
 
@@ -20,7 +21,9 @@ TECHNIQUES = ("equalize", "smooth", "gptq", "rounding", "bias")
 """The techniques, in the order in which they are applied. ``gptq`` and ``rounding`` exclude each other."""
 
 
-def _check_operand(name: str, format: Format) -> None:
+def _check_operand(name: str, format: Operand) -> None:
+    if isinstance(format, FormatOfTensor):
+        return
     check_format(name, format)
     if format.scales_only or format.width > WIDEST:
         raise ValueError(f"{name} must be a format of at most {WIDEST} bits, not {format.name}")
@@ -34,8 +37,8 @@ class Scheme:
 
     Parameters
     ----------
-    weight, activation: the formats of the operands of every multiplication. If both operands are activations, as in
-        attention, both have the activations' format
+    weight, activation: the formats of the operands of every multiplication, or how each tensor's is found, see
+        ``FormatOfTensor``. If both operands are activations, as in attention, both have the activations' format
     edges: the format of both operands in the first and the last layers; None if they have that of all others
     layers: tuples (layer, weight, activation) for layers whose formats differ from these
     scale_per: what has a scale of its own: every weight tensor, every output channel, or every ``block_size`` products
@@ -48,10 +51,10 @@ class Scheme:
     element: what multiplies and adds. With scales by blocks, its rule has to be exact
     """
 
-    weight: Format
-    activation: Format
+    weight: Operand
+    activation: Operand
     edges: Format | None = None
-    layers: tuple[tuple[str, Format, Format], ...] = ()
+    layers: tuple[tuple[str, Operand, Operand], ...] = ()
     scale_per: str = "channel"
     scale_format: Format = SCALE_FORMAT
     block_size: int | None = None
@@ -73,7 +76,8 @@ class Scheme:
             for format in pair:
                 _check_operand("layers", format)
         self._check_selectors()
-        if self.scale_per == "block" and not self.arithmetic.is_exact:
+        self._check_tensors()
+        if self.scale_per == "block" and self.element.rule != EXACT.rule:
             raise ValueError(
                 f"element must multiply exactly with scale_per block, not by the rule {self.element.rule!r}"
             )
@@ -105,21 +109,30 @@ class Scheme:
         weights = [self.weight, *(weight for _, weight, _ in self.layers)]
         others = [self.activation, self.edges, *(activation for _, _, activation in self.layers)]
         for format in others:
-            if format is not None and format.choices:
+            if isinstance(format, Format) and format.choices:
                 raise ValueError(f"activation and edges must be formats without a selector, not {format.name}")
         for format in weights:
-            if format.choices and self.scale_per != "block":
+            if isinstance(format, Format) and format.choices and self.scale_per != "block":
                 raise ValueError(
                     f"weight must be a format without a selector unless scale_per is block, not {format.name} with "
                     f"{self.scale_per} (--scale-per, --block-size)"
                 )
 
-    @property
-    def arithmetic(self) -> Arithmetic:
-        """The arithmetic of layers whose formats are not named."""
-        return Arithmetic(self.weight, self.activation, self.element)
+    def _check_tensors(self) -> None:
+        """Activations that have scales by blocks have them as they come, so that no format can be found for them."""
+        for activation in (self.activation, *(activation for _, _, activation in self.layers)):
+            if isinstance(activation, FormatOfTensor) and self.scale_per == "block":
+                raise ValueError(f"activation must be a format with scale_per block, not {activation}")
+        if isinstance(self.weight, Format) and isinstance(self.activation, Format):
+            Arithmetic(self.weight, self.activation, self.element)
 
-    def formats(self, layer: str, edge: bool = False) -> tuple[Format, Format]:
+    @property
+    def finds_formats(self) -> bool:
+        """Whether the formats of some tensors are found by their values."""
+        operands = (self.weight, self.activation, *(each for _, *pair in self.layers for each in pair))
+        return any(isinstance(operand, FormatOfTensor) for operand in operands)
+
+    def formats(self, layer: str, edge: bool = False) -> tuple[Operand, Operand]:
         """The formats of the weights and the activations of a layer. ``edge`` says whether it is a first or last
         one."""
         for name, weight, activation in self.layers:
