@@ -27,7 +27,8 @@ def matmul_latencies(engine: Engine, build: Build) -> dict[str, int]:
     blocks, block_distance: of ``BlockAccumulate``, where there are blocks
     requantize: of the requantizer
     requantize_interval: from an output to the next one
-    output_buffer: outputs that wait, beside the one that waits in the requantizer
+    output_buffer: outputs that wait, beside the one that waits in the requantizer, and sums that wait before it, beside
+        those that were chosen
     """
     if engine.output_stationary:
         found = {"array": output_stationary.latency(engine, build, shifts_sums(engine, build)) + build.short_paths}
@@ -35,7 +36,8 @@ def matmul_latencies(engine: Engine, build: Build) -> dict[str, int]:
         found = {"array": weight_stationary.latency(engine, build)}
     if engine.blocks is not None:
         added = block_sum(engine.weight, engine.activation, engine.blocks, engine.max_k)
-        found |= {"blocks": added.latency, "block_distance": block_distance(added, block_depth(engine))}
+        distance = block_distance(added, block_depth(engine)) + build.short_paths
+        found |= {"blocks": added.latency, "block_distance": distance}
     cycles = engine.output_cycles(found["array"] + TAKE)
     scaling = ScaleAndRound(engine.sum, engine.offset_requantization, build.dsp, cycles, build.short_paths)
     return found | {
