@@ -11,6 +11,7 @@ from ..products.build import Build
 from ..scaling.scale_and_round import ScaleAndRound
 from . import output_stationary, weight_stationary
 from .handover import Handover
+from .loops import no_more
 from .operand_schedule import schedule_output_stationary, schedule_weight_stationary
 from .output_drain import TAKE, block_depth, drain_sums
 from .output_stationary import OutputStationary, shifts_sums
@@ -137,7 +138,7 @@ class Matmul(wiring.Component):
         large = Signal()
         m.d.comb += [
             zero.eq(Cat(getattr(self, name) == 0 for name in sizes).any()),
-            large.eq(Cat(self.m[sizes["m"] :].any(), self.n[sizes["n"] :].any(), self.k > engine.max_k).any()),
+            large.eq(Cat(self.m[sizes["m"] :].any(), self.n[sizes["n"] :].any(), ~no_more(self.k, engine.max_k)).any()),
             self.refused_busy.eq(self.start & self.busy),
             self.refused_zero.eq(self.start & ~self.busy & zero),
             self.refused_large.eq(self.start & ~self.busy & large),

@@ -204,5 +204,14 @@ class LoopNest:
 
 
 def no_more(value: Value, most: int) -> Value:
-    """``value <= most`` for an unsigned value. It is a constant where it always holds: Verilator warns."""
-    return Const(1, 1) if most >= (1 << len(value)) - 1 else value <= most
+    """``value <= most`` for an unsigned value. It is a constant where it always holds: Verilator warns.
+
+    A power of two is compared with bit by bit, which takes no carry chain.
+    """
+    if most >= (1 << len(value)) - 1:
+        return Const(1, 1)
+    top = most.bit_length() - 1
+    if most < 1 or most != 1 << top:
+        return value <= most
+    above = value[top + 1 :].any() if top + 1 < len(value) else Const(0, 1)
+    return ~(above | (value[top] & value[:top].any())) if top else ~above

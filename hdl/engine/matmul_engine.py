@@ -143,7 +143,8 @@ class MatmulEngine(wiring.Component):
         m = Module()
         engine = self.engine
         m.submodules.matmul = matmul = self.matmul
-        block = add_registers(m, self, _BUS[engine.control](ADDRESS_BITS), self.registers)
+        fast = {"fast": True} if engine.control == "axi_lite" and matmul.build.short_paths else {}
+        block = add_registers(m, self, _BUS[engine.control](ADDRESS_BITS, **fast), self.registers)
         self._connect_registers(m, block)
         for name, bits in matmul.inputs.items():
             m.submodules[f"words_{name}"] = words = Upsizer(bits, engine.bus(name))
