@@ -107,11 +107,13 @@ def _expected(error: Exception) -> int | None:
         return TOOL
     if isinstance(error, OSError):
         return USAGE
-    if isinstance(error, _known("synth", "NothingFits")):
+    if isinstance(error, (*_known("synth", "NothingFits"), *_known("study.choice.recommend", "NothingSuits"))):
         return WRONG_RESULT
+    if isinstance(error, _known("synth", "SweepError")):
+        return USAGE if getattr(error, "refused", False) else TOOL
     tools = (
         *_known("hdl", "YosysError"),
-        *_known("synth", "SweepError", "ToolError", "ToolKilled", "ToolMissing"),
+        *_known("synth", "ToolError", "ToolKilled", "ToolMissing"),
         *_known("tb", "BuildError", "ToolMissingError"),
     )
     if isinstance(error, tools):

@@ -7,7 +7,7 @@ import typer
 
 from .common.choices import choice, known
 from .common.command import command_line
-from .common.console import percent, print_json, print_table
+from .common.console import counted, percent, print_json, print_table
 from .common.engine_options import EngineOptions
 from .common.network_options import size
 from .common.options import Json, OneActivation, Weight, boards
@@ -17,6 +17,7 @@ from .common.signature import takes_options
 
 if TYPE_CHECKING:
     from ..boards.build.estimate import Estimate
+    from ..boards.build.layers_request import LayersRequest
 
 __all__ = ["estimate"]
 
@@ -64,13 +65,15 @@ def estimate(
 
     Unless sides of the array are given, they are searched: it is the array that computes the most images a second of
     those that fit. Cycles are exact. LUTs are estimated from accelerators that were synthesized, and from bitstreams.
-    The clock is that of bitstreams for the board's FPGA. The exit status is 1 if the network does not fit.
+    The clock is that of bitstreams for the board's FPGA. If the network does not fit, the exit status is 1, and the
+    speed is told at which `fewbit board build` has the host compute it layer by layer.
     """
     from ..boards.build.built_estimates import told_errors
     from ..boards.build.estimate import estimate as find_estimate
     from ..boards.build.network_request import NetworkRequest, buffer_for, usual_dsp
     from ..boards.targets import find_board
     from ..synth import write_whole
+    from .board.bitstream_options import BitstreamOptions
     from .common.files import check_folder
     from .estimate_against import against as show_against
     from .estimate_chart import chart as draw
@@ -85,23 +88,33 @@ def estimate(
     if board is None:
         raise ValueError(f"--board must be given, one of {', '.join(boards())}")
     if chart is not None:
+        if chart.suffix != ".svg":
+            raise ValueError(f"--chart must be a file that ends in .svg, not {str(chart)!r}")
         check_folder(chart.parent, chart.name)
     found = find_board(board)
     engine = EngineOptions(rows=rows, columns=columns, outputs=outputs)
     multipliers = dsp or usual_dsp(found)
     program = network.fitting(engine, weight, activation, lanes, found, multipliers)
-    made = find_estimate(NetworkRequest(found, program, dsp=multipliers, buffer_bytes=buffer_for(program)))
+    request = NetworkRequest(found, program, dsp=multipliers, buffer_bytes=buffer_for(program))
+    made = find_estimate(request)
+    layers = None
+    if not made.fits:
+        options = BitstreamOptions(board, lanes=lanes, dsp=dsp)
+        layers = options.by_layers(request, engine, {}) if request.lacks else None
     if chart is not None:
         write_whole(chart, draw(made))
     if json:
-        print_json({"command": command_line(context), **made.to_dict(), "errors": told_errors()})
+        rate = None if layers is None else layers.images_a_second(layers.first_baud)
+        instead = {} if layers is None else {"layer_by_layer": {"images_a_second_at_most": rate}}
+        print_json({"command": command_line(context), **made.to_dict(), **instead, "errors": told_errors()})
     else:
-        _show(made)
+        _show(made, layers)
     if not made.fits:
         raise typer.Exit(1)
 
 
-def _show(made: "Estimate") -> None:
+def _show(made: "Estimate", layers: "LayersRequest | None") -> None:
+    """Print it. ``layers``: how the network is computed in the place of an accelerator that does not fit"""
     from rich.table import Table
 
     from ..boards.build.estimate import reason
@@ -109,13 +122,16 @@ def _show(made: "Estimate") -> None:
     shape = made.program.shape
     print(
         f"{made.program.name} on {made.board}: {shape.weight} x {shape.activation}, {shape.between} between layers, "
-        f"{shape.rows} x {shape.columns} x {shape.lanes}, {shape.products_a_cycle} products a cycle"
+        f"{shape.rows} x {shape.columns} x {shape.lanes}, {shape.products_a_cycle} products and "
+        f"{counted(shape.outputs, 'output')} a cycle"
     )
     for name, amount in made.resources.items():
         give = f", give or take {percent(made.lut_error)}," if name == "LUTs" else ""
         over = "" if amount.fits else ": too many"
         print(f"  {name}: about {amount.used:,}{give} of {amount.there:,}{over}{_off(name)}")
-    if made.clocks is None:
+    if not made.fits:
+        _tell_that_it_does_not_fit(made, layers)
+    elif made.clocks is None:
         print("  clock: not known; no bitstream for this FPGA is placed and routed here")
     else:
         low, high = (hz / 1e6 for hz in made.clocks)
@@ -143,6 +159,17 @@ def _show(made: "Estimate") -> None:
         f"{slowest.name} takes {percent(slowest.cycles / made.cycles)} of an image and is bound by "
         f"{BOUND[reason(slowest)]}; the array is busy {percent(made.busy)} of the time"
     )
+
+
+def _tell_that_it_does_not_fit(made: "Estimate", layers: "LayersRequest | None") -> None:
+    over = " and ".join(name for name, amount in made.resources.items() if not amount.fits)
+    print(f"  it does not fit: {made.board} has too few {over}")
+    if layers is not None:
+        rate, link = layers.images_a_second(layers.first_baud), f"{layers.first_baud / 1e6:g} Mbaud"
+        print(
+            "  `fewbit board build` makes a matmul engine instead, through which the host computes the network layer "
+            f"by layer: at most {rate:.2f} images a second at {link}"
+        )
 
 
 def _off(name: str, where: str = "") -> str:

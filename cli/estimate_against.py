@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .common.console import print_json, print_table
+from .common.console import print_json, print_table, progress
 
 if TYPE_CHECKING:
     from ..boards.build.built_estimates import BuiltEstimate, BuiltNetwork
@@ -19,7 +19,12 @@ def against(folder: Path, json: bool) -> None:
     from ..boards.build.built_estimates import bitstreams, compare
 
     programs: dict[tuple[str, ...], Any] = {}
-    found = [compare(each, _request(each, programs)) for each in bitstreams(folder)]
+    built = [*bitstreams(folder)]
+    found: list[BuiltEstimate] = []
+    with progress("Estimating, bitstreams") as report:
+        for each in built:
+            report(len(found), len(built))
+            found.append(compare(each, _request(each, programs)))
     if json:
         print_json({"builds": [each.to_dict() for each in found]})
     else:
@@ -33,10 +38,11 @@ def _request(bitstream: "BuiltNetwork", known: dict[tuple[str, ...], Any]) -> "N
     """
     from ..boards.build.built_network import PROGRAM_SUFFIX
     from ..boards.build.network_request import NetworkRequest, buffer_for
+    from ..boards.link.description import Description
     from ..boards.targets import find_board
     from ..formats.network import Program
-    from .common.network_options import AcceleratorOptions, lowering
-    from .common.study_options import NetworkOptions, SchemeOptions
+    from .common.network_options import described_network, lowering
+    from .common.study_options import SchemeOptions
 
     network, hardware = bitstream.network, bitstream.content["hardware"]
     board = find_board(bitstream.content["board"])
@@ -46,10 +52,10 @@ def _request(bitstream: "BuiltNetwork", known: dict[tuple[str, ...], Any]) -> "N
     if beside.exists():
         program = Program.read(beside)
     else:
-        formats = (network["name"], network["weight"], network["activation"], network["between"])
-        chosen = AcceleratorOptions(*formats[1:], *(network[side] for side in ("rows", "columns", "lanes", "outputs")))
+        formats = tuple(network[name] for name in ("name", "weight", "activation", "between"))
+        networks, chosen = described_network(Description.read(bitstream.path).network)
         if formats not in known:
-            known[formats] = lowering(NetworkOptions(model=formats[0]), SchemeOptions(), chosen)[1]
+            known[formats] = lowering(networks, SchemeOptions(), chosen)[1]
         program = known[formats](chosen.request()).program
     return NetworkRequest(
         board,

@@ -2,14 +2,16 @@
 
 import os
 from dataclasses import dataclass, fields
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from .base import Format
 from .fixed_point import FixedPoint
 from .products import product_range, special_names
 
-__all__ = ["EXACT", "Element", "parse_element", "register_element"]
+__all__ = ["EXACT", "Element", "element_kinds", "parse_element", "register_element"]
 
 MODULES = "FEWBIT_ELEMENTS"
 """The environment variable with names of modules, commas between, that register elements of somebody's own."""
@@ -27,10 +29,13 @@ class Element:
     This class itself is the exact element with one product a cycle. Another kind is a frozen dataclass that inherits
     it, gives ``name``, and overrides what differs. Its hardware is registered with ``hdl.register_hardware``. Where
     ``rule`` is another than ``exact``, its golden model is registered with ``sim.register_model``. Fields are integers
-    or words; ``text`` and ``parse_element`` write and read them. A module that does all that, and is named in the
-    environment variable ``FEWBIT_ELEMENTS``, is imported by every process that meets the element's name.
+    or words; ``text`` and ``parse_element`` write and read them. The files of ``formats/elements/``,
+    ``hdl/elements/`` and ``sim/elements/`` are found by themselves; a module of somebody's own that does all that, and
+    is named in the environment variable ``FEWBIT_ELEMENTS``, is imported by every process that meets the element's
+    name.
 
-    A product with an operand of zero has to be zero under every rule: arrays fill unused lanes with zeros.
+    A product with an operand of zero has to be zero under every rule: arrays fill unused lanes with zeros, unless the
+    kind overrides ``fills``.
 
     Members
     -------
@@ -48,6 +53,10 @@ class Element:
 
     def check(self, weight: Format, activation: Format) -> None:
         """Raise ValueError where the element cannot multiply these two formats."""
+
+    def fills(self, weight: Format, activation: Format) -> bool:
+        """Whether lanes can be left out of a word: by a zero of either format, unless an element has another way."""
+        return weight.has_zero or activation.has_zero
 
     def product_range(self, weight: Format, activation: Format) -> tuple[int, int]:
         """The least and the greatest integer of any product, in units of ``2**lsb_exponent``."""
@@ -91,9 +100,24 @@ def register_element(kind: Kind) -> Kind:
     return kind
 
 
+@cache
+def _import_kinds() -> None:
+    """Import every file of ``formats/elements/``, each of which registers a kind."""
+    for file in sorted((Path(__file__).parent / "elements").glob("[!_]*.py")):
+        import_module(f".elements.{file.stem}", __package__)
+
+
+def element_kinds() -> tuple[str, ...]:
+    """The names of the kinds of element that are known."""
+    _import_kinds()
+    return tuple(_ELEMENTS)
+
+
 def parse_element(text: str) -> Element:
     """The element that has this ``text``. Raises ValueError."""
     name, _, rest = text.partition(":")
+    if name not in _ELEMENTS:
+        _import_kinds()
     if name not in _ELEMENTS:
         for module in filter(None, os.environ.get(MODULES, "").split(",")):
             import_module(module)

@@ -1,10 +1,11 @@
 """The shape of a matmul engine: what its hardware, its cycle model and the packing of its streams all depend on."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from .arithmetic import Arithmetic
 from .base import Format, check_flag, check_integer, check_operand
 from .blocks import Blocks
+from .dma import Dma
 from .element import EXACT, Element
 from .fixed_point import FixedPoint
 from .integer import Integer
@@ -60,6 +61,7 @@ class Engine:
     control: bus of the registers, one of ``CONTROLS``
     element: what the array is made of. Scales of blocks and zero points of weights need exact products, and a
         weight-stationary array takes a word in every cycle
+    dma: an AXI4 master that moves all data from and to memory, in the place of the streams; None for streams
     """
 
     weight: Format
@@ -80,6 +82,7 @@ class Engine:
     bus_bits: int | None = None
     control: str = "axi_lite"
     element: Element = EXACT
+    dma: Dma | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("weight", "activation"):
@@ -106,7 +109,7 @@ class Engine:
             raise ValueError(f"outputs must divide the {self.columns} columns, not be {self.outputs}")
         if self.output_stationary and self.tile_m % self.rows:
             raise ValueError(f"tile_m must be a multiple of the {self.rows} rows, not {self.tile_m}")
-        if self.k_step > 1 and not (self.weight.has_zero or self.activation.has_zero):
+        if self.k_step > 1 and not self.element.fills(self.weight, self.activation):
             raise ValueError(
                 f"one of the formats must have a zero to fill up a ragged k with {self.k_step} values a cycle, "
                 f"not {self.weight} and {self.activation}"
@@ -123,6 +126,11 @@ class Engine:
         self._check_element()
         self._check_blocks()
         self._check_zero_point()
+        if self.dma is not None:
+            if not isinstance(self.dma, Dma):
+                raise ValueError(f"dma must be a Dma or None, not {self.dma!r}")
+            if self.bus_bits is not None:
+                raise ValueError(f"bus_bits must be left out with a dma, which has no streams, not {self.bus_bits}")
 
     def _check_element(self) -> None:
         arithmetic = self.arithmetic

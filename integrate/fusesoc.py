@@ -9,6 +9,7 @@ from ..hdl import MatmulDesign, NetworkDesign
 from .example import example_header, example_of
 from .host import host_files
 from .ip_xact import LIBRARY, VENDOR, VERSION
+from .memory_host import memory_host_files, memory_simulation_files
 from .template import fill
 
 __all__ = ["core_file", "fusesoc_files", "simulation_files"]
@@ -16,11 +17,12 @@ __all__ = ["core_file", "fusesoc_files", "simulation_files"]
 
 def fusesoc_files(design: MatmulDesign) -> dict[str, str]:
     """The files for FuseSoC beside the engine's Verilog and header, by name."""
+    is_dma = design.engine.dma is not None
     sources = [f"{design.module}{end}" for end in (".h", "_host.h", "_example.h", "_host.c", "_sim.cpp")]
     return {
         **core_file(design, sources, "a product driven by the C code of the host"),
-        **host_files(design),
-        **simulation_files(design),
+        **(memory_host_files if is_dma else host_files)(design),
+        **(memory_simulation_files if is_dma else simulation_files)(design),
     }
 
 

@@ -5,23 +5,23 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .. import __version__
-from ..hdl import Design, MatmulDesign, verilog_of
+from ..hdl import Design, MatmulDesign, NetworkDesign, verilog_of
 from ..places import write_whole
-from .tools import tool_files
+from .tools import network_files, tool_files
 
 __all__ = ["design_files", "generate", "more_files"]
 
 
 def generate(design: Design, folder: Path | str | None = None, *, tool: str | None = None) -> dict[str, str]:
     """The files of a design by name, which ``fewbit verilog`` writes: ``MODULE.v``, ``MODULE.json``, and ``MODULE.h``
-    for a unit with registers.
+    for a unit with registers; for a network also ``MODULE.program.json`` and ``MODULE.weights.hex``.
 
     Parameters
     ----------
     design: what to generate, as ``hdl.Design("mac", weight, activation)`` makes it
     folder: where the files are written, each whole or not at all; for None, nothing is written
     tool: a key of ``TOOLS``, whose files are added, with a README.md that says what to type. The design is a matmul
-        engine then
+        engine or a network then
 
     Raises ValueError for a tool that is not known or cannot take the design, YosysError, and OSError for the folder.
 
@@ -40,7 +40,7 @@ def generate(design: Design, folder: Path | str | None = None, *, tool: str | No
 
 
 def design_files(design: Design, verilog: str, command: str) -> dict[str, str]:
-    """MODULE.v and MODULE.json, and MODULE.h for a unit with registers, by name.
+    """MODULE.v and MODULE.json, MODULE.h for a unit with registers, and a network's program and weights, by name.
 
     ``verilog`` is what ``hdl.verilog_of`` gave for the design. ``command`` is what made the files, which is told in
     them.
@@ -55,6 +55,17 @@ def design_files(design: Design, verilog: str, command: str) -> dict[str, str]:
         f"{design.module}.v": about + verilog,
         f"{design.module}.json": json.dumps(description, indent=1) + "\n",
         **({} if header is None else {f"{design.module}.h": header}),
+        **(_program_files(design) if isinstance(design, NetworkDesign) else {}),
+    }
+
+
+def _program_files(design: NetworkDesign) -> dict[str, str]:
+    """What a network runs, and its words of weights, one a line, for memories that are loaded."""
+    program = design.program
+    digits = -(-program.shape.weight_word // 4)
+    return {
+        f"{design.module}.program.json": program.text(),
+        f"{design.module}.weights.hex": "".join(f"{word:0{digits}x}\n" for word in program.words()),
     }
 
 
@@ -62,6 +73,8 @@ def more_files(design: Design, tool: str | None, command: str) -> Mapping[str, s
     """What a tool wants beside the files of a design, by name; nothing for None. Raises ValueError."""
     if tool is None:
         return {}
+    if isinstance(design, NetworkDesign):
+        return network_files(design, tool, command)
     if not isinstance(design, MatmulDesign):
-        raise ValueError(f"design must be a matmul engine for {tool}, not {design.unit}")
+        raise ValueError(f"design must be a matmul engine or a network for {tool}, not {design.unit}")
     return tool_files(design, tool, command)

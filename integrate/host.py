@@ -4,7 +4,7 @@ from ..formats import Engine, Format
 from ..hdl import MatmulDesign
 from .template import fill
 
-__all__ = ["code_type", "host_files"]
+__all__ = ["code_type", "host_files", "parameter_fields", "parameter_writes"]
 
 WORD_BITS = 32
 """Bits of a register."""
@@ -38,7 +38,7 @@ def host_files(design: MatmulDesign) -> dict[str, str]:
             for name in _MORE_WORDS
             if name in streams
         ),
-        parameters="\n".join(_parameters(engine, module.upper())),
+        parameters="\n".join(parameter_writes(engine, module.upper())),
     )
     return {f"{module}_host.h": header, f"{module}_host.c": source}
 
@@ -94,6 +94,12 @@ def _fields(engine: Engine, module: str) -> list[str]:
             f"const {module}_w_scale *w_scales; /* blocks by n */",
             "size_t w_scales_stride;",
         ]
+    return [*lines, *parameter_fields(engine)]
+
+
+def parameter_fields(engine: Engine) -> list[str]:
+    """The members of a product in C that are set once."""
+    lines = []
     meanings = {
         "scale": "code of the scale of all outputs",
         "tensor_scale": "code of the second scale of all outputs",
@@ -141,7 +147,7 @@ def _more_functions(engine: Engine, named: dict[str, str]) -> str:
     return text
 
 
-def _parameters(engine: Engine, upper: str) -> list[str]:
+def parameter_writes(engine: Engine, upper: str) -> list[str]:
     """A write for every register of what is set once a product."""
     lines = []
     for name, bits in engine.tensor_fields.items():

@@ -6,7 +6,7 @@ from typing import Any
 from ..hdl import MatmulDesign, NetworkDesign
 from .fusesoc import fusesoc_files
 from .ip_xact import LIBRARY, VENDOR, VERSION
-from .litex import litex_files
+from .litex import litex_files, network_litex_files
 from .network import network_core_files
 from .systemrdl import system_rdl
 from .template import fill
@@ -24,6 +24,7 @@ TOOLS: Mapping[str, Callable[[MatmulDesign], dict[str, str]]] = {
 NETWORK_TOOLS: Mapping[str, Callable[[NetworkDesign], dict[str, str]]] = {
     "vivado": ip_files,
     "fusesoc": network_core_files,
+    "litex": network_litex_files,
 }
 """The same for the accelerators of networks."""
 
@@ -47,7 +48,8 @@ def tool_files(design: MatmulDesign, tool: str, command: str) -> dict[str, str]:
     """
     if tool not in TOOLS:
         raise ValueError(f"tool must be one of {', '.join(TOOLS)}, not {tool!r}")
-    return _told(design, f"readme_{tool}.md", command) | TOOLS[tool](design)
+    kind = "" if design.engine.dma is None else "_memory"
+    return _told(design, f"readme_{tool}{kind}.md", command) | TOOLS[tool](design)
 
 
 def network_files(design: NetworkDesign, tool: str, command: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from ..hdl import MatmulDesign, NetworkDesign
 from ..hdl.bus.interfaces import find_interfaces
 from .host import host_files
 from .ip_xact import LIBRARY, VENDOR, VERSION, component_xml
+from .memory_host import memory_host_files
 from .template import fill
 
 __all__ = ["ip_files", "vivado_files"]
@@ -26,7 +27,8 @@ def vivado_files(design: MatmulDesign) -> dict[str, str]:
     """
     if design.engine.control != "axi_lite":
         raise ValueError(f"control must be axi_lite for vivado, not {design.engine.control!r}")
-    return {**host_files(design), **ip_files(design, _dma_bits(design))}
+    host = host_files if design.engine.dma is None else memory_host_files
+    return {**host(design), **ip_files(design, _dma_bits(design))}
 
 
 def ip_files(design: MatmulDesign | NetworkDesign, dma_bits: int = DMA_BITS[0]) -> dict[str, str]:
@@ -48,10 +50,16 @@ def ip_files(design: MatmulDesign | NetworkDesign, dma_bits: int = DMA_BITS[0]) 
             interfaces=" ".join(each.name for each in interfaces),
         ),
         f"{module}_ooc.xdc": fill("ooc.xdc", module=module, mhz=str(OUT_OF_CONTEXT_MHZ), period=period),
-        "zynq_dma.tcl": fill(
-            "zynq_dma.tcl", **named, bits=str(dma_bits), dmas=_dmas(streams), streams=_streams(streams)
-        ),
+        **_example(named, streams, dma_bits),
     }
+
+
+def _example(named: dict[str, str], streams: Mapping[str, int], dma_bits: int) -> dict[str, str]:
+    """A block design around the unit, by its file's name: with DMAs where it has streams, which are given."""
+    if not streams:
+        return {"zynq_memory.tcl": fill("zynq_memory.tcl", **named)}
+    parts = {"bits": str(dma_bits), "dmas": _dmas(streams), "streams": _streams(streams)}
+    return {"zynq_dma.tcl": fill("zynq_dma.tcl", **named, **parts)}
 
 
 def _dma_bits(design: MatmulDesign) -> int:

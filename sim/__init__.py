@@ -1,7 +1,7 @@
 """The golden model in NumPy: encoding, decoding and exact arithmetic, by the same names as the hardware."""
 
 from .blocks import block_dot, block_matmul
-from .codes import decode
+from .codes import decode, largest_integer
 from .cycles import Cycles, cycle_limits, engine_cycles
 from .dyadic import dyadic_codes, scale_codes
 from .elements.exact import ExactModel
@@ -10,9 +10,11 @@ from .elements.ruled import RuledModel
 from .encode import encode
 from .engine import engine_matmul, zero_point_bias
 from .exact import Exact
-from .floats import as_floats, float_of_sums
+from .floats import as_floats, float_for
 from .lfsr import lfsr_words
 from .mac import mac
+from .memory import MemoryImage, lay_out, pack_records, pack_rows, unpack_rows
+from .memory_cycles import memory_beats, memory_cycles
 from .network import (
     answer_order,
     answer_values,
@@ -20,10 +22,12 @@ from .network import (
     image_bytes,
     network_answers,
     network_cycles,
+    network_images,
     network_pause,
 )
 from .products import dot, matmul, multiply
 from .requantize import dequantize, requantize
+from .requantize_floats import requantize_floats
 from .streams import pack, unpack
 
 __all__ = [
@@ -31,6 +35,7 @@ __all__ = [
     "ElementModel",
     "Exact",
     "ExactModel",
+    "MemoryImage",
     "RuledModel",
     "answer_order",
     "answer_values",
@@ -46,20 +51,29 @@ __all__ = [
     "encode",
     "engine_cycles",
     "engine_matmul",
-    "float_of_sums",
+    "float_for",
     "image_bytes",
+    "largest_integer",
+    "lay_out",
     "lfsr_words",
     "mac",
     "matmul",
+    "memory_beats",
+    "memory_cycles",
     "model_of",
     "multiply",
     "network_answers",
     "network_cycles",
+    "network_images",
     "network_pause",
     "pack",
+    "pack_records",
+    "pack_rows",
     "register_model",
     "requantize",
+    "requantize_floats",
     "scale_codes",
     "unpack",
+    "unpack_rows",
     "zero_point_bias",
 ]

@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..formats import Dyadic, Format, Integer, Minifloat, SignMagnitude, Special, Specials, check_format
+from ..formats import Dyadic, Format, Integer, Minifloat, SignMagnitude, Special, Specials, check_format, parse
 from .integers import as_integers
 
 __all__ = ["Unpacked", "all_finite", "check_codes", "code_dtype", "decode", "digit", "largest_integer", "unpack"]
 
+FLOAT32 = parse("float32")
 TABLE_WIDTH = 16
 SIGNIFICAND_BITS = 53
 """Of a format that is read from its table: what float64 holds."""
@@ -129,6 +130,9 @@ def decode(codes: ArrayLike, format: Format) -> NDArray[np.float64]:
     ValueError where a code is not a bit pattern of the format.
     """
     array = check_codes(codes, format)
+    if format == FLOAT32:
+        with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+            return np.asarray(array.astype(np.uint32).view(np.float32).astype(np.float64))
     if format.width > TABLE_WIDTH:
         return _decode(array, format)
     return np.asarray(_decode_table(format).take(array))

@@ -10,7 +10,7 @@ import numpy as np
 from ..formats import MAX_SIZE, Engine
 from .streams import beats
 
-__all__ = ["Cycles", "cycle_limits", "engine_cycles"]
+__all__ = ["START", "Cycles", "check_cycle_sizes", "cycle_limits", "engine_cycles"]
 
 START = 2
 """Cycles from ``start`` to the first word that is loaded."""
@@ -86,6 +86,16 @@ def engine_cycles(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str
 
     Raises ValueError for sizes that the engine refuses.
     """
+    m, k, n = check_cycle_sizes(engine, m, k, n, latencies)
+    timeline = _Timeline(engine, k, latencies)
+    timeline.product(m, n)
+    first, last, end = timeline.array.first, timeline.array.issued, timeline.outputs.sent
+    interval = engine.arithmetic.interval
+    return Cycles(first - 1, last + 1 - first, end - last, m * k * n, engine.products, interval)
+
+
+def check_cycle_sizes(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str, int]) -> tuple[int, int, int]:
+    """The sizes as integers. Raises ValueError where the engine refuses them, or a latency is missing."""
     for name, size, most in (("m", m, MAX_SIZE), ("k", k, engine.max_k), ("n", n, MAX_SIZE)):
         if not isinstance(size, (int, np.integer)) or not 1 <= size <= most:
             raise ValueError(f"{name} must be 1 to {most}, not {size!r}")
@@ -97,12 +107,7 @@ def engine_cycles(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str
     )
     if not set(needed) <= latencies.keys():
         raise ValueError(f"latencies must have {' and '.join(needed)}, not {sorted(latencies)}")
-    m, k, n = int(m), int(k), int(n)
-    timeline = _Timeline(engine, k, latencies)
-    timeline.product(m, n)
-    first, last, end = timeline.array.first, timeline.array.issued, timeline.outputs.sent
-    interval = engine.arithmetic.interval
-    return Cycles(first - 1, last + 1 - first, end - last, m * k * n, engine.products, interval)
+    return int(m), int(k), int(n)
 
 
 def cycle_limits(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str, int]) -> dict[str, int]:
@@ -329,8 +334,12 @@ class _Outputs:
             left = self.requantize.ready(arrived + self.interval - 1)
             self.blocks.leave(arrived, left)
             arrived = self.requantize.enter(left)
-        before, self.sent = self.sent, max(arrived, self.sent + self.beats)
+        before, self.sent = self.sent, self._send(arrived)
         self.requantize.leave(arrived, max(arrived, before + 1) if self.buffered else self.sent)
+
+    def _send(self, arrived: int) -> int:
+        """When a word that has arrived is taken."""
+        return max(arrived, self.sent + self.beats)
 
 
 class _Array:
@@ -371,7 +380,9 @@ class _Timeline:
         self.take = latencies["array"] + TAKE
         self.array = _Array()
         self.outputs = _Outputs(engine, latencies)
-        self.loaders = {name: _Loader(engine.beats(name)) for name in engine.stream_bits if name != "c"}
+        self.loaders: Mapping[str, _Loader] = {
+            name: _Loader(engine.beats(name)) for name in engine.stream_bits if name != "c"
+        }
 
     def product(self, m: int, n: int) -> None:
         for rows, count in _split(m, self.engine.tile_m):

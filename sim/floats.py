@@ -5,19 +5,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..formats import Arithmetic, Format
+from ..formats import Format
 from .codes import all_finite, digit, largest_integer
 
-__all__ = ["DOUBLE", "SINGLE", "as_floats", "float_of_sums"]
+__all__ = ["DOUBLE", "SINGLE", "as_floats", "float_for"]
 
 SINGLE, DOUBLE = 1 << 24, 1 << 53
 """Up to which float32 and float64 hold every integer."""
 
 
-def float_of_sums(arithmetic: Arithmetic, terms: int) -> np.dtype[Any] | None:
-    """The quickest float that holds the integer of every sum of so many products; None where there is none."""
-    bound = terms * largest_integer(arithmetic.weight) * largest_integer(arithmetic.activation)
-    if not arithmetic.is_exact or bound > DOUBLE:
+def float_for(bound: int) -> np.dtype[Any] | None:
+    """The quickest float that holds every integer up to a magnitude; None where there is none."""
+    if bound > DOUBLE:
         return None
     return np.dtype(np.float32 if bound <= SINGLE else np.float64)
 

@@ -6,19 +6,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..formats import RANDOM_BITS, Format, Integer, Overflow, Requantization, Rounding, parse
-from .codes import code_dtype, decode, unpack
-from .encode import CHUNK, encode
+from ..formats import RANDOM_BITS, Format, Integer, Overflow, Requantization, Rounding
+from .codes import code_dtype, unpack
+from .encode import CHUNK
 from .exact import Exact
 from .integers import as_integers
+from .requantize_floats import requantize_floats
 from .rounding import ZERO_EXPONENT, Split, Words, normalize, normalize_large, normalize_pair, round_to_codes
 
 __all__ = ["dequantize", "requantize"]
 
 Array = NDArray[Any]
-FLOAT32 = parse("float32")
-DOUBLE_BITS, SAFE_EXPONENT = 53, 1000
-"""Of float64: bits of a significand, and exponents that no subnormal and no overflow is near."""
 LOW = np.uint64(0xFFFFFFFF)
 HALF_WORD = np.uint64(32)
 
@@ -57,7 +55,11 @@ def requantize(
     if how.rounding is Rounding.TIES_TO_EVEN and how.overflow is Overflow.SATURATE and not how.zero_point:
         for name, given in (("words", words), ("zero_point", zero_point)):
             _check_given(name, given, False)
-        quick = _by_float64(accumulator, total, how, scale, tensor_scale)
+        for name, given, format in (("scale", scale, how.scale), ("tensor_scale", tensor_scale, how.tensor_scale)):
+            _check_given(name, given, format is not None)
+            if given is not None:
+                _check_shape(name, np.asarray(given), shape)
+        quick = _quick(accumulator, total, how, scale, tensor_scale)
         if quick is not None:
             return quick
     negative = np.asarray(total < 0, dtype=bool)
@@ -77,45 +79,16 @@ def requantize(
     return _requantize(terms, shape, how, scale, tensor_scale, zero_point, words)
 
 
-def _by_float64(
+def _quick(
     accumulator: Exact, total: Array, how: Requantization, scale: ArrayLike | None, tensor_scale: ArrayLike | None
 ) -> Array | None:
-    """The codes where every scaled sum is a float64 exactly, so that one rounding is all there is; else None."""
     masks = (accumulator.nan, accumulator.positive_infinity, accumulator.negative_infinity)
     if total.dtype == object or any(mask is not None for mask in masks):
         return None
-    factors: list[Array] = []
-    bits = max(int(total.max(initial=0)), -int(total.min(initial=0))).bit_length()
-    lowest = accumulator.lsb_exponent
-    highest = lowest + bits
-    for name, codes, format in (("scale", scale, how.scale), ("tensor_scale", tensor_scale, how.tensor_scale)):
-        _check_given(name, codes, format is not None)
-        if format is None or codes is None:
-            continue
-        if format.scales_only:
-            return None
-        factors.append(decode(codes, format))
-        _check_shape(name, factors[-1], accumulator.shape)
-        bits += format.precision
-        lowest += format.lsb_exponent
-        highest += format.lsb_exponent + format.max_integer.bit_length()
-    exact = bits <= DOUBLE_BITS and lowest > -SAFE_EXPONENT and highest < SAFE_EXPONENT
-    if not exact or not all(np.isfinite(factor).all() for factor in factors):
-        return None
-    # NumPy makes scalars of 0-d results.
-    values = np.asarray(total.astype(np.float64).reshape(accumulator.shape))
-    values *= 2.0**accumulator.lsb_exponent
-    for factor in factors:
-        values *= factor
-    values += 0.0  # an exact zero is positive
-    if how.relu:
-        np.maximum(values, 0.0, out=values)
-    if how.output != FLOAT32:
-        return encode(values, how.output)
-    with np.errstate(over="ignore"):
-        single = values.astype(np.float32)
-    largest = np.finfo(np.float32).max
-    return np.clip(single, -largest, largest, out=single).view(np.uint32)
+    bound = max(int(total.max(initial=0)), -int(total.min(initial=0)))
+    return requantize_floats(
+        total.reshape(accumulator.shape), bound, accumulator.lsb_exponent, how, scale=scale, tensor_scale=tensor_scale
+    )
 
 
 def dequantize(

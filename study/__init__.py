@@ -10,13 +10,14 @@ from ..lazy import lazily
 
 if TYPE_CHECKING:
     from .choice.findings import Findings, read_findings
-    from .choice.recommend import Recommendation, recommend
+    from .choice.recommend import NothingSuits, Recommendation, recommend
     from .from_python import lower, price, study
     from .measurement.point import Point
     from .prices.price import Price
 
 __all__ = [
     "Findings",
+    "NothingSuits",
     "Point",
     "Price",
     "Recommendation",
@@ -32,6 +33,7 @@ __getattr__ = lazily(
     "study",
     {
         "Findings": ".choice.findings",
+        "NothingSuits": ".choice.recommend",
         "Point": ".measurement.point",
         "Price": ".prices.price",
         "Recommendation": ".choice.recommend",

@@ -73,7 +73,8 @@ def source_of(
         own = isinstance(model, str | Path)
         parts = {"calibration": calibration, "test": test}
         files = {part: _file(samples, path, Path(folder, f"{part}.npz")) for part, samples in parts.items()}
-        yield Source(name or (path.stem if own else "model"), path, **files, metrics=metrics, output=output)
+        called = name or (path.stem if own else "model")
+        yield Source(called, path, **files, metrics=metrics, output=output, temporary=Path(folder))
 
 
 def _is_torch(model: Any) -> bool:

@@ -3,8 +3,6 @@
 import hashlib
 import json
 import sys
-import zipfile
-import zlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import closing
@@ -13,8 +11,6 @@ from functools import lru_cache
 from importlib import util
 from pathlib import Path
 from typing import Any, TypeVar
-
-import numpy as np
 
 from ..formats import Format
 from ..synth import Cache, SweepError
@@ -27,8 +23,9 @@ from .network.batching import batching
 from .network.float_layer import plain_engine
 from .network.graph import Graph
 from .network.metrics import check_expected, check_metrics
-from .network.network import Judge, Network, Samples, as_samples, read_model
+from .network.network import Judge, Network, read_model
 from .network.qonnx_read import is_qonnx
+from .network.samples_file import read_samples
 from .quantization.as_it_came import as_it_came
 from .quantization.scheme import Scheme
 from .zoo.networks import network as from_zoo
@@ -50,6 +47,7 @@ class Source:
     metrics: the names of metrics, of which the first is the one to compare by; None stands for the zoo's own.
         ``file.py:function`` is a function of the user's
     output: the output of the model that is judged; empty for the first
+    temporary: the folder of files that the user does not know of, which no message names; None for none
     """
 
     name: str
@@ -58,6 +56,7 @@ class Source:
     test: Path | None = None
     metrics: tuple[str, ...] | None = None
     output: str = ""
+    temporary: Path | None = None
 
     @property
     def quantized(self) -> bool:
@@ -76,11 +75,12 @@ class Source:
         return replace(found, metrics=metrics, output=self.output)
 
     def _own(self, model: Path) -> Network:
+        content = read_model(model)
         if self.calibration is None or self.test is None:
             raise ValueError("calibration and test must be given with a model: .npz files of its inputs by name")
-        graph = Graph(read_model(model), output=self.output)
-        calibration = _samples("calibration", self.calibration, graph)
-        test = _samples("test", self.test, graph)
+        graph = Graph(content, output=self.output)
+        calibration = read_samples("calibration", self.calibration, graph, self.temporary)
+        test = read_samples("test", self.test, graph, self.temporary)
         batching(graph, test, plain_engine())  # whether it runs at all
         if graph.quantized:
             as_it_came(graph)
@@ -152,14 +152,13 @@ def study(
             raise RuntimeError("the worker has another fewbit, other tools or another network than this process")
         return dict(json.loads(json.dumps(result.to_dict())))
 
-    failures = []
+    failures = _Failures()
     for (job, _), result in _kept(_work, todo, Point.from_dict, told, executor, jobs, cache_folder, progress):
         if isinstance(result, Point):
             yield result
         else:
-            failures.append(_failure(job.source, job.scheme, result))
-    if failures:
-        raise SweepError(failures)
+            failures.add(job.source, job.scheme, result)
+    failures.check()
 
 
 def sensitivities(
@@ -185,16 +184,15 @@ def sensitivities(
         for pair, each in schemes.items()
     }
     found: dict[Pair, dict[str, float]] = {}
-    failures = []
+    failures = _Failures()
     for work, result in _kept(
         _sensitivity, todo, _numbers, lambda work, result: result, executor, jobs, cache_folder, progress
     ):
         if isinstance(result, Exception):
-            failures.append(_failure(source, work[3], result))
+            failures.add(source, work[3], result)
         else:
             found[work[2]] = result
-    if failures:
-        raise SweepError(failures)
+    failures.check()
     return {layer: {pair: found[pair][layer] for pair in pairs} for layer in found[pairs[0]]}
 
 
@@ -241,9 +239,22 @@ def _kept(
             yield asked, result
 
 
-def _failure(source: Source, scheme: Scheme | None, error: Exception) -> str:
-    formats = f"{scheme.weight} x {scheme.activation}" if scheme else "as it came"
-    return f"{source.name}, {formats}: {str(error) or type(error).__name__}"
+class _Failures:
+    """What could not be measured, and why."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._refused = True
+
+    def add(self, source: Source, scheme: Scheme | None, error: Exception) -> None:
+        formats = f"{scheme.weight} x {scheme.activation}" if scheme else "as it came"
+        self._lines.append(f"{source.name}, {formats}: {str(error) or type(error).__name__}")
+        self._refused &= isinstance(error, ValueError)
+
+    def check(self) -> None:
+        """Raise SweepError if there are any."""
+        if self._lines:
+            raise SweepError(self._lines, refused=self._refused)
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, float]:
@@ -267,23 +278,6 @@ def _study(source: Source, samples: int | None, seed: int, content: str) -> Stud
     ``content`` is the hash of the network, so that a process that lives on reads files again if they have changed.
     """
     return Study(source.network(), samples, seed, threads=1)
-
-
-def _samples(option: str, file: Path, graph: Graph) -> Samples:
-    try:
-        samples = as_samples(_arrays(file), graph.inputs)
-        graph.check(samples)
-    except ValueError as error:
-        raise ValueError(f"{option} {str(file)!r}: {error}") from None
-    return samples
-
-
-def _arrays(file: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(file, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in arrays.files}
-    except (ValueError, EOFError, TypeError, zipfile.BadZipFile, zlib.error):
-        raise ValueError("samples must be an .npz file of arrays of numbers, as np.savez writes") from None
 
 
 def _judge(name: str) -> Judge:

@@ -23,10 +23,13 @@ Progress = Callable[[int, int], None]
 
 
 class SweepError(RuntimeError):
-    """Some designs could not be measured. ``failures`` has a line for each; the rows of all others were yielded."""
+    """Some designs could not be measured. ``failures`` has a line for each; the rows of all others were yielded.
 
-    def __init__(self, failures: list[str]):
-        self.failures = failures
+    ``refused``: whether all of them are refused as they were asked for, so that no tool failed
+    """
+
+    def __init__(self, failures: list[str], refused: bool = False):
+        self.failures, self.refused = failures, refused
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
         super().__init__(f"{failures[0]}{more}")
 

@@ -27,10 +27,12 @@ class EngineProduct:
     sizes: m, k and n
     words: of every input stream, uint8 of (words, bytes of a word); bits that must not matter are random
     parameters: what is set once a product, by the names of ``Engine.tensor_fields``, as bit patterns
+    operands: what comes by streams or from memory, by the names of ``sim.pack``
     expected: the codes of C
     """
 
     sizes: tuple[int, int, int]
+    operands: Mapping[str, Array]
     words: Mapping[str, Array]
     parameters: Mapping[str, int]
     expected: Array
@@ -62,6 +64,7 @@ def make_product(
     counts = pack(engine, **{name: np.full(np.shape(codes), _ones(engine, name)) for name, codes in everything.items()})
     return EngineProduct(
         sizes=(*activation.shape, weight.shape[1]),
+        operands=everything,
         words={
             name: bits | (generator.integers(0, 256, bits.shape, np.uint8) & ~counts[name])
             for name, bits in words.items()

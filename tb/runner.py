@@ -208,7 +208,8 @@ def simulate_matmul(
             raise ValueError(f"size must be m, k and n of {limits}, not {tuple(size)!r}")
         return _one_product(verilog, engine, job | {"size": [*size], "stalls": stalls}, size, options)[0]
     result, _ = run(
-        *(_name(engine), verilog, description["module"], f"{__package__}.matmul_tb"),
+        *(_name(engine), verilog, description["module"]),
+        f"{__package__}.{'matmul_tb' if engine.dma is None else 'memory_tb'}",
         job | {"random_cycles": random_cycles},
         **options,
     )
@@ -256,7 +257,9 @@ def _one_product(
 ) -> tuple[Result, list[list[int]] | None]:
     cycles = size[0] * size[1] * size[2] // engine.products
     result, records = run(
-        *(_name(engine), verilog, job["description"]["module"], f"{__package__}.product_tb", job),
+        *(_name(engine), verilog, job["description"]["module"]),
+        f"{__package__}.{'product_tb' if engine.dma is None else 'memory_product_tb'}",
+        job,
         optimize=cycles > OPTIMIZE_FROM,
         **options,
     )

@@ -106,6 +106,15 @@ def test_the_first_clock_is_taken_where_no_higher_one_is_met(routing, tmp_path):
     assert (made.clock_mhz, made.fmax_mhz, made.seed) == (24.0, 40.0, 1)
 
 
+def test_what_is_overwritten_is_told(routing, tmp_path):
+    routing(lambda mhz, seed: 40.0)
+    said = []
+    for command in ("fewbit one", "fewbit one", "fewbit other"):
+        build(request_for("icebreaker"), tmp_path, say=said.append, command=command)
+    (line,) = [each for each in said if each.startswith("note: ")]
+    assert line.endswith(" was of another command, `fewbit one`, and is overwritten; --name keeps both")
+
+
 def test_a_clock_that_is_not_tried_is_not_told(routing, tmp_path):
     said = []
     routing(lambda mhz, seed: {24.0: 40.0, 33.0: 39.0}.get(mhz, mhz))

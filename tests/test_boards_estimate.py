@@ -111,7 +111,7 @@ def test_the_command_tells_it_in_words_and_in_json(tmp_path, capsys, program):
     program.write(path)
     assert run(["estimate", "--program", str(path), "--board", "icebreaker"]) == 0
     told = capsys.readouterr().out
-    assert "e2m1 x int4, int8 between layers, 1 x 8 x 4, 32 products a cycle" in told
+    assert "e2m1 x int4, int8 between layers, 1 x 8 x 4, 32 products and 1 output a cycle" in told
     assert (
         "bound by the array" in told
         and "the link bounds them" not in told
@@ -120,7 +120,18 @@ def test_the_command_tells_it_in_words_and_in_json(tmp_path, capsys, program):
     assert run(["estimate", "--program", str(path), "--board", "icebreaker", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert sum(record["cycles"] for record in found["records"]) == found["cycles"]
-    assert found["fits"] and found["resources"]["large RAMs"] == [4, 4]
+    assert found["fits"] and found["resources"]["large RAMs"] == [4, 4] and "layer_by_layer" not in found
+    assert run(["estimate", "--program", str(path), "--board", "icebreaker", "--chart", "x.png"]) == 2
+    assert "--chart must be a file that ends in .svg, not 'x.png'" in capsys.readouterr().err
+
+
+def test_what_does_not_fit_is_told_with_its_speed_layer_by_layer(tmp_path, capsys, program):
+    path = tmp_path / "resnet8.json"
+    program.write(path)
+    assert run(["estimate", "--program", str(path), "--board", "ice40_hx8k_b_evn"]) == 1
+    told = capsys.readouterr().out
+    assert "it does not fit: ice40_hx8k_b_evn has too few block RAMs" in told and "with the link" not in told
+    assert "through which the host computes the network layer by layer: at most 0.70 images a second" in told
 
 
 def test_a_command_without_a_network_is_refused(capsys):

@@ -159,7 +159,7 @@ def test_images_run_layer_by_layer(folder, capsys):
 def test_what_has_no_program_of_its_own_is_told(folder, capsys):
     (folder / "made.program.json").unlink()
     assert run(["board", "run", "images.npy", "--like", "made.json"]) == 2
-    assert "W.npy, --model or --program must be given: made.json has a matmul engine alone" in capsys.readouterr().err
+    assert "W.npy, --model or --program must be given: made.json has a matmul engine, and" in capsys.readouterr().err
     assert run(["board", "run", "images.npy", "--like", "made.json", "--program", "large.json"]) == 2
     assert "engine must be of int8 x int8 to compute large layer by layer" in capsys.readouterr().err
     assert not (folder / "answers.npy").exists()

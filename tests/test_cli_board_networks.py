@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +13,11 @@ from fewbit.boards.link.description import Description
 from fewbit.boards.link.network import BoardNetwork
 from fewbit.boards.targets import find_board
 from fewbit.cli.app import run
+from fewbit.cli.common.attached import _beside_network
+from fewbit.cli.common.network_options import AcceleratorOptions
 from fewbit.formats import parse
 from fewbit.hdl import NetworkDesign
+from fewbit.study.lowering import Lowered
 from network_on_board import LinearHardware, linear_answers, linear_program
 
 PROGRAM = linear_program(4, 5, 6, answers=40)
@@ -32,9 +36,12 @@ def files(tmp_path, monkeypatch, prepared):
     images = np.random.default_rng(1).integers(0, 256, (5, 4, 5, 6), dtype=np.uint8)
     np.save("images.npy", images)
     np.save("turned.npy", images.transpose(0, 2, 1, 3))
-    np.save("floats.npy", images.astype(np.float32))
+    np.save("floats.npy", images.view(np.int8).astype(np.float32))
+    np.save("nan.npy", np.full(images.shape, np.nan))
+    np.save("integers.npy", images.astype(np.int64))
     PROGRAM.write(tmp_path / "program.json")
     LARGE.write(tmp_path / "large.json")
+    (tmp_path / "list.json").write_text("[1, 2]")
     (tmp_path / "changed.json").write_text(PROGRAM.text().replace('"weights": "', '"weights": "00'))
     return images
 
@@ -51,7 +58,7 @@ def test_images_run_on_the_simulated_board(files, tmp_path, capsys):
     values = np.load("answers.npy")
     assert values.dtype == np.float32 and np.array_equal(values, (sums * PROGRAM.answer.scales).astype(np.float32))
     arguments = ["--program", "program.json", "--board", "sim", "--codes", "-o", "sums.npy", "--json"]
-    assert run(["board", "run", "images.npy", *arguments]) == 0
+    assert run(["board", "run", "floats.npy", *arguments]) == 0  # the numbers of the same int8 codes
     told = json.loads(capsys.readouterr().out)
     assert (told["images"], told["digest"], told["differences"]) == (5, PROGRAM.digest, None)
     assert 0 < told["images_a_second"] < told["images_a_second_without_link"]
@@ -70,7 +77,9 @@ def test_a_difference_is_told_and_is_the_exit_status(files, capsys, monkeypatch)
     "arguments, message",
     [
         (["turned.npy", "--program", "program.json"], "images must be of shape (n, 4, 5, 6), not (5, 5, 4, 6)"),
-        (["floats.npy", "--program", "program.json"], "images must be of uint8, not float32"),
+        (["integers.npy", "--program", "program.json"], "images must be of uint8, not int64"),
+        (["nan.npy", "--program", "program.json"], "images must be of finite numbers, without NaN and infinity"),
+        (["images.npy", "--program", "list.json"], "program must be one that fewbit wrote, not list.json: it is a"),
         (["images.npy", "--program", "changed.json"], "program must have the checksum that it was written with"),
         (["images.npy", "--program", "images.npy"], "program must be one that fewbit wrote, not images.npy"),
         (["images.npy"], "W.npy must be given, or a network by --model, --program or --like"),
@@ -132,6 +141,7 @@ def test_what_does_not_fit_is_told_with_all_that_it_takes():
         and request.design.memory_ports == "spram"
         and request.design.generic.memory_ports == "single"
     )
+    assert request.name == "icebreaker_linear_int8_int8_1x1x1_logic"
     request.check_room()
 
 
@@ -179,6 +189,28 @@ end
     assert [(part, large) for part, *_, large, _ in found[3:]] == [(BETWEEN, 1), (BETWEEN, 0)]
 
 
+def test_a_program_of_the_zoo_is_made_anew_where_none_lies_beside(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    named = replace(PROGRAM, name="resnet8")
+    made = NetworkDesign(named, "loaded", "single", family="ice40")
+    description = Description("icebreaker", BoardNetwork.of(named, True), 12_000_000, 1_000_000)
+    content = {"hardware": describe_hardware(made), "description": json.loads(description.text())}
+    Path("made.json").write_text(json.dumps(content))
+    asked = []
+
+    def lowering(networks, schemes, accelerator):
+        asked.append((networks.model, accelerator))
+        return None, lambda request: Lowered(named, None)
+
+    monkeypatch.setattr("fewbit.cli.common.network_options.lowering", lowering)
+    assert _beside_network(Path("made.json"), description, None) == (made, named)
+    assert asked == [("resnet8", AcceleratorOptions("int8", "int8", "int8", 1, 1, 1, 1))]
+    assert "note: made.program.json is not beside it; the program of resnet8 is made anew" in capsys.readouterr().err
+    own = replace(description, computes=BoardNetwork.of(PROGRAM, True))
+    with pytest.raises(FileNotFoundError, match=r"made\.program\.json"):
+        _beside_network(Path("made.json"), own, None)
+
+
 def test_hardware_is_read_as_it_was_written(tmp_path):
     made = NetworkDesign(PROGRAM, "loaded", "single", pipeline=1, family="ice40", dsp_elements=1)
     description = Description("icebreaker", BoardNetwork.of(PROGRAM, True), 12_000_000, 1_000_000)
@@ -192,6 +224,10 @@ def test_hardware_is_read_as_it_was_written(tmp_path):
         ValueError, match=f"made.program.json must be the program of .*made.json, {PROGRAM.digest[:12]}"
     ):
         read_hardware(path)
+    (tmp_path / "made.program.json").unlink()
+    assert read_hardware(path, PROGRAM) == made
+    with pytest.raises(ValueError, match=f"^program {LARGE.digest[:12]} must be the program of .*made.json"):
+        read_hardware(path, LARGE)
     path.write_text("{}")
     with pytest.raises(ValueError, match="must be the JSON of a bitstream with a network"):
-        read_hardware(path)
+        read_hardware(path, PROGRAM)

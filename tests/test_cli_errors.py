@@ -10,6 +10,7 @@ from fewbit.boards import LinkError
 from fewbit.cli.app import run
 from fewbit.cli.common.verdicts import simulation_tools
 from fewbit.hdl import YosysError
+from fewbit.study import NothingSuits
 from fewbit.synth import NothingFits, SweepError, tools
 from fewbit.tb import BuildError, ToolMissingError
 
@@ -24,6 +25,10 @@ WRONG = [
     ("show e4m", "format must be e{E}m{M}"),
     ("show float32", "a table of codes must have at most 16 bits, not 32 (float32)"),
     ("verilog mac --weight itn8", "did you mean 'int8'?"),
+    (
+        "verilog matmul --shortest-k 8 --cycles-an-output 9",
+        "--shortest-k must be left out with --cycles-an-output, which says what it would",
+    ),
     ("verilog mac --weight int99", "width of int99 must be 1 to 16 bits, not 99"),
     ("verilog mac --weight int0", "width of int0 must be 1 to 16 bits, not 0"),
     ("verilog mac --weight e0m3", "without an exponent it is sm4"),
@@ -176,11 +181,13 @@ STATUSES = [
     (ValueError("wrong"), 2),
     (FileNotFoundError(2, "No such file", "file"), 2),
     (NothingFits("no array fits"), 1),
+    (NothingSuits("max_luts must be at least 19"), 1),
     (tools.ToolMissing("yosys is missing"), 3),
     (tools.ToolError("yosys failed"), 3),
     (tools.ToolTimeout("yosys was stopped"), 3),
     (tools.ToolKilled("yosys was ended by SIGKILL"), 3),
     (SweepError(["mac: yosys failed"]), 3),
+    (SweepError(["vit: no Softmax"], refused=True), 2),
     (YosysError("yosys failed"), 3),
     (ToolMissingError("verilator is missing"), 3),
     (BuildError("verilator failed"), 3),

@@ -44,7 +44,7 @@ def test_options_win_over_what_suits_a_tool(capsys, in_folder):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("matmul --for quartus", "tool must be one of vivado, fusesoc, litex, not 'quartus'"),
+        ("matmul --for quartus", "--for must be one of vivado, fusesoc, litex, not 'quartus'"),
         ("mac --for vivado", "--for must be left out for mac; it is an option of matmul"),
         ("matmul --for vivado --control wishbone", "control must be axi_lite for vivado, not 'wishbone'"),
         ("matmul --for litex --bus-bits 24", "a power of two of 32 or more, not 24: the stream a has 24"),

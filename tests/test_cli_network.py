@@ -72,7 +72,7 @@ def test_a_networks_cells_are_counted(model, capsys):
         (["--columns", "3", "--outputs", "2"], "outputs must divide the 3 columns and the 4 lanes, not be 2"),
         (["--lanes", "3"], "lanes must be a power of two, not 3"),
         (["--between", "float8_e4m3fn"], "between must be a format without NaN and infinity, not float8_e4m3fn"),
-        (["--ports", "single", "--rows", "2"], "ports must be dual unless an array has one row and columns that are"),
+        (["--ports", "single", "--rows", "2"], "rows must be 1 where memories of tensors have a single port"),
     ],
 )
 def test_wrong_arguments_end_in_a_line(model, arguments, message, capsys):

@@ -135,7 +135,7 @@ def test_arguments_that_do_not_fit_are_refused():
     for options, message in (
         ({"weight_store": "read"}, "weight_store must be one of initialized, loaded, not 'read'"),
         ({"ports": "triple"}, "ports must be one of dual, single, spram, not 'triple'"),
-        ({"ports": "single"}, "ports must be dual unless an array has one row"),
+        ({"ports": "single"}, "rows must be 1 where memories of tensors have a single port, as large"),
         ({"piece": 12}, "piece must be a multiple of 8, not 12"),
     ):
         with pytest.raises(ValueError, match=f"^{re.escape(message)}"):

@@ -6,10 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from fewbit.formats import Engine, Requantization, parse
-from fewbit.hdl import Design
+from fewbit.formats import Dma, Engine, Requantization, parse
+from fewbit.hdl import Design, NetworkDesign
+from fewbit.integrate import generate
 from fewbit.integrate.example import example_header, example_of
 from fewbit.integrate.litex import litex_files
+from fewbit.integrate.memory_host import memory_simulation_files
+from fewbit.integrate.network import network_core_files
+from network_programs import random_program
 from verilated_program import build_program, called
 
 INT4, INT8 = parse("int4"), parse("int8")
@@ -78,14 +82,14 @@ void flush_cpu_dcache(void);
 """What a processor's header has: here a word goes over the bus's pins, and caches hold what is in memory at one place
 here and at the same address in the SoC."""
 
-PROGRAM = """
+BUS = """
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <sys/mman.h>
 #include "Vsoc.h"
 #include "verilated.h"
-#include "matmul_litex.h"
-#include "matmul_example.h"
+INCLUDES
 
 static VerilatedContext context;
 static Vsoc top{&context};
@@ -124,6 +128,10 @@ void flush_cpu_dcache() {
     for (unsigned word = 0; word < used / 4; word++) memory[word] = reach(MAIN_RAM_BASE + 4 * word, false, 0);
 }
 
+"""
+"""What goes over the SoC's bus from outside, and memory that is the same here and there."""
+
+PROGRAM = """
 int main() {
     const int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
     if (mmap(memory, MAIN_RAM_SIZE, PROT_READ | PROT_WRITE, how, -1, 0) != memory) return 3;
@@ -150,6 +158,54 @@ int main() {
 }
 """
 
+
+MEMORY_PROGRAM = """
+int main() {
+    const int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    if (mmap(memory, MAIN_RAM_SIZE, PROT_READ | PROT_WRITE, how, -1, 0) != memory) return 3;
+    top.sys_rst = 1; cycle(); cycle(); top.sys_rst = 0;
+    matmul_product product = example_product();
+    uint8_t *places[MATMUL_MATRICES];
+    for (int matrix = 0; matrix < MATMUL_MATRICES; matrix++) {
+        product.stride[matrix] = (int32_t)matmul_row_bytes(matrix, example_columns[matrix]);
+        places[matrix] = reinterpret_cast<uint8_t *>(memory) + used;
+        product.address[matrix] = MAIN_RAM_BASE + used;
+        used += example_rows[matrix] * product.stride[matrix];
+    }
+    example_fill(&product, places);
+    int status = matmul_litex_run(&product);
+    if (status) { printf("returned %d\\n", status); return 1; }
+    for (size_t place = 0; place < product.m * product.n; place++) {
+        uint8_t *row = places[MATMUL_C] + place / product.n * product.stride[MATMUL_C];
+        if (matmul_get(MATMUL_C, row, place % product.n) != example_answer[place]) { puts("C differs"); return 1; }
+    }
+    printf("%u outputs are equal\\n", product.m * product.n);
+    return 0;
+}
+"""
+
+NETWORK_PROGRAM = """
+int main() {
+    const int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+    if (mmap(memory, MAIN_RAM_SIZE, PROT_READ | PROT_WRITE, how, -1, 0) != memory) return 3;
+    top.sys_rst = 1; cycle(); cycle(); top.sys_rst = 0;
+    const size_t count = sizeof example_images / NET_IMAGE_BYTES;
+    uint8_t *images = reinterpret_cast<uint8_t *>(memory), *place = images + count * NET_IMAGE_STRIDE;
+    net_sum *sums = reinterpret_cast<net_sum *>(place);
+    uint8_t *weights = place + (count * NET_ANSWER_SUMS * sizeof *sums + 7) / 8 * 8;
+    used = weights - images + NET_WEIGHT_BYTES;
+    memset(images, 0x5a, used); // also what is between images, which nobody may see
+    for (size_t image = 0; image < count; image++)
+        memcpy(images + image * NET_IMAGE_STRIDE, example_images + image * NET_IMAGE_BYTES, NET_IMAGE_BYTES);
+    memcpy(weights, example_weights, sizeof example_weights);
+    net_litex_load(weights);
+    for (size_t run = 0; run < 2; run++) net_litex_answer(images, count, sums);
+    for (size_t sum = 0; sum < count * NET_ANSWER_SUMS; sum++)
+        if (sums[sum] != example_answers[sum]) { printf("sum %zu differs\\n", sum); return 1; }
+    printf("%zu sums are equal\\n", count * NET_ANSWER_SUMS);
+    return 0;
+}
+"""
 
 PROCESSOR_SOC = """
 import subprocess
@@ -307,24 +363,50 @@ def written(name, tmp_path) -> dict[str, str]:
     }
 
 
+def in_a_soc(tmp_path, verilator_runtime, module, files, program):
+    """What a program says that drives the bus of a SoC with the module in it."""
+    litex = pytest.importorskip("litex")
+    includes = f'#include "{module}_litex.h"\n#include "{module}_example.h"'
+    more = {"soc.py": SOC.replace("matmul", module), "system.h": SYSTEM}
+    more["program.cpp"] = BUS.replace("INCLUDES", includes) + program
+    for file, text in (files | more).items():
+        (tmp_path / file).write_text(text)
+    called(tmp_path, sys.executable, "soc.py")
+    include = Path(litex.__file__).parent / "soc" / "software" / "include"
+    hosts = [file for file in files if file.endswith("_host.c")]
+    for host in hosts:
+        called(tmp_path, "gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-c", host)
+    flags = f"-I{tmp_path} -I{include} -DCONFIG_BIOS_NO_DELAYS"
+    objects = [host.replace(".c", ".o") for host in hosts]
+    build_program(tmp_path, "soc", ["soc.v", f"{module}.v", "program.cpp", *objects], verilator_runtime, flags)
+    return called(tmp_path, "./Vsoc")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ENGINES)
 def test_product_in_a_soc(name, tmp_path, verilator_runtime):
     """Both buses of the registers; streams as wide as the bus and wider; two products, the second by the same DMAs."""
-    litex = pytest.importorskip("litex")
-    files = written(name, tmp_path) | {
-        "soc.py": SOC,
-        "system.h": SYSTEM,
-        "program.cpp": PROGRAM,
-    }
-    for file, text in files.items():
-        (tmp_path / file).write_text(text)
-    called(tmp_path, sys.executable, "soc.py")
-    include = Path(litex.__file__).parent / "soc" / "software" / "include"
-    called(tmp_path, "gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-c", "matmul_host.c")
-    flags = f"-I{tmp_path} -I{include} -DCONFIG_BIOS_NO_DELAYS"
-    build_program(tmp_path, "soc", ["soc.v", "matmul.v", "program.cpp", "matmul_host.o"], verilator_runtime, flags)
-    assert called(tmp_path, "./Vsoc") == f"{example_of(ENGINES[name]).output.size} outputs are equal\n"
+    said = in_a_soc(tmp_path, verilator_runtime, "matmul", written(name, tmp_path), PROGRAM)
+    assert said == f"{example_of(ENGINES[name]).output.size} outputs are equal\n"
+
+
+@pytest.mark.slow
+def test_an_engine_with_a_dma_is_a_master_in_a_soc(tmp_path, verilator_runtime):
+    engine = Engine(INT4, INT8, TO_INT8, control="wishbone", dma=Dma(32, burst=2), **SHAPE)
+    design = Design.matmul(engine)
+    files = generate(design, tool="litex") | memory_simulation_files(design)
+    said = in_a_soc(tmp_path, verilator_runtime, "matmul", files, MEMORY_PROGRAM)
+    assert said == f"{example_of(engine).output.size} outputs are equal\n"
+
+
+@pytest.mark.slow
+def test_a_network_answers_images_in_a_soc(tmp_path, verilator_runtime):
+    """Its weights are loaded; images are of 9 bytes each, so that there is something between them in memory."""
+    design = NetworkDesign(random_program(3, layers=2, side=3), "loaded", module="net")
+    assert design.program.image.size % 4
+    files = generate(design, tool="litex") | network_core_files(design)
+    said = in_a_soc(tmp_path, verilator_runtime, "net", files, NETWORK_PROGRAM)
+    assert said == f"{3 * design.program.answer.size} sums are equal\n"
 
 
 def test_streams_that_dmas_cannot_feed_are_refused():

@@ -1,13 +1,14 @@
 """The golden model of a whole network, beside a reference of one code at a time."""
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from fewbit.formats import parse
-from fewbit.sim import network_answers
+from fewbit.sim import network_answers, network_images
 from fewbit.sim.network import model
 from fewbit.sim.network.outputs import nearest
 from network_programs import random_images, random_program
@@ -116,5 +117,30 @@ def test_bytes_that_are_no_codes_are_refused():
     )
     images = random_images(bare, 0, 2)
     images[1, 0, 0, 0] = 16
-    with pytest.raises(ValueError, match="images must be codes of int4, not 16"):
+    with pytest.raises(ValueError, match="images must be codes of int4, not 16: the network's input is no bytes"):
         network_answers(bare, images)
+
+
+def test_inputs_become_bytes_or_codes():
+    programs = [random_program(seed, activation="int4", between="int4") for seed in range(40)]
+    bare = next(each for each in programs if not each.image.activation_codes and not each.image.between_codes)
+    tables = next(each for each in programs if each.image.activation_codes)
+    for program, top in ((bare, 7), (tables, 255)):
+        program = replace(program, image=replace(program.image, scales=(0.5,), offsets=(-3.0,)))
+        image = program.image
+        images = np.full((2, image.height, image.width, image.channels), top, np.uint8)
+        images[1, 0, 0, 0] = 0
+        numbers = images * 0.5 - 3
+        np.testing.assert_array_equal(network_images(program, numbers), images)
+        with pytest.raises(ValueError, match=re.escape(f"not {numbers[0].shape}")):
+            network_images(program, numbers[0])
+        with pytest.raises(ValueError, match="images must be of finite numbers, without NaN and infinity"):
+            network_images(program, numbers * np.nan)
+        beyond = numbers + 100
+        if program.image.activation_codes:
+            with pytest.raises(ValueError, match=r"those of 256 bytes, which are -3 to 124.5 in channel 0, not 224.5"):
+                network_images(program, beyond)
+            with pytest.raises(ValueError, match="that the program has codes for"):
+                network_images(program, numbers + 0.2)
+        else:
+            assert (network_images(program, beyond) == top).all()

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 from fewbit.formats import Requantization, parse
-from fewbit.sim import Exact, requantize
+from fewbit.sim import Exact, requantize, requantize_floats
 
 
 @pytest.mark.parametrize("output", ["int8", "uint4", "e4m3", "e2m1", "float8_e4m3fn", "bfloat16", "float16", "float32"])
@@ -23,5 +23,30 @@ def test_the_quick_way_by_float64_gives_what_the_long_one_gives(output, scale, r
             exact = Exact(sums, exponent)
             found = requantize(exact, how, **given)
             with monkeypatch.context() as patch:
-                patch.setattr(sys.modules["fewbit.sim.requantize"], "_by_float64", lambda *arguments: None)
+                patch.setattr(sys.modules["fewbit.sim.requantize"], "_quick", lambda *arguments: None)
                 assert np.array_equal(found, requantize(exact, how, **given))
+
+
+def test_products_next_to_a_tie_are_rounded_to_its_side(monkeypatch):
+    """Products of up to 77 bits, one unit off the middle of two results: float64 rounds them to the middle."""
+    random = np.random.default_rng(4)
+    sums, scales = [], []
+    while len(sums) < 200:
+        scale = int(random.integers(1 << 23, 1 << 24)) | 1
+        for off in (-1, 1):
+            middle = -off * pow(1 << 52, -1, scale) % scale
+            middle += ((1 << 24) - middle + scale - 1) // scale * scale
+            middle += scale * (middle % 2 == 0)
+            integer, rest = divmod((middle << 52) + off, scale)
+            assert not rest
+            if middle < 1 << 25 and integer < 1 << 53:
+                sums.append(integer * (-1) ** len(sums))
+                scales.append(scale)
+    how = Requantization(parse("float32"), scale=parse("float32"))
+    exact = Exact(np.array(sums), -60)
+    codes = np.array(scales, np.float32).view(np.uint32)
+    assert requantize_floats(exact.integers, 1 << 53, -60, how, scale=codes) is None
+    found = requantize_floats(exact.integers, (1 << 53) - 1, -60, how, scale=codes)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules["fewbit.sim.requantize"], "_quick", lambda *arguments: None)
+        np.testing.assert_array_equal(found, requantize(exact, how, scale=codes))

@@ -107,6 +107,14 @@ def _float32(model, images):
         ({"jobs": 0}, "jobs must be 1 or more, not 0"),
         ({"test": (1, 2, 3)}, "samples must be the input, or a pair of it and what is expected, not 3 arrays"),
         ({"calibration": {"picture": [[1.0]]}}, "samples must have the model's inputs image, not picture"),
+        (
+            {"calibration": np.zeros((3, 1, 8, 8), np.float32)},
+            "^calibration: samples must differ in their numbers",
+        ),
+        (
+            {"calibration": np.float32([-5e29, 5e29]).reshape(2, 1, 1, 1).repeat(8, 2).repeat(8, 3)},
+            r"samples must be of numbers up to 1e\+12, not 5e\+29",
+        ),
         ({"weight": "int44"}, "at most 16 bits|1 to 16"),
     ],
 )

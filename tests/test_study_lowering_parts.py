@@ -111,8 +111,47 @@ def test_images_that_were_bytes_are_known_again():
     np.testing.assert_array_equal(found.values[np.arange(3), whole], images)
     part = byte_scale([images[:, 1:3, :3]])  # neither 0 nor 255 of every channel
     assert {*images[:, 1:3, :3, 1].reshape(-1)} <= {*part.values[1]} and np.allclose(part.scale, found.scale)
+    assert part.unknown.startswith("channel 0 has numbers from ") and not found.note + found.unknown
     assert byte_scale([random.standard_normal((4, 9, 9, 3)).astype(np.float32)]) is None
     assert byte_scale([whole.astype(np.uint8)]).values[1, 7] == 7
+
+
+EVEN = np.arange(40, 200, 2)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "scale", "offset", "told"),
+    [
+        (EVEN / 255, 1 / 255, 0, ""),
+        (EVEN / 256, 1 / 256, 0, ""),
+        (EVEN / 127.5 - 1, 2 / 255, -1, ""),
+        (EVEN / 128 - 1, 1 / 128, -1, ""),
+        (EVEN, 1, 0, ""),
+        (EVEN - 128, 1, -128, ""),
+        ((np.arange(256) / 255 - 0.3) / 0.25, 4 / 255, -1.2, ""),
+        (EVEN / 100, 0.02, 0, "where channel 0 has numbers from 0.4 to 1.98, a byte b of an image is taken for 0.02 b"),
+        ([0, 1], 1 / 255, 0, "a byte b of an image is taken for b / 255: the samples have too few numbers to be sure"),
+        (
+            [-1.2, 2.8],
+            4 / 255,
+            -1.2,
+            "where channel 0 has numbers from -1.2 to 2.8,",
+        ),
+        (
+            (EVEN / 255 - 0.3) / 0.25,
+            8 / 255,
+            (40 / 255 - 0.3) / 0.25,
+            "channel 0 has numbers from -0.572",
+        ),
+        ([0.3], 1, 0.3, "channel 0 has 0.3 alone"),
+    ],
+)
+def test_a_step_is_that_of_a_byte_though_bytes_are_missing(numbers, scale, offset, told):
+    found = byte_scale([np.array(numbers, np.float32).reshape(1, 1, -1, 1)])
+    assert (found.note + found.unknown).startswith(told) and bool(told) == bool(found.note + found.unknown)
+    np.testing.assert_allclose((found.scale[0], found.offset[0]), (scale, offset), rtol=1e-5)
+    seen = np.rint((np.array(numbers) - offset) / scale).astype(int)
+    np.testing.assert_array_equal(found.values[0, seen], np.array(numbers, np.float32))
 
 
 def test_ramps_follow_each_other():

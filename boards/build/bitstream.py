@@ -154,6 +154,7 @@ def build(
         command=command,
         hardware=request.hardware(),
     )
+    _tell_overwritten(out / f"{name}.json", command, say)
     return _write(found, request, made.file, out / f"{name}.json")
 
 
@@ -165,6 +166,16 @@ def check_name(name: str | None) -> None:
         raise ValueError(f"name must be that of a file, without a folder, not {name!r}")
     if len(name.encode()) > LONGEST_NAME:
         raise ValueError(f"name must be of at most {LONGEST_NAME} bytes, not {len(name.encode())}")
+
+
+def _tell_overwritten(described: Path, command: str, say: Callable[[str], None]) -> None:
+    """Say that another command's bitstream of that name is gone."""
+    try:
+        before = json.loads(described.read_text(encoding="utf-8"))["command"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if before != command:
+        say(f"note: {described} was of another command, `{before}`, and is overwritten; --name keeps both")
 
 
 def _write(found: Bitstream, request: BitstreamRequest, file: bytes, described: Path) -> Bitstream:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ... import __version__
 from ...formats import Engine
+from ...formats.network import NetworkShape
 from ...hdl import MatmulDesign, multiplications
 from ...hdl.emit import to_rtlil
 from ...synth.flow import DSP_POLICIES, Flow
@@ -21,7 +22,7 @@ from ..link.description import Description
 from ..link.network import BoardNetwork
 from ..targets.board import BAUDS, Board
 
-__all__ = ["CYCLES_A_BIT", "MARGIN", "SEEDS", "BitstreamRequest", "Request"]
+__all__ = ["CYCLES_A_BIT", "MARGIN", "SEEDS", "BitstreamRequest", "Request", "array_name"]
 
 MARGIN = 0.05
 """The share of Fmax by which the clock stays below it."""
@@ -137,6 +138,12 @@ class BitstreamRequest(ABC):
         return relax_memories(to_rtlil(Pinned(self.board, inner, settings), "top"))
 
 
+def array_name(shape: Engine | NetworkShape) -> str:
+    """An array in the names of files: rows, columns and lanes, and outputs if there are several."""
+    sides = [shape.rows, shape.columns, shape.lanes, *([shape.outputs] if shape.outputs > 1 else [])]
+    return "x".join(map(str, sides))
+
+
 @dataclass(frozen=True)
 class Request(BitstreamRequest):
     """A bitstream with a matmul engine.
@@ -165,9 +172,7 @@ class Request(BitstreamRequest):
 
     @property
     def name(self) -> str:
-        engine = self.engine
-        shape = f"{engine.rows}x{engine.columns}x{engine.lanes}"
-        return f"{self.board.name}_{engine.weight}_{engine.activation}_{shape}"
+        return f"{self.board.name}_{self.engine.weight}_{self.engine.activation}_{array_name(self.engine)}"
 
     def check_room(self) -> None:
         check_room(self.engine, self.board.part.target, name=self.board.name)

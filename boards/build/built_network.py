@@ -22,9 +22,13 @@ def describe_hardware(design: NetworkDesign) -> dict[str, Any]:
     return {name: getattr(design, name) for name in HARDWARE}
 
 
-def read_hardware(path: Path) -> NetworkDesign:
-    """The network's hardware of a bitstream, whose JSON is at ``path``. Raises OSError, ValueError."""
-    program = Program.read(path.with_suffix(PROGRAM_SUFFIX))
+def read_hardware(path: Path, program: Program | None = None) -> NetworkDesign:
+    """The network's hardware of a bitstream, whose JSON is at ``path``. Raises OSError, ValueError.
+
+    ``program``: what it runs; None for that of the file beside it
+    """
+    given = program is not None
+    program = program or Program.read(path.with_suffix(PROGRAM_SUFFIX))
     try:
         content = json.loads(path.read_text())
         made = NetworkDesign(program, **content["hardware"])
@@ -32,5 +36,6 @@ def read_hardware(path: Path) -> NetworkDesign:
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} must be the JSON of a bitstream with a network: {error}") from None
     if digest != program.digest:
-        raise ValueError(f"{path.with_suffix(PROGRAM_SUFFIX)} must be the program of {path}, {digest[:12]}")
+        which = f"program {program.digest[:12]}" if given else path.with_suffix(PROGRAM_SUFFIX)
+        raise ValueError(f"{which} must be the program of {path}, {digest[:12]}")
     return made

@@ -9,7 +9,7 @@ from ...synth.room import block_rams
 from ..host.layers import check_layers
 from ..host.layers_speed import Size, exact_depth, layer_sizes, link_seconds
 from ..host.tiles import depth_refusal
-from .bitstream_request import Request
+from .bitstream_request import Request, array_name
 from .built_network import PROGRAM_SUFFIX
 
 __all__ = ["LayersRequest"]
@@ -48,12 +48,16 @@ class LayersRequest(Request):
 
     @property
     def name(self) -> str:
-        shape = f"{self.engine.rows}x{self.engine.columns}x{self.engine.lanes}"
         formats = f"{self.engine.weight}_{self.engine.activation}"
-        return f"{self.board.name}_{self.program.name}_{formats}_{shape}_layers"
+        return f"{self.board.name}_{self.program.name}_{formats}_{array_name(self.engine)}_layers"
 
     def beside(self) -> dict[str, str]:
         return {PROGRAM_SUFFIX: self.program.text()}
+
+    @property
+    def first_baud(self) -> int:
+        """Bits a second of the link, as far as that is known before place and route."""
+        return self.description(round(self.settings(self.board.part.first_mhz * 1e6).hz)).baud
 
     def images_a_second(self, baud: int) -> float:
         """The most images a second that a link of so many bits a second carries."""

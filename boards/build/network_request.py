@@ -15,7 +15,7 @@ from ..link.network import BoardNetwork
 from ..link.protocol import FRAME_BYTES, MAX_PAYLOAD
 from ..targets import board_names, find_board
 from ..targets.board import Board
-from .bitstream_request import BitstreamRequest
+from .bitstream_request import BitstreamRequest, array_name
 from .built_network import PROGRAM_SUFFIX, describe_hardware
 from .memories import DesignMemory, memories_of, shares
 
@@ -52,15 +52,18 @@ class NetworkRequest(BitstreamRequest):
         capacity = target.device.capacity
         assert capacity is not None
         store, ports = usual_memories(self.program, capacity.large_rams > 0)
-        return NetworkDesign(
-            self.program,
-            store,
-            ports,
-            dsp_elements=dsp_elements(self.board, self.program.shape, self.dsp),
-            pipeline=self.pipeline,
-            build=self.build,
-            family=target.family.name,
-        )
+        try:
+            return NetworkDesign(
+                self.program,
+                store,
+                ports,
+                dsp_elements=dsp_elements(self.board, self.program.shape, self.dsp),
+                pipeline=self.pipeline,
+                build=self.build,
+                family=target.family.name,
+            )
+        except ValueError as error:
+            raise ValueError(f"{self.board.name}: {error}") from None
 
     @property
     def computes(self) -> BoardNetwork:
@@ -69,8 +72,10 @@ class NetworkRequest(BitstreamRequest):
     @property
     def name(self) -> str:
         shape = self.program.shape
-        array = f"{shape.rows}x{shape.columns}x{shape.lanes}"
-        return f"{self.board.name}_{self.program.name}_{shape.weight}_{shape.activation}_{array}"
+        between = [] if str(shape.between) == "int8" else [str(shape.between)]
+        dsp = [] if self.dsp == usual_dsp(self.board) else ["dsp" if self.dsp == "auto" else "logic"]
+        formats = [str(shape.weight), str(shape.activation), *between]
+        return "_".join([self.board.name, self.program.name, *formats, array_name(shape), *dsp])
 
     @cached_property
     def lacks(self) -> str:

@@ -82,7 +82,15 @@ class BitstreamOptions:
             dsp = self.dsp or usual_dsp(found)
             program = network.fitting(engine, self.weight, self.activation, self.lanes, found, dsp)
             made = NetworkRequest(found, program, dsp=dsp, buffer_bytes=buffer_for(program), **common)
-            return self._by_layers(made, engine, common) if made.lacks else made
+            layers = self.by_layers(made, engine, common) if made.lacks else None
+            if layers is None:
+                return made
+            rate, link = layers.images_a_second(layers.first_baud), f"{layers.first_baud / 1e6:g} Mbaud"
+            say(
+                f"{program.name} does not fit {found.name}: {made.lacks}. The bitstream has a matmul engine instead, "
+                f"through which the host computes it layer by layer: at most {rate:.2f} images a second at {link}"
+            )
+            return layers
         pairs = choose_pairs(self.weight, self.activation)
         if len(pairs) != 1:
             raise ValueError(f"weight and activation must be one format each for a bitstream, not {len(pairs)} pairs")
@@ -98,25 +106,21 @@ class BitstreamOptions:
         made = _engine(options, board, weight, activation, shape[:2], lanes)
         return Request(board, made, dsp=shape[3] if self.dsp is None else self.dsp, **common)
 
-    def _by_layers(
+    def by_layers(
         self, network: "NetworkRequest", options: EngineOptions, common: dict[str, Any]
-    ) -> "LayersRequest | NetworkRequest":
-        """A matmul engine for a network that does not fit, which is told; or the network, if no engine can do it."""
+    ) -> "LayersRequest | None":
+        """A matmul engine for a network that does not fit; None if no engine can do it.
+
+        ``common``: fields of the request that all bitstreams have
+        """
         from ...boards.build.layers_request import LayersRequest
 
         program, board = network.program, network.board
         made = self._of_engine(options, board, program.shape.weight, program.shape.activation, common)
         try:
-            found = LayersRequest.of(made, program)
+            return LayersRequest.of(made, program)
         except ValueError:
-            return network
-        baud = found.description(round(found.settings(board.part.first_mhz * 1e6).hz)).baud
-        say(
-            f"{program.name} does not fit {board.name}: {network.lacks}. The bitstream has a matmul engine instead, "
-            f"through which the host computes it layer by layer: at most {found.images_a_second(baud):.2f} images a "
-            f"second at {baud / 1e6:g} Mbaud"
-        )
-        return found
+            return None
 
 
 def _engine(

@@ -62,8 +62,8 @@ def run_product(
     depending on the output. Values must be values of the board's formats, unless --rounded rounds them. The options of
     the engine are for the simulated board. The exit status is 1 if --check finds a difference.
 
-    Without W, the first file has images, of type uint8. --model, --program or --like say which network the board has;
-    the answers are float32.
+    Without W, the first file has images: bytes, uint8, or numbers of the network's input, floats. --model, --program or
+    --like say which network the board has; the answers are float32.
     """
     from ...boards.host.operands import check_operands
     from ...synth import write_bytes

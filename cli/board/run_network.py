@@ -30,15 +30,25 @@ def run_images(
 ) -> None:
     """Have a board compute images, write what it answers, and tell how fast that was.
 
-    ``program``: None for that of the bitstream that ``--like`` names
+    Parameters
+    ----------
+    images: bytes, or codes where the program takes these; or floats in the network's numbers
+    program: None for that of the bitstream that ``--like`` names
     """
     import numpy as np
 
+    from ... import sim
     from ...boards.host.images import check_images, differences, values_of_sums
     from ...synth import write_bytes
     from .arrays import npy_bytes
 
-    with attached_network(options, program, check=lambda found: check_images(found, images)) as device:
+    floats = images if images.dtype.kind == "f" else None
+
+    def suit(found: "Program") -> None:
+        nonlocal images
+        images = check_images(found, images if floats is None else sim.network_images(found, floats))
+
+    with attached_network(options, program, check=suit) as device:
         assert device.program is not None
         before, passed = 0.0, None
         if device.simulated is not None:

@@ -154,14 +154,30 @@ def _beside_network(
         if program is None:
             beside = path.with_suffix(PROGRAM_SUFFIX)
             if not beside.exists():
-                raise ValueError(f"W.npy, --model or --program must be given: {like} has a matmul engine alone")
+                raise ValueError(
+                    f"W.npy, --model or --program must be given: {like} has a matmul engine, and no {beside.name} is "
+                    "beside it"
+                )
             program = Program.read(beside)
         check_layers(described.computes, program)
         return None, program
-    made = read_hardware(path)
+    made = read_hardware(path, None if path.with_suffix(PROGRAM_SUFFIX).exists() else program or _anew(described, path))
     if program is not None and program.digest != made.program.digest:
         raise ValueError("--like must be a bitstream of the same program, or --model and --program be left out")
     return made, made.program
+
+
+def _anew(described: "Description", path: Path) -> "Program | None":
+    """The program of a bitstream with a network of the zoo, made anew; None for a network of the user's."""
+    from ...study.zoo.networks import networks
+    from .network_options import described_network, lowering
+    from .study_options import SchemeOptions
+
+    if described.network.name not in networks():
+        return None
+    say(f"note: {path.stem}.program.json is not beside it; the program of {described.network.name} is made anew")
+    own, chosen = described_network(described.network)
+    return lowering(own, SchemeOptions(), chosen)[1](chosen.request()).program
 
 
 def _check_name(device: "Device", like: Path | None, board: str | None, port: str) -> None:

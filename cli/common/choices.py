@@ -33,11 +33,17 @@ def choice(names: Names, *declarations: str, help: str, check: bool = True, **ot
 
     def checked(parameter: typer.CallbackParam, value: str | None) -> str | None:
         if check and value not in (None, parameter.default) and value not in names():
-            raise refusal(str(parameter.name), value, names())
+            raise refusal(_name(parameter), value, names())
         return value
 
     checked.names = names  # type: ignore[attr-defined]
     return typer.Option(*declarations, help=help, callback=checked, autocompletion=completed(names), **others)
+
+
+def _name(parameter: typer.CallbackParam) -> str:
+    """What messages call an option: by its name, with the dashes where its value has another name."""
+    name = str(parameter.name)
+    return name if f"--{name.replace('_', '-')}" in parameter.opts else parameter.opts[0]
 
 
 def completed(names: Names) -> Callable[[str], list[str]]:

@@ -7,20 +7,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ...formats import CONTROLS, DATAFLOWS, Overflow, Rounding
+from ...formats import CONTROLS, DATAFLOWS, PACKINGS, Overflow, Rounding
 from ...formats.blocks import ACCUMULATE
 from .choices import choice, completed, known
 from .options import formats
 from .signature import narrowed, takes_options
 
 if TYPE_CHECKING:
-    from ...formats import Blocks, Engine, Format, Requantization
+    from collections.abc import Sequence
+
+    from ...formats import Blocks, Dma, Element, Engine, Format, Requantization
 
 __all__ = ["EngineOptions", "takes_engine_on_a_board"]
 
+ARITHMETIC = "Arithmetic"
 ENGINE = "Matmul engine"
 OUTPUT = "Output"
 BLOCKS = "Blocks"
+MEMORY = "Memory"
 
 DEFAULT_BLOCK = 32
 
@@ -35,7 +39,10 @@ SHOWN_ON_BOARDS = {
 }
 """The same defaults in the words of help."""
 
-BUSES = ("bus_bits", "control")
+WITH_ELEMENT = ("multiply", "mac", "dot")
+"""The units, beside engines, that have an element to choose."""
+
+BUSES = ("bus_bits", "control", "dma", "address_bits", "burst", "outstanding", "packing")
 """Options that have no use on boards, where the engine is behind the link."""
 
 
@@ -53,10 +60,28 @@ def _option(name: str, help: str, panel: str, default: str, metavar: str | None 
     return typer.Option(*name.split(), metavar=metavar, help=help, **shown)
 
 
+def _elements() -> "Sequence[str]":
+    from ...formats import element_kinds
+
+    return element_kinds()
+
+
 @dataclass(frozen=True)
 class EngineOptions:
     """The values of the options. None says that an option was not given, so that one without a use can be refused."""
 
+    element: Annotated[
+        str | None,
+        choice(
+            _elements,
+            "--element",
+            metavar="ELEMENT",
+            check=False,
+            help="What multiplies and adds: {names}; with its numbers, as in docs/systems.md.",
+            rich_help_panel=ARITHMETIC,
+            show_default="exact",
+        ),
+    ] = None
     output: Annotated[
         str | None, _option("--output", "Format of the outputs, as float8_e4m3fn.", OUTPUT, "int8", "FORMAT")
     ] = None
@@ -148,6 +173,35 @@ class EngineOptions:
     control: Annotated[
         str | None, _option("--control", "Bus of the registers.", ENGINE, "axi_lite", names=CONTROLS)
     ] = None
+    dma: Annotated[
+        int | None,
+        _option(
+            "--dma",
+            "Read A and W from memory and write C there, by an AXI4 master of so many bits in the place of streams.",
+            MEMORY,
+            "streams",
+            "BITS",
+        ),
+    ] = None
+    address_bits: Annotated[
+        int | None, _option("--address-bits", "With --dma: bits of an address in memory.", MEMORY, "32")
+    ] = None
+    burst: Annotated[
+        int | None, _option("--burst", "With --dma: beats of a row that are moved at a time.", MEMORY, "8")
+    ] = None
+    outstanding: Annotated[
+        int | None, _option("--outstanding", "With --dma: bursts under way, at most.", MEMORY, "16")
+    ] = None
+    packing: Annotated[
+        str | None,
+        _option(
+            "--packing",
+            "With --dma: codes in memory side by side, each in a power of two of bits; or each in bytes of its own.",
+            MEMORY,
+            "packed",
+            names=PACKINGS,
+        ),
+    ] = None
 
     def on_a_board(self) -> "EngineOptions":
         """The options with the output of ``ON_BOARDS`` if neither an output nor a scale was given."""
@@ -158,7 +212,10 @@ class EngineOptions:
         """The options with the buses that suit a tool, where none were given."""
         from ...integrate import DEFAULTS
 
-        return replace(self, **{name: value for name, value in DEFAULTS[tool].items() if getattr(self, name) is None})
+        defaults = {name: value for name, value in DEFAULTS[tool].items() if getattr(self, name) is None}
+        if self.dma is not None:
+            defaults.pop("bus_bits", None)
+        return replace(self, **defaults)
 
     def parameters(self, unit: str) -> dict[str, Any]:
         """The parameters of a design of this unit, which is not matmul, besides its formats. Raises ValueError."""
@@ -169,7 +226,13 @@ class EngineOptions:
             return {"requantization": self.requantization("bfloat16"), "block_size": size}
         if unit == "block_dot":
             return {"blocks": replace(self, block_size=size).blocks()}
-        return {}
+        return {"element": self.multiplies_by()} if unit in WITH_ELEMENT else {}
+
+    def multiplies_by(self) -> "Element":
+        """The element of ``--element``. Raises ValueError."""
+        from ...formats import EXACT, parse_element
+
+        return EXACT if self.element is None else parse_element(self.element)
 
     def requantization(self, default_output: str = "int8") -> "Requantization":
         from ...formats import Integer, Requantization, parse
@@ -203,6 +266,8 @@ class EngineOptions:
         """The engine for a pair of formats. Raises ValueError."""
         from ...formats import Engine
 
+        if self.shortest_k is not None and self.cycles_an_output is not None:
+            raise ValueError("--shortest-k must be left out with --cycles-an-output, which says what it would")
         rows = 4 if self.rows is None else self.rows
         return Engine(
             weight,
@@ -222,7 +287,21 @@ class EngineOptions:
             weight_zero_point=bool(self.weight_zero_point),
             bus_bits=self.bus_bits,
             control=self.control or "axi_lite",
+            element=self.multiplies_by(),
+            dma=self.memory(),
         )
+
+    def memory(self) -> "Dma | None":
+        """The DMA, if there is one. Raises ValueError."""
+        from ...formats import Dma
+
+        named = {name: getattr(self, name) for name in ("address_bits", "burst", "outstanding", "packing")}
+        given = {name: value for name, value in named.items() if value is not None}
+        if self.dma is None:
+            for name in given:
+                raise ValueError(f"--dma must be given with --{name.replace('_', '-')}")
+            return None
+        return Dma(self.dma, **given)
 
 
 def _format(name: str | None) -> "Format | None":

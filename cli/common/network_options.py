@@ -8,14 +8,16 @@ import typer
 
 from ...formats import parse
 from .choices import completed
+from .console import say
 from .options import DEFAULT_FORMAT, OneActivation, Weight, formats
 from .study_options import NetworkOptions, SchemeOptions
 
 if TYPE_CHECKING:
+    from ...boards.link.network import BoardNetwork
     from ...study.lowering import Lowered, ShapeRequest
     from ...study.measurement.evaluate import Study
 
-__all__ = ["AcceleratorOptions", "lowered", "lowering", "size"]
+__all__ = ["AcceleratorOptions", "described_network", "lowered", "lowering", "size"]
 
 SIZES = {
     "rows": "Pixels that are computed at once.",
@@ -66,6 +68,11 @@ class AcceleratorOptions:
         sizes |= {name: given for name in SIZES if (given := getattr(self, name)) is not None}
         return ShapeRequest(between=parse(self.between), multiplier_bits=self.multiplier_bits, **sizes)
 
+    @property
+    def sides_given(self) -> bool:
+        """Whether any side of the array is named."""
+        return any(getattr(self, name) is not None for name in SIZES)
+
     def sides(self, usual: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
         """Rows, columns, lanes and outputs, those of ``usual`` where they are not given."""
         request = self.request(usual)
@@ -105,5 +112,28 @@ def lowering(
         if len(found) != 1:
             raise ValueError(f"weight, activation and techniques must be one each, not {len(found)} pairs of them")
         scheme = found[0]
+    _tell_bytes(study)
     layers = study.quantized(scheme)
     return study, lambda request: study.lowered(layers, scheme, request)
+
+
+def described_network(described: "BoardNetwork") -> tuple[NetworkOptions, AcceleratorOptions]:
+    """The options of a network of the zoo in an accelerator, by what a bitstream's description says of it."""
+    sides = {name: getattr(described, name) for name in SIZES}
+    formats = {name: str(getattr(described, name)) for name in ("weight", "activation", "between")}
+    options: dict[str, Any] = {**formats, **sides}
+    return NetworkOptions(model=described.name), AcceleratorOptions(**options)
+
+
+def _tell_bytes(study: "Study") -> None:
+    """Tell what is assumed of bytes of images. Raise ValueError where nobody can know what they stand for."""
+    found = study.lowering.byte_scale
+    if found is None:
+        return
+    if found.unknown:
+        raise ValueError(
+            "samples must tell which bytes their numbers are: as uint8, as b / 255 for bytes b, or with those of 0 and "
+            f"255 among them; {found.unknown}"
+        )
+    if found.note:
+        say(f"note: {found.note}")

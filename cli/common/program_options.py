@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .choices import completed
+from .console import counted, say
 from .engine_options import EngineOptions
 from .options import formats
 
@@ -123,7 +124,14 @@ class ProgramOptions:
             return lower(replace(chosen, **sides).request()).program
 
         found = find_array(board, dsp, program_of, ArraySides(**sizes))
-        return program_of(chosen.sides(board.network)) if found is None else found[0]
+        program = program_of(chosen.sides(board.network)) if found is None else found[0]
+        shape = program.shape
+        array = f"{shape.rows} x {shape.columns} x {shape.lanes} with {counted(shape.outputs, 'output')} a cycle"
+        if found is not None:
+            say(f"array: {array}, the fastest of those that are estimated to fit {board.name}")
+        elif not any(sizes.values()):
+            say(f"array: {array}, the usual one of {board.name}, since none is estimated to fit with room to spare")
+        return program
 
     def _file(self, engine: EngineOptions, said: dict[str, Any]) -> "Program":
         """The program of the file, which says what ``said`` would say."""

@@ -67,7 +67,8 @@ def cycles(
     sizes = parse_sizes(size)
     if engine.max_k is None:
         lengths = [each.k for each in sizes]
-        engine = replace(engine, max_k=max(lengths), shortest_k=engine.shortest_k or min(lengths))
+        shortest = min(lengths) if engine.cycles_an_output is None else None
+        engine = replace(engine, max_k=max(lengths), shortest_k=engine.shortest_k or shortest)
     pairs, targets = choose_pairs(weight, activation), choose_targets(family) if family else [None]
     for name, found in (("weight and activation", pairs), ("family", targets)):
         if len(found) != 1:

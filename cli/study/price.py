@@ -115,7 +115,7 @@ def _table(prices: "list[NetworkPrice]") -> Any:
     from ...formats import label_of
     from ...study.choice.pareto import target_of
 
-    table = Table("network", "weight", "activation", "target", "array")
+    table = Table("network", "weight", "activation", "family", "array")
     for name in ("LUTs", "carry", "FF", "DSP", "block RAM", "large RAM", "kbit of RAM", "cycles"):
         table.add_column(name, justify="right")
     for price in prices:

@@ -40,6 +40,7 @@ def recommend(
     What is priced is a MAC, or with --evaluation network the whole accelerator of the network, of which accuracies are
     then too. It says why, and which command writes the Verilog. Give exactly one of --min-accuracy and --max-luts.
     Hardware without DSPs is compared, since a price with DSPs is two numbers, which `fewbit price --dsp auto` shows.
+    The exit status is 1 if no pair is as accurate or as cheap as that.
     """
     from ...study.choice.findings import read_findings
     from ...study.choice.recommend import recommend as find
@@ -48,7 +49,7 @@ def recommend(
         raise ValueError("exactly one of --min-accuracy and --max-luts must be given")
     targets = choose_targets(family)
     if len(targets) != 1:
-        raise ValueError(f"family must be one for recommend, not {family!r}")
+        raise ValueError(f"family must be a single one, not {family!r}")
     found = find(
         read_findings(results_of(results, evaluation), whole=evaluation is not None),
         model=model,

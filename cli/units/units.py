@@ -13,21 +13,23 @@ from ..common.signature import narrowed
 __all__ = ["UNIT_OPTIONS", "UnitGroup", "unit_group"]
 
 _PRODUCTS = {"weight", "activation", "dsp", "pipeline", "build"}
+_ELEMENT = {"element"}
 _OUTPUT = {"output", "scale", "tensor_scale", "relu", "rounding", "overflow", "rounding_seed"}
 _SUM = {"bias_bits", "zero_point"}
 _ARRAY = {"rows", "columns", "dataflow", "tile_m", "max_k", "outputs", "shortest_k", "scale_per"}
-_ENGINE = _ARRAY | {"cycles_an_output", "weight_zero_point", "bus_bits", "control"}
+_MEMORY = {"dma", "address_bits", "burst", "outstanding", "packing"}
+_ENGINE = _ARRAY | _MEMORY | {"cycles_an_output", "weight_zero_point", "bus_bits", "control"}
 _BLOCKS = {"block_size", "block_scale", "accumulate"}
 
 UNIT_OPTIONS: dict[str, set[str]] = {
     "decode": {"weight"},
-    "multiply": _PRODUCTS,
-    "mac": _PRODUCTS | {"terms", "against"},
-    "dot": _PRODUCTS | {"terms", "lanes", "against"},
+    "multiply": _PRODUCTS | _ELEMENT,
+    "mac": _PRODUCTS | _ELEMENT | {"terms", "against"},
+    "dot": _PRODUCTS | _ELEMENT | {"terms", "lanes", "against"},
     "block_dot": _PRODUCTS | _BLOCKS | {"terms", "lanes"},
     "requantize": _OUTPUT | _SUM | {"weight", "activation", "terms", "dsp", "cycles_an_output"},
     "dequantize": _OUTPUT | {"weight", "lanes", "dsp", "block_size"},
-    "matmul": _PRODUCTS | _OUTPUT | _SUM | _ENGINE | _BLOCKS | {"lanes", "size", "stalls", "tool"},
+    "matmul": _PRODUCTS | _ELEMENT | _OUTPUT | _SUM | _ENGINE | _BLOCKS | {"lanes", "size", "stalls", "tool"},
 }
 """The options that a unit has, of those that not every unit has, by the names of their parameters."""
 

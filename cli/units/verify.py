@@ -60,7 +60,7 @@ def verify(
 
     families = [target.family.name for target in choose_targets(family)] if family else [None]
     if len(families) > 1:
-        raise ValueError(f"family must be one for verify, not {family!r}")
+        raise ValueError(f"family must be a single one, not {family!r}")
     how: dict[str, Any] = {"terms": TERMS if terms is None else terms, "pipeline": pipeline, "build": build}
     options = {**how, "lanes": 1, "families": families}
     designs = choose_designs("mac", weight or SPACE, activation or (SPACE if weight is None else None), **options)

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -79,8 +79,9 @@ def verilog(
     for design, text, place, files in zip(designs, emit(designs), places, more, strict=True):
         description = write_design(design, text, place, command)
         kinds = {"verilog": "v", "json": "json"} | ({"header": "h"} if design.header() else {})
-        made = {kind: str(place / f"{design.module}.{end}") for kind, end in kinds.items()}
+        made: dict[str, Any] = {kind: str(place / f"{design.module}.{end}") for kind, end in kinds.items()}
         if files:
+            made["more"] = [str(place / name) for name in files if name != "README.md"]
             made["readme"] = str(place / "README.md")
         for name, content in files.items():
             write_whole(place / name, content)
@@ -89,6 +90,7 @@ def verilog(
         print_json({"designs": written})
         return
     for each in written:
-        print(*(each[kind] for kind in ("verilog", "json", "header", "readme") if kind in each), sep="\n")
+        kinds_of_files = [each[kind] for kind in ("verilog", "json", "header") if kind in each]
+        print(*kinds_of_files, *each.get("more", []), *([each["readme"]] if "readme" in each else []), sep="\n")
     if len(written) > 1:
         screen().print(f"{len(written)} designs")

@@ -180,6 +180,8 @@ class Program:
         """What ``write`` wrote. Raises OSError, and ValueError where it is none or was changed."""
         try:
             content = json.loads(path.read_text())
+            if not isinstance(content, dict):
+                raise ValueError(f"it is a {type(content).__name__}")
             digest = content.pop("digest")
             program = cls.of(content)
         except (KeyError, TypeError, AttributeError, ValueError) as error:

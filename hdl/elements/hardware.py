@@ -2,6 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
 from typing import ClassVar, Protocol
 
 from amaranth.hdl import Module, Signal, Value
@@ -11,7 +14,7 @@ from ...formats import Arithmetic, Element, FixedPoint
 from ..products.build import Build
 from ..products.operand_bus import OperandBus
 
-__all__ = ["ElementHardware", "ProductPorts", "SumPorts", "hardware_of", "hold_word", "register_hardware"]
+__all__ = ["ElementHardware", "ProductPorts", "SumPorts", "hardware_of", "register_hardware"]
 
 
 class SumPorts(Protocol):
@@ -166,22 +169,11 @@ class ElementHardware(ABC):
                 [f"{name}{k}" for k in range(lanes)],
                 [None] * lanes,
             )
-            m.d.comb += getattr(element, name).eq(hold_word(m, arithmetic, unit.valid, word, name))
+            m.d.comb += getattr(element, name).eq(bus.hold(m, arithmetic.interval, unit.valid, word, name))
         control = self.control(m, arithmetic, unit.build, unit.valid, unit.first, None)
         m.d.comb += [getattr(element, name).eq(signal) for name, signal in control.items()]
         m.d.comb += unit.accumulator.eq(element.sum)
         m.d.comb += [getattr(unit, name).eq(getattr(element, name)) for name in unit.accumulator_format.specials]
-
-
-def hold_word(m: Module, arithmetic: Arithmetic, valid: Value, operands: Value, name: str) -> Signal:
-    """The operands of a word behind the register of an array's edge, for as many cycles as a word takes."""
-    held = Signal(len(operands), name=name, reset_less=True)
-    if arithmetic.interval == 1:
-        m.d.sync += held.eq(operands)
-    else:
-        with m.If(valid):
-            m.d.sync += held.eq(operands)
-    return held
 
 
 _HARDWARE: dict[str, ElementHardware] = {}
@@ -196,5 +188,14 @@ def hardware_of(arithmetic: Arithmetic) -> ElementHardware:
     """How the elements of an arithmetic are made. Raises ValueError for a kind that has no hardware."""
     name = arithmetic.element.name
     if name not in _HARDWARE:
+        _import_kinds()
+    if name not in _HARDWARE:
         raise ValueError(f"element must be one that has hardware ({', '.join(_HARDWARE)}), not {name!r}")
     return _HARDWARE[name]
+
+
+@cache
+def _import_kinds() -> None:
+    """Import every file of this folder: each kind registers itself."""
+    for file in sorted(Path(__file__).parent.glob("[!_]*.py")):
+        import_module(f".{file.stem}", __package__)

@@ -1,16 +1,21 @@
-"""The edge of the matmul engine: registers stand behind a bus, and data comes and goes by AXI4-Stream."""
+"""The edge of the matmul engine: registers stand behind a bus, and data comes and goes by AXI4-Stream, or by an AXI4
+master of the engine's own."""
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import Out
+from amaranth.lib.wiring import In, Out
 
 from ...formats import Engine
+from ..bus.axi4 import axi4_master
 from ..bus.axi_lite import AxiLite
 from ..bus.axi_stream import axi_stream_in, axi_stream_out, connect_in, connect_out
 from ..bus.gearbox import Downsizer, Upsizer
 from ..bus.register_edge import add_registers
 from ..bus.registers import WORD_BITS, Field, Register, RegisterBlock
 from ..bus.wishbone import Wishbone
+from ..dma.matmul_dma import MASTER
+from ..dma.memory_matmul import MemoryMatmul
+from ..dma.registers import DMA_ADDRESS_BITS, DMA_ERRORS, connect_descriptors, descriptor_registers
 from ..products.build import Build
 from .core import Matmul
 
@@ -47,6 +52,11 @@ def engine_registers(engine: Engine) -> tuple[Register, ...]:
                     1,
                     "w1c",
                     meaning=f"start was not obeyed: m or n over 65535, or k over {engine.max_k}",
+                ),
+                *(
+                    Field(f"error_{name}", 5 + place, 1, "w1c", meaning=meaning)
+                    for place, (name, meaning) in enumerate(DMA_ERRORS.items())
+                    if engine.dma is not None
                 ),
             ),
         ),
@@ -100,12 +110,19 @@ def engine_registers(engine: Engine) -> tuple[Register, ...]:
         if bits > WORD_BITS:
             rest = f"the bits of {name} above {WORD_BITS}"
             registers.append(Register(f"{name}_high", offsets[f"{name}_high"], width=bits - WORD_BITS, meaning=rest))
-    return tuple(registers)
+    return tuple(registers) if engine.dma is None else (*registers, *descriptor_registers(engine))
+
+
+def _address_bits(engine: Engine) -> int:
+    """Of the registers' bus."""
+    return ADDRESS_BITS if engine.dma is None else DMA_ADDRESS_BITS
 
 
 def engine_members(engine: Engine) -> dict[str, wiring.Member]:
     """The ports of an engine, without clock and reset."""
-    members = dict(_BUS[engine.control].ports(ADDRESS_BITS))
+    members = dict(_BUS[engine.control].ports(_address_bits(engine)))
+    if engine.dma is not None:
+        return {**members, **axi4_master(MASTER, engine.dma.memory_bits, engine.dma.address_bits), "irq": Out(1)}
     for name in engine.stream_bits:
         if name != "c":
             members |= axi_stream_in(f"s_axis_{name}", engine.bus(name))
@@ -113,7 +130,8 @@ def engine_members(engine: Engine) -> dict[str, wiring.Member]:
 
 
 class MatmulEngine(wiring.Component):
-    """``Matmul`` with registers behind AXI4-Lite or Wishbone, and AXI4-Streams for all data.
+    """``Matmul`` with registers behind AXI4-Lite or Wishbone, and AXI4-Streams for all data; or ``MemoryMatmul`` with
+    such registers and its AXI4 master, for an engine with a DMA.
 
     The registers are those of ``engine_registers``; sizes and parameters count as they stand when ``start`` is
     written. ``irq`` is up while ``done`` or an error is. A word of a stream is one beat, or as many as its bus needs,
@@ -130,12 +148,15 @@ class MatmulEngine(wiring.Component):
     s_axi_* or wb_*: the registers' bus
     s_axis_a, s_axis_w, s_axis_p, s_axis_a_scales, s_axis_w_scales: inputs, those that the engine has
     m_axis_c: outputs
+    m_axi_*: the master, in the place of all streams
     irq: Out(1)
     """
 
+    matmul: Matmul | MemoryMatmul
+
     def __init__(self, engine: Engine, build: Build, dsp_elements: int = 0):
         self.engine = engine
-        self.matmul = Matmul(engine, build, dsp_elements)
+        self.matmul = (Matmul if engine.dma is None else MemoryMatmul)(engine, build, dsp_elements)
         self.registers = engine_registers(engine)
         super().__init__(engine_members(engine))
 
@@ -144,8 +165,14 @@ class MatmulEngine(wiring.Component):
         engine = self.engine
         m.submodules.matmul = matmul = self.matmul
         fast = {"fast": True} if engine.control == "axi_lite" and matmul.build.short_paths else {}
-        block = add_registers(m, self, _BUS[engine.control](ADDRESS_BITS, **fast), self.registers)
+        block = add_registers(m, self, _BUS[engine.control](_address_bits(engine), **fast), self.registers)
         self._connect_registers(m, block)
+        if isinstance(matmul, MemoryMatmul):
+            connect_descriptors(m, matmul, block)
+            for name, member in matmul.master.items():
+                here, inside = getattr(self, name), getattr(matmul, name)
+                m.d.comb += inside.eq(here) if member.flow is In else here.eq(inside)
+            return m
         for name, bits in matmul.inputs.items():
             m.submodules[f"words_{name}"] = words = Upsizer(bits, engine.bus(name))
             connect_in(m, self, f"s_axis_{name}", words.i)
@@ -158,12 +185,15 @@ class MatmulEngine(wiring.Component):
     def _connect_registers(self, m: Module, block: RegisterBlock) -> None:
         engine, matmul = self.engine, self.matmul
         cycles = Signal(WORD_BITS)
+        events = ["done", "error_busy", "error_zero", "error_large"]
         refused = matmul.refused_busy | matmul.refused_zero | matmul.refused_large
+        if isinstance(matmul, MemoryMatmul):
+            events.append("error_alignment")
+            refused = refused | matmul.refused_alignment
         with m.If(block.start & ~refused):
             m.d.sync += cycles.eq(0)
         with m.Elif(matmul.busy):
             m.d.sync += cycles.eq(cycles + 1)
-        events = ("done", "error_busy", "error_zero", "error_large")
         m.d.comb += [
             matmul.start.eq(block.start),
             *(getattr(matmul, name).eq(getattr(block, name)) for name in ("m", "n", "k")),

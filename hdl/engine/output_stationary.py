@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import Arithmetic, Engine, FixedPoint
-from ..elements.hardware import hardware_of, hold_word
+from ..elements.hardware import hardware_of
 from ..elements.weight_column import ONE, row_sum_build
 from ..products.build import Build
 
@@ -132,7 +132,7 @@ class OutputStationary(wiring.Component):
             *(getattr(element, name).eq(signal) for name, signal in control.items()),
         ]
 
-    def _enter(self, m: Module, name: str, count: int) -> list[Signal]:
+    def _enter(self, m: Module, name: str, count: int) -> list[Value]:
         """Decode and register the operands of every row or column."""
         engine = self.engine
         format, word = getattr(engine, name), getattr(self, name)
@@ -146,5 +146,5 @@ class OutputStationary(wiring.Component):
                 [f"{name}{index}_{lane}" for lane in range(engine.lanes)],
                 [self.keep[lane] if lane else None for lane in range(engine.lanes)],
             )
-            entered.append(hold_word(m, engine.arithmetic, self.valid, operands, f"{name}{index}"))
+            entered.append(buses[name].hold(m, engine.arithmetic.interval, self.valid, operands, f"{name}{index}"))
         return entered

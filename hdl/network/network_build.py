@@ -76,9 +76,12 @@ class NetworkBuild:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, not {getattr(self, name)!r}")
         shape = self.program.shape
         if self.single_port and (shape.rows > 1 or shape.columns % shape.lanes):
+            name, wanted, why = "rows", "1", "every row reads a word of its own in a cycle"
+            if shape.rows == 1:
+                name, wanted, why = "columns", f"a multiple of the {shape.lanes} lanes", "whole words are written"
             raise ValueError(
-                f"ports must be dual unless an array has one row and columns that are whole words of {shape.lanes} "
-                f"channels, not {shape.rows} rows and {shape.columns} columns"
+                f"{name} must be {wanted} where memories of tensors have a single port, as large memories have: {why}; "
+                f"not {getattr(shape, name)}"
             )
         if self.piece % BYTE or self.piece < BYTE:
             raise ValueError(f"piece must be a multiple of 8, not {self.piece!r}")

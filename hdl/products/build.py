@@ -61,6 +61,7 @@ class Build:
     integers: whether minifloats become integers before they are multiplied
     packing: how several products are made by one multiplication, where they are; ``product`` is for one that is left
         over
+    lut_inputs: inputs of the family's LUTs
     multipliers: in an array of which some elements leave their products to the device's multipliers, the build of
         those; None where there are no such elements, or where they are built like the others
     """
@@ -77,6 +78,7 @@ class Build:
     chain: int = CHAIN
     integers: bool = False
     packing: Packing | None = None
+    lut_inputs: int = 6
     multipliers: "Build | None" = None
 
     def __post_init__(self) -> None:

@@ -110,6 +110,7 @@ def _of_logic(
         pipeline=pipeline,
         short_paths=short_paths,
         shares_cells=shares_cells,
+        lut_inputs=lut,
     )
     if lanes > 1:
         return build_of_lanes(found, weight, activation, lut, auto=build == "auto", exact=recode, sharing=sharing)

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
 from amaranth.lib import data
 
 from ...formats import Format
@@ -19,7 +19,8 @@ class OperandBus(ABC):
     """How operands of one format travel from an array's edge to its elements.
 
     Operands travel one beside the other, each as ``enter`` makes it of its code, unless a kind overrides ``word_bits``
-    and ``enter_word``: what travels may be made of all codes of a word.
+    and ``enter_word``: what travels may be made of all codes of a word. A kind whose words take several cycles may
+    override ``hold``, too: another part of the operands may travel in each.
     """
 
     @property
@@ -45,6 +46,16 @@ class OperandBus(ABC):
         """What travels of the codes of a word, lane 0 in the lowest bits; see ``enter``."""
         each = zip(codes, names, keeps, strict=True)
         return Cat(*[self.enter(m, code, name, keep) for code, name, keep in each])
+
+    def hold(self, m: Module, interval: int, valid: Value, operands: Value, name: str) -> Value:
+        """What travels behind the register of an array's edge, for as many cycles as a word takes."""
+        held = Signal(len(operands), name=name, reset_less=True)
+        if interval == 1:
+            m.d.sync += held.eq(operands)
+        else:
+            with m.If(valid):
+                m.d.sync += held.eq(operands)
+        return held
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, 
 from .pipeline import Pipeline
 from .truth_table import truth_table
 
-__all__ = ["PRODUCTS", "ProductRow", "add_rows", "booth_rows", "significand_product", "sum_rows"]
+__all__ = ["PRODUCTS", "ProductRow", "add_rows", "booth_rows", "digit_row", "significand_product", "sum_rows"]
 
 
 def significand_product(
@@ -156,8 +156,17 @@ def booth_rows(a: Value, b: Value) -> Iterator[ProductRow]:
     """The rows of radix-4 Booth recoding for adders that take in their logic: each bit is made of five bits, and a
     carry of nothing but a bit of ``b``."""
     for k, (triple, multiple) in enumerate(_booth_multiples(a, b)):
-        row = Mux(triple.all() | ~triple.any(), 0, multiple) ^ triple[2].replicate(len(multiple))
-        yield _booth_row(a, k, row, triple[2])
+        yield _booth_row(a, k, _open_row(triple, multiple), triple[2])
+
+
+def digit_row(a: Value, triple: Value) -> ProductRow:
+    """The row of ``a``, which is signed, by the one Booth digit of three bits; as those of ``booth_rows``."""
+    multiple = Mux(triple[0] == triple[1], a << 1, a)[: len(a) + 1]
+    return _booth_row(a, 0, _open_row(triple, multiple), triple[2])
+
+
+def _open_row(triple: Value, multiple: Value) -> Value:
+    return Mux(triple.all() | ~triple.any(), 0, multiple) ^ triple[2].replicate(len(multiple))
 
 
 def _booth(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[ProductRow]:

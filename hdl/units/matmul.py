@@ -6,9 +6,11 @@ from typing import Any, Self
 
 from amaranth.lib import wiring
 
-from ...formats import Arithmetic, Engine, Format
+from ...formats import Arithmetic, Engine, Format, check_memory
 from ..bus.registers import c_header, register_map
 from ..describe import describe_blocks, describe_requantization
+from ..dma.matmul_dma import MASTER
+from ..dma.registers import describe_dma
 from ..elements.hardware import hardware_of
 from ..engine.core import Matmul, matmul_latencies, matmul_latency
 from ..engine.matmul_engine import MatmulEngine, engine_members, engine_registers
@@ -28,7 +30,7 @@ _STREAMS = {
     "c": "codes of C",
 }
 
-_DESCRIBED_APART = ("weight", "activation", "requantization", "blocks", "element")
+_DESCRIBED_APART = ("weight", "activation", "requantization", "blocks", "element", "dma")
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class MatmulDesign(ProductDesign):
         if self.pipeline < 1:
             raise ValueError(f"pipeline must be 1 to {MAX_PIPELINE} for matmul, not {self.pipeline}")
         hardware_of(self.computes).check_dataflow(self.computes, self.engine.dataflow)
+        check_memory(self.engine)
         if self.dsp_elements is not None:
             self._check_dsp_elements(self.dsp_elements)
 
@@ -161,6 +164,8 @@ class MatmulDesign(ProductDesign):
             if signal == "tlast" and bus.startswith("s_"):
                 return f"{what}: not looked at"
             return f"{what}: {STREAM_SIGNALS[signal]}"
+        if port.startswith(MASTER):
+            return f"memory: {signal.upper()} of AXI4"
         if port == "irq":
             return "a product is complete, or a start was refused; until the bit in status is cleared"
         return f"registers: {signal.upper()} of {'AXI4-Lite' if port.startswith('s_axi_') else 'Wishbone'}"
@@ -176,6 +181,7 @@ class MatmulDesign(ProductDesign):
             "accumulator": asdict(engine.accumulator),
             "blocks": None if blocks is None else describe_blocks(blocks, engine.sum),
             "requantization": describe_requantization(engine.requantization),
+            **({} if engine.dma is None else {"dma": describe_dma(engine)}),
             "streams": [
                 {
                     "name": f"{'m' if name == 'c' else 's'}_axis_{name}",
@@ -187,6 +193,7 @@ class MatmulDesign(ProductDesign):
                     "fields": _stream_fields(engine, name),
                 }
                 for name, bits in engine.stream_bits.items()
+                if engine.dma is None
             ],
             "registers": register_map(engine_registers(engine)),
             "latencies": self.latencies,

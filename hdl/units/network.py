@@ -130,7 +130,17 @@ class NetworkDesign(ProductDesign):
             "program": {name: described[name] for name in kept} | {"digest": self.program.digest},
             "weight_words": self.program.weight_words,
             "memories": {"weights": self.weight_store, "ports": self.memory_ports},
-            "streams": [{"name": name, "meaning": _STREAMS[name], "beat_bits": bits.get(name, 8)} for name in names],
+            "streams": [
+                {"name": name, "meaning": _STREAMS[name], "beat_bits": bits.get(name, 8), "bytes": self._bytes(name)}
+                for name in names
+            ],
             "registers": register_map(network_registers(self.program)),
             "timing": asdict(self.hardware.timing),
         }
+
+    def _bytes(self, stream: str) -> int:
+        """Of an image, of all weights, or of an answer."""
+        program = self.program
+        if stream == "s_axis_weights":
+            return len(program.packed_words())
+        return program.image.size if stream == "s_axis_image" else program.answer.size * answer_bits(program) // 8

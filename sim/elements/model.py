@@ -1,6 +1,9 @@
 """The golden model of an arithmetic: what each rule of multiplication has to have, and which rules are known."""
 
 from abc import ABC, abstractmethod
+from functools import cache
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,5 +79,14 @@ def register_model(rule: str, model: ElementModel) -> None:
 def model_of(arithmetic: Arithmetic) -> ElementModel:
     """The golden model of an arithmetic. Raises ValueError for a rule that has none."""
     if arithmetic.rule not in _MODELS:
+        _import_models()
+    if arithmetic.rule not in _MODELS:
         raise ValueError(f"rule must be one that has a model ({', '.join(_MODELS)}), not {arithmetic.rule!r}")
     return _MODELS[arithmetic.rule]
+
+
+@cache
+def _import_models() -> None:
+    """Import every file of this folder: each rule's model registers itself."""
+    for file in sorted(Path(__file__).parent.glob("[!_]*.py")):
+        import_module(f".{file.stem}", __package__)

@@ -2,7 +2,8 @@
 
 from .answers import answer_order, answer_values
 from .cycles import RecordCycles, network_cycles, network_pause
-from .model import NetworkModel, Watch, check_images, image_bytes, network_answers
+from .inputs import check_images, image_bytes, network_images
+from .model import NetworkModel, Watch, network_answers
 from .sums import Multiply
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "image_bytes",
     "network_answers",
     "network_cycles",
+    "network_images",
     "network_pause",
 ]

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ...formats import Format
 from ...formats.network import Pool, Product, Program, Record
+from .inputs import check_images
 from .outputs import Scaling
 from .sums import Multiply, PoolSums, ProductSums
 from .tensors import BatchMemory, Words, as_kind, exact_kind, integer_table
 
-__all__ = ["NetworkModel", "Watch", "check_images", "image_bytes", "network_answers"]
+__all__ = ["NetworkModel", "Watch", "network_answers"]
 
 Array = NDArray[Any]
 Watch = Callable[[int, int, str, Words], None]
@@ -21,39 +21,6 @@ and the codes written, (images, height, width, channels)."""
 
 CACHE = 1 << 22
 """Bytes of temporaries for the images that are computed at once."""
-
-
-def check_images(program: Program, images: ArrayLike) -> Words:
-    """Images as an array of bytes, (n, height, width, channels), n being 0 or more.
-
-    Raises ValueError where they are of another type or shape, or are to be codes and are none.
-    """
-    image = program.image
-    array = np.asarray(images)
-    if array.dtype != np.uint8:
-        raise ValueError(f"images must be of uint8, not {array.dtype}")
-    wanted = (image.height, image.width, image.channels)
-    if array.ndim != 4 or array.shape[1:] != wanted:
-        raise ValueError(f"images must be of shape (n, {', '.join(map(str, wanted))}), not {array.shape}")
-    for format in _formats_of_bytes(program):
-        known = np.zeros(256, dtype=bool)
-        known[list(format.codes)] = True
-        if not known[array].all():
-            raise ValueError(f"images must be codes of {format.name}, not {array[~known[array]][0]}")
-    return array
-
-
-def image_bytes(program: Program) -> Words:
-    """The bytes that images may have, ascending."""
-    allowed = set(range(256)).intersection(*(format.codes for format in _formats_of_bytes(program)))
-    return np.array(sorted(allowed), dtype=np.uint8)
-
-
-def _formats_of_bytes(program: Program) -> list[Format]:
-    """The formats that the bytes of images are codes of, as they are."""
-    image = program.image
-    written = (("activation", image.activation_codes), ("between", image.between_codes))
-    return [getattr(program.shape, name) for name, table in written if getattr(image, name) is not None and not table]
 
 
 class NetworkModel:

@@ -14,7 +14,11 @@ from .findings import Findings, alike, share_of_float32, shown, unit
 from .pareto import AXES, STANDARD_ERRORS, Axis, Candidate, behind, join, of_kind, pareto, targets_of, with_cost
 from .unpriced import told
 
-__all__ = ["Recommendation", "recommend"]
+__all__ = ["NothingSuits", "Recommendation", "recommend"]
+
+
+class NothingSuits(ValueError):
+    """No pair of formats is as good or as cheap as was asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,8 +102,8 @@ def recommend(
     requantizer: whether the requantizer's LUTs count too; False with findings on whole networks, where all counts
     edges: the name of the format of the first and the last layer; None if it is that of all others
 
-    Raises ValueError if the findings have no such network or target, or if nothing is good or cheap enough. The message
-    then says what the best possible is.
+    Raises ValueError if the findings have no such network or target. Raises NothingSuits, which is one, if nothing is
+    good or cheap enough. The message then says what the best possible is.
     """
     if (min_accuracy is None) == (max_luts is None):
         raise ValueError("exactly one of min_accuracy and max_luts must be given")
@@ -113,7 +117,7 @@ def recommend(
     )
     chosen = asked.choose(front)
     if chosen is None:
-        raise ValueError(f"{asked.impossible(front)} for {model} on {target}")
+        raise NothingSuits(f"{asked.impossible(front)} for {model} on {target}")
     place = front.index(chosen)
     cheaper = front[place - 1] if place else None
     dearer = front[place + 1] if place + 1 < len(front) else None

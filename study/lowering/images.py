@@ -10,7 +10,7 @@ from ...formats.network import Image, NetworkShape
 from .plan import RecordEntry
 from .slots import ACTIVATION, BETWEEN
 
-__all__ = ["ByteScale", "byte_scale", "image_of", "numbers_of", "shortest"]
+__all__ = ["ByteScale", "byte_scale", "image_of", "shortest"]
 
 Array = NDArray[Any]
 
@@ -18,58 +18,118 @@ NEARLY = 2.0**-10
 """By how much of a step a number may differ from a byte's."""
 
 
+PLAIN = {
+    "b / 255": (1 / 255, 0.0),
+    "b / 256": (1 / 256, 0.0),
+    "b / 127.5 - 1": (2 / 255, -1.0),
+    "b / 128 - 1": (1 / 128, -1.0),
+    "b": (1.0, 0.0),
+    "b - 128": (1.0, -128.0),
+}
+"""What networks commonly take for a byte b: the scale and the offset of each. The first that suits all is taken."""
+
+ENOUGH = 16
+"""So many different numbers do not suit a scale by chance."""
+
+
 class ByteScale(NamedTuple):
     """``number = byte * scale + offset``, with a scale and an offset for each channel: (channels,), float64.
 
-    ``values``: the number of every byte, (channels, 256), float32, as it was seen or else as it follows.
+    Members
+    -------
+    values: the number of every byte, (channels, 256), float32, as it was seen or else as it follows
+    note: what is assumed, in words, where few numbers were seen; empty where nothing is
+    unknown: why nobody can tell which bytes the numbers were, in words; empty where they are known
     """
 
     scale: Array
     offset: Array
     values: Array
+    note: str = ""
+    unknown: str = ""
+
+
+class _Channel(NamedTuple):
+    """The scale and the offset of a channel, and ``note`` and ``unknown`` as ``ByteScale`` has them."""
+
+    scale: float
+    offset: float
+    note: str = ""
+    unknown: str = ""
 
 
 def byte_scale(images: Sequence[Array]) -> ByteScale | None:
     """The scale by which all these images are bytes; None where there is none.
 
-    ``images``: arrays (samples, height, width, channels). Of a channel, the least number is taken for the byte 0 and
-    the greatest for 255 if that suits all numbers between; else the least difference is taken for a step.
+    Bytes themselves stay as they are. Other numbers are looked for among the ``PLAIN`` ones. Of numbers that are none
+    of these, for each channel, the least is taken for the byte 0 and the greatest for 255 if that suits all between;
+    else the least difference is taken for a step, which is counted from 0 if that suits all.
+
+    ``images``: arrays (samples, height, width, channels).
     """
+    channels = images[0].shape[-1]
     if all(image.dtype == np.uint8 for image in images):
-        channels = images[0].shape[-1]
         values = np.tile(np.arange(256, dtype=np.float32), (channels, 1))
         return ByteScale(np.ones(channels), np.zeros(channels), values)
-    scales, offsets, known = [], [], []
-    for channel in range(images[0].shape[-1]):
-        numbers = np.unique(np.concatenate([np.unique(image[..., channel]) for image in images])).astype(np.float64)
-        scale = _step(numbers) if len(numbers) <= 256 else None
-        if scale is None:
-            return None
-        scales.append(scale)
-        offsets.append(float(numbers[0]))
-        known.append((np.arange(256) * scale + numbers[0]).astype(np.float32))
-        known[-1][np.rint((numbers - numbers[0]) / scale).astype(int)] = numbers
-    return ByteScale(np.array(scales), np.array(offsets), np.array(known))
+    numbers = [_numbers(images, channel) for channel in range(channels)]
+    if any(len(each) > 256 for each in numbers):
+        return None
+    plain = _plain(np.unique(np.concatenate(numbers)))
+    found = [plain or _searched(each, place) for place, each in enumerate(numbers)]
+    known = [channel for channel in found if channel is not None]
+    if len(known) < channels:
+        return None
+    rows = []
+    for own, each in zip(known, numbers, strict=True):
+        rows.append((np.arange(256) * own.scale + own.offset).astype(np.float32))
+        rows[-1][np.rint((each - own.offset) / own.scale).astype(int)] = each
+    scales, offsets, notes, unknown = zip(*known, strict=True)
+    first_note, first_unknown = (next(filter(None, texts), "") for texts in (notes, unknown))
+    return ByteScale(np.array(scales), np.array(offsets), np.array(rows), first_note, first_unknown)
 
 
-def numbers_of(images: Array, scales: Array, offsets: Array) -> Array:
-    """What stands for every value of (samples, height, width, channels), float64."""
-    return np.asarray((images.astype(np.float64) - offsets) / scales)
+def _numbers(images: Sequence[Array], channel: int) -> Array:
+    """All numbers of a channel, each once, ascending."""
+    return np.unique(np.concatenate([np.unique(image[..., channel]) for image in images])).astype(np.float64)
 
 
-def _step(numbers: Array) -> float | None:
-    """The difference of a byte, of ascending numbers; None where they are no bytes."""
-    span = float(numbers[-1] - numbers[0])
-    if not span:
-        return 1.0
-    # float32 has rounded each of them
-    rounding = float(np.abs(numbers).max()) * 2.0**-23
-    for guess in (span / 255, float(np.diff(numbers).min())):
-        count = np.rint(span / guess)
-        steps = (numbers - numbers[0]) * count / span
-        if count <= 255 and np.all(np.abs(steps - np.rint(steps)) <= NEARLY + rounding * count / span):
-            return span / float(count)
+def _plain(numbers: Array) -> _Channel | None:
+    """The first of ``PLAIN`` by which all these numbers are bytes."""
+    for words, (scale, offset) in PLAIN.items():
+        if _are_bytes(numbers, scale, offset):
+            seen = numbers[[0, -1]] if len(numbers) > 1 else numbers
+            ends = np.array_equal(np.rint((seen - offset) / scale), [0, 255])
+            sure = len(numbers) >= ENOUGH or (ends and len(numbers) > 2)
+            few = f"a byte b of an image is taken for {words}: the samples have too few numbers to be sure"
+            return _Channel(scale, offset, "" if sure else few)
     return None
+
+
+def _searched(numbers: Array, channel: int) -> _Channel | None:
+    """By ascending numbers of one channel alone; None where they are no bytes."""
+    least, span = float(numbers[0]), float(numbers[-1] - numbers[0])
+    where = f"channel {channel} has numbers from {least:g} to {numbers[-1]:g}"
+    if not span:
+        return _Channel(1.0, least, unknown=f"channel {channel} has {least:g} alone")
+    whole = span / 255
+    if _are_bytes(numbers, whole, least):
+        few = f"where {where}, the least is taken for the byte 0 and the greatest for 255"
+        return _Channel(whole, least, "" if len(numbers) >= ENOUGH else few)
+    step = span / float(np.rint(span / float(np.diff(numbers).min())))
+    if least >= 0 and _are_bytes(numbers, step, 0.0):
+        return _Channel(step, 0.0, f"where {where}, a byte b of an image is taken for {step:g} b")
+    if _are_bytes(numbers, step, least):
+        return _Channel(step, least, unknown=where)
+    return None
+
+
+def _are_bytes(numbers: Array, scale: float, offset: float) -> bool:
+    """Whether each number is that of a byte, by so little that rounding to float32 explains it."""
+    bytes_in = (numbers - offset) / scale
+    nearest = np.rint(bytes_in)
+    rounding = float(np.abs(numbers).max()) * 2.0**-23 / scale
+    inside = nearest[0] >= 0 and nearest[-1] <= 255
+    return bool(inside and np.all(np.abs(bytes_in - nearest) <= NEARLY + rounding))
 
 
 def image_of(entry: RecordEntry, shape: NetworkShape, bytes_in: ByteScale | None) -> Image:

@@ -10,15 +10,14 @@ from numpy.typing import NDArray
 
 from ...formats import Format
 from ...formats.network import Program
-from ...sim import answer_values
-from ..network import grid
+from ...sim import answer_values, network_images
 from ..network.graph import Graph, Segment
 from ..network.network import Samples
 from ..network.quantizer import Quantizer, is_quantizer
 from ..quantization.block_layer import BlockLayer
 from ..quantization.quantize import QuantizedLayer
 from ..quantization.scheme import SCALE_FORMAT
-from .images import ByteScale, byte_scale, numbers_of
+from .images import ByteScale, byte_scale
 from .lines import lines_of
 from .placement import place
 from .plan import between_tensors, plan
@@ -49,19 +48,9 @@ class Lowered:
     def images(self, inputs: Array) -> NDArray[np.uint8]:
         """The program's images (samples, height, width, channels) of the network's inputs (samples, ...).
 
-        Raises ValueError where they are no bytes, though the program takes bytes.
+        Raises ValueError as ``sim.network_images``.
         """
-        image, shape = self.program.image, self.program.shape
-        numbers = numbers_of(
-            _channels_last(inputs, self.reading.input.axes), *map(np.array, (image.scales, image.offsets))
-        )
-        if image.activation_codes or image.between_codes:
-            found = np.rint(numbers)
-            if np.any((found < 0) | (found > 255) | (np.abs(found - numbers) > 0.25)):
-                raise ValueError("images must be of the numbers that the program has codes for, those of 256 bytes")
-            return found.astype(np.uint8)
-        format = shape.activation if image.activation is not None else shape.between
-        return np.asarray(grid.codes(numbers.astype(np.float32), format).astype(np.uint8))
+        return network_images(self.program, _channels_last(inputs, self.reading.input.axes))
 
     def outputs(self, sums: Array) -> Array:
         """The network's judged output of the program's sums (samples, height, width, channels)."""
@@ -111,7 +100,8 @@ class Lowering:
         return watched(self.reading.graph, self._samples, names, self._batch, self._seed)
 
     @cached_property
-    def _byte_scale(self) -> ByteScale | None:
+    def byte_scale(self) -> ByteScale | None:
+        """Which numbers of the input bytes of images stand for; None where the input is no bytes."""
         return byte_scale(self._images)
 
     def lower(
@@ -128,9 +118,9 @@ class Lowering:
         Raises ValueError where a layer cannot be computed with these formats and scales.
         """
         lines = lines_of(self.reading.steps, self.reading.last)
-        records = Records(self.reading, layers, request, self._values, scale_format, self._byte_scale)
+        records = Records(self.reading, layers, request, self._values, scale_format, self.byte_scale)
         codes = {ACTIVATION: request.lanes, BETWEEN: request.outputs}
-        made = plan(lines, self.reading, records, codes, self._byte_scale is not None)
+        made = plan(lines, self.reading, records, codes, self.byte_scale is not None)
         if request.resident:
             for slot in made.entries[0].slots:
                 slot.place.buffer.last = len(made.entries)

@@ -1,5 +1,6 @@
-"""The sums of a convolution by the golden model, a quicker way: floats hold integers, each decoded once."""
+"""The sums of a convolution by the golden model, a quicker way: floats hold integers."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -7,10 +8,10 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ...formats import Arithmetic
-from ...sim import Exact, as_floats, float_of_sums
+from ...sim import as_floats, float_for, largest_integer
 from ..network.layer import Convolution
 
-__all__ = ["convolve"]
+__all__ = ["FloatConvolution", "float_convolution"]
 
 Array = NDArray[Any]
 
@@ -18,32 +19,72 @@ ROOM = 1 << 18
 """Operands that are gathered at a time, which stay in the processor's cache."""
 
 
-def convolve(codes: Array, weights: Array, arithmetic: Arithmetic, shape: Convolution, border: Array) -> Exact | None:
-    """The sums of a convolution, (batch, groups * n, ...); None where floats do not hold all of them.
+def float_convolution(
+    arithmetic: Arithmetic, weights: Array, shape: Convolution, border: float
+) -> "FloatConvolution | None":
+    """A convolution whose sums floats hold, whatever their order; None where they do not.
 
     Parameters
     ----------
-    codes: of activations, (batch, channels, ...)
+    arithmetic: of weights and activations
     weights: codes, (groups, k, n), where k counts (channel, kernel position)
-    border: the code around the activations, a number
+    border: the value around the activations
     """
-    kind = float_of_sums(arithmetic, weights.shape[1])
+    most = largest_integer(arithmetic.activation)
+    if not arithmetic.is_exact or float_for(max(most, largest_integer(arithmetic.weight))) is None:
+        return None
+    integers = as_floats(weights, arithmetic.weight, np.dtype(np.float64))
+    if integers is None:
+        return None
+    largest = np.abs(integers).sum(axis=1).max(initial=0)
+    bound = int(largest) * most
+    kind = float_for(bound)
     if kind is None:
         return None
-    left = as_floats(codes, arithmetic.activation, kind)
-    right = as_floats(weights, arithmetic.weight, kind)
-    around = as_floats(border, arithmetic.activation, kind)
-    if left is None or right is None or around is None:
-        return None
-    sums = _products(_windows(left, shape, around), np.ascontiguousarray(right.swapaxes(1, 2)))
-    return Exact(sums.astype(np.int64), arithmetic.lsb_exponent)
+    unit = kind.type(2.0**-arithmetic.activation.lsb_exponent)
+    return FloatConvolution(
+        np.ascontiguousarray(integers.swapaxes(1, 2), kind), shape, unit, kind.type(border) * unit, bound
+    )
 
 
-def _windows(tensor: Array, shape: Convolution, border: Array) -> Array:
+@dataclass(frozen=True, eq=False)
+class FloatConvolution:
+    """The sums of a convolution in floats that hold integers.
+
+    Members
+    -------
+    weights: their integers, (groups, n, k)
+    shape: of the convolution
+    unit: what activations are multiplied by to be integers
+    border: the integer around the activations
+    bound: a magnitude that no sum is above
+    """
+
+    weights: Array
+    shape: Convolution
+    unit: Any
+    border: Any
+    bound: int
+
+    def __call__(self, values: Array) -> Array:
+        """The sums for values of activations, finite ones, (batch, channels, ...): (batch, groups * n, ...), whole
+        numbers in units of the arithmetic's lowest bit."""
+        return _products(_windows(self._integers(values), self.shape), self.weights)
+
+    def _integers(self, values: Array) -> Array:
+        """The activations' integers, with the border around them."""
+        pads = self.shape.pads_of(values.shape[2:])
+        sizes = [before + size + after for size, (before, after) in zip(values.shape[2:], pads, strict=True)]
+        inside = tuple(slice(before, before + size) for size, (before, _) in zip(values.shape[2:], pads, strict=True))
+        found = np.empty((*values.shape[:2], *sizes), self.weights.dtype)
+        if any(map(any, pads)):
+            found[...] = self.border
+        np.multiply(values, self.unit, out=found[(slice(None), slice(None), *inside)])
+        return found
+
+
+def _windows(tensor: Array, shape: Convolution) -> Array:
     """What every position reads, without a copy: (batch, channels, kernel ..., positions ...)."""
-    pads = shape.pads_of(tensor.shape[2:])
-    if any(map(any, pads)):
-        tensor = np.pad(tensor, ((0, 0), (0, 0), *pads), constant_values=border)
     count = len(shape.kernel)
     reach = [(size - 1) * dilation + 1 for size, dilation in zip(shape.kernel, shape.dilations, strict=True)]
     windows = sliding_window_view(tensor, reach, axis=tuple(range(2, tensor.ndim)))

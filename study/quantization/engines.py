@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...formats import Requantization, parse
-from ...sim import Exact, model_of, requantize
+from ...sim import Exact, float_for, model_of, requantize, requantize_floats
 from ..network import grid
 from ..network.float_layer import FloatLayer
 from ..network.layer import Layer
 from ..network.patches import image, patches
 from .block_layer import BlockLayer
-from .convolve import convolve
+from .convolve import FloatConvolution, float_convolution
 from .quantize import QuantizedLayer
 
 __all__ = ["bias_before", "float_engine", "integer_engine"]
@@ -22,6 +22,7 @@ __all__ = ["bias_before", "float_engine", "integer_engine"]
 Array = NDArray[Any]
 
 FLOAT32 = parse("float32")
+SCALED = Requantization(FLOAT32, scale=FLOAT32)
 
 
 class float_engine:
@@ -79,39 +80,86 @@ class integer_engine:
 
     def __init__(self, layers: Mapping[str, QuantizedLayer | BlockLayer]):
         self._layers = layers
+        self._convolutions = {
+            name: convolution
+            for name, layer in layers.items()
+            if isinstance(layer, QuantizedLayer) and (convolution := _float_convolution(layer)) is not None
+        }
 
     def __call__(self, layer: Layer, operands: list[Array]) -> Array:
         quantized = self._layers[layer.name]
         if isinstance(quantized, BlockLayer):
             return quantized.exact(operands)
+        convolution = self._convolutions.get(layer.name)
+        if convolution is not None:
+            (scaled, format), *_ = quantized.scaled(operands)
+            values = grid.round_to(scaled, format)
+            if format.finite or np.isfinite(values).all():
+                return _from_floats(quantized, convolution(values), convolution.bound)
         codes = [*quantized.rounded(operands)]
         if layer.convolution is not None:
-            assert quantized.codes is not None
-            zero = grid.codes(np.asarray(float(quantized.zero_point)), quantized.activation_format)
-            found = convolve(codes[0], quantized.codes, quantized.arithmetic, layer.convolution, zero)
-            if found is not None:
-                return self._requantized(quantized, found, layer.by_channel)
-            codes[0] = patches(codes[0], layer.convolution, zero)
+            codes[0] = patches(codes[0], layer.convolution, _zero(quantized))
         elif quantized.codes is not None:
             codes[0] = codes[0].reshape(1, -1, operands[0].shape[-1])
         right = quantized.codes if quantized.codes is not None else codes[1]
         sums = model_of(quantized.arithmetic).matmul(codes[0], right, quantized.arithmetic)
-        result = self._requantized(quantized, sums, lambda values: _by_column(quantized, values))
+        result = _from_sums(quantized, sums)
         if layer.convolution is not None:
             return image(result, layer.convolution, operands[0].shape[2:], len(operands[0]))
         if quantized.codes is not None:
             return result.reshape(*operands[0].shape[:-1], -1)
         return result
 
-    def _requantized(self, quantized: QuantizedLayer, sums: Exact, placed: Callable[[Array], Array]) -> Array:
-        """The results of sums. ``placed`` shapes numbers of all channels as the sums are."""
-        bias = quantized.bias
-        bits = 0 if bias is None else 1 + int(np.abs(bias).max(initial=0)).bit_length()
-        how = Requantization(FLOAT32, scale=FLOAT32, bias_bits=bits)
-        scale = placed(quantized.scale.view(np.uint32))
-        result = requantize(sums, how, scale=scale, bias=None if bias is None else placed(bias))
-        found = result.view(np.float32)
-        return found if quantized.after is None else found + placed(quantized.after)
+
+def _zero(quantized: QuantizedLayer) -> Array:
+    """The code of a convolution's border."""
+    return grid.codes(np.asarray(float(quantized.zero_point)), quantized.activation_format)
+
+
+def _float_convolution(quantized: QuantizedLayer) -> FloatConvolution | None:
+    shape = quantized.layer.convolution
+    if shape is None or quantized.codes is None:
+        return None
+    border = float(grid.values(_zero(quantized), quantized.activation_format))
+    return float_convolution(quantized.arithmetic, quantized.codes, shape, border)
+
+
+def _from_floats(quantized: QuantizedLayer, sums: Array, bound: int) -> Array:
+    """The results of a convolution's sums, which floats hold: the same as of ``_from_sums``."""
+    placed, bias = quantized.layer.by_channel, quantized.bias
+    longest = bound + (0 if bias is None else int(np.abs(bias).max(initial=0)))
+    if float_for(longest) is not None:
+        total = sums if bias is None else np.add(sums, placed(bias), dtype=np.float64)
+        result = requantize_floats(
+            total, longest, quantized.lsb_exponent, SCALED, scale=placed(_scale_codes(quantized))
+        )
+        if result is not None:
+            return _shifted(quantized, result, placed)
+    exact = Exact(sums.astype(np.int64), quantized.lsb_exponent)
+    return _requantized(quantized, exact, placed)
+
+
+def _from_sums(quantized: QuantizedLayer, sums: Exact) -> Array:
+    return _requantized(quantized, sums, lambda values: _by_column(quantized, values))
+
+
+def _requantized(quantized: QuantizedLayer, sums: Exact, placed: Callable[[Array], Array]) -> Array:
+    """The results of sums. ``placed`` shapes numbers of all channels as the sums are."""
+    bias = quantized.bias
+    bits = 0 if bias is None else 1 + int(np.abs(bias).max(initial=0)).bit_length()
+    how = replace(SCALED, bias_bits=bits)
+    scale = placed(_scale_codes(quantized))
+    result = requantize(sums, how, scale=scale, bias=None if bias is None else placed(bias))
+    return _shifted(quantized, result, placed)
+
+
+def _scale_codes(quantized: QuantizedLayer) -> Array:
+    return quantized.scale.view(np.uint32)
+
+
+def _shifted(quantized: QuantizedLayer, codes: Array, placed: Callable[[Array], Array]) -> Array:
+    found = codes.view(np.float32)
+    return found if quantized.after is None else found + placed(quantized.after)
 
 
 def _by_column(quantized: QuantizedLayer, values: Array) -> Array:

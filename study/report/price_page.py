@@ -36,7 +36,8 @@ def tables_of(prices: Iterable[Price]) -> dict[Key, Table]:
 def table_title(key: Key) -> str:
     family, device, policy, terms, lanes = key
     where = f"{family}{'' if device == family else f' {device}'}{'' if policy == 'none' else f', DSP {policy}'}"
-    return f"{where}, sums of up to {terms} products" + (f", a lane of {lanes}" if lanes > 1 else "")
+    each = f", each lane of a dot product of {lanes}" if lanes > 1 else ""
+    return f"{where}, sums of up to {terms} products{each}"
 
 
 def price_page(prices: Sequence[Price], image: str, commands: Sequence[str]) -> str:

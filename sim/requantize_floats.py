@@ -1,0 +1,99 @@
+"""Requantizing in float64, where every scaled sum is one exactly, or is rounded to odd, so that one rounding counts."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..formats import Overflow, Requantization, Rounding, parse
+from .codes import decode
+from .encode import encode
+
+__all__ = ["requantize_floats"]
+
+Array = NDArray[Any]
+FLOAT32 = parse("float32")
+FLOAT32_BITS = 128
+"""A magnitude below two to this power, less one for the rounding, is no infinity in float32."""
+DOUBLE_BITS, LOW_BITS, SAFE_EXPONENT = 53, 26, 1000
+"""Of float64: bits of a significand and of its lower half, and exponents that no subnormal and no overflow is near."""
+
+
+def requantize_floats(
+    sums: Array,
+    bound: int,
+    lsb_exponent: int,
+    how: Requantization,
+    *,
+    scale: ArrayLike | None = None,
+    tensor_scale: ArrayLike | None = None,
+) -> Array | None:
+    """The codes of ``sums * 2**lsb_exponent * scale * tensor_scale``, as ``requantize`` gives them; None where float64
+    cannot, and where ``how`` asks for other than ties to even, saturating, without a zero point.
+
+    Parameters
+    ----------
+    sums: integers, or floats that are whole numbers, with their bias
+    bound: a magnitude that none of them is above
+    scale, tensor_scale: codes of the formats that ``how`` names, which broadcast to the shape of ``sums``
+    """
+    if how.rounding is not Rounding.TIES_TO_EVEN or how.overflow is not Overflow.SATURATE or how.zero_point:
+        return None
+    factors: list[tuple[Array, int]] = []
+    lowest, highest = lsb_exponent, lsb_exponent + bound.bit_length()
+    for codes, format in ((scale, how.scale), (tensor_scale, how.tensor_scale)):
+        if format is None or codes is None:
+            continue
+        if format.scales_only:
+            return None
+        factor = decode(codes, format)
+        if not np.isfinite(factor).all():
+            return None
+        factors.append((factor, format.precision))
+        lowest += format.lsb_exponent
+        highest += int(np.frexp(np.abs(factor).max(initial=0.0))[1])
+    bits = bound.bit_length() + sum(precision for _, precision in factors)
+    long = bits > DOUBLE_BITS
+    if long and (len(factors) > 1 or bound.bit_length() > DOUBLE_BITS or factors[0][1] > LOW_BITS):
+        return None
+    if lowest <= -SAFE_EXPONENT or highest >= SAFE_EXPONENT:
+        return None
+    # Adding zero makes every zero positive, and so it stays unless it is multiplied by what has a sign.
+    values = np.asarray(np.add(sums, 0.0, dtype=np.float64))
+    unit = 2.0**lsb_exponent
+    for factor, _ in factors:
+        scaled, unit = factor * unit, 1.0
+        if long:
+            values = _rounded_to_odd(values, scaled)
+        elif not np.all(scaled == 1):
+            values *= scaled
+    if unit != 1:
+        values *= unit
+    if any(np.signbit(factor).any() for factor, _ in factors):
+        values += 0.0
+    if how.relu:
+        np.maximum(values, 0.0, out=values)
+    if how.output != FLOAT32:
+        return encode(values, how.output)
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    if highest >= FLOAT32_BITS:
+        largest = np.finfo(np.float32).max
+        np.clip(single, -largest, largest, out=single)
+    return single.view(np.uint32)
+
+
+def _rounded_to_odd(values: Array, factor: Array) -> Array:
+    """The products, rounded towards zero, with their lowest bit set where something was lost: rounding them to fewer
+    bits, by two at least, gives what rounding the exact products gives. A factor has at most ``LOW_BITS`` bits."""
+    high = (values.view(np.int64) & -(1 << LOW_BITS)).view(np.float64)
+    low = values - high
+    low *= factor
+    high = high * factor
+    found = high + low
+    lost = low - (found - high)
+    inexact = lost != 0
+    bits = found.view(np.int64)
+    bits -= inexact & ((lost < 0) != (found < 0))  # what was rounded away from zero
+    bits |= inexact
+    return found

@@ -1,0 +1,162 @@
+"""The kinds of element that come with fewbit, in all units, against their golden models."""
+
+import re
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+from fewbit import sim
+from fewbit.formats import EXACT, Arithmetic, Element, Engine, Requantization, element_kinds, parse, parse_element
+from fewbit.formats.elements.serial import twos_complement_bits
+from fewbit.hdl import Build, Mac, MatmulDesign
+from test_hdl_elements import check_sums
+from test_hdl_matmul import EngineBench, random_inputs
+from test_sim_cycles import simulated
+
+
+def arithmetic_of(pair, element):
+    return Arithmetic(*map(parse, pair.split()), parse_element(element))
+
+
+def engine_of(pair, element, **shape):
+    defaults = {"rows": 2, "columns": 3, "lanes": 5, "tile_m": 4, "max_k": 40}
+    how = Requantization(parse("int16"), scale=parse("dyadic8s4"))
+    return Engine(*map(parse, pair.split()), how, **(defaults | shape), element=parse_element(element))
+
+
+def check_engine(engine, sizes=((5, 9, 7), (1, 1, 1), (4, 40, 3))):
+    bench, rng = EngineBench(engine), np.random.default_rng(3)
+
+    async def testbench(ctx):
+        for number, size in enumerate(sizes):
+            inputs = random_inputs(engine, rng, *size)
+            found, _ = await bench.product(ctx, inputs, stalls=0.3 * number, seed=number)
+            np.testing.assert_array_equal(found, sim.engine_matmul(engine, **inputs))
+
+    bench.run(testbench)
+
+
+def check_cycles(engine, sizes=((1, 1, 1), (5, 32, 7), (9, 7, 4))):
+    design = MatmulDesign(engine)
+    assert simulated(design, list(sizes)) == [
+        sim.engine_cycles(engine, *size, design.latencies).total for size in sizes
+    ]
+
+
+BITS = [f"{w} {a}" for w in ("uint1", "bipolar") for a in ("uint1", "bipolar")]
+
+
+@pytest.mark.parametrize("pair", BITS)
+@pytest.mark.parametrize(("lanes", "pipeline", "lut_inputs"), [(16, 1, 6), (7, 2, 4), (33, 3, 6)])
+def test_counts_of_ones_are_sums_of_products_of_bits(pair, lanes, pipeline, lut_inputs):
+    build = Build("rows", pipeline=pipeline, lut_inputs=lut_inputs)
+    check_sums(Mac(arithmetic_of(pair, "popcount"), build, terms=64 * 80, lanes=lanes))
+
+
+@pytest.mark.parametrize("pair", BITS)
+def test_every_word_of_eight_pairs_of_bits_is_counted(pair):
+    """All 65,536 words, by the counters as they are, one after the other."""
+    from amaranth.hdl import Module, Signal
+    from fewbit.hdl.elements.popcount import AND, XNOR
+    from fewbit.hdl.products.counters import count_pairs
+
+    m, word = Module(), Signal(16)
+    table = XNOR if pair == "bipolar bipolar" else AND
+    first, second = count_pairs(m, [(word[2 * k], word[2 * k + 1]) for k in range(8)], table, 6)
+    total = Signal(5)
+    m.d.comb += total.eq(first + second)
+    found = []
+
+    async def testbench(ctx):
+        for code in range(0, 1 << 16, 1 if pair == "bipolar bipolar" else 67):
+            ctx.set(word, code)
+            found.append(ctx.get(total) == sum(table[code >> 2 * k & 3] for k in range(8)))
+
+    simulator = Simulator(m)
+    simulator.add_testbench(testbench)
+    simulator.run()
+    assert len(found) > 1000 and all(found)
+
+
+@pytest.mark.parametrize("pair", BITS)
+def test_an_engine_of_counters_leaves_lanes_out_even_where_no_format_has_a_zero(pair):
+    engine = engine_of(pair, "popcount")
+    check_engine(engine)
+    check_cycles(engine)
+
+
+def test_an_engine_of_signs_needs_an_element_that_can_leave_lanes_out():
+    with pytest.raises(ValueError, match=r"^one of the formats must have a zero to fill up"):
+        engine_of("bipolar bipolar", "exact")
+
+
+def serial(pair):
+    """The exact elements that take these formats by digits and by bits, as their texts."""
+    bits = [twos_complement_bits(parse(name)) for name in pair.split()]
+    return [f"booth_serial:digits={-(-bits[0] // 2)}", f"bit_serial:weight_bits={bits[0]},activation_bits={bits[1]}"]
+
+
+SERIAL = ["int8 int8", "int2 e2m1", "e2m1 uint4", "ternary int4"]
+
+
+@pytest.mark.parametrize(("lanes", "pipeline", "lut_inputs"), [(3, 1, 6), (9, 2, 6), (5, 3, 4)])
+@pytest.mark.parametrize(("pair", "kind"), [(pair, kind) for pair in SERIAL for kind in range(2)])
+def test_digits_and_bits_one_after_the_other_give_the_exact_sum(pair, kind, lanes, pipeline, lut_inputs):
+    build = Build("rows", pipeline=pipeline, lut_inputs=lut_inputs)
+    check_sums(Mac(arithmetic_of(pair, serial(pair)[kind]), build, terms=400, lanes=lanes), words=30)
+
+
+@pytest.mark.parametrize(("digits", "drop"), [(3, 1), (2, 2), (1, 3)])
+def test_the_highest_digits_alone_are_weights_rounded_to_nearest(digits, drop):
+    arithmetic = arithmetic_of("int8 int4", f"booth_rounded:digits={digits},drop={drop}")
+    codes = np.arange(256)
+    integers = np.where(codes < 128, codes, codes - 256)
+    expected = np.floor(integers / 4**drop + 0.5).astype(int)
+    golden = sim.multiply(codes[:, None], np.arange(16), arithmetic.weight, arithmetic.activation, arithmetic.element)
+    np.testing.assert_array_equal(golden.integers, expected[:, None] * ((np.arange(16) + 8) % 16 - 8))
+    assert golden.lsb_exponent == arithmetic.lsb_exponent == 2 * drop
+    assert arithmetic.product_range == (golden.integers.min(), golden.integers.max())
+    check_sums(Mac(arithmetic, Build("rows"), terms=400, lanes=3), words=40)
+
+
+@pytest.mark.parametrize("kind", range(3))
+def test_an_engine_of_serial_elements_is_the_golden_product_in_the_predicted_cycles(kind):
+    element = [*serial("int4 ternary"), "booth_rounded:digits=1,drop=1"][kind]
+    engine = engine_of("int4 ternary", element)
+    check_engine(engine, [(5, 9, 7), (4, 40, 3)])
+    check_cycles(engine, [(1, 1, 1), (5, 12, 7)])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (
+            lambda: arithmetic_of("int2 uint1", "popcount"),
+            "formats must be uint1 or bipolar for element popcount, not int2",
+        ),
+        (
+            lambda: arithmetic_of("int8 int8", "booth_serial:digits=3"),
+            "digits, and drop, must make the 4 digits of int8, not 3",
+        ),
+        (
+            lambda: arithmetic_of("int8 int8", "booth_rounded:digits=4,drop=0"),
+            "drop must be 1 or more, not 0",
+        ),
+        (
+            lambda: arithmetic_of("int4 float8_e5m2", "booth_serial:digits=2"),
+            "formats must be finite and of at most 12 bits for element booth_serial, not float8_e5m2",
+        ),
+        (
+            lambda: arithmetic_of("int4 uint4", "bit_serial:weight_bits=4,activation_bits=4"),
+            "activation_bits must be the 5 of the integers of uint4, not 4",
+        ),
+    ],
+)
+def test_what_a_kind_cannot_do_is_refused(make, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        make()
+
+
+def test_kinds_are_found_by_their_files():
+    assert {"exact", "popcount"} <= {*element_kinds()}
+    assert all(isinstance(parse_element("popcount"), Element) for _ in range(2)) and parse_element("exact") == EXACT
