@@ -44,12 +44,14 @@ def _study() -> Functions:
     from .study.recommend import recommend
     from .study.report import report
     from .study.run import study
+    from .study.weights import weights
 
     return {
         "run": study,
         "price": network_price,
         "recommend": recommend,
         "layers": layers,
+        "weights": weights,
         "export": export,
         "report": report,
         "checkpoint": checkpoint,

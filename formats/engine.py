@@ -141,12 +141,13 @@ class Engine:
             )
         if not arithmetic.is_exact and self.blocks is not None:
             raise ValueError(f"element must multiply exactly with block scales, not by the rule {arithmetic.rule!r}")
-        if self.element != EXACT and self.weight_zero_point:
-            raise ValueError(f"element must be {EXACT} with a weight_zero_point, not {str(self.element)!r}")
+        if self.element != EXACT and self.sums_rows:
+            raise ValueError(f"element must be {EXACT} with zero points of weights, not {str(self.element)!r}")
 
     def _check_blocks(self) -> None:
         if self.blocks is None:
             return
+        self.blocks.check(self.weight, self.activation)
         if not self.output_stationary:
             raise ValueError("dataflow must be output_stationary with block scales, not 'weight_stationary'")
         if self.blocks.size % self.lanes:
@@ -163,7 +164,7 @@ class Engine:
                     f"{name} must be int{{N}} or uint{{N}} with a weight_zero_point, not {getattr(self, name)}"
                 )
         if self.blocks is not None:
-            raise ValueError("weight_zero_point must be False with block scales")
+            raise ValueError("weight_zero_point must be False with block scales; blocks have zero_points of their own")
         try:
             _ = self.offset_requantization
         except ValueError:
@@ -231,9 +232,14 @@ class Engine:
         return self.blocks.sum_format(self.weight, self.activation, self.max_k)
 
     @property
+    def sums_rows(self) -> bool:
+        """Whether the array also sums the rows of A, for zero points of weights."""
+        return self.weight_zero_point or (self.blocks is not None and self.blocks.zero_points)
+
+    @property
     def row_sum(self) -> FixedPoint:
-        """Of the sum of a row of A."""
-        return FixedPoint.of(Integer(1, unsigned=True), self.activation, self.max_k)
+        """Of the sum of a row of A, or of a block of it."""
+        return FixedPoint.of(Integer(1, unsigned=True), self.activation, self.block_terms)
 
     @property
     def offset_requantization(self) -> Requantization:
@@ -273,8 +279,8 @@ class Engine:
     def stream_bits(self) -> dict[str, int]:
         """Bits of a word of every stream that the engine has, ``a`` to ``c``; of ``c`` without its last bit.
 
-        ``a`` and ``w`` carry codes, ``p`` what comes with a column, ``a_scales`` and ``w_scales`` block scales, ``c``
-        outputs.
+        ``a`` and ``w`` carry codes, ``p`` what comes with a column, ``a_scales`` and ``w_scales`` block scales, with a
+        zero point above each scale of weights if there is one, ``c`` outputs.
         """
         words = {
             "a": self.rows * self.lanes * self.activation.width,
@@ -284,7 +290,7 @@ class Engine:
             words["p"] = sum(self.channel_fields.values())
         if self.blocks is not None:
             words["a_scales"] = self.rows * self.blocks.activation_scale.width
-            words["w_scales"] = self.columns * self.blocks.weight_scale.width
+            words["w_scales"] = self.columns * self.blocks.weight_bits(self.weight)
         return words | {"c": self.outputs * self.requantization.output.width}
 
     @property

@@ -80,7 +80,7 @@ def memory_operands(engine: Engine) -> dict[str, MemoryOperand]:
     }
     if engine.blocks is not None:
         blocks, size = -(-engine.max_k // engine.blocks.size), engine.blocks.size
-        a_scale, w_scale = engine.blocks.activation_scale.width, engine.blocks.weight_scale.width
+        a_scale, w_scale = engine.blocks.activation_scale.width, engine.blocks.weight_bits(engine.weight)
         a_scale_bits, w_scale_bits = stored_bits(a_scale, dma.packing), stored_bits(w_scale, dma.packing)
         found["a_scales"] = MemoryOperand(
             *("a_scales", a_scale, a_scale_bits, "m", "k", 1, size),

@@ -19,6 +19,7 @@ def describe_blocks(blocks: Blocks, form: FixedPoint | Format) -> dict[str, Any]
         "weight_scale": blocks.weight_scale.name,
         "activation_scale": blocks.activation_scale.name,
         "accumulate": blocks.accumulate,
+        **({"zero_points": True} if blocks.zero_points else {}),
         "sum": asdict(form) if isinstance(form, FixedPoint) else form.name,
     }
 

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..formats import Engine, Format
-from ..sim import engine_matmul, scale_codes
+from ..sim import beside_blocks, engine_matmul, scale_codes
 
-__all__ = ["Example", "c_array", "example_header", "example_of"]
+__all__ = ["Example", "c_array", "example_arrays", "example_header", "example_of"]
 
 MOST_ROWS = 40
 """Most rows of A, however large the panels are."""
@@ -52,6 +52,8 @@ def example_of(engine: Engine) -> Example:
         near_one = 2.0 ** generator.integers(-2, 3, (m + n, blocks))
         arrays["activation_scale"] = scale_codes(near_one[:m], engine.blocks.activation_scale)
         arrays["weight_scale"] = scale_codes(near_one[m:].T, engine.blocks.weight_scale)
+        if engine.blocks.zero_points:
+            arrays["weight_zero_point"] = _codes(generator, engine.weight, blocks, n)
     if "bias" in engine.channel_fields:
         half = 1 << min(engine.channel_fields["bias"], 16) - 1
         arrays["bias"] = generator.integers(-half, half, n)
@@ -95,7 +97,15 @@ _NAMES = {
 """What arrays are called in C, and the type of their elements."""
 
 
-def example_header(module: str, example: Example) -> str:
+def example_arrays(example: Example, engine: Engine) -> dict[str, NDArray[Any]]:
+    """The arrays as a C program has them: zero points of blocks stand above the scales."""
+    found = dict(example.arrays)
+    if "weight_zero_point" in found:
+        found["weight_scale"] = beside_blocks(engine, found["weight_scale"], found.pop("weight_zero_point"))
+    return found
+
+
+def example_header(module: str, example: Example, engine: Engine) -> str:
     """The example as a header of C: a function that gives the product, without a place for C, and the answer."""
     lines = [
         "/* A product and its answer, by fewbit's golden model. */",
@@ -103,7 +113,7 @@ def example_header(module: str, example: Example) -> str:
         "",
     ]
     members = {"m": str(example.m), "n": str(example.n), "k": str(example.k)}
-    for name, values in example.arrays.items():
+    for name, values in example_arrays(example, engine).items():
         member, kind = _NAMES.get(name, (name, ""))
         lines += c_array(f"example_{member}", f"{module}_{kind}" if kind else "int64_t", values)
         members[member] = f"example_{member}"

@@ -54,7 +54,7 @@ def simulation_files(design: MatmulDesign) -> dict[str, str]:
     engine, module = design.engine, design.module
     named = {"module": module, "upper": module.upper()}
     return {
-        f"{module}_example.h": example_header(module, example_of(engine)),
+        f"{module}_example.h": example_header(module, example_of(engine), engine),
         f"{module}_sim.cpp": fill(
             "sim.cpp",
             **named,

@@ -66,11 +66,15 @@ def _types(engine: Engine) -> list[tuple[str, str, str]]:
     }
     if engine.blocks is not None:
         formats |= {"a_scale": engine.blocks.activation_scale, "w_scale": engine.blocks.weight_scale}
-    return [
-        (name, code_type(format.width), f"{format.name}, {format.width} bits")
+    found = {
+        name: (format.width, f"{format.name}, {format.width} bits")
         for name, format in formats.items()
         if format is not None
-    ]
+    }
+    if engine.blocks is not None and engine.blocks.zero_points:
+        bits, meaning = found["w_scale"]
+        found["w_scale"] = bits + engine.weight.width, f"{meaning}, and above it a zero point, {engine.weight.name}"
+    return [(name, code_type(bits), meaning) for name, (bits, meaning) in found.items()]
 
 
 def _fields(engine: Engine, module: str) -> list[str]:
@@ -129,7 +133,7 @@ def _constants(engine: Engine) -> dict[str, int]:
         found |= {
             "BLOCK": engine.blocks.size,
             "A_SCALE_BITS": engine.blocks.activation_scale.width,
-            "W_SCALE_BITS": engine.blocks.weight_scale.width,
+            "W_SCALE_BITS": engine.blocks.weight_bits(engine.weight),
         }
     return found
 

@@ -5,7 +5,7 @@ import numpy as np
 from ..formats import Engine, MemoryOperand, memory_operands, memory_output
 from ..formats.policy import Rounding
 from ..hdl import MatmulDesign
-from .example import Example, c_array, example_of
+from .example import Example, c_array, example_arrays, example_of
 from .host import code_type, parameter_fields, parameter_writes
 from .template import fill
 
@@ -119,7 +119,7 @@ def _example_header(design: MatmulDesign, example: Example) -> str:
     for name in matrices:
         matrix = f"{upper}_{name.upper()}"
         if name in arrays:
-            codes = example.arrays[arrays[name]]
+            codes = example_arrays(example, engine)[arrays[name]]
             shapes.append(codes.shape)
             lines += c_array(f"example_{name}", "uint64_t", codes)
             put = f"{module}_put({matrix}, places[{matrix}] + row * (size_t)product->stride[{matrix}], column, "

@@ -25,10 +25,11 @@ from .network import (
     network_images,
     network_pause,
 )
+from .planes import spread_activations, spread_planes
 from .products import dot, matmul, multiply
 from .requantize import dequantize, requantize
 from .requantize_floats import requantize_floats
-from .streams import pack, unpack
+from .streams import beside_blocks, pack, unpack
 
 __all__ = [
     "Cycles",
@@ -40,6 +41,7 @@ __all__ = [
     "answer_order",
     "answer_values",
     "as_floats",
+    "beside_blocks",
     "block_dot",
     "block_matmul",
     "check_images",
@@ -73,6 +75,8 @@ __all__ = [
     "requantize",
     "requantize_floats",
     "scale_codes",
+    "spread_activations",
+    "spread_planes",
     "unpack",
     "unpack_rows",
     "zero_point_bias",

@@ -6,6 +6,7 @@ what a single rounding gives; anything longer is added in Python integers.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ def block_matmul(
     weight_format: Format,
     blocks: Blocks,
     terms: int | None = None,
+    weight_zero_point: ArrayLike | None = None,
 ) -> Exact | NDArray[np.uint32]:
     """The matrix product ``C[m, n] = A[m, k] @ W[k, n]`` of block-scaled codes: exact, or codes of float32.
 
@@ -50,13 +52,18 @@ def block_matmul(
     activation_scale, weight_scale: codes of the scales of blocks of ``blocks.size`` terms, (m, b) and (b, n) where b is
         k / ``blocks.size``, rounded up
     terms: most terms of a sum, k or more; None is k
+    weight_zero_point: codes of the weights' format, (b, n), where blocks have zero points
     """
     x, y = check_codes(activation, activation_format), check_codes(weight, weight_format)
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[0]:
         raise ValueError(f"shapes must be (m, k) and (k, n), not {x.shape} and {y.shape}")
-    _check_blocks(blocks)
+    _check_blocks(blocks, weight_format, activation_format, weight_zero_point)
     (m, k), n = x.shape, y.shape[1]
     count = -(-k // blocks.size)
+    if weight_zero_point is not None:
+        points = _scales("weight_zero_point", weight_zero_point, weight_format, (count, n))
+        y = _less_zero_points(y, np.repeat(points, blocks.size, axis=0)[:k], weight_format)
+        weight_format, blocks = blocks.multiplied(weight_format), replace(blocks, zero_points=False)
     x_scale = _scales("activation_scale", activation_scale, blocks.activation_scale, (m, count))
     y_scale = _scales("weight_scale", weight_scale, blocks.weight_scale, (count, n))
 
@@ -77,6 +84,7 @@ def block_dot(
     weight_format: Format,
     blocks: Blocks,
     terms: int | None = None,
+    weight_zero_point: ArrayLike | None = None,
 ) -> Exact | NDArray[np.uint32]:
     """The same over the last axis: (..., k) and (..., k) with scales of (..., b) each, to (...).
 
@@ -85,9 +93,13 @@ def block_dot(
     x, y = check_codes(activation, activation_format), check_codes(weight, weight_format)
     if not x.ndim or not y.ndim or x.shape[-1] != y.shape[-1]:
         raise ValueError(f"the last axes must be of one length, not those of shapes {x.shape} and {y.shape}")
-    _check_blocks(blocks)
+    _check_blocks(blocks, weight_format, activation_format, weight_zero_point)
     k = x.shape[-1]
     count = -(-k // blocks.size)
+    if weight_zero_point is not None:
+        points = _scales("weight_zero_point", weight_zero_point, weight_format, (*y.shape[:-1], count))
+        y = _less_zero_points(y, np.repeat(points, blocks.size, axis=-1)[..., :k], weight_format)
+        weight_format, blocks = blocks.multiplied(weight_format), replace(blocks, zero_points=False)
     x_scale = _scales("activation_scale", activation_scale, blocks.activation_scale, (*x.shape[:-1], count))
     y_scale = _scales("weight_scale", weight_scale, blocks.weight_scale, (*y.shape[:-1], count))
 
@@ -253,9 +265,18 @@ def _float32_large(block: Block, count: int, shape: tuple[int, ...], blocks: Blo
     return codes
 
 
-def _check_blocks(blocks: Blocks) -> None:
+def _check_blocks(blocks: Blocks, weight: Format, activation: Format, zero_points: object) -> None:
     if not isinstance(blocks, Blocks):
         raise ValueError(f"blocks must be a Blocks, not {blocks!r}")
+    blocks.check(weight, activation)
+    if blocks.zero_points != (zero_points is not None):
+        raise ValueError(f"weight_zero_point must be {'given' if blocks.zero_points else 'left out'} for {blocks}")
+
+
+def _less_zero_points(codes: Array, points: Array, format: Format) -> Array:
+    """The codes of integers less those of zero points, in the format that ``Blocks.multiplied`` gives."""
+    differences = decode(codes, format) - decode(points, format)
+    return differences.astype(np.int64) & (1 << format.width + 1) - 1
 
 
 def _scales(name: str, codes: ArrayLike, format: Format, shape: tuple[int, ...]) -> Array:

@@ -42,9 +42,11 @@ def engine_matmul(
     scale, tensor_scale: codes of one scale, or of one for every column, (n,)
     bias: integers in the accumulator's unit, for every column
     zero_point: an integer, added to every output
-    weight_zero_point: an integer, subtracted from every weight
+    weight_zero_point: an integer, subtracted from every weight; where blocks have zero points, their codes, (blocks, n)
     earlier: words of C that the engine has given since its reset; they matter where it rounds stochastically
     """
+    of_blocks = engine.blocks is not None and engine.blocks.zero_points
+    block_points, weight_zero_point = (weight_zero_point, None) if of_blocks else (None, weight_zero_point)
     _check(engine, activation, weight, activation_scale, weight_scale)
     columns = np.asarray(weight).shape[1]
     scales = {"scale": scale, "tensor_scale": tensor_scale, "zero_point": zero_point}
@@ -65,6 +67,7 @@ def engine_matmul(
         sums = block_matmul(
             *(activation, weight, activation_scale, weight_scale, engine.activation, engine.weight, engine.blocks),
             terms=engine.max_k,
+            weight_zero_point=block_points,
         )
     if weight_zero_point is not None:
         ones = np.ones((np.asarray(activation).shape[1], 1), dtype=np.uint8)

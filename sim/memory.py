@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..formats import Engine, Format, memory_operands, memory_output, stored_bits
+from ..formats import Engine, memory_operands, memory_output, stored_bits
 from .codes import code_dtype
-from .streams import check_channels, check_given, check_operands
+from .streams import beside_blocks, check_channels, check_given, check_operands
 
 __all__ = ["MemoryImage", "lay_out", "pack_records", "pack_rows", "place_matrices", "row_bytes", "unpack_rows"]
 
@@ -122,15 +122,16 @@ def lay_out(
     if dma is None:
         raise ValueError("engine must have a dma")
     a, w = check_operands(engine, activation, weight)
-    matrices: dict[str, tuple[Any, Format]] = {"a": (a, engine.activation), "w": (w, engine.weight)}
+    matrices: dict[str, tuple[Any, int]] = {"a": (a, engine.activation.width), "w": (w, engine.weight.width)}
     if engine.blocks is not None:
-        matrices["a_scales"] = operands["activation_scale"], engine.blocks.activation_scale
-        matrices["w_scales"] = operands["weight_scale"], engine.blocks.weight_scale
+        matrices["a_scales"] = operands["activation_scale"], engine.blocks.activation_scale.width
+        beside = beside_blocks(engine, operands["weight_scale"], operands.get("weight_zero_point"))
+        matrices["w_scales"] = beside, engine.blocks.weight_bits(engine.weight)
     (m, k), n = a.shape, w.shape[1]
     descriptors, end = place_matrices(engine, m, k, n, start, gap)
     contents: dict[int, bytes] = {}
-    for name, (codes, format) in matrices.items():
-        rows = pack_rows(codes, format.width, dma.packing, descriptors[f"{name}_stride"])
+    for name, (codes, bits) in matrices.items():
+        rows = pack_rows(codes, bits, dma.packing, descriptors[f"{name}_stride"])
         contents[descriptors[f"{name}_address"]] = rows.tobytes()
     if engine.channel_fields:
         records = pack_records(engine, n, **{name: operands[name] for name in engine.channel_fields})

@@ -80,7 +80,7 @@ def _steps(size: int, step: int) -> Iterator[int]:
         yield min(step, size - start)
 
 
-class _Channel:
+class _Bursts:
     """Bursts of one direction: asked for one after another, of which so many may be under way, and their beats.
 
     Parameters
@@ -124,7 +124,7 @@ class _MemoryLoader(_Loader):
     channel: what reads them
     """
 
-    def __init__(self, tiles: Iterator[tuple[int, list[tuple[int, int]]]], channel: _Channel):
+    def __init__(self, tiles: Iterator[tuple[int, list[tuple[int, int]]]], channel: _Bursts):
         super().__init__(1)
         self.tiles = tiles
         self.channel = channel
@@ -173,7 +173,7 @@ class _MemoryOutputs(_Outputs):
         self.write_latency = write_latency
         self.left, self.rows = next(tiles)
         self.halves = [START, START]
-        self.channel = _Channel(engine, self._write)
+        self.channel = _Bursts(engine, self._write)
         # From when the tile at hand can be read; the last beat; when its word left its place; the last answer.
         self.full = self.written = self.left_at = self.answered = 0
 
@@ -227,7 +227,7 @@ class _MemoryTimeline(_Timeline):
         super().__init__(engine, k, latencies)
         self.sizes = {"m": m, "k": k, "n": n}
         self.descriptors = descriptors
-        reading = _Channel(engine, self._read)
+        reading = _Bursts(engine, self._read)
         self.read_latency, self.reading = read_latency, reading
         self.loaders = {
             name: _MemoryLoader(self._tiles(operand), reading) for name, operand in memory_operands(engine).items()

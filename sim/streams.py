@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..formats import Engine
 from .codes import check_codes, code_dtype
 
-__all__ = ["arrange", "beats", "check_channels", "check_given", "check_operands", "pack", "unpack"]
+__all__ = ["arrange", "beats", "beside_blocks", "check_channels", "check_given", "check_operands", "pack", "unpack"]
 
 Array = NDArray[Any]
 Words = NDArray[np.uint8]
@@ -24,6 +24,7 @@ def pack(
     bias: ArrayLike | None = None,
     activation_scale: ArrayLike | None = None,
     weight_scale: ArrayLike | None = None,
+    weight_zero_point: ArrayLike | None = None,
 ) -> dict[str, Words]:
     """The words of every input stream for ``A[m, k] @ W[k, n]``: by stream, uint8 of (words, bytes of a word).
 
@@ -35,6 +36,7 @@ def pack(
     activation, weight: codes of shapes (m, k) and (k, n)
     scale, bias: of every column, (n,), where the engine takes them so; scale codes, and integers
     activation_scale, weight_scale: codes of (m, blocks) and (blocks, n), where the engine has blocks
+    weight_zero_point: codes of (blocks, n), where the blocks have zero points
 
     Raises ValueError where something is missing, too much, or of another shape.
     """
@@ -42,6 +44,8 @@ def pack(
     check_given(engine.channel_fields, "of every column", scale=scale, bias=bias)
     scaled = ("activation_scale", "weight_scale") if engine.blocks is not None else ()
     check_given(scaled, "of blocks", activation_scale=activation_scale, weight_scale=weight_scale)
+    pointed = ("weight_zero_point",) if engine.blocks is not None and engine.blocks.zero_points else ()
+    check_given(pointed, "of blocks", weight_zero_point=weight_zero_point)
     if engine.output_stationary:
         streams = _pack_output_stationary(engine, a, w)
     else:
@@ -50,7 +54,7 @@ def pack(
         channel = {"scale": scale, "bias": bias}
         streams["p"] = _pack_channels(engine, {name: channel[name] for name in engine.channel_fields}, w.shape[1])
     if activation_scale is not None and weight_scale is not None:
-        streams |= _pack_blocks(engine, a.shape, w.shape[1], activation_scale, weight_scale)
+        streams |= _pack_blocks(engine, a.shape, w.shape[1], activation_scale, weight_scale, weight_zero_point)
     panels = -(-len(a) // engine.tile_m)
     return {
         name: words if name in ("a", "a_scales") else np.tile(words, (panels, 1)) for name, words in streams.items()
@@ -123,7 +127,12 @@ def _pack_channels(engine: Engine, values: Mapping[str, ArrayLike | None], n: in
 
 
 def _pack_blocks(
-    engine: Engine, a_shape: tuple[int, ...], n: int, activation_scale: ArrayLike, weight_scale: ArrayLike
+    engine: Engine,
+    a_shape: tuple[int, ...],
+    n: int,
+    activation_scale: ArrayLike,
+    weight_scale: ArrayLike,
+    weight_zero_point: ArrayLike | None,
 ) -> dict[str, Words]:
     blocks = engine.blocks
     assert blocks is not None
@@ -132,12 +141,25 @@ def _pack_blocks(
     a, w = check_codes(activation_scale, blocks.activation_scale), check_codes(weight_scale, blocks.weight_scale)
     if a.shape != (m, count) or w.shape != (count, n):
         raise ValueError(f"scales must be of shapes {(m, count)} and {(count, n)}, not {a.shape} and {w.shape}")
+    if weight_zero_point is not None:
+        points = check_codes(weight_zero_point, engine.weight)
+        if points.shape != w.shape:
+            raise ValueError(f"weight_zero_point must be of shape {w.shape}, not {points.shape}")
+        w = beside_blocks(engine, w, points)
     by_row = _fill(a, engine.rows, 1).reshape(-1, engine.rows, count).swapaxes(1, 2)
     by_column = _fill(w, 1, engine.columns).reshape(count, -1, engine.columns).swapaxes(0, 1)
     return {
         "a_scales": _to_bytes(by_row.reshape(-1, engine.rows), blocks.activation_scale.width),
-        "w_scales": _to_bytes(by_column.reshape(-1, engine.columns), blocks.weight_scale.width),
+        "w_scales": _to_bytes(by_column.reshape(-1, engine.columns), blocks.weight_bits(engine.weight)),
     }
+
+
+def beside_blocks(engine: Engine, weight_scale: ArrayLike, weight_zero_point: ArrayLike | None) -> Array:
+    """What stands beside the blocks of W: the codes of scales, with zero points above them if there are any."""
+    scales = np.asarray(weight_scale)
+    if engine.blocks is None or weight_zero_point is None:
+        return scales
+    return scales.astype(np.int64) | np.asarray(weight_zero_point).astype(np.int64) << engine.blocks.weight_scale.width
 
 
 def unpack(engine: Engine, words: ArrayLike, m: int, n: int) -> Array:

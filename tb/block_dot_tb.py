@@ -22,12 +22,16 @@ interval: int = job["description"]["block_interval"]
 beats_a_block = blocks.size // unit.lanes
 
 EXHAUSTIVE_BITS = 16
-NAMES = ("weight", "activation", "weight_scale", "activation_scale")
+NAMES = (
+    *("weight", "activation", "weight_scale", "activation_scale"),
+    *(["weight_zero_point"] if blocks.zero_points else []),
+)
 FORMATS = {
     "weight": unit.weight,
     "activation": unit.activation,
     "weight_scale": blocks.weight_scale,
     "activation_scale": blocks.activation_scale,
+    "weight_zero_point": unit.weight,
 }
 has_zero = unit.weight.has_zero or unit.activation.has_zero
 step = 1 if has_zero else unit.lanes
@@ -64,7 +68,8 @@ def random_sum(generator: np.random.Generator, most: int, special: float = 0.0, 
     k = int(np.exp(generator.uniform(0, np.log(min(most, longest) + 0.99))))
     k = min(-(-k // step) * step, longest)
     one: Sum = {name: operands(name, generator, k, special) for name in NAMES[:2]}
-    one |= {name: scales(name, generator, blocks_in(k), wild) for name in NAMES[2:]}
+    one |= {name: scales(name, generator, blocks_in(k), wild) for name in NAMES[2:4]}
+    one |= {name: generator.choice(finite_codes(FORMATS[name]), blocks_in(k)) for name in NAMES[4:]}
     if generator.random() < 0.2 and k > blocks.size and unit.weight.signed:
         # The second block cancels the first one, or nearly does.
         part = slice(blocks.size, min(2 * blocks.size, k))
@@ -109,6 +114,8 @@ def extreme_sums() -> list[Sum]:
             "activation": np.full(k, activation),
             "weight_scale": np.full(blocks_in(k), scale[0]),
             "activation_scale": np.full(blocks_in(k), scale[1]),
+            # of the other end, so that what is multiplied is as large as can be
+            **{name: np.full(blocks_in(k), least_w + largest_w - weight) for name in NAMES[4:]},
         }
         for weight, activation in pairs
         for scale in (large, small)
@@ -119,7 +126,8 @@ def every_single() -> list[Sum]:
     """Every combination of operands and scales, as sums of one product."""
     codes = np.meshgrid(*(every_code(FORMATS[name]) for name in NAMES), indexing="ij")
     return [
-        dict(zip(NAMES, (np.array([code]) for code in row), strict=True)) for row in np.stack(codes, -1).reshape(-1, 4)
+        dict(zip(NAMES, (np.array([code]) for code in row), strict=True))
+        for row in np.stack(codes, -1).reshape(-1, len(NAMES))
     ]
 
 
@@ -153,6 +161,7 @@ def expect(sums: Sequence[Sum]) -> list[Beat]:
         result = block_dot(
             *(one["activation"], one["weight"], one["activation_scale"], one["weight_scale"]),
             *(unit.activation, unit.weight, blocks, unit.terms),
+            weight_zero_point=one.get("weight_zero_point"),
         )
         if isinstance(result, Exact):
             found = {"accumulator": result.integers}
@@ -253,7 +262,7 @@ async def extremes(dut: Any) -> None:
     await run(bench, extreme_sums(), rates=NEVER)
 
 
-@cocotb.test(skip=sum(format.width for format in FORMATS.values()) > EXHAUSTIVE_BITS or step > 1)
+@cocotb.test(skip=sum(FORMATS[name].width for name in NAMES) > EXHAUSTIVE_BITS or step > 1)
 async def every_combination(dut: Any) -> None:
     bench = await begin(dut, "every_combination")
     await run(bench, every_single(), rates=NEVER)

@@ -98,6 +98,10 @@ def random_product(
         options["activation_scale"] = _near(engine.blocks.activation_scale, generator, 1.0, (m, count), kind)
         options["weight_scale"] = _near(engine.blocks.weight_scale, generator, 1.0, (count, n), kind)
         a = a * np.repeat(_finite(options["activation_scale"], engine.blocks.activation_scale), size, axis=1)[:, :k]
+        if engine.blocks.zero_points:
+            points = generator.integers(0, 1 << engine.weight.width, (count, n))
+            options["weight_zero_point"] = points
+            w = w - np.repeat(_finite(points, engine.weight), size, axis=0)[:k]
         w = w * np.repeat(_finite(options["weight_scale"], engine.blocks.weight_scale), size, axis=0)[:k]
     how = engine.requantization
     sums = np.abs(a @ w)
@@ -127,8 +131,8 @@ def _ones(engine: Engine, name: str) -> int:
     format: Format | None
     if name == "bias":
         return -1
-    if name in ("activation", "weight"):
-        format = getattr(engine, name)
+    if name in ("activation", "weight", "weight_zero_point"):
+        format = getattr(engine, name.removesuffix("_zero_point"))
     elif name == "scale":
         format = engine.requantization.scale
     else:

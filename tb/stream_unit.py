@@ -27,7 +27,7 @@ def read_requantization(described: Mapping[str, Any]) -> Requantization:
 
 def read_blocks(described: Mapping[str, Any]) -> Blocks:
     scales = read_format(described["weight_scale"]), read_format(described["activation_scale"])
-    return Blocks(described["size"], *scales, described["accumulate"])
+    return Blocks(described["size"], *scales, described["accumulate"], described.get("zero_points", False))
 
 
 @dataclass(frozen=True)

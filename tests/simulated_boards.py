@@ -32,11 +32,11 @@ RICH = {
         dataflow="weight_stationary",
     ),
     "blocks": Engine(
-        parse("e2m1"),
+        parse("uint4"),
         parse("e2m1"),
         Requantization(parse("float32")),
         **{"rows": 2, "columns": 2, "lanes": 4, "tile_m": 6, "max_k": 50},
-        blocks=Blocks(16, parse("float8_e4m3fn"), parse("float8_e4m3fn")),
+        blocks=Blocks(16, parse("float8_e4m3fn"), parse("float8_e4m3fn"), zero_points=True),
     ),
 }
 """Every kind of stream and parameter, both dataflows, words of odd bits and of several bytes, random rounding."""

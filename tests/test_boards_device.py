@@ -73,7 +73,7 @@ def test_frames_carry_the_streams_in_their_order(name):
         parameters = tile.parameters(engine, given)
         streamed = {name: parameters.get(name) for name in engine.channel_fields}
         if engine.blocks is not None:
-            streamed |= {name: parameters[name] for name in ("activation_scale", "weight_scale")}
+            streamed |= {name: parameters[name] for name in ("activation_scale", "weight_scale", "weight_zero_point")}
         words = sim.pack(engine, *tile.operands(a, w), **streamed)
         sizes = tiles.stream_bytes(engine, tile.m, tile.k, tile.n)
         assert {name: words[name].size for name in words} == sizes

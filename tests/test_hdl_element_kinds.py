@@ -9,6 +9,7 @@ from fewbit import sim
 from fewbit.formats import EXACT, Arithmetic, Element, Engine, Requantization, element_kinds, parse, parse_element
 from fewbit.formats.elements.serial import twos_complement_bits
 from fewbit.hdl import Build, Mac, MatmulDesign
+from fewbit.hdl.products.choose_build import choose_build
 from test_hdl_elements import check_sums
 from test_hdl_matmul import EngineBench, random_inputs
 from test_sim_cycles import simulated
@@ -127,6 +128,48 @@ def test_an_engine_of_serial_elements_is_the_golden_product_in_the_predicted_cyc
     check_cycles(engine, [(1, 1, 1), (5, 12, 7)])
 
 
+LMUL = ["e4m3", "e2m1", "ue3m4"]
+
+
+@pytest.mark.parametrize(("lanes", "pipeline"), [(3, 0), (5, 3)])
+@pytest.mark.parametrize("wide", [0, 1])
+@pytest.mark.parametrize("format", LMUL)
+def test_sums_by_lmul_are_those_of_the_rule(format, wide, lanes, pipeline):
+    arithmetic = arithmetic_of(f"{format} {format}", f"lmul:wide={wide}")
+    build = choose_build(arithmetic.weight, arithmetic.activation, "auto", pipeline=pipeline, family=None, dsp=False)
+    check_sums(Mac(arithmetic, build, terms=400, lanes=lanes), words=40)
+
+
+@pytest.mark.parametrize("wide", [0, 1])
+@pytest.mark.parametrize("name", ["e4m3", "e3m2"])
+def test_lmul_adds_fields(name, wide):
+    """Against the rule in floating point: ``(1 + x + y + 2**-l) * 2**(ex + ey)``, in which a sum of fractions that
+    reaches 1 goes into the exponent."""
+    format = parse(name)
+    golden = sim.multiply(
+        format.codes, np.array(format.codes)[:, None], format, format, parse_element(f"lmul:wide={wide}")
+    )
+    m = format.fraction_bits
+    most = (1 << format.width - 1) - 1
+    for x in format.codes:
+        for y in format.codes:
+            (ex, fx), (ey, fy) = (divmod(code & most, 1 << m) for code in (x, y))
+            expected = 0.0
+            if ex and ey:
+                carried, fraction = divmod(fx / 2**m + fy / 2**m + 2.0 ** -(m if m <= 3 else 4), 1)
+                exponent = ex + ey - 2 * format.bias + int(carried)
+                expected = (1 + fraction) * 2.0**exponent
+                if not wide:
+                    expected = min(expected, float(format.value(most))) if exponent >= 1 - format.bias else 0.0
+            expected *= -1 if (x ^ y) > most else 1
+            assert golden.to_float()[y, x] == expected
+
+
+def test_an_engine_of_lmul_is_the_golden_product():
+    check_engine(engine_of("e4m3 e4m3", "lmul", lanes=2), [(5, 9, 7)])
+    check_engine(engine_of("e2m1 e2m1", "lmul:wide=1", lanes=2, dataflow="weight_stationary", rows=1), [(5, 9, 7)])
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -150,6 +193,11 @@ def test_an_engine_of_serial_elements_is_the_golden_product_in_the_predicted_cyc
             lambda: arithmetic_of("int4 uint4", "bit_serial:weight_bits=4,activation_bits=4"),
             "activation_bits must be the 5 of the integers of uint4, not 4",
         ),
+        (
+            lambda: arithmetic_of("e4m3 e5m2", "lmul"),
+            "formats must be one finite minifloat of at most 8 bits for element lmul, not e4m3 and e5m2",
+        ),
+        (lambda: arithmetic_of("e4m0 e4m0", "lmul"), "formats must have fraction bits for element lmul, not e4m0"),
     ],
 )
 def test_what_a_kind_cannot_do_is_refused(make, message):

@@ -44,14 +44,18 @@ def random_inputs(engine, rng, m, k, n):
         blocks = -(-k // engine.blocks.size)
         inputs["activation_scale"] = random_codes(rng, engine.blocks.activation_scale, (m, blocks))
         inputs["weight_scale"] = random_codes(rng, engine.blocks.weight_scale, (blocks, n))
+        if engine.blocks.zero_points:
+            inputs["weight_zero_point"] = random_codes(rng, engine.weight, (blocks, n))
     return inputs
 
 
 def streams_of(engine, inputs, rng):
     """The words of every stream; what is in them past m, k and n is noise."""
     streamed = {"activation", "weight", "activation_scale", "weight_scale", *engine.channel_fields}
+    streamed |= {"weight_zero_point"} - {*engine.tensor_fields}
     given = {name: codes for name, codes in inputs.items() if name in streamed}
     formats = {"activation": engine.activation, "weight": engine.weight, "scale": engine.requantization.scale}
+    formats["weight_zero_point"] = engine.weight
     if engine.blocks is not None:
         formats |= {"activation_scale": engine.blocks.activation_scale, "weight_scale": engine.blocks.weight_scale}
     ones = {name: -1 if name == "bias" else (1 << formats[name].width) - 1 for name in given}
@@ -108,6 +112,10 @@ class EngineBench:
         return unpack(engine, array, m, n), cycles
 
 
+def random_blocks(chance, scale):
+    return Blocks(chance.choice([16, 32]), scale, scale, zero_points=chance.random() < 0.5)
+
+
 def random_engine(chance, blocks=False):
     while True:
         dataflow = "output_stationary" if blocks else chance.choice(DATAFLOWS)
@@ -143,7 +151,7 @@ def random_engine(chance, blocks=False):
                 max_k=chance.choice([16, 40, 100] if blocks else [1, 5, 16, 40]),
                 outputs=chance.choice([d for d in range(1, columns + 1) if columns % d == 0]),
                 scale_per=chance.choice(["tensor", "channel"]),
-                blocks=Blocks(chance.choice([16, 32]), block_scale, block_scale) if blocks else None,
+                blocks=random_blocks(chance, block_scale) if blocks else None,
                 weight_zero_point=integers and not blocks and chance.random() < 0.5,
             )
         except ValueError:

@@ -28,7 +28,9 @@ ENGINES = {
         *(INT3, parse("e3m2"), Requantization(parse("e4m3"), scale=E8M0)),
         **{"control": "wishbone", "bus_bits": 8, "lanes": 2, "rows": 3, "tile_m": 6, "outputs": 2},
     ),
-    "blocks": Engine(E2M1, E2M1, Requantization(parse("bfloat16")), blocks=Blocks(16, E8M0, E8M0), lanes=2),
+    "blocks with zero points": Engine(
+        *(INT3, E2M1, Requantization(parse("bfloat16"))), blocks=Blocks(16, E8M0, E8M0, zero_points=True), lanes=2
+    ),
     "stochastic rounding, two scales": Engine(
         *(E2M1, INT8, Requantization(INT8, E8M0, parse("float32"), rounding=Rounding.STOCHASTIC)), outputs=4, columns=8
     ),

@@ -13,11 +13,11 @@ pytestmark = pytest.mark.usefixtures("own_cache")
 icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="iverilog is not installed")
 
 
-def design(pair, scales, *, size=16, accumulate="auto", lanes=4, terms=256, pipeline=2, dsp=False):
+def design(pair, scales, *, size=16, accumulate="auto", zero_points=False, lanes=4, terms=256, pipeline=2, dsp=False):
     weight, activation = map(parse, pair.split())
     return Design(
         *("block_dot", weight, activation, terms, lanes, pipeline, dsp),
-        blocks=Blocks(size, *map(parse, scales.split()), accumulate),
+        blocks=Blocks(size, *map(parse, scales.split()), accumulate, zero_points),
     )
 
 
@@ -42,7 +42,9 @@ CASES = [
     ("float8_e5m2 float8_e4m3fn", "float8_e8m0fnu float8_e8m0fnu", {"size": 32, "lanes": 8, "pipeline": 3}),
     ("int8 int8", "float8_e8m0fnu float8_e8m0fnu", {"size": 32, "accumulate": "float32", "lanes": 1}),
     ("int4 uint3", "ue2m2 e1m2", {"accumulate": "exact", "lanes": 2, "terms": 100, "pipeline": 1}),
-    ("int4 uint3", "ue2m2 e1m2", {"accumulate": "float32", "lanes": 16, "terms": 100}),
+    ("int4 uint3", "ue2m2 e1m2", {"accumulate": "float32", "lanes": 16, "terms": 100, "zero_points": True}),
+    # of so few bits that every combination of a code, a zero point and scales is tried
+    ("int3 e1m1", "ue2m1 ue2m1", {"accumulate": "exact", "lanes": 1, "zero_points": True}),
     ("float8_e5m2 int8", "float8_e5m2 ue4m3", {"size": 64, "lanes": 2, "terms": 500, "accumulate": "float32"}),
     ("e3m2 e2m3", "float8_e5m2 int3", {"size": 128, "lanes": 4, "terms": 9, "accumulate": "exact"}),
 ]

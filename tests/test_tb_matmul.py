@@ -55,9 +55,9 @@ ENGINES = {
         **{"rows": 1, "columns": 1, "lanes": 1, "tile_m": 1, "max_k": 1, "control": "wishbone"},
     ),
     "blocks": engine(
-        *("e2m1", "e2m1", "bfloat16", {}),
+        *("uint4", "e2m1", "bfloat16", {}),
         **{"rows": 2, "columns": 3, "lanes": 4, "tile_m": 4, "max_k": 50},
-        blocks=Blocks(16, parse("float8_e8m0fnu"), parse("float8_e8m0fnu"), "float32"),
+        blocks=Blocks(16, parse("float8_e8m0fnu"), parse("float8_e8m0fnu"), "float32", zero_points=True),
     ),
     "zero_points": engine(
         *("uint8", "uint8", "uint8", {"scale": "dyadic16s5", "bias_bits": 24, "zero_point": True}),

@@ -63,6 +63,8 @@ def random_challenge(engine: Engine, chance: np.random.Generator, most: int = 40
         count = -(-k // engine.blocks.size)
         given["activation_scale"] = _scales(engine.blocks.activation_scale, chance, 1.0, (m, count))
         given["weight_scale"] = _scales(engine.blocks.weight_scale, chance, 1.0, (count, n))
+        if engine.blocks.zero_points:
+            given["weight_zero_point"] = _codes(engine.weight, chance, (count, n))
     return Challenge(a, w, given)
 
 

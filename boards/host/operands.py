@@ -123,6 +123,8 @@ def _filled(engine: Engine, given: Parameters, m: int, k: int, n: int) -> dict[s
                 filled[name] = np.broadcast_to(_one(name, format), shape)
             if np.shape(filled[name]) != shape:  # type: ignore[arg-type]
                 raise ValueError(f"{name} must be of shape {shape}, not {np.shape(filled[name])}")  # type: ignore[arg-type]
+        if engine.blocks.zero_points:
+            filled.setdefault("weight_zero_point", np.zeros((count, n), dtype=np.uint8))
     return filled
 
 
@@ -136,7 +138,10 @@ def _one(name: str, format: Format) -> Array:
 def _check_parameters(engine: Engine, given: Parameters, n: int) -> None:
     """Raise ValueError if the engine does not take these. The golden model finds out, with a k of 1."""
     some = {name: value for name, value in given.items() if value is not None}
-    for name, part in (("activation_scale", np.s_[:1, :1]), ("weight_scale", np.s_[:1, :])):
+    of_blocks = [("activation_scale", np.s_[:1, :1]), ("weight_scale", np.s_[:1, :])]
+    if engine.blocks is not None and engine.blocks.zero_points:
+        of_blocks.append(("weight_zero_point", np.s_[:1, :]))
+    for name, part in of_blocks:
         if name in some:
             some[name] = np.asarray(some[name])[part]
     zeros = np.zeros((1, 1), dtype=np.uint8), np.zeros((1, n), dtype=np.uint8)

@@ -74,7 +74,8 @@ class Tile:
                 cut[name] = np.asarray(value)[self.left : self.right]
         if engine.blocks is not None:
             cut["activation_scale"] = np.asarray(given["activation_scale"])[self.top : self.bottom]
-            cut["weight_scale"] = np.asarray(given["weight_scale"])[:, self.left : self.right]
+            for name in ("weight_scale", *(["weight_zero_point"] if engine.blocks.zero_points else [])):
+                cut[name] = np.asarray(given[name])[:, self.left : self.right]
         return cut
 
     def operands(self, a: Array, w: Array) -> tuple[Array, Array]:
@@ -191,6 +192,8 @@ def frames(engine: Engine, tile: Tile, a: Array, w: Array, given: Parameters) ->
     wanted = {name: parameters.get(name) for name in (*engine.channel_fields,)}
     if engine.blocks is not None:
         wanted |= {name: parameters[name] for name in ("activation_scale", "weight_scale")}
+        if engine.blocks.zero_points:
+            wanted["weight_zero_point"] = parameters["weight_zero_point"]
     streams = pack(engine, part_a, part_w, **wanted)
     yield Kind.PRODUCT, _head(engine, tile, parameters)
     for name in ("a", "a_scales"):

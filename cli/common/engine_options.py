@@ -163,6 +163,10 @@ class EngineOptions:
             *("--accumulate", "How blocks are added; auto: exact up to 128 bits.", BLOCKS, "auto"), names=ACCUMULATE
         ),
     ] = None
+    block_zero_points: Annotated[
+        bool | None,
+        _option("--block-zero-points", "Subtract a zero point from the weights of each block.", BLOCKS, "no"),
+    ] = None
     weight_zero_point: Annotated[
         bool | None, _option("--weight-zero-point", "Subtract a zero point from integer weights.", ENGINE, "no")
     ] = None
@@ -255,12 +259,13 @@ class EngineOptions:
         from ...formats import Blocks, parse
 
         if self.block_size is None:
-            for name, value in (("block-scale", self.block_scale), ("accumulate", self.accumulate)):
+            given = {"block-scale": self.block_scale, "accumulate": self.accumulate}
+            for name, value in (given | {"block-zero-points": self.block_zero_points or None}).items():
                 if value is not None:
                     raise ValueError(f"--block-size must be given with --{name}")
             return None
         scale = parse(self.block_scale or "float8_e8m0fnu")
-        return Blocks(self.block_size, scale, scale, self.accumulate or "auto")
+        return Blocks(self.block_size, scale, scale, self.accumulate or "auto", bool(self.block_zero_points))
 
     def engine(self, weight: "Format", activation: "Format", lanes: int) -> "Engine":
         """The engine for a pair of formats. Raises ValueError."""

@@ -19,7 +19,7 @@ _SUM = {"bias_bits", "zero_point"}
 _ARRAY = {"rows", "columns", "dataflow", "tile_m", "max_k", "outputs", "shortest_k", "scale_per"}
 _MEMORY = {"dma", "address_bits", "burst", "outstanding", "packing"}
 _ENGINE = _ARRAY | _MEMORY | {"cycles_an_output", "weight_zero_point", "bus_bits", "control"}
-_BLOCKS = {"block_size", "block_scale", "accumulate"}
+_BLOCKS = {"block_size", "block_scale", "block_zero_points", "accumulate"}
 
 UNIT_OPTIONS: dict[str, set[str]] = {
     "decode": {"weight"},

@@ -79,8 +79,9 @@ class BlockAccumulate(wiring.Component):
     Members
     -------
     i: In(stream); fields ``accumulator`` and those of ``nan``, ``positive_infinity``, ``negative_infinity`` that there
-        are, of a block's exact sum; ``weight_scale``, ``activation_scale`` (codes); ``first``, the block begins its
-        sum; ``last``, it ends it; ``index`` of the sum; ``tag``
+        are, of a block's exact sum; ``weight_scale``, ``activation_scale`` (codes), and with zero points
+        ``weight_zero_point`` and ``row_sum``, the sum of the block's activations; ``first``, the block begins its sum;
+        ``last``, it ends it; ``index`` of the sum; ``tag``
     o: Out(stream), a beat for every block with ``last``; fields ``accumulator`` and the flags that there are, or
         ``code``; ``tag``
     busy: Out(1), a block is under way whose sum goes on and isn't written back

@@ -1,12 +1,12 @@
-"""A block's exact sum is multiplied by both of its scales."""
+"""A block's exact sum, less what its zero point adds to it, is multiplied by both of its scales."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 
-from ...formats import SPECIALS, Accumulator, Blocks, FixedPoint, Format
+from ...formats import SPECIALS, Accumulator, Blocks, FixedPoint, Format, Integer
 from ..products.decode import is_twos_complement
 from ..products.pipeline import Pipeline
 from ..products.significand_product import significand_product
@@ -61,10 +61,12 @@ class _Factored:
 class ScaledSum:
     """``block_sum * weight_scale * activation_scale``: two's complement, or a magnitude beside its sign.
 
+    Where blocks have zero points, ``weight_zero_point * row_sum`` is subtracted from the block's sum first.
+
     Parameters
     ----------
     weight, activation: formats of the products
-    blocks: formats of the scales
+    blocks: formats of the scales, and whether there are zero points
     terms: most products of a block
     twos: whether it is two's complement
     dsp: whether multiplications are left to the synthesizer, for its DSP blocks
@@ -79,8 +81,18 @@ class ScaledSum:
 
     @cached_property
     def source(self) -> FixedPoint:
-        """The form of the block's sum."""
+        """The form of the block's sum as it comes."""
         return FixedPoint.of(self.weight, self.activation, self.terms)
+
+    @cached_property
+    def row_sum(self) -> FixedPoint:
+        """The form of the sum of the block's activations."""
+        return FixedPoint.of(Integer(1, unsigned=True), self.activation, self.terms)
+
+    @cached_property
+    def scaled(self) -> FixedPoint:
+        """The form of the block's sum without what its zero point adds."""
+        return FixedPoint.of(self.blocks.multiplied(self.weight), self.activation, self.terms)
 
     @cached_property
     def scales(self) -> dict[str, Format]:
@@ -89,7 +101,11 @@ class ScaledSum:
     @cached_property
     def fields(self) -> dict[str, Shape | int]:
         """The shapes of the inputs, by name."""
-        return {**sum_fields(self.source), **{name: format.width for name, format in self.scales.items()}}
+        found = {**sum_fields(self.source), **{name: format.width for name, format in self.scales.items()}}
+        if self.blocks.zero_points:
+            found["weight_zero_point"] = Shape(self.weight.width, self.weight.signed)
+            found["row_sum"] = Shape(self.row_sum.width, self.row_sum.signed)
+        return found
 
     @cached_property
     def factored(self) -> bool:
@@ -98,12 +114,12 @@ class ScaledSum:
 
     @cached_property
     def stages(self) -> int:
-        return 1 + self.factored
+        return 1 + self.factored + self.blocks.zero_points
 
     @cached_property
     def width(self) -> int:
         """Bits of the product before it is shifted by the exponents."""
-        bounds = Accumulator(self.weight, self.activation, self.terms)
+        bounds = Accumulator(self.blocks.multiplied(self.weight), self.activation, self.terms)
         least, most = bounds.min_sum, bounds.max_sum
         for format in self.scales.values():
             bits = factor_bits(format)
@@ -111,7 +127,7 @@ class ScaledSum:
             largest = 1 << bits - 1 if is_twos_complement(format) else (1 << bits) - 1
             least, most = least * (largest or 1), most * (largest or 1)
         if self.twos:
-            return max(most.bit_length(), (-least - 1).bit_length() if least else 0, 1) + self.source.signed
+            return max(most.bit_length(), (-least - 1).bit_length() if least else 0, 1) + self.scaled.signed
         return max(most, -least, 1).bit_length()
 
     @cached_property
@@ -136,9 +152,11 @@ class ScaledSum:
         """
         no = Const(0, 1)
         stages.note(inputs)
+        if self.blocks.zero_points:
+            inputs = stages.register(self._less_zero_point(m, inputs))
         factors = take_factors(m, inputs, self.scales)
         body = inputs["accumulator"]
-        sign = body[-1] if self.source.signed else no
+        sign = body[-1] if self.scaled.signed else no
         nan, positive, negative = (inputs.get(f"{name}_in", no) for name in SPECIALS)
         infinite = either(positive, negative)
         invalid = []
@@ -148,7 +166,7 @@ class ScaledSum:
             invalid.append(factors.infinity & (factors.zero | ~(body.any() | infinite)))
         flip = parity(*factors.signs)
         signed_infinity = sign if isinstance(infinite, Const) else Mux(infinite, negative, sign)
-        if not self.twos and self.source.signed:
+        if not self.twos and self.scaled.signed:
             body = ((body ^ sign.replicate(len(body))).as_unsigned() + sign)[: len(body)]
         mine = {*self.fields, *(f"{name}_in" for name in SPECIALS), "first"}
         block = ScaledBlock(
@@ -171,6 +189,15 @@ class ScaledSum:
         block = factored.block
         product = self._multiply(m, block.body, factored.factor)[: self.width]
         return stages.register(replace(block, body=product.as_signed() if block.body.shape().signed else product))
+
+    def _less_zero_point(self, m: Module, inputs: Mapping[str, Value]) -> Mapping[str, Value]:
+        """The inputs with the block's sum less what its zero point adds to it."""
+        zero_point, row_sum = inputs["weight_zero_point"], inputs["row_sum"]
+        added = row_sum * zero_point if self.weight.signed else self._multiply(m, row_sum, zero_point)
+        difference = Signal(Shape(self.scaled.width, self.scaled.signed), name="difference")
+        m.d.comb += difference.eq(inputs["accumulator"] - added)
+        others = {name: value for name, value in inputs.items() if name not in ("weight_zero_point", "row_sum")}
+        return {**others, "accumulator": difference}
 
     def _multiply(self, m: Module, one: Value, other: Value) -> Value:
         """Multiply two integers, of which the second is unsigned."""

@@ -48,7 +48,7 @@ class Handover:
         self.ends_product = Signal(name="job_ends_product")
         self.sums_half = Signal(name="job_sums_half")
         self.word = Signal(self.layout.size * engine.columns, name="sums_word", reset_less=True)
-        if engine.weight_zero_point:
+        if engine.sums_rows:
             self.row_sum = Signal(Shape(engine.row_sum.width, engine.row_sum.signed), name="row_sum", reset_less=True)
         self.half = {name: Signal(name=f"{name}_half") for name in ("a", "w", "a_scales", "w_scales", "p")}
         if engine.blocks is not None:

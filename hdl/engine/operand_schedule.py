@@ -98,7 +98,7 @@ def schedule_output_stationary(
         m.d.sync += [active.eq(1), first.eq(1)]
 
     m.d.comb += handover.go.eq(array.done)
-    if engine.weight_zero_point:
+    if engine.sums_rows:
         with m.If(handover.take):
             m.d.sync += handover.row_sum.eq(
                 Cat(*array.row_sums).word_select(handover.row, len(handover.row_sum)).as_signed()

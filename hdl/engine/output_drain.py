@@ -30,7 +30,8 @@ class _BlockPlace:
     index: of the sums over blocks that they are added to
     first_block, last_block: whether it is the first block of k, or the last one
     row_scale: the scale of the row's activations
-    column_scales: those of the weights, first of all columns and then of the chunk
+    column_scales: those of the weights, first of all columns and then of the chunk, with their zero points if there are
+        any
     """
 
     index: Value
@@ -66,12 +67,14 @@ class _Chunk:
     -------
     channel: the parameters of their columns, where there are any
     offset: what the weights' zero point has added to every sum, where there is one
+    row_sum: of the activations of the block, where blocks have zero points
     """
 
     place: _Place
     sums: Value
     channel: Value | None
     offset: Value | None
+    row_sum: Value | None
 
 
 def block_depth(engine: Engine) -> int:
@@ -177,7 +180,7 @@ def _choose(
     """Choose the sums at a place of the row that was read, and what comes with them."""
     chunks = engine.columns // engine.outputs
     if place.block is not None and engine.blocks is not None:
-        bits = engine.outputs * engine.blocks.weight_scale.width
+        bits = engine.outputs * engine.blocks.weight_bits(engine.weight)
         scales = place.block.column_scales.word_select(place.chunk, bits)
         place = replace(place, block=replace(place.block, column_scales=scales))
     offset = None
@@ -191,6 +194,7 @@ def _choose(
         sums=_complete(engine, handover) if handover.shifts else handover.word.word_select(place.chunk, word_bits),
         channel=loaders["p"].word if "p" in loaders else None,
         offset=offset,
+        row_sum=handover.row_sum if engine.blocks is not None and engine.blocks.zero_points else None,
     )
 
 
@@ -251,6 +255,7 @@ def _finish(
                 dsp=build.dsp,
             )
             entry = add.i.payload
+            beside = block.column_scales.word_select(k, engine.blocks.weight_bits(engine.weight))
             m.d.comb += [
                 add.i.valid.eq(valid),
                 requantize.i.valid.eq(add.o.valid),
@@ -259,11 +264,14 @@ def _finish(
             m.d.comb += [getattr(entry, name).eq(getattr(sums, name)) for name, _ in sum_layout(form)]
             m.d.comb += [
                 entry.activation_scale.eq(block.row_scale),
-                entry.weight_scale.eq(block.column_scales.word_select(k, engine.blocks.weight_scale.width)),
+                entry.weight_scale.eq(beside[: engine.blocks.weight_scale.width]),
                 entry.first.eq(block.first_block),
                 entry.last.eq(block.last_block),
                 entry.index.eq(block.index),
             ]
+            if chosen.row_sum is not None:
+                zero_point = beside[engine.blocks.weight_scale.width :]
+                m.d.comb += [entry.row_sum.eq(chosen.row_sum), entry.weight_zero_point.eq(zero_point)]
             if len(tag):
                 m.d.comb += entry.tag.eq(tag)
                 channel, frame = add.o.payload.tag[:channel_bits], add.o.payload.tag[channel_bits:]

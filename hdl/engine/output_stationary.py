@@ -22,7 +22,7 @@ def sum_layout(form: FixedPoint, shifts: bool = False) -> data.StructLayout:
 
 def shifts_sums(engine: Engine, build: Build) -> bool:
     """Whether the rows of sums of an engine's array shift while they are drained."""
-    can = hardware_of(engine.arithmetic).can_shift and not engine.weight_zero_point
+    can = hardware_of(engine.arithmetic).can_shift and not engine.sums_rows
     return engine.output_stationary and build.shares_cells and can
 
 
@@ -57,7 +57,7 @@ class OutputStationary(wiring.Component):
     shift: In(1), where sums shift
     done: Out(1)
     sums: Out(sum_layout).array(rows, columns)
-    row_sums: Out.array(rows), sums of the activations alone; only with a ``weight_zero_point``
+    row_sums: Out.array(rows), sums of the activations alone; only where ``engine.sums_rows``
     """
 
     def __init__(self, engine: Engine, build: Build, dsp_elements: int = 0, shifts: bool = False):
@@ -77,7 +77,7 @@ class OutputStationary(wiring.Component):
                 **({"shift": In(1)} if shifts else {}),
                 "done": Out(1),
                 "sums": Out(self.layout).array(engine.rows, engine.columns),
-                **({"row_sums": Out(self.row_sum_shape).array(engine.rows)} if engine.weight_zero_point else {}),
+                **({"row_sums": Out(self.row_sum_shape).array(engine.rows)} if engine.sums_rows else {}),
             }
         )
 
@@ -109,7 +109,7 @@ class OutputStationary(wiring.Component):
                         m.d.comb += element.following.eq(self.sums[r + 1][c].as_value())
                 for name in engine.accumulator.specials:
                     m.d.comb += getattr(sums, name).eq(getattr(element, name))
-            if engine.weight_zero_point:
+            if engine.sums_rows:
                 ones = Arithmetic(ONE, engine.activation)
                 build = row_sum_build(self.build)
                 summer = self._hardware.element(ones, build, engine.row_sum, engine.lanes, self.build)

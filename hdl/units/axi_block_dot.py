@@ -97,6 +97,7 @@ class BlockDotDesign(StreamDesign, ProductDesign):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.blocks.check(self.weight, self.activation)
         check_terms(self.terms)
         if self.pipeline < 1:
             raise ValueError(f"pipeline must be 1 to {MAX_PIPELINE} for block_dot, not {self.pipeline}")
@@ -127,9 +128,10 @@ class BlockDotDesign(StreamDesign, ProductDesign):
     def contract(self) -> str:
         is_exact = isinstance(self.sum, FixedPoint)
         kept = f"exact for up to {self.terms} terms" if is_exact else "kept in float32, rounded once for every block"
+        weight = "(weight - weight_zero_point)" if self.blocks.zero_points else "weight"
         return (
             f"{'accumulator' if is_exact else 'code'} = sum over blocks of {self.blocks.size} terms of "
-            f"(sum of weight * activation) * weight_scale * activation_scale, {kept}"
+            f"(sum of {weight} * activation) * weight_scale * activation_scale, {kept}"
         )
 
     def component(self) -> AxiBlockDot:

@@ -1,5 +1,7 @@
 """The dot product of block-scaled operands, which OCP's microscaling formats and NVFP4 are."""
 
+from collections.abc import Mapping
+
 from amaranth.hdl import EnableInserter, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -7,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from ...formats import Arithmetic, Blocks
 from ..blocks.block_accumulate import BlockAccumulate
 from ..blocks.scaled_sum import sum_fields
+from ..elements.exact import ONE, row_sum_build
 from ..elements.hardware import hardware_of
 from ..products.build import MAX_PIPELINE, Build
 from ..products.pipeline import CUTS, Pipeline
@@ -25,6 +28,8 @@ def check_element(arithmetic: Arithmetic, build: Build, lanes: int) -> None:
 
 class BlockDot(wiring.Component):
     """The sum over blocks of ``block_sum * weight_scale * activation_scale``, ``lanes`` products a cycle.
+
+    Where blocks have zero points, a block's sum is that of ``(weight - weight_zero_point) * activation``.
 
     What the sum is, exact or in float32, follows from ``blocks``; ``BlockAccumulate`` tells how it is rounded and what
     its flags are. A block ends with every ``blocks.size / lanes``-th beat of a sum, and with the sum.
@@ -46,8 +51,8 @@ class BlockDot(wiring.Component):
     Members
     -------
     i: In(stream); fields ``weight``, ``activation`` (codes, lane 0 in the lowest bits), ``weight_scale``,
-        ``activation_scale`` (codes; those of a block's last beat count), ``last``: the sum ends with this beat. A lane
-        without operands has codes of zero
+        ``activation_scale``, ``weight_zero_point`` where blocks have one (codes; those of a block's last beat count),
+        ``last``: the sum ends with this beat. A lane without operands has codes of zero
     o: Out(stream), a beat for every sum; fields ``accumulator`` and the flags that there are, or ``code``
     """
 
@@ -84,11 +89,13 @@ class BlockDot(wiring.Component):
         self.form = self._add.form
         self.latency = build.pipeline + 1 + self._add.latency
         self.block_interval = self._add.distance
+        self._marks = {"weight_scale": blocks.weight_scale.width, "activation_scale": blocks.activation_scale.width}
+        if blocks.zero_points:
+            self._marks["weight_zero_point"] = arithmetic.weight.width
         beat = {
             "weight": lanes * arithmetic.weight.width,
             "activation": lanes * arithmetic.activation.width,
-            "weight_scale": blocks.weight_scale.width,
-            "activation_scale": blocks.activation_scale.width,
+            **self._marks,
             "last": 1,
         }
         super().__init__(
@@ -141,6 +148,8 @@ class BlockDot(wiring.Component):
         pipeline = Pipeline(m, self.build.cuts)
         control = hardware.control(m, arithmetic, self.build, self.i.valid, block_first, block_last)
         m.submodules.element = element = hardware.element(arithmetic, self.build, self.block_sum, self.lanes)
+        if self.blocks.zero_points:
+            self._sum_row(m, control, element, block)
         for name, format, bus in zip(
             ("weight", "activation"),
             (arithmetic.weight, arithmetic.activation),
@@ -159,7 +168,7 @@ class BlockDot(wiring.Component):
         m.d.comb += block.accumulator.eq(element.sum)
         m.d.comb += [getattr(block, name).eq(getattr(element, name)) for name in self.block_sum.specials]
 
-        marks = {name: getattr(self.i.payload, name) for name in ("weight_scale", "activation_scale", "last")}
+        marks = {name: getattr(self.i.payload, name) for name in (*self._marks, "last")}
         for name, mark in {"first": sum_first, **marks}.items():
             for cut in CUTS:
                 mark = pipeline.cross(cut, f"block_{name}", mark)
@@ -168,3 +177,16 @@ class BlockDot(wiring.Component):
                 m.d.sync += held.eq(mark)
             m.d.comb += getattr(block, name).eq(held)
         return control["done"]
+
+    def _sum_row(self, m: Module, control: Mapping[str, Value], element: wiring.Component, block: data.View) -> None:
+        """Sum the activations of a block in step with the products, as products with ones."""
+        ones = Arithmetic(ONE, self.arithmetic.activation)
+        form = ones.accumulator(min(self.blocks.size, self.terms))
+        build = row_sum_build(self.build)
+        m.submodules.row_sum = summer = hardware_of(self.arithmetic).element(ones, build, form, self.lanes, self.build)
+        m.d.comb += [
+            summer.activation.eq(element.activation),
+            summer.weight.eq((1 << self.lanes) - 1),
+            *(getattr(summer, name).eq(signal) for name, signal in control.items()),
+            block.row_sum.eq(summer.sum),
+        ]

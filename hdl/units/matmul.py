@@ -126,7 +126,10 @@ class MatmulDesign(ProductDesign):
     @property
     def contract(self) -> str:
         engine = self.engine
-        product = "A[m, k] * (W[k, n] - weight_zero_point)" if engine.weight_zero_point else "A[m, k] * W[k, n]"
+        product = "A[m, k] * W[k, n]"
+        if engine.sums_rows:
+            zero_point = "weight_zero_point" if engine.weight_zero_point else "w_zero_point[n]"
+            product = f"A[m, k] * (W[k, n] - {zero_point})"
         total, kept = f"the sum over k of {product}", f"{self.by_rule} for k up to {engine.max_k}"
         if engine.blocks is not None:
             total = f"the sum over blocks of {engine.blocks.size} k of (sum of {product}) * a_scale[m] * w_scale[n]"

@@ -49,7 +49,7 @@ class ByteScale(NamedTuple):
     unknown: str = ""
 
 
-class _Channel(NamedTuple):
+class _ByteChannel(NamedTuple):
     """The scale and the offset of a channel, and ``note`` and ``unknown`` as ``ByteScale`` has them."""
 
     scale: float
@@ -93,7 +93,7 @@ def _numbers(images: Sequence[Array], channel: int) -> Array:
     return np.unique(np.concatenate([np.unique(image[..., channel]) for image in images])).astype(np.float64)
 
 
-def _plain(numbers: Array) -> _Channel | None:
+def _plain(numbers: Array) -> _ByteChannel | None:
     """The first of ``PLAIN`` by which all these numbers are bytes."""
     for words, (scale, offset) in PLAIN.items():
         if _are_bytes(numbers, scale, offset):
@@ -101,25 +101,25 @@ def _plain(numbers: Array) -> _Channel | None:
             ends = np.array_equal(np.rint((seen - offset) / scale), [0, 255])
             sure = len(numbers) >= ENOUGH or (ends and len(numbers) > 2)
             few = f"a byte b of an image is taken for {words}: the samples have too few numbers to be sure"
-            return _Channel(scale, offset, "" if sure else few)
+            return _ByteChannel(scale, offset, "" if sure else few)
     return None
 
 
-def _searched(numbers: Array, channel: int) -> _Channel | None:
+def _searched(numbers: Array, channel: int) -> _ByteChannel | None:
     """By ascending numbers of one channel alone; None where they are no bytes."""
     least, span = float(numbers[0]), float(numbers[-1] - numbers[0])
     where = f"channel {channel} has numbers from {least:g} to {numbers[-1]:g}"
     if not span:
-        return _Channel(1.0, least, unknown=f"channel {channel} has {least:g} alone")
+        return _ByteChannel(1.0, least, unknown=f"channel {channel} has {least:g} alone")
     whole = span / 255
     if _are_bytes(numbers, whole, least):
         few = f"where {where}, the least is taken for the byte 0 and the greatest for 255"
-        return _Channel(whole, least, "" if len(numbers) >= ENOUGH else few)
+        return _ByteChannel(whole, least, "" if len(numbers) >= ENOUGH else few)
     step = span / float(np.rint(span / float(np.diff(numbers).min())))
     if least >= 0 and _are_bytes(numbers, step, 0.0):
-        return _Channel(step, 0.0, f"where {where}, a byte b of an image is taken for {step:g} b")
+        return _ByteChannel(step, 0.0, f"where {where}, a byte b of an image is taken for {step:g} b")
     if _are_bytes(numbers, step, least):
-        return _Channel(step, least, unknown=where)
+        return _ByteChannel(step, least, unknown=where)
     return None
 
 

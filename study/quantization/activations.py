@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ...formats import Format
 from .calibrate import CalibrationStatistics
 from .scales import best_scales
-from .tensor_formats import FormatOfTensor, Operand, Rows, format_of
+from .tensor_formats import Operand, Rows, format_of
 
 __all__ = ["Activations"]
 
@@ -28,7 +28,7 @@ class Activations:
     def __init__(self, statistics: CalibrationStatistics, factors: dict[str, Array], scale_format: Format):
         self._statistics, self._factors, self._scale_format = statistics, factors, scale_format
         self._scales: dict[tuple[str, Format], Array] = {}
-        self._formats: dict[tuple[FormatOfTensor, tuple[str, ...]], Format] = {}
+        self._formats: dict[tuple[Operand, tuple[str, ...]], Format] = {}
 
     def scale(self, tensor: str, format: Format) -> Array:
         """The scale of a tensor in a format: a number."""
@@ -39,8 +39,6 @@ class Activations:
 
     def format(self, tensors: tuple[str, ...], operand: Operand) -> Format:
         """The format that tensors have together, as the operands of a product of two."""
-        if isinstance(operand, Format):
-            return operand
         key = (operand, tensors)
         if key not in self._formats:
             rows = [Rows(self._values(tensor).reshape(1, -1), self._scale_format) for tensor in tensors]

@@ -8,15 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...formats import Arithmetic, Blocks, Format
-from ...sim import block_matmul, decode, encode
+from ...sim import block_matmul, decode, encode, spread_activations, spread_planes
 from ..network import grid
 from ..network.layer import Layer
 from ..network.patches import image
+from .binary_planes import BinaryPlanes
 from .calibrate import rows_of
 from .scales import Error, best_scales, error_of_results, share_of_results, squares
 from .tensor_formats import Operand, Rows, format_of
 
-__all__ = ["BlockLayer", "block_scales", "format_of_blocks", "unit", "weight_blocks"]
+__all__ = ["BlockLayer", "block_scales", "format_of_blocks", "plane_blocks", "unit", "weight_blocks"]
 
 Array = NDArray[Any]
 
@@ -42,6 +43,8 @@ class BlockLayer:
         by them
     factor: what each channel of the left operand is divided by first, float32, or None
     after: what is added to the result, float32, (groups * n,), or None
+    planes: how many planes the weights are sums of. With more than one, ``codes`` and ``scales`` are as
+        ``sim.spread_planes`` gives them
     """
 
     layer: Layer
@@ -53,6 +56,7 @@ class BlockLayer:
     units: tuple[np.float32, np.float32]
     factor: Array | None
     after: Array | None
+    planes: int = 1
 
     bias = None
 
@@ -67,9 +71,19 @@ class BlockLayer:
         one."""
         if self.codes is None or self.scales is None:
             return 0
+        assert self.layer.weight is not None
         selector = self.weight_format.selector_bits
         beside = self.scales.size * (self.blocks.weight_scale.width + selector)
-        return self.codes.size * (self.weight_format.width - selector) + beside
+        return self.layer.weight.size * self.planes * (self.weight_format.width - selector) + beside
+
+    @property
+    def weights(self) -> Array | None:
+        """The values of the weights in units of ``units[1]``, as float32: (groups, k, n)."""
+        if self.codes is None or self.scales is None:
+            return None
+        assert self.layer.weight is not None
+        k = self.layer.weight.shape[1]
+        return np.stack([self._dense(*part, k) for part in zip(self.codes, self.scales, strict=True)])
 
     def exact(self, operands: list[Array]) -> Array:
         """The result by the golden model."""
@@ -113,6 +127,9 @@ class BlockLayer:
 
     def _exact(self, left: Array, left_scales: Array, right: Array, right_scales: Array) -> Array:
         formats = (self.activation_format, self.weight_format)
+        if self.planes > 1:
+            left = spread_activations(left, self.activation_format, self.planes, self.blocks.size)
+            left_scales = spread_activations(left_scales, self.blocks.activation_scale, self.planes, 1)
         found = block_matmul(left, right, left_scales, right_scales, *formats, self.blocks)
         assert isinstance(found, np.ndarray)
         return found.view(np.float32)
@@ -122,8 +139,15 @@ class BlockLayer:
         a = grid.values(left, self.activation_format) * _stretched(
             left_scales, self.blocks.activation_scale, size, k, 1
         )
-        w = grid.values(right, self.weight_format) * _stretched(right_scales, self.blocks.weight_scale, size, k, 0)
-        return np.asarray(a @ w)
+        return np.asarray(a @ self._dense(right, right_scales, k))
+
+    def _dense(self, codes: Array, scales: Array, k: int) -> Array:
+        """The values of weights (k, n): those of their codes, or the sums of their planes."""
+        size, format = self.blocks.size, self.blocks.weight_scale
+        found = grid.values(codes, self.weight_format) * _stretched(scales, format, size, len(codes), 0)
+        if self.planes > 1:
+            found = found.reshape(-1, self.planes, size, codes.shape[1]).sum(axis=1).reshape(-1, codes.shape[1])
+        return found[:k]
 
 
 def unit(largest: float, format: Format, scale_format: Format) -> np.float32:
@@ -170,6 +194,15 @@ def weight_blocks(
     codes, steps = _best_codes(_by_block(weight, size), format, scale_format, error)
     by_row = codes.reshape(count, n, size).transpose(0, 2, 1).reshape(count * size, n)
     return by_row[:k], encode(steps.reshape(count, n), scale_format)
+
+
+def plane_blocks(weight: Array, operand: BinaryPlanes, scale_format: Format, size: int) -> tuple[Array, Array]:
+    """Codes and codes of scales of weights (k, n) that are sums of planes, as ``sim.spread_planes`` gives them."""
+    n = weight.shape[1]
+    codes, scales = operand.fit(_by_block(weight, size), scale_format)
+    by_row = codes.reshape(operand.width, -1, n, size).transpose(0, 1, 3, 2).reshape(operand.width, -1, n)
+    stored = encode(scales, scale_format).reshape(operand.width, -1, n)
+    return spread_planes(by_row, size), spread_planes(stored, 1)
 
 
 def format_of_blocks(

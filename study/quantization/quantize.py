@@ -1,7 +1,7 @@
 """A network is quantized by a scheme: every layer gets its codes and scales."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,8 @@ from ..network.graph import Graph
 from ..network.layer import Layer
 from .activations import Activations
 from .balance import balance, levels
-from .block_layer import BlockLayer, format_of_blocks, unit, weight_blocks
+from .binary_planes import BinaryPlanes
+from .block_layer import BlockLayer, format_of_blocks, plane_blocks, unit, weight_blocks
 from .calibrate import LONG, CalibrationStatistics
 from .rounding import gptq, learned
 from .scales import best_scales, error_of_results, share_of_results
@@ -227,18 +228,25 @@ def _in_blocks(
     weight = layer.weight * rows
     gram = _moments(layer, statistics, rows)
     moments = [None] * len(weight) if gram is None else [*gram]
+    planes = weight_operand if isinstance(weight_operand, BinaryPlanes) else None
     weight_format = format_of_blocks(weight_operand, weight, moments, scale_format, size)
     units.append(unit(float(np.abs(weight).max()), weight_format, scale_format))
-    pairs = zip(weight / units[1], moments, strict=True)
-    parts = [weight_blocks(part, moment, weight_format, scale_format, size) for part, moment in pairs]
+    parts = [
+        weight_blocks(part, moment, weight_format, scale_format, size)
+        if planes is None
+        else plane_blocks(part, planes, scale_format, size)
+        for part, moment in zip(weight / units[1], moments, strict=True)
+    ]
     codes, scales = (np.stack(arrays) for arrays in zip(*parts, strict=True))
-    bias = layer.bias
-    if "bias" in scheme.techniques:
-        steps = np.repeat(grid.values(scales, scale_format), size, axis=1)[:, : codes.shape[1]] * units[1]
-        bias = _corrected(layer, grid.values(codes, weight_format) * steps / rows, statistics)
-    after = None if bias is None else bias.astype(np.float32)
+    after = None if layer.bias is None else layer.bias.astype(np.float32)
     both = (units[0], units[1])
-    return BlockLayer(layer, weight_format, activation_format, codes, scales, blocks, both, factor, after)
+    count = 1 if planes is None else planes.width
+    found = BlockLayer(layer, weight_format, activation_format, codes, scales, blocks, both, factor, after, count)
+    if "bias" not in scheme.techniques:
+        return found
+    weights = found.weights
+    assert weights is not None
+    return replace(found, after=_corrected(layer, weights * units[1] / rows, statistics).astype(np.float32))
 
 
 def _corrected(layer: Layer, weight: Array, statistics: CalibrationStatistics) -> Array:

@@ -1,4 +1,5 @@
-"""Formats that are found for each tensor: the best of a few types, as ANT takes it, or a table made by k-means."""
+"""Formats that are found for each tensor: the best of a few types, as ANT takes it, or a table made by k-means; and the
+names of all that a scheme takes for an operand."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -10,12 +11,13 @@ from numpy.typing import NDArray
 
 from ...formats import Format, FormatNames, parse, parse_list
 from ..network.grid import round_to
+from .binary_planes import PLANES, BinaryPlanes
 from .kmeans import codebook
 from .scales import Error, best_scales, squares
 
 __all__ = [
     *("FormatOfTensor", "Operand", "Rows", "format_of"),
-    *("operand_pairs", "parse_operand", "parse_operands", "tensor_formats"),
+    *("operand_pairs", "parse_operand", "parse_operands"),
 ]
 
 Array = NDArray[Any]
@@ -47,12 +49,18 @@ class Rows:
     unit: Callable[[Format], np.float32] = lambda format: np.float32(1)
 
     def quantized(self, format: Format) -> tuple[Array, float]:
-        """The scales of least error for a format, (rows,), and that error of all rows together."""
-        unit = self.unit(format)
-        scales = unit * best_scales(self.values / unit, format, self.scale_format, axis=0, error=self.error)
-        steps = scales[:, None]
-        differences = self.values - round_to(self.values / steps, format) * steps
-        return scales, float((self.error or squares)(differences).sum())
+        """The scales of least error for a format, (rows,), and that error of all rows together.
+
+        Where the format has a selector, each row has that of least error.
+        """
+        unit, error = self.unit(format), self.error or squares
+        least, best = np.full(len(self.values), np.inf), np.ones(len(self.values), np.float32)
+        for choice in format.choices or (format,):
+            scales = unit * best_scales(self.values / unit, choice, self.scale_format, axis=0, error=self.error)
+            steps = scales[:, None]
+            errors = error(self.values - round_to(self.values / steps, choice) * steps)
+            best, least = np.where(errors < least, scales, best), np.minimum(errors, least)
+        return best, float(least.sum())
 
 
 class FormatOfTensor(ABC):
@@ -87,13 +95,15 @@ class FormatOfTensor(ABC):
         return hash(self.name)
 
 
-Operand = Format | FormatOfTensor
-"""What a scheme says of an operand: its format, or how that is found."""
+Operand = Format | FormatOfTensor | BinaryPlanes
+"""What a scheme says of an operand: its format, how that is found, or, of weights, that they are sums of planes."""
 
 
 def format_of(operand: Operand, tensors: list[Rows]) -> Format:
-    """The format that a scheme's operand is for these tensors, which all get the same one."""
-    return operand if isinstance(operand, Format) else operand.format(tensors)
+    """The format that a scheme's operand is for these tensors, which all get the same one; that of a plane."""
+    if isinstance(operand, FormatOfTensor):
+        return operand.format(tensors)
+    return operand.format if isinstance(operand, BinaryPlanes) else operand
 
 
 class _BestType(FormatOfTensor):
@@ -150,16 +160,14 @@ def _scaled(tensors: list[Rows], scales: list[Array]) -> tuple[Array, Array]:
     return np.concatenate([each.reshape(-1) for each in values]), np.concatenate([each.reshape(-1) for each in weights])
 
 
-_KINDS = {each.name: each for each in (*map(_BestType, range(3, 9)), *map(_Means, range(2, 7)))}
-
-
-def tensor_formats() -> tuple[FormatOfTensor, ...]:
-    """All that there are."""
-    return tuple(_KINDS.values())
+_KINDS: dict[str, FormatOfTensor | BinaryPlanes] = {
+    **{each.name: each for each in (*map(_BestType, range(3, 9)), *map(_Means, range(2, 7)))},
+    **PLANES,
+}
 
 
 def parse_operand(name: str) -> Operand:
-    """What a scheme takes for an operand by that name: a ``FormatOfTensor``, or else a format. Raises ValueError."""
+    """What a scheme takes for an operand by that name, a format or one of the others. Raises ValueError."""
     return _KINDS.get(name) or parse(name)
 
 

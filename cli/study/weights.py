@@ -1,0 +1,99 @@
+"""``fewbit study weights``: the noise of rounded weights in every format, by channels and by blocks."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ..common.command import command_line
+from ..common.console import print_json, print_table, progress
+from ..common.options import Json, Out
+from ..common.options import weights as weights_option
+from ..common.study_options import Model
+
+if TYPE_CHECKING:
+    from ...study.measurement.weight_noise import WeightNoise
+
+__all__ = ["weights"]
+
+SIZES = (16, 32, 64, 128)
+
+
+def weights(
+    context: typer.Context,
+    weight: Annotated[str, weights_option(required=True)] = "3bit,4bit",
+    model: Model = "resnet8,vit",
+    scale_per: Annotated[
+        str,
+        typer.Option(
+            "--scale-per",
+            metavar="LIST",
+            help="What shares a scale: channel, or a number of weights along K (16 to 128); several with commas.",
+        ),
+    ] = "channel",
+    columns: Annotated[
+        int | None,
+        typer.Option("--columns", min=1, show_default="all", help="Most output channels of a layer that are rounded."),
+    ] = None,
+    out: Out = Path("out"),
+    json: Json = False,
+) -> None:
+    """Round the weights of networks to formats, and write the signal-to-noise ratios: weights.csv and weights.json.
+
+    Nothing is run, so that it takes seconds. Scales have the least squared error, and are bfloat16. An ONNX file needs
+    no samples.
+    """
+    from ...study.measurement.weight_noise import NAMES, weight_noises, write_noises
+    from ...study.network.graph import Graph
+    from ...study.network.network import read_model
+    from ...study.quantization.tensor_formats import parse_operands
+    from ...study.zoo.networks import network
+    from ..common.files import check_folder
+
+    operands, sizes = parse_operands(weight), [_size(text.strip()) for text in scale_per.split(",")]
+    check_folder(out, *NAMES)
+    if model.endswith(".onnx"):
+        contents = {Path(model).stem: read_model(Path(model))}
+    else:
+        contents = {name: network(name).content() for name in (part.strip() for part in model.split(","))}
+    found: list[WeightNoise] = []
+    with progress("Rounding") as report:
+        for name, content in contents.items():
+            for each in weight_noises(name, Graph(content), operands, sizes, columns):
+                found.append(each)
+                report(len(found), len(contents) * len(operands) * len(sizes))
+    write_noises(found, out, command_line(context))
+    if json:
+        print_json({"weights": [vars(each) for each in found]})
+    else:
+        print_table(_table(found))
+        print(f"written: {', '.join(str(out / each) for each in NAMES)}")
+
+
+def _size(text: str) -> int | None:
+    """The size of a block, or None for channels. Raises ValueError."""
+    if text == "channel":
+        return None
+    if not text.isdecimal() or int(text) not in SIZES:
+        raise ValueError(f"scale_per must be of channel, {', '.join(map(str, SIZES))}, not {text!r}")
+    return int(text)
+
+
+def _table(found: "list[WeightNoise]") -> Any:
+    """A line for each network and format, with a column for each of what shares a scale."""
+    from rich.table import Table
+
+    from ...formats import label_of
+
+    sizes = [*dict.fromkeys(each.block_size for each in found)]
+    table = Table("network", "weight")
+    for size in sizes:
+        shared = "channel" if size is None else f"{size} weights"
+        table.add_column(f"dB, scale per {shared}", justify="right")
+        table.add_column("bits", justify="right")
+    by_row: dict[tuple[str, str], list[str]] = {}
+    for each in found:
+        by_row.setdefault((each.network, label_of(each.weight)), []).extend((f"{each.sqnr:.1f}", f"{each.bits:.2f}"))
+    for names, figures in by_row.items():
+        table.add_row(*names, *figures)
+    return table

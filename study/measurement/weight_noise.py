@@ -1,0 +1,125 @@
+"""How much noise the rounding of weights makes, by format and by what shares a scale: nothing is run for it."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from math import log10
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...places import write_whole
+from ..network.graph import Graph
+from ..quantization.binary_planes import BinaryPlanes
+from ..quantization.scales import squares
+from ..quantization.scheme import SCALE_FORMAT
+from ..quantization.tensor_formats import Operand, Rows, format_of
+
+__all__ = ["NAMES", "WeightNoise", "weight_noises", "write_noises"]
+
+Array = NDArray[Any]
+
+NAMES = ("weights.json", "weights.csv")
+"""Of the files that ``write_noises`` writes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightNoise:
+    """The noise of a network's rounded weights.
+
+    Members
+    -------
+    network, weight: the names of the network and of the format, or of how a format is found for each tensor
+    block_size: so many weights along K share a scale; None where those of an output channel do
+    sqnr: in dB, of the mean over all weights of the squared error in units of the layer's mean square
+    worst: in dB, of the layer with the most noise
+    bits: bits a weight, with scales and selectors
+    weights: how many weights were rounded
+    """
+
+    network: str
+    weight: str
+    block_size: int | None
+    sqnr: float
+    worst: float
+    bits: float
+    weights: int
+
+
+def weight_noises(
+    network: str, graph: Graph, operands: Sequence[Operand], block_sizes: Sequence[int | None], columns: int | None
+) -> Iterator[WeightNoise]:
+    """Round the weights of all layers, and yield the noise of each operand with each size of blocks.
+
+    Scales are bfloat16, and are those of the least squared error; so is the selector of a format that has one, which
+    is chosen for every scale.
+
+    Parameters
+    ----------
+    columns: most output channels of a layer that are rounded, spread over all of them; None for all
+    """
+    layers = [_columns(layer.weight, columns) for layer in graph.layers if layer.weight is not None]
+    for size in block_sizes:
+        rows = [Rows(_blocks(layer, size), SCALE_FORMAT, squares) for layer in layers]
+        for operand in operands:
+            yield _noise(network, operand, size, layers, rows)
+
+
+def _noise(
+    network: str, operand: Operand, size: int | None, layers: Sequence[Array], rows: Sequence[Rows]
+) -> WeightNoise:
+    total, bits, worst, count = 0.0, 0, 0.0, 0
+    for layer, each in zip(layers, rows, strict=True):
+        if isinstance(operand, BinaryPlanes):
+            error = float(squares(each.values - operand.values(*operand.fit(each.values, SCALE_FORMAT))).sum())
+            bits += layer.size * operand.width + len(each.values) * operand.width * SCALE_FORMAT.width
+        else:
+            format = format_of(operand, [each])
+            _, error = each.quantized(format)
+            bits += layer.size * (format.width - format.selector_bits)
+            bits += len(each.values) * (SCALE_FORMAT.width + format.selector_bits)
+        mean = float(np.square(layer, dtype=np.float64).mean())
+        noise = error / mean / layer.size if mean else 0.0
+        total, worst, count = total + noise * layer.size, max(worst, noise), count + layer.size
+    return WeightNoise(
+        network=network,
+        weight=operand.name,
+        block_size=size,
+        sqnr=-10 * log10(total / count),
+        worst=-10 * log10(worst),
+        bits=bits / count,
+        weights=count,
+    )
+
+
+def _columns(weight: Array, most: int | None) -> Array:
+    """The columns of weights (groups, k, n) as rows, or so many of them: (columns, k)."""
+    rows = weight.transpose(0, 2, 1).reshape(-1, weight.shape[1])
+    if most is None or len(rows) <= most:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
+
+
+def _blocks(rows: Array, size: int | None) -> Array:
+    """Rows cut into blocks of that size, of which the last one is filled up with zeros; whole for None."""
+    if size is None:
+        return rows
+    count = -(-rows.shape[1] // size)
+    padded = np.zeros((len(rows), count * size), np.float32)
+    padded[:, : rows.shape[1]] = rows
+    return padded.reshape(-1, size)
+
+
+def write_noises(noises: Sequence[WeightNoise], folder: Path, command: str) -> None:
+    """Write the files of ``NAMES``, each whole or not at all: the command and all rows, and the rows as a table."""
+    rows = [asdict(each) for each in noises]
+    write_whole(folder / NAMES[0], json.dumps({"command": command, "rows": rows}, indent=1) + "\n")
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*rows[0]], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_whole(folder / NAMES[1], text.getvalue())
