@@ -43,13 +43,18 @@ class YosysError(Exception):
     """yosys could not be run, or refused."""
 
 
+class _Text:
+    """The platform of what becomes text: cells of a family are instances. Amaranth's simulator, which knows no cells,
+    has none."""
+
+
 def to_rtlil(component: wiring.Component, name: str) -> str:
     """The component as RTLIL with a top module of that name.
 
     A memory with the attribute ``no_rw_check`` may read anything where it is written in the same cycle: yosys takes
     that from its ports alone.
     """
-    text = share_modules(rtlil.convert(component, name=name, emit_src=False))
+    text = share_modules(rtlil.convert(component, name=name, platform=_Text(), emit_src=False))
     return "\nmodule ".join(map(_collision_free, text.split("\nmodule ")))
 
 

@@ -30,6 +30,8 @@ class _Position(NamedTuple):
 class Ccu2c(wiring.Component):
     """An adder of numbers of ``width`` bits, modulo ``2**width``, whose second addend is made in its LUTs. Latency 0.
 
+    In Amaranth's simulator, which has no platform, sums stand in the place of the cells.
+
     Parameters
     ----------
     width: bits, 1 or more
@@ -85,6 +87,22 @@ class Ccu2c(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
+        if platform is None:
+            self._simulated(m)
+        else:
+            self._of_cells(m)
+        return m
+
+    def _simulated(self, m: Module) -> None:
+        """What the cells compute."""
+        gates = self.gate.replicate(self.width)
+        a: Value = self.a
+        if self.logic == "ands":
+            a = a & self.other_gate.replicate(self.width)
+        b = {"and": self.b & gates, "nand": ~(self.b & gates), "xor": self.b ^ gates, "ands": self.b & gates}
+        m.d.comb += self.sum.eq(a + b[self.logic] + (self.carry if self.has_carry else 0))
+
+    def _of_cells(self, m: Module) -> None:
         one = Const(1, 1)
         if self.logic == "ands":
             positions = [_Position(self.a[k], self.other_gate, self.b[k], self.gate) for k in range(self.width)]
@@ -124,7 +142,6 @@ class Ccu2c(wiring.Component):
                 **pins,
             )
             carry = following
-        return m
 
 
 def _unused(m: Module, name: str) -> str:
