@@ -18,7 +18,7 @@ A position adds with the carry what the LUT makes of its four inputs, and gives 
 """
 
 
-class _Position(NamedTuple):
+class _LutInputs(NamedTuple):
     """What is at the inputs of a LUT."""
 
     a: Value
@@ -105,9 +105,9 @@ class Ccu2c(wiring.Component):
     def _of_cells(self, m: Module) -> None:
         one = Const(1, 1)
         if self.logic == "ands":
-            positions = [_Position(self.a[k], self.other_gate, self.b[k], self.gate) for k in range(self.width)]
+            positions = [_LutInputs(self.a[k], self.other_gate, self.b[k], self.gate) for k in range(self.width)]
         else:
-            positions = [_Position(self.a[k], self.b[k], self.gate, one) for k in range(self.width)]
+            positions = [_LutInputs(self.a[k], self.b[k], self.gate, one) for k in range(self.width)]
         sums: list[Signal | None] = [Signal(name=f"sum{k}") for k in range(self.width)]
         m.d.comb += [self.sum[k].eq(bit) for k, bit in enumerate(sums)]
         carry: Value = Const(0, 1)
@@ -116,7 +116,7 @@ class Ccu2c(wiring.Component):
             if self.width % 2:
                 # A position is left over. The carry goes through its LUT, and no cell is put in before the first.
                 second = {"and": (self.carry, one), "nand": (Const(0, 1), one), "xor": (self.carry, Const(0, 1))}
-                positions.insert(0, _Position(self.carry, *second[self.logic], one))
+                positions.insert(0, _LutInputs(self.carry, *second[self.logic], one))
                 sums.insert(0, None)
                 carry = Const(0, 1)
         init = Const(LOGIC[self.logic], 16)
@@ -124,7 +124,7 @@ class Ccu2c(wiring.Component):
             pins: dict[str, Value] = {}
             for half in range(2):
                 last = k + half >= len(positions)
-                position = _Position(*(Const(0, 1),) * 4) if last else positions[k + half]
+                position = _LutInputs(*(Const(0, 1),) * 4) if last else positions[k + half]
                 pins |= {f"i_{pin.upper()}{half}": value for pin, value in position._asdict().items()}
                 bit = None if last else sums[k + half]
                 if bit is not None:

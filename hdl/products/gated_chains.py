@@ -21,7 +21,7 @@ __all__ = ["sum_gated"]
 
 
 @dataclass(frozen=True)
-class _Sum:
+class _RowSum:
     """The sum of some rows of a position; ``count`` of them."""
 
     value: Value
@@ -67,7 +67,7 @@ def _sum_shape(row: Value, count: int) -> Shape:
 
 
 @dataclass(frozen=True)
-class _Part:
+class _JoinedRows:
     """The sum of all rows of some positions."""
 
     value: Value
@@ -79,14 +79,14 @@ class _Part:
 
 def _sum_position(
     m: Module, pipeline: Pipeline, rows: Sequence[GatedRow], length: int, cell: str | None, registered: bool
-) -> _Part:
+) -> _JoinedRows:
     first = rows[0]
     name = f"position{first.position}"
     sums = []
     for start in range(0, len(rows), length):
         value = _chain(m, rows[start : start + length], f"{name}_chain{start}", cell)
         value = pipeline.cross("chain", f"{name}_chain{start}", value)
-        sums.append(_Sum(value, len(rows[start : start + length])))
+        sums.append(_RowSum(value, len(rows[start : start + length])))
     depth = 0
     while len(sums) > 1:
         following = []
@@ -94,7 +94,7 @@ def _sum_position(
             a, b = sums[k : k + 2]
             count = a.count + b.count
             shape = _sum_shape(first.value, count)
-            following.append(_Sum(add(m, a.value, b.value, shape, f"{name}_sum{depth}_{k // 2}"), count))
+            following.append(_RowSum(add(m, a.value, b.value, shape, f"{name}_sum{depth}_{k // 2}"), count))
         following += sums[len(sums) & ~1 :]
         if registered:
             following = [_registered(m, each, f"{name}_sum{depth}_{k}") for k, each in enumerate(following)]
@@ -105,7 +105,7 @@ def _sum_position(
         least, greatest = -count << width - 1, count * ((1 << width - 1) - 1)
     else:
         least, greatest = 0, count * ((1 << width) - 1)
-    return _Part(sums[0].value, first.position, first.negative, least, greatest)
+    return _JoinedRows(sums[0].value, first.position, first.negative, least, greatest)
 
 
 def _chain(m: Module, rows: Sequence[GatedRow], name: str, cell: str | None) -> Value:
@@ -126,7 +126,7 @@ def _chain(m: Module, rows: Sequence[GatedRow], name: str, cell: str | None) -> 
     return total
 
 
-def _join(m: Module, low: _Part, high: _Part) -> _Part:
+def _join(m: Module, low: _JoinedRows, high: _JoinedRows) -> _JoinedRows:
     """The sum of the parts of neighbouring positions. Bits of ``low`` below ``high`` pass by the adder."""
     below = high.position - low.position
     ends = (high.least, high.greatest) if not high.negative else (-high.greatest, -high.least)
@@ -138,10 +138,10 @@ def _join(m: Module, low: _Part, high: _Part) -> _Part:
     total = (subtract if high.negative else add)(m, above, high.value, shape, f"joined{high.position}")
     value = Cat(low.value[:below], total)
     value = value.as_signed() if least < 0 else value
-    return _Part(value, low.position, low.negative, least << below, (greatest << below) + (1 << below) - 1)
+    return _JoinedRows(value, low.position, low.negative, least << below, (greatest << below) + (1 << below) - 1)
 
 
-def _registered(m: Module, each: _Sum, name: str) -> _Sum:
+def _registered(m: Module, each: _RowSum, name: str) -> _RowSum:
     value = Signal(each.value.shape(), name=f"{name}_held", reset_less=True)
     m.d.sync += value.eq(each.value)
     return replace(each, value=value)

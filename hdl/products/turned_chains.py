@@ -21,7 +21,7 @@ __all__ = ["sum_turned"]
 
 
 @dataclass(frozen=True)
-class _Sum:
+class _ChainSum:
     """``value + carry``, the sum of ``count`` products."""
 
     value: Value
@@ -57,7 +57,7 @@ def sum_turned(
             a, b = sums[k : k + 2]
             shape = term_shape(arithmetic, a.count + b.count)
             total = add(m, a.value, b.value, shape, f"sum{depth}_{k // 2}", a.carry)
-            following.append(_Sum(total, b.carry, a.count + b.count))
+            following.append(_ChainSum(total, b.carry, a.count + b.count))
         following += sums[len(sums) & ~1 :]
         if registered:
             following = [_registered(m, each, f"sum{depth}_{k}") for k, each in enumerate(following)]
@@ -67,7 +67,7 @@ def sum_turned(
     return pipeline.cross("total", "sum", whole.value), pipeline.cross("total", "carry", whole.carry)
 
 
-def _chain(m: Module, terms: Sequence[Term], arithmetic: Arithmetic, name: str) -> _Sum:
+def _chain(m: Module, terms: Sequence[Term], arithmetic: Arithmetic, name: str) -> _ChainSum:
     most = max(map(abs, arithmetic.product_range))
     first = sign = _sign(terms[0])
     total = terms[0].addend
@@ -75,7 +75,7 @@ def _chain(m: Module, terms: Sequence[Term], arithmetic: Arithmetic, name: str) 
         turned = _turn(m, total, sign ^ _sign(term), _sum_shape(k * most), f"{name}_turned{k}")
         total = add(m, turned, term.addend, _sum_shape((k + 1) * most), f"{name}_{k}")
         sign = _sign(term)
-    return _Sum(_turn(m, total, sign, term_shape(arithmetic, len(terms)), f"{name}_value"), first, len(terms))
+    return _ChainSum(_turn(m, total, sign, term_shape(arithmetic, len(terms)), f"{name}_value"), first, len(terms))
 
 
 def _sum_shape(most: int) -> Shape:
@@ -94,13 +94,13 @@ def _turn(m: Module, value: Value, invert: Value, shape: Shape, name: str) -> Va
     return turned
 
 
-def _held(pipeline: Pipeline, each: _Sum, name: str) -> _Sum:
+def _held(pipeline: Pipeline, each: _ChainSum, name: str) -> _ChainSum:
     value = pipeline.cross("chain", name, each.value)
-    return _Sum(value, pipeline.cross("chain", f"{name}_carry", each.carry), each.count)
+    return _ChainSum(value, pipeline.cross("chain", f"{name}_carry", each.carry), each.count)
 
 
-def _registered(m: Module, each: _Sum, name: str) -> _Sum:
+def _registered(m: Module, each: _ChainSum, name: str) -> _ChainSum:
     value = Signal(each.value.shape(), name=f"{name}_held", reset_less=True)
     carry = Signal(name=f"{name}_held_carry", reset_less=True)
     m.d.sync += [value.eq(each.value), carry.eq(each.carry)]
-    return _Sum(value, carry, each.count)
+    return _ChainSum(value, carry, each.count)
