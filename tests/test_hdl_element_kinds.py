@@ -171,6 +171,47 @@ def test_an_engine_of_lmul_is_the_golden_product():
 
 
 @pytest.mark.parametrize(
+    ("pair", "element"),
+    [
+        ("int8 int8", "window:bits=16"),
+        ("int4 e2m1", "window:bits=7,drop=2"),
+        ("e4m3 e3m2", "window:bits=12,drop=9"),
+        ("uint4 ue2m1", "window:bits=8,drop=1"),
+        ("e2m1 e2m1", "window:bits=40,drop=1"),
+    ],
+)
+@pytest.mark.parametrize(("lanes", "pipeline"), [(1, 1), (5, 3)])
+def test_a_narrow_accumulator_cuts_products_and_saturates(pair, element, lanes, pipeline):
+    arithmetic = arithmetic_of(pair, element)
+    build = choose_build(arithmetic.weight, arithmetic.activation, "auto", pipeline=pipeline, family=None, dsp=False)
+    unit = Mac(arithmetic, build, terms=1 << 20, lanes=lanes)
+    assert unit.accumulator_format.width <= arithmetic.element.bits
+    check_sums(unit, words=80)
+
+
+def test_a_narrow_sum_is_what_python_makes_of_the_rule():
+    arithmetic = arithmetic_of("int8 int8", "window:bits=12,drop=3")
+    rng = np.random.default_rng(5)
+    a, w = (rng.integers(0, 256, shape) for shape in ((3, 21), (21, 4)))
+    found = sim.matmul(a, w, arithmetic.activation, arithmetic.weight, arithmetic.element).integers
+    for row in range(3):
+        for column in range(4):
+            total = 0
+            for k in range(21):
+                x, y = (int(code) - 256 * (code > 127) for code in (a[row, k], w[k, column]))
+                total = min(max(total + int(x * y / 8), -2048), 2047)
+            assert found[row, column] == total
+    assert (np.abs(found) >= 2047).any()
+    np.testing.assert_array_equal(
+        sim.dot(w.T[:, None], a, arithmetic.weight, arithmetic.activation, arithmetic.element).integers, found.T
+    )
+
+
+def test_an_engine_of_narrow_accumulators_is_the_golden_product():
+    check_engine(engine_of("int8 e2m1", "window:bits=10,drop=2", lanes=3), [(5, 9, 7), (4, 40, 3)])
+
+
+@pytest.mark.parametrize(
     ("make", "message"),
     [
         (
@@ -196,6 +237,11 @@ def test_an_engine_of_lmul_is_the_golden_product():
         (
             lambda: arithmetic_of("e4m3 e5m2", "lmul"),
             "formats must be one finite minifloat of at most 8 bits for element lmul, not e4m3 and e5m2",
+        ),
+        (lambda: arithmetic_of("int8 int8", "window:bits=1"), "bits must be 2 to 64, not 1"),
+        (
+            lambda: MatmulDesign(engine_of("int8 int8", "window:bits=9", dataflow="weight_stationary")),
+            "dataflow must be output_stationary for elements window:bits=9,drop=0, not 'weight_stationary'",
         ),
         (lambda: arithmetic_of("e4m0 e4m0", "lmul"), "formats must have fraction bits for element lmul, not e4m0"),
     ],
