@@ -26,6 +26,7 @@ FAMILY = Family(
     carry_area=2,
     block=DspBlock((18, 18)),
     late_reads=True,
+    adder_logic="CCU2C",
     models="ecp5/cells_sim.v",
     ram=BlockRam(
         18432, ((36, 512), (18, 1024), (9, 2048), (4, 4096), (2, 8192), (1, 16384)), least_words=128, rom_bits=2048

@@ -217,6 +217,9 @@ class Family:
     block: its multiplier; None where products are left to yosys alone
     apart: whether registers before an adder of several products stay out of DSP blocks, see ``Build`` in ``hdl``
     late_reads: whether the word of a block RAM comes so late in a cycle that a fast clock needs a register behind it
+    adder_logic: how an adder takes in one more bit at every position: ``behind`` the sum, as a LUT does that is fed by
+        the carry, or before it in the carry cell of that name; empty where neither is so. What costs were measured for
+        is RTL, so this is no part of what a cost is kept by
     shares_cells: whether a flip-flop takes a logic cell of its own, unless the LUT before it drives nothing else. What
         runs out there is cells, and not LUTs
     models: file of yosys's with simulation models of the cells; empty where netlists cannot be simulated
@@ -256,6 +259,7 @@ class Family:
     # Not shown, since the cache of costs goes by what is: hardware depends on these, and no tool does.
     late_reads: bool = field(default=False, repr=False)
     shares_cells: bool = field(default=False, repr=False)
+    adder_logic: str = field(default="", repr=False)
     models: str = ""
     dsp_models: bool = False
     ram: BlockRam | None = None

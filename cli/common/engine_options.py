@@ -17,7 +17,7 @@ from .signature import narrowed, takes_options
 if TYPE_CHECKING:
     from ...formats import Blocks, Dma, Element, Engine, Format, Requantization
 
-__all__ = ["EngineOptions", "takes_engine_on_a_board"]
+__all__ = ["MEMORY_OPTIONS", "EngineOptions", "takes_engine_on_a_board"]
 
 ARITHMETIC = "Arithmetic"
 ENGINE = "Matmul engine"
@@ -41,7 +41,9 @@ SHOWN_ON_BOARDS = {
 WITH_ELEMENT = ("multiply", "mac", "dot")
 """The units, beside engines, that have an element to choose."""
 
-BUSES = ("bus_bits", "control", "dma", "address_bits", "burst", "outstanding", "packing")
+MEMORY_OPTIONS = ("dma", "address_bits", "burst", "outstanding", "packing")
+
+BUSES = ("bus_bits", "control", *MEMORY_OPTIONS)
 """Options that have no use on boards, where the engine is behind the link."""
 
 

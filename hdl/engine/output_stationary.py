@@ -7,8 +7,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import Arithmetic, Engine, FixedPoint
-from ..elements.exact import ONE, row_sum_build
 from ..elements.hardware import hardware_of
+from ..elements.weight_column import ONE, row_sum_build
 from ..products.build import Build
 
 __all__ = ["OutputStationary", "shifts_sums", "sum_layout"]

@@ -5,8 +5,8 @@ from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import Arithmetic, Engine
-from ..elements.exact import ONE, row_sum_build
 from ..elements.hardware import hardware_of
+from ..elements.weight_column import ONE, row_sum_build
 from ..products.accumulate import sticky_flags
 from ..products.build import Build
 from .output_stationary import sum_layout

@@ -23,7 +23,7 @@ REGISTERS = {
 ADDED = ("chains", "shifted")
 """What registers hold only where products are added in another way than a tree."""
 
-SUMS = ("tree", "chains", "signs")
+SUMS = ("tree", "chains", "signs", "gated", "turned")
 """Ways to add the products of several lanes."""
 
 CHAIN = 8
@@ -40,7 +40,8 @@ class Build:
     Parameters
     ----------
     product: how significands are multiplied, a key of ``PRODUCTS``; or ``whole``, one truth table from codes to
-        product; or ``recoded``, where the weight is a table that has a recoding
+        product; or ``recoded``, where the weight is a table that has a recoding; or ``gated``, by rows that are there
+        or not
     group: positions that the fine shift covers, a power of two
     registers: what the second register stage holds, one of ``REGISTERS``: the ``aligned`` product, or for ``booth`` and
         ``recoded`` its ``rows`` (a register's reset then makes the zero digits for free) or their ``sums`` by pairs
@@ -56,7 +57,8 @@ class Build:
         ``Family``; an array then holds its sums another way
     sums: how products of several lanes are added, one of ``SUMS``: in a ``tree`` of two's complement, in ``chains``
         whose adders take in the logic of a product's last level, or by relative ``signs``, of products that have
-        their signs apart
+        their signs apart; by rows that are ``gated``; or in chains whose sum is ``turned`` over where signs differ
+    cell: the carry cell of the family that adders are made of which take in logic, None where yosys makes them
     chain: lanes to a chain; 1 for a tree of rows of unsigned numbers, where adders take in no logic
     integers: whether minifloats become integers before they are multiplied
     packing: how several products are made by one multiplication, where they are; ``product`` is for one that is left
@@ -76,14 +78,17 @@ class Build:
     shares_cells: bool = False
     sums: str = "tree"
     chain: int = CHAIN
+    cell: str | None = None
     integers: bool = False
     packing: Packing | None = None
     lut_inputs: int = 6
     multipliers: "Build | None" = None
 
     def __post_init__(self) -> None:
-        if self.product not in ("whole", "recoded", *PRODUCTS):
-            raise ValueError(f"product must be one of whole, recoded, {', '.join(PRODUCTS)}, not {self.product!r}")
+        if self.product not in ("whole", "recoded", "gated", *PRODUCTS):
+            raise ValueError(
+                f"product must be one of whole, recoded, gated, {', '.join(PRODUCTS)}, not {self.product!r}"
+            )
         if self.group < 1 or self.group & (self.group - 1):
             raise ValueError(f"group must be a power of two, not {self.group!r}")
         if self.registers not in REGISTERS:
@@ -103,6 +108,11 @@ class Build:
     def dsp(self) -> bool:
         """Whether multiplications are left to the synthesizer, for its DSP blocks."""
         return self.product == "operator" or self.packing is not None
+
+    @property
+    def in_chains(self) -> bool:
+        """Whether products of several lanes are added some lanes to a chain, and chains by a tree."""
+        return self.sums in ("chains", "gated", "turned")
 
     @property
     def adds_rows(self) -> bool:

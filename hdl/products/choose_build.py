@@ -5,6 +5,7 @@ from dataclasses import replace
 from ...families import FAMILIES, DspBlock, Family
 from ...formats import EXACT, Arithmetic, Format
 from .build import MAX_PIPELINE, Build
+from .build_of_gated_lanes import build_of_gated_lanes
 from .build_of_lanes import build_of_lanes
 from .decode import is_twos_complement, operand_layout
 from .packing import SummedPacking, find_packing, integer_bits, product_bits
@@ -111,7 +112,10 @@ def _of_logic(
     )
     if lanes == 1:
         return found
-    return build_of_lanes(found, weight, activation, lut, auto=build == "auto", exact=recode)
+    how = {"auto": build == "auto", "exact": recode}
+    if described is not None and described.adder_logic:
+        return build_of_gated_lanes(found, weight, activation, described.adder_logic, lanes, **how)
+    return build_of_lanes(found, weight, activation, lut, **how)
 
 
 def _of_multipliers(

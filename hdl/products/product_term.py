@@ -8,6 +8,7 @@ from ...formats import Format
 from .align import Shift, align, is_shifted
 from .build import Build
 from .decode import Operand, as_signed
+from .gated_rows import GatedRow, gated_product, gated_rows
 from .pipeline import CUTS, Pipeline
 from .recoding import controls, recoded_rows, recoding
 from .significand_product import ProductRow, booth_rows, significand_product, sum_rows
@@ -25,7 +26,7 @@ class Term:
     addend, carry: the product is ``addend + carry`` in two's complement; or of a magnitude with a ``sign``,
         ``(-1)**sign * addend``
     specials: the flags of what is special about it, by name
-    rows: where the build adds rows of all lanes, the rows whose sum it is; ``addend`` is then nothing
+    rows, gated: where the build adds rows of all lanes, the rows whose sum it is; ``addend`` is then nothing
     products: of how many products it is the sum
     """
 
@@ -34,6 +35,7 @@ class Term:
     specials: dict[str, Value]
     sign: Value | None = None
     rows: tuple[ProductRow, ...] = ()
+    gated: tuple[GatedRow, ...] = ()
     products: int = 1
 
 
@@ -51,6 +53,14 @@ def make_term(
     """The product of two decoded codes as an addend of ``width`` bits, behind the cuts ``partial``, ``sums``,
     ``product`` and ``align``; ``apart`` keeps registers of the product out of DSP blocks, unless it is shifted."""
     operands = weight, activation
+    if build.sums == "gated":
+        assert weight.exponent is None and activation.exponent is None
+        integers = [
+            operand.significand if operand.sign is None else as_signed(m, operand, name)
+            for operand, name in zip(operands, ("weight", "activation"), strict=True)
+        ]
+        gated = gated_rows(*sorted(integers, key=len, reverse=True))
+        return Term(Const(0, 1), None, _special_product(m, pipeline, *operands), gated=gated)
     rows = _rows_apart(m, pipeline, build, weight_format, *operands)
     if rows:
         return Term(Const(0, 1), None, _special_product(m, pipeline, *operands), rows=rows)
@@ -70,9 +80,13 @@ def make_term(
         apart = apart and not is_shifted(shift)
         # A carry that is not shifted goes in at the accumulator's own adder.
         late_carry = build.registers != "aligned" and shift is None and long.shape().signed
-        body, carry = significand_product(
-            m, pipeline, build.product, long, short, tree=build.tree, late_carry=late_carry
-        )
+        if build.product == "gated":
+            body = Signal((long * short).shape(), name="gated_product")
+            m.d.comb += body.eq(gated_product(m, long, short, build.cell))
+        else:
+            body, carry = significand_product(
+                m, pipeline, build.product, long, short, tree=build.tree, late_carry=late_carry
+            )
         negate, shift = _cross_rows(pipeline, negate, shift)
     body = pipeline.cross("product", "body", body, apart=apart)
     return _aligned(m, pipeline, build, operands, body, carry, negate, shift, width, apart)
@@ -121,7 +135,7 @@ def _aligned(
     before ``product``."""
     carry = pipeline.cross("product", "carry", carry)
     negate, shift = _cross_both(pipeline, "product", negate, shift)
-    if build.sums == "signs" and negate is not None:
+    if build.sums in ("signs", "turned") and negate is not None:
         addend, _ = align(m, pipeline, body, None, shift, build.group, width, apart, held=held)
         sign = pipeline.cross("align", "negate", negate)
         return Term(addend, None, _special_product(m, pipeline, *operands), sign=sign)

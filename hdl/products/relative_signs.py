@@ -13,6 +13,7 @@ from amaranth.hdl import Cat, Module, Signal, Value, signed
 
 from ...formats import Arithmetic
 from .adder_tree import term_shape, tree_depth
+from .adders import add_inverted
 from .pipeline import Pipeline
 from .product_term import Term
 
@@ -34,13 +35,20 @@ EARLY_LEVELS = 2
 
 
 def sum_by_signs(
-    m: Module, pipeline: Pipeline, terms: Sequence[Term], arithmetic: Arithmetic, *, registered: bool = False
+    m: Module,
+    pipeline: Pipeline,
+    terms: Sequence[Term],
+    arithmetic: Arithmetic,
+    cell: str | None,
+    *,
+    registered: bool = False,
 ) -> tuple[Value, Value]:
     """The sum of all terms as ``(value, carry)``, behind the cuts ``chain`` and ``total``.
 
     Parameters
     ----------
     terms: products with signs apart, 1 or more
+    cell: the carry cell that takes in an inverted second value, None where yosys makes the adders
     registered: whether every level of the tree ends in registers; the sum is then ``tree_depth`` cycles late
     """
     most = max(map(abs, arithmetic.product_range))
@@ -54,7 +62,7 @@ def sum_by_signs(
         level = _cross(pipeline, level)
     while len(level) > 1:
         pairs = range(0, len(level) - 1, 2)
-        following = [_add(m, level[k], level[k + 1], f"sum{depth}_{k // 2}") for k in pairs]
+        following = [_add(m, level[k], level[k + 1], f"sum{depth}_{k // 2}", cell) for k in pairs]
         level = following + level[len(level) & ~1 :]
         if registered:
             level = [_registered(m, node, f"sum{depth}_{k}_held") for k, node in enumerate(level)]
@@ -81,12 +89,14 @@ def _cross(pipeline: Pipeline, level: list[_Node]) -> list[_Node]:
     ]
 
 
-def _add(m: Module, a: _Node, b: _Node, name: str) -> _Node:
+def _add(m: Module, a: _Node, b: _Node, name: str, cell: str | None) -> _Node:
     """The sum of two nodes. It is a difference for the reason that ``chains`` tells."""
     least, greatest = a.least + min(b.least, -b.greatest), a.greatest + max(b.greatest, -b.least)
     shape = signed(1 + max(greatest.bit_length(), (-least - 1).bit_length()))
     differ = Signal(name=f"{name}_differ")
     m.d.comb += differ.eq(a.sign ^ b.sign)
+    if cell is not None:
+        return _Node(a.sign, add_inverted(m, a.value, b.value, differ, shape, name, cell), least, greatest)
     first, second = (Signal(shape, name=f"{name}_{which}") for which in ("first", "second"))
     m.d.comb += [first.eq(a.value), second.eq(b.value)]
     wide = Signal(shape.width + 1, name=name)

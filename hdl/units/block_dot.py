@@ -9,8 +9,8 @@ from amaranth.lib.wiring import In, Out
 from ...formats import Arithmetic, Blocks
 from ..blocks.block_accumulate import BlockAccumulate
 from ..blocks.scaled_sum import sum_fields
-from ..elements.exact import ONE, row_sum_build
 from ..elements.hardware import hardware_of
+from ..elements.weight_column import ONE, row_sum_build
 from ..products.build import MAX_PIPELINE, Build
 from ..products.pipeline import CUTS, Pipeline
 

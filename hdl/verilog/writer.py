@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .dsp_cells import COMPUTED, computed
+from .family_cells import COMPUTED, computed
 from .identifiers import plain
 from .names import Names, Variable
 from .netlist import REGISTERS, RIGHT_SHIFTS, Bit, Cell, Netlist, extend
@@ -240,15 +240,19 @@ class _Module:
         return lines
 
     def _instance(self, cell: Cell, connected: str) -> list[str]:
-        """An instance; for a DSP block, beside what a simulator takes in its place."""
+        """An instance; for a cell of a family, beside what a simulator takes in its place."""
         if cell.type not in COMPUTED:
             if cell.parameters:
                 raise ValueError(f"instance must have no parameters, not {cell.name}")
             return [f"  {cell.type}{connected}"]
-        values = {name: cell.number(name) for name in cell.parameters}
-        given = ", ".join(f".{name}({len(text)}'b{text})" for name, text in cell.parameters.items())
-        inputs = {pin: self._connection(cell, pin) for pin in ("A", "B", "CLK")}
-        instead = computed(cell.type, values, inputs, self._connection(cell, "O"))
+        numbers = {name: text for name, text in cell.parameters.items() if not text.strip("01")}
+        given = ", ".join(
+            f".{name}({len(text)}'b{text})" if name in numbers else f'.{name}("{text}")'
+            for name, text in cell.parameters.items()
+        )
+        pins = {pin: self._connection(cell, pin) for pin in cell.pins}
+        unique = self.names.unique(plain(cell.name))
+        instead = computed(cell.type, {name: int(text, 2) for name, text in numbers.items()}, pins, unique)
         return ["`ifdef SYNTHESIS", f"  {cell.type} #({given}){connected}", "`else", *instead, "`endif"]
 
     def _connection(self, cell: Cell, pin: str) -> str:

@@ -1,0 +1,65 @@
+"""The products of a word added to one value, in the way that their build names, and that to a running sum."""
+
+from amaranth.hdl import Module, Signal, Value
+
+from ...formats import Arithmetic
+from ..products.accumulate import SumControl, accumulate
+from ..products.adder_tree import sum_terms, tree_depth
+from ..products.build import Build
+from ..products.chains import chain_count, sum_chains
+from ..products.gated_chains import sum_gated
+from ..products.pipeline import Pipeline
+from ..products.product_term import Term
+from ..products.relative_signs import sum_by_signs
+from ..products.turned_chains import sum_turned
+
+__all__ = ["accumulate_words", "adder_levels", "sum_lanes", "sum_word"]
+
+
+def accumulate_words(
+    m: Module,
+    pipeline: Pipeline,
+    build: Build,
+    control: SumControl,
+    arithmetic: Arithmetic,
+    terms: list[Term],
+    accumulator: Signal,
+    flags: dict[str, Signal],
+) -> None:
+    """Add up the terms of every word."""
+    addend, carry = sum_word(m, pipeline, build, arithmetic, terms)
+    accumulate(m, control, addend, carry, [term.specials for term in terms], accumulator, flags)
+
+
+def sum_word(
+    m: Module, pipeline: Pipeline, build: Build, arithmetic: Arithmetic, terms: list[Term]
+) -> tuple[Value, Value | None]:
+    """The sum of the terms of a word as ``(value, carry)``."""
+    if len(terms) == 1 and build.sums == "tree":
+        return terms[0].addend, terms[0].carry
+    return sum_lanes(m, pipeline, build, arithmetic, terms)
+
+
+def sum_lanes(
+    m: Module, pipeline: Pipeline, build: Build, arithmetic: Arithmetic, terms: list[Term], *, registered: bool = False
+) -> tuple[Value, Value | None]:
+    """The sum of the terms of one word as ``(value, carry)``; where ``registered``, ``adder_levels`` cycles late."""
+    if build.sums == "gated":
+        rows = [term.gated for term in terms]
+        return sum_gated(m, pipeline, rows, arithmetic, build.chain, build.cell, registered=registered), None
+    if build.sums == "chains":
+        return sum_chains(m, pipeline, terms, arithmetic, build.chain, registered=registered)
+    if terms[0].sign is not None:
+        if build.sums == "turned":
+            return sum_turned(m, pipeline, terms, arithmetic, build.chain, registered=registered)
+        return sum_by_signs(m, pipeline, terms, arithmetic, build.cell, registered=registered)
+    how = {"registered": registered, "apart": build.keeps_apart(len(terms)), "kept": build.dsp}
+    value, carry = sum_terms(m, terms, arithmetic, **how)
+    for cut in ("chain", "total"):
+        value, carry = pipeline.cross(cut, "sum", value), pipeline.cross(cut, "carry", carry)
+    return value, carry
+
+
+def adder_levels(build: Build, count: int) -> int:
+    """Levels of adders that add so many products, or so many chains of them."""
+    return tree_depth(chain_count(count, build.chain) if build.in_chains else build.addends(count))
