@@ -268,7 +268,7 @@ class _MemoryTimeline(_Timeline):
         write_latency: int,
     ):
         m, k, n = sizes
-        super().__init__(engine, k, latencies)
+        super().__init__(engine, k, latencies, engine.arithmetic.interval)
         self.sizes = {"m": m, "k": k, "n": n}
         self.descriptors = descriptors
         reading = _Bursts(engine, self._read)
