@@ -50,3 +50,10 @@ def test_products_next_to_a_tie_are_rounded_to_its_side(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(sys.modules["fewbit.sim.requantize"], "_quick", lambda *arguments: None)
         np.testing.assert_array_equal(found, requantize(exact, how, scale=codes))
+
+
+def test_a_negative_sum_by_a_scale_of_zero_is_an_exact_zero():
+    """Where no scale has a sign as well as where one has: the zero is the positive one."""
+    for scale, codes in (("float32", [0, 0]), ("uint8", [0, 3]), ("e3m4", [0, 0x80])):
+        how = Requantization(parse("e4m3"), scale=parse(scale))
+        assert requantize(Exact(np.array([-5, 0]), 0), how, scale=np.array(codes)).tolist() == [0, 0]
