@@ -10,7 +10,7 @@ from fewbit.formats import EXACT, Arithmetic, Element, Engine, Requantization, e
 from fewbit.formats.elements.serial import twos_complement_bits
 from fewbit.hdl import Build, Mac, MatmulDesign
 from fewbit.hdl.products.choose_build import choose_build
-from test_hdl_elements import check_sums
+from test_hdl_elements import check_sums, sums_of
 from test_hdl_matmul import EngineBench, random_inputs
 from test_sim_cycles import simulated
 
@@ -138,6 +138,22 @@ def test_sums_by_lmul_are_those_of_the_rule(format, wide, lanes, pipeline):
     arithmetic = arithmetic_of(f"{format} {format}", f"lmul:wide={wide}")
     build = choose_build(arithmetic.weight, arithmetic.activation, "auto", pipeline=pipeline, family=None, dsp=False)
     check_sums(Mac(arithmetic, build, terms=400, lanes=lanes), words=40)
+
+
+@pytest.mark.parametrize(
+    ("format", "wide"), [("e3m4", 1), ("ue2m5", 1), ("e2m3b0", 0), ("e2m3b-9", 0), ("e2m2b9", 0), ("e2m2b33", 0)]
+)
+def test_the_greatest_fields_and_the_farthest_biases_go_by_the_rule(format, wide):
+    """Two greatest fields and what is added to them have a bit more than their sum where the fraction is long."""
+    arithmetic = arithmetic_of(f"{format} {format}", f"lmul:wide={wide}")
+    most = (1 << arithmetic.weight.width - arithmetic.weight.has_sign_bit) - 1
+    codes = [0, 1 << arithmetic.weight.fraction_bits, most // 2, most - 1, most]
+    w, a = (each.ravel() for each in np.meshgrid(codes, codes))
+    golden = sim.multiply(w, a, arithmetic.weight, arithmetic.activation, arithmetic.element).integers.tolist()
+    build = choose_build(arithmetic.weight, arithmetic.activation, "auto", pipeline=0, family=None, dsp=False)
+    always = np.ones(len(w), bool)
+    seen = sums_of(Mac(arithmetic, build, terms=1), w[:, None], a[:, None], always, always)
+    assert [found for found, *_ in seen] == golden
 
 
 @pytest.mark.parametrize("wide", [0, 1])

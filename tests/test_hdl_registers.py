@@ -9,6 +9,7 @@ import pytest
 from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import wiring
 from amaranth.sim import Simulator
+from each_of import each_of
 from fewbit.hdl.bus.axi_lite import AxiLite
 from fewbit.hdl.bus.registers import Field, Register, RegisterBlock, c_header, register_map
 from fewbit.hdl.bus.wishbone import Wishbone
@@ -184,8 +185,8 @@ def test_header_compiles_and_says_what_the_map_says(tmp_path):
     assert "#define MATMUL_SIZE 0x1cu" in header
 
 
-@pytest.mark.parametrize(
-    ("make", "message"),
+@each_of(
+    "make, message",
     [
         (lambda: Field("A"), "name of a field must be lower-case letters, digits and underscores, not 'A'"),
         (lambda: Field("a", access="w"), "access of a must be one of rw, ro, wo, pulse, w1c, not 'w'"),
