@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ...formats import Format, Minifloat
 from .build import CHAIN, Build
+from .build_of_lanes import registers_of_digits
 from .ccu2c import CELL
 from .decode import is_twos_complement, operand_layout
 
@@ -50,7 +51,7 @@ def build_of_gated_lanes(
             positions = _of_positions(short, long, lanes, cell)
             products = _of_products(short, long, lanes, cell)
             if exact and twos_complement and _of_digits(short, long, lanes, cell) <= min(positions, products):
-                registers = "sums" if alone.tree else "rows"
+                registers = registers_of_digits(alone, short, LUT_INPUTS, sharing)
                 return replace(alone, product="booth", integers=integers, registers=registers)
             found = replace(found, product="gated", integers=integers, registers="aligned")
             if positions <= products:
