@@ -4,7 +4,9 @@ The engine is int8 x int8 with 8 x 8 elements of 4 lanes, the product 256 x 256 
 """
 
 import json
+import re
 import tempfile
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from fewbit.hdl.dma.matmul_dma import MatmulDma
 from fewbit.hdl.emit import to_rtlil
 from fewbit.sim import memory_beats, memory_cycles
 from fewbit.synth.flow import Flow, smallest
+from fewbit.synth.recipes import RECIPES
 
 SIZE = (256, 256, 256)
 INT8 = parse("int8")
@@ -36,14 +39,18 @@ def cycles(burst: int, tile_m: int) -> dict:
 def cost(family: str, burst: int) -> dict:
     rtlil = to_rtlil(MatmulDma(engine(burst, 64)), "dma")
     with tempfile.TemporaryDirectory() as folder:
-        found = smallest(rtlil, "dma", Flow(parse_target(family)), Path(folder))
-    return {"family": family, "burst": burst, "recipe": found.recipe.name, **asdict(found.counts)}
+        recipe = next(each for each in RECIPES if each.name == "abc-area")
+        found = smallest(rtlil, "dma", Flow(parse_target(family)), Path(folder), chosen=[recipe])
+        cells = json.loads(found.netlist.read_text())["modules"]["dma"]["cells"].values()
+        # LUTs that are memory are cells of their own, and not among the LUTs.
+        memories = Counter(cell["type"] for cell in cells if re.match("RAM32|RAM64|TRELLIS_DPR", cell["type"]))
+    return {"family": family, "burst": burst, "recipe": recipe.name, **asdict(found.counts), "lut_memories": memories}
 
 
 if __name__ == "__main__":
     result = {
         "size": SIZE,
         "cycles": [cycles(burst, tile_m) for tile_m in (32, 64, 128) for burst in (1, 4, 8, 16)],
-        "cost": [cost(family, burst) for family in ("xc7", "ecp5") for burst in (1, 4, 8)],
+        "cost": [cost(family, burst) for family in ("xc7", "ecp5") for burst in (4, 8)],
     }
     print(json.dumps(result, indent=1))

@@ -12,7 +12,7 @@ from .element import EXACT, Element, element_kinds, parse_element, register_elem
 from .engine import CONTROLS, DATAFLOWS, MAX_OUTPUT_CYCLES, MAX_SIZE, Engine
 from .fixed_point import FixedPoint
 from .integer import Integer, SignMagnitude
-from .memory_layout import MemoryOperand, check_memory, memory_operands, memory_output
+from .memory_layout import MemoryOperand, check_memory, memory_buffers, memory_operands, memory_output
 from .minifloat import Minifloat, Specials
 from .policy import Overflow, Rounding, check_policies
 from .products import SPECIALS, product_range, special_names
@@ -56,6 +56,7 @@ __all__ = [
     "check_policies",
     "element_kinds",
     "label_of",
+    "memory_buffers",
     "memory_operands",
     "memory_output",
     "parse",

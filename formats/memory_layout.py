@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from .dma import Dma, stored_bits
 from .engine import Engine
 
-__all__ = ["MemoryOperand", "check_memory", "memory_operands", "memory_output"]
+__all__ = ["MemoryOperand", "check_memory", "memory_buffers", "memory_operands", "memory_output"]
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,21 @@ def memory_output(engine: Engine) -> MemoryOperand:
         fill=1,
         repeats=False,
     )
+
+
+def memory_buffers(engine: Engine) -> dict[str, tuple[int, int, int]]:
+    """Bits of a word, words, and ports that read, of the DMA's buffers of two tiles; none without a DMA."""
+    dma = engine.dma
+    if dma is None:
+        return {}
+    found = {}
+    for name, operand in {**memory_operands(engine), "c": memory_output(engine)}.items():
+        unit = max(dma.memory_bits, operand.segment_bits)
+        units = operand.tile_codes * operand.stored_bits // unit
+        rows = -(-operand.tile_rows // operand.banks)
+        words = 2 << (rows - 1).bit_length() + (units - 1).bit_length()
+        found[f"dma_{name}"] = unit * operand.banks, words, 1
+    return found
 
 
 def check_memory(engine: Engine) -> None:

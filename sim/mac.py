@@ -51,13 +51,13 @@ def mac(
     starts = _flags("first", first, False, cycles) & adds
     arithmetic = Arithmetic(weight_format, activation_format, element)
     model = model_of(arithmetic)
-    product = (model.multiply if w.ndim == 1 else model.dot)(w, a, arithmetic)
+    product = (model.multiply if w.ndim == 1 else model.word)(w, a, arithmetic)
 
     # A sum as long as all cycles must fit the integers that it is made of.
     largest = largest_integer(weight_format) * largest_integer(activation_format)
     most = w.size * max(largest, *map(abs, arithmetic.product_range))
     words = replace(product, integers=product.integers.astype(np.int64 if most < 1 << 63 else object))
-    return model.running(words, adds, starts | reset)
+    return model.running(words, adds, starts | reset, arithmetic)
 
 
 def _flags(name: str, values: ArrayLike | None, default: bool, cycles: int) -> NDArray[np.bool_]:

@@ -1,6 +1,7 @@
 """How long a matmul engine with a DMA takes from memory to memory, to the cycle."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from ..formats import Engine, MemoryOperand, memory_operands, memory_output
 from .cycles import START, Cycles, _Loader, _Outputs, _Timeline, check_cycle_sizes
@@ -80,7 +81,25 @@ def _steps(size: int, step: int) -> Iterator[int]:
         yield min(step, size - start)
 
 
-class _Channel:
+@dataclass(frozen=True)
+class _Tile:
+    """Words of a stream, and where their rows are in memory.
+
+    Parameters
+    ----------
+    words: of the stream
+    address, stride: of the first row, and from one to the next
+    rows, beats: how many rows, and of each the beats
+    """
+
+    words: int
+    address: int
+    stride: int
+    rows: int
+    beats: int
+
+
+class _Bursts:
     """Bursts of one direction: asked for one after another, of which so many may be under way, and their beats.
 
     Parameters
@@ -99,7 +118,32 @@ class _Channel:
         # When the bursts under way left the queue behind their addresses.
         self.noted: list[int] = []
 
-    def row(self, address: int, beats: int, time: int) -> None:
+    def tile(self, tile: _Tile, time: int) -> int:
+        """Ask for all rows of a tile from ``time`` on: one by one, until every row takes as long as the one before.
+
+        The result is for how many cycles the others were taken at once.
+        """
+        alike, before = 0, (0, 0, 0)
+        size = tile.beats * self.dma.beat_bytes
+        is_whole = size & (size - 1) == 0 and not (tile.address % size or tile.stride % size)
+        for row in range(tile.rows):
+            steps = self.moved, self.asked, self.last
+            self._row(tile.address + row * tile.stride, tile.beats, time)
+            now = self.moved - steps[0], self.asked - steps[1], self.last - steps[2]
+            alike = alike + 1 if now == before and len({*now}) == 1 else 0
+            before = now
+            if is_whole and alike > self.dma.outstanding:
+                return self._skip((tile.rows - 1 - row) * now[0])
+        return 0
+
+    def _skip(self, cycles: int) -> int:
+        self.moved += cycles
+        self.asked += cycles
+        self.last += cycles
+        self.noted = [time + cycles for time in self.noted]
+        return cycles
+
+    def _row(self, address: int, beats: int, time: int) -> None:
         """Ask for a row from ``time`` on."""
         most = min(PAGE // self.dma.beat_bytes, MAX_BEATS)
         while beats:
@@ -120,11 +164,11 @@ class _MemoryLoader(_Loader):
 
     Parameters
     ----------
-    tiles: of each its words, and the addresses and beats of its rows, in the order in which they are read
+    tiles: in the order in which they are read
     channel: what reads them
     """
 
-    def __init__(self, tiles: Iterator[tuple[int, list[tuple[int, int]]]], channel: _Channel):
+    def __init__(self, tiles: Iterator[_Tile], channel: _Bursts):
         super().__init__(1)
         self.tiles = tiles
         self.channel = channel
@@ -136,9 +180,9 @@ class _MemoryLoader(_Loader):
     def load(self, words: int) -> int:
         while words:
             if not self.left:
-                self.left, rows = next(self.tiles)
-                for address, beats in rows:
-                    self.channel.row(address, beats, self.halves[0])
+                tile = next(self.tiles)
+                self.left = tile.words
+                self.channel.tile(tile, self.halves[0])
                 self.full = self.channel.last + 1
             count = min(words, self.left)
             read = max(self.accepted, self.full)
@@ -158,24 +202,25 @@ class _MemoryOutputs(_Outputs):
 
     Parameters
     ----------
-    tiles: of each its words, and the addresses and beats of its rows, in order
+    tiles: in the order in which they are written
     """
 
     def __init__(
         self,
         engine: Engine,
         latencies: Mapping[str, int],
-        tiles: Iterator[tuple[int, list[tuple[int, int]]]],
+        tiles: Iterator[_Tile],
         write_latency: int,
     ):
         super().__init__(engine, latencies)
         self.tiles = tiles
         self.write_latency = write_latency
-        self.left, self.rows = next(tiles)
+        self.tile = next(tiles)
+        self.missing = self.tile.words
         self.halves = [START, START]
-        self.channel = _Channel(engine, self._write)
-        # From when the tile at hand can be read; the last beat; when its word left its place; the last answer.
-        self.full = self.written = self.left_at = self.answered = 0
+        self.channel = _Bursts(engine, self._write)
+        # From when the tile at hand can be read; when its last beat left its place; the last answer.
+        self.full = self.left_at = self.answered = 0
 
     def take(self, time: int, words: int, ends: bool) -> None:
         self._take(max(time, self.rest), ends)
@@ -187,23 +232,22 @@ class _MemoryOutputs(_Outputs):
 
     def _send(self, arrived: int) -> int:
         sent = max(super()._send(arrived), self.halves[0])
-        self.left -= 1
-        if not self.left:
+        self.missing -= 1
+        if not self.missing:
             self.full = sent + 2
-            for address, beats in self.rows:
-                self.channel.row(address, beats, self.full)
-            self.halves = [self.halves[1], self.left_at + 1]
-            self.left, self.rows = next(self.tiles, (0, []))
+            skipped = self.channel.tile(self.tile, self.full)
+            self.halves = [self.halves[1], self.left_at + skipped + 1]
+            self.answered = self.channel.last + self.write_latency
+            self.tile = next(self.tiles, self.tile)
+            self.missing = self.tile.words
         return sent
 
     def _write(self, asked: int, ready: int, beats: int) -> int:
         """Write the beats of a burst. The last of a tile leaves its place after its row was asked for."""
-        read = max(self.written, self.full)
-        first = max(read + 1, ready, self.written + 1)
-        self.written = first + beats - 1
-        self.left_at = self.written - 1 if beats > 1 else max(read, self.channel.moved + 1)
-        self.answered = self.written + self.write_latency
-        return self.written
+        read = max(self.channel.last, self.full)
+        last = max(read + 1, ready) + beats - 1
+        self.left_at = last - 1 if beats > 1 else max(read, self.channel.moved + 1)
+        return last
 
 
 class _MemoryTimeline(_Timeline):
@@ -224,10 +268,10 @@ class _MemoryTimeline(_Timeline):
         write_latency: int,
     ):
         m, k, n = sizes
-        super().__init__(engine, k, latencies)
+        super().__init__(engine, k, latencies, engine.arithmetic.interval)
         self.sizes = {"m": m, "k": k, "n": n}
         self.descriptors = descriptors
-        reading = _Channel(engine, self._read)
+        reading = _Bursts(engine, self._read)
         self.read_latency, self.reading = read_latency, reading
         self.loaders = {
             name: _MemoryLoader(self._tiles(operand), reading) for name, operand in memory_operands(engine).items()
@@ -244,8 +288,8 @@ class _MemoryTimeline(_Timeline):
         for _ in range(times):
             step()
 
-    def _tiles(self, operand: MemoryOperand) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-        """The words of every tile, and the addresses and beats of its rows."""
+    def _tiles(self, operand: MemoryOperand) -> Iterator[_Tile]:
+        """The tiles of a matrix, in the order in which they are moved."""
         dma = self.engine.dma
         assert dma is not None
         base = self.descriptors[f"{operand.name}_address"]
@@ -258,7 +302,7 @@ class _MemoryTimeline(_Timeline):
                 left = base + top * stride
                 for width in _steps(columns, operand.tile_codes):
                     beats = _row_beats(operand, dma.memory_bits, width)
-                    yield self._words(operand, rows, width), [(left + row * stride, beats) for row in range(rows)]
+                    yield _Tile(self._words(operand, rows, width), left, stride, rows, beats)
                     left += operand.tile_codes * operand.stored_bits // 8
                 top += rows
 

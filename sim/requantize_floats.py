@@ -69,7 +69,8 @@ def requantize_floats(
             values *= scaled
     if unit != 1:
         values *= unit
-    if any(np.signbit(factor).any() for factor, _ in factors):
+    # A negative sum by a scale of zero is an exact zero, too.
+    if any((np.signbit(factor) | (factor == 0)).any() for factor, _ in factors):
         values += 0.0
     if how.relu:
         np.maximum(values, 0.0, out=values)

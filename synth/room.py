@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from ..families import Target
-from ..formats import Engine
+from ..formats import Engine, memory_buffers
 
 __all__ = ["block_rams", "check_room", "fitting_max_k", "has_room"]
 
@@ -11,7 +11,8 @@ __all__ = ["block_rams", "check_room", "fitting_max_k", "has_room"]
 def block_rams(engine: Engine, target: Target) -> int | None:
     """How many block RAMs the engine's memories take on a device; None if the family does not say."""
     ram = target.family.ram
-    return None if ram is None else sum(ram.blocks(*memory) for memory in engine.memories.values())
+    memories = engine.memories | memory_buffers(engine)
+    return None if ram is None else sum(ram.blocks(*memory) for memory in memories.values())
 
 
 def has_room(engine: Engine, target: Target) -> bool:

@@ -17,12 +17,32 @@ def prepared():
 
 
 @pytest.fixture(scope="session")
-def verilator_runtime(tmp_path_factory):
-    """Where Verilator's compiled run-time library is kept for all tests of this run: it takes ten seconds."""
+def of_this_run(tmp_path_factory):
+    """A folder that all processes of this run of the tests share."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "verilator"
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def verilator_runtime(of_this_run):
+    """Where Verilator's compiled run-time library is kept for all tests of this run: it takes ten seconds."""
+    folder = of_this_run / "verilator"
     folder.mkdir(exist_ok=True)
     return folder
+
+
+@pytest.fixture(scope="session")
+def runtimes(of_this_run, verilator_runtime):
+    """Gives a cache the compiled run-time libraries that simulations and simulated boards share, and nothing else."""
+    boards = of_this_run / "simulated_runtime"
+    boards.mkdir(exist_ok=True)
+
+    def link(cache):
+        for folder in (verilator_runtime, boards):
+            with contextlib.suppress(FileExistsError):
+                (cache / folder.name).symlink_to(folder)
+
+    return link
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -52,12 +72,12 @@ def _remembered(shape):
 
 
 @pytest.fixture
-def in_folder(tmp_path, monkeypatch, verilator_runtime, prepared):
+def in_folder(tmp_path, monkeypatch, runtimes, prepared):
     """An empty current folder, and beside it a cache that knows no design."""
     cache, here = tmp_path / "cache", tmp_path / "here"
     cache.mkdir()
     here.mkdir()
-    (cache / "verilator").symlink_to(verilator_runtime)
+    runtimes(cache)
     monkeypatch.setenv("FEWBIT_CACHE", str(cache))
     monkeypatch.chdir(here)
     return here
@@ -70,24 +90,22 @@ def interruptible() -> None:
 
 
 @pytest.fixture(scope="module")
-def own_cache(tmp_path_factory, verilator_runtime):
+def own_cache(tmp_path_factory, runtimes):
     """A cache of a test module's own that knows no design, so that none of its tests rests on an earlier run."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
-        (folder / "verilator").symlink_to(verilator_runtime)
+        runtimes(folder)
         patch.setenv("FEWBIT_CACHE", str(folder))
         yield folder
 
 
 @pytest.fixture
-def example_folder(tmp_path, monkeypatch, tmp_path_factory, verilator_runtime, prepared):
+def example_folder(tmp_path, monkeypatch, of_this_run, runtimes, prepared):
     """An empty current folder, and a cache that all examples of the documentation share, so that a simulated board that
     several of them have is built once."""
-    base = tmp_path_factory.getbasetemp()
-    cache = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "examples"
+    cache = of_this_run / "examples"
     cache.mkdir(exist_ok=True)
-    with contextlib.suppress(FileExistsError):
-        (cache / "verilator").symlink_to(verilator_runtime)
+    runtimes(cache)
     monkeypatch.setenv("FEWBIT_CACHE", str(cache))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -401,8 +401,8 @@ def test_an_engine_with_a_dma_is_a_master_in_a_soc(tmp_path, verilator_runtime):
 
 @pytest.mark.slow
 def test_a_network_answers_images_in_a_soc(tmp_path, verilator_runtime):
-    """Its weights are loaded; images are of 9 bytes each, so that there is something between them in memory."""
-    design = NetworkDesign(random_program(3, layers=2, side=3), "loaded", module="net")
+    """Its weights are loaded; images are of 18 bytes each, so that there is something between them in memory."""
+    design = NetworkDesign(random_program(10, layers=2, side=3), "loaded", module="net")
     assert design.program.image.size % 4
     files = generate(design, tool="litex") | network_core_files(design)
     said = in_a_soc(tmp_path, verilator_runtime, "net", files, NETWORK_PROGRAM)

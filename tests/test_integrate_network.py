@@ -4,8 +4,9 @@ import re
 
 import pytest
 from fewbit.cli.app import run
-from fewbit.hdl import NetworkDesign
-from fewbit.integrate import network_files
+from fewbit.formats import parse
+from fewbit.hdl import Design, NetworkDesign
+from fewbit.integrate import generate, network_files
 from network_programs import random_program
 from test_cli_network import MODEL, model  # noqa: F401  # a fixture
 from test_integrate_vivado import Vivado
@@ -19,6 +20,7 @@ LOADED = NetworkDesign(random_program(3, layers=2, side=4), "loaded", module="ne
     [
         ("vivado", {"package_ip.tcl", "component.xml", "zynq_dma.tcl", "net_ooc.xdc"}),
         ("fusesoc", {"net.core", "net_sim.cpp", "net_example.h"}),
+        ("litex", {"fewbit_engine.py", "net_litex.h"}),
     ],
 )
 def test_folder_of_a_tool(tool, wanted, model, capsys):  # noqa: F811
@@ -51,11 +53,20 @@ def test_block_design_connects_every_pin_of_a_network_once(tmp_path):
 
 
 def test_other_tools_are_refused(model, capsys):  # noqa: F811
-    assert run(["verilog", "network", *MODEL, "--for", "litex", "--out", "out"]) == 2
-    assert "--for must be one of vivado, fusesoc, not 'litex'" in capsys.readouterr().err
+    assert run(["verilog", "network", *MODEL, "--for", "quartus", "--out", "out"]) == 2
+    assert "--for must be one of vivado, fusesoc, litex, not 'quartus'" in capsys.readouterr().err
     assert not (model / "out").exists()
-    with pytest.raises(ValueError, match="tool must be one of vivado, fusesoc for a network, not 'litex'"):
-        network_files(LOADED, "litex", "made")
+    with pytest.raises(ValueError, match="tool must be one of vivado, fusesoc, litex for a network, not 'quartus'"):
+        network_files(LOADED, "quartus", "made")
+
+
+def test_a_network_is_generated_from_python(tmp_path):
+    files = generate(LOADED, tmp_path, tool="litex")
+    assert {path.name for path in tmp_path.iterdir()} == {*files}
+    assert {"net.v", "net.json", "net.h", "net.program.json", "net.weights.hex", "net_litex.h", "README.md"} <= {*files}
+    assert len(files["net.weights.hex"].splitlines()) == LOADED.program.weight_words
+    with pytest.raises(ValueError, match="design must be a matmul engine or a network for litex, not mac"):
+        generate(Design("mac", parse("int4")), tool="litex")
 
 
 @pytest.mark.slow

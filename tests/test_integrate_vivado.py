@@ -7,7 +7,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from fewbit.formats import Blocks, Engine, Requantization, parse
+from fewbit.formats import Blocks, Dma, Engine, Requantization, parse
 from fewbit.hdl import Design
 from fewbit.hdl.bus.interfaces import port_attributes
 from fewbit.integrate.ip_xact import component_xml
@@ -21,6 +21,7 @@ ENGINES = {
     "wide": Engine(INT8, INT8, TO_INT8, bus_bits=128, dataflow="weight_stationary"),
     "every stream its own": Engine(INT8, INT8, Requantization(INT8, scale=E8M0), lanes=2, rows=3, tile_m=6),
     "blocks": Engine(E2M1, E2M1, Requantization(parse("bfloat16")), blocks=Blocks(16, E8M0, E8M0), lanes=2),
+    "memory": Engine(INT8, INT8, TO_INT8, dma=Dma(64)),
     "wishbone": Engine(INT8, INT8, TO_INT8, control="wishbone"),
 }
 
@@ -184,6 +185,16 @@ def test_block_design_connects_every_pin_once(name, tmp_path):
     assert {name for name, *_ in vivado.called[-4:]} == {
         *("validate_bd_design", "save_bd_design", "get_files", "make_wrapper")
     }
+
+
+def test_block_design_puts_an_engine_with_a_dma_at_the_memory(tmp_path):
+    vivado = written("memory", tmp_path)
+    vivado.source("package_ip.tcl")
+    asked = {call[1] for call in vivado.called if call[0] == "ipx::get_bus_interfaces"}
+    assert asked == {"clk", "rst", "irq", "s_axi", "m_axi"}
+    vivado.source("zynq_memory.tcl")
+    assert [cell for cell, pins in vivado.cells.items() if None in pins.values()] == []
+    assert vivado.cells["memory"]["S00_AXI"] == {"engine/m_axi", "memory/S00_AXI"}
 
 
 def test_packing_wants_every_interface_of_the_engine(tmp_path):

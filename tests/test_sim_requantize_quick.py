@@ -3,14 +3,14 @@
 import sys
 
 import numpy as np
-import pytest
+from each_of import each_of
 from fewbit.formats import Requantization, parse
 from fewbit.sim import Exact, requantize, requantize_floats
 
 
-@pytest.mark.parametrize("output", ["int8", "uint4", "e4m3", "e2m1", "float8_e4m3fn", "bfloat16", "float16", "float32"])
-@pytest.mark.parametrize("scale", [None, "float32", "bfloat16", "float8_e8m0fnu", "e3m4", "e6m1"])
-@pytest.mark.parametrize("relu", [False, True])
+@each_of("output", ["int8", "uint4", "e4m3", "e2m1", "float8_e4m3fn", "bfloat16", "float16", "float32"])
+@each_of("scale", [None, "float32", "bfloat16", "float8_e8m0fnu", "e3m4", "e6m1"])
+@each_of("relu", [False, True])
 def test_the_quick_way_by_float64_gives_what_the_long_one_gives(output, scale, relu, monkeypatch):
     """Bits of all lengths on either side of what float64 holds; scales of every code, and of both signs."""
     random = np.random.default_rng(12)
@@ -50,3 +50,10 @@ def test_products_next_to_a_tie_are_rounded_to_its_side(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(sys.modules["fewbit.sim.requantize"], "_quick", lambda *arguments: None)
         np.testing.assert_array_equal(found, requantize(exact, how, scale=codes))
+
+
+def test_a_negative_sum_by_a_scale_of_zero_is_an_exact_zero():
+    """Where no scale has a sign as well as where one has: the zero is the positive one."""
+    for scale, codes in (("float32", [0, 0]), ("uint8", [0, 3]), ("e3m4", [0, 0x80])):
+        how = Requantization(parse("e4m3"), scale=parse(scale))
+        assert requantize(Exact(np.array([-5, 0]), 0), how, scale=np.array(codes)).tolist() == [0, 0]

@@ -12,6 +12,7 @@ from fewbit.sim import block_matmul, decode, engine_matmul, spread_activations, 
 from fewbit.study.measurement.evaluate import Study
 from fewbit.study.network.network import Network, Samples
 from fewbit.study.quantization.binary_planes import PLANES
+from fewbit.study.quantization.block_layer import stored_blocks
 from fewbit.study.quantization.scheme import Scheme
 
 SCALE, INT8 = parse("bfloat16"), parse("int8")
@@ -58,10 +59,12 @@ def test_rows_of_one_value_lose_what_scales_are_rounded_by_and_zeros_nothing():
         assert one <= 8 * (0.5 * 2.0**-8) ** 2 and nothing == 0
 
 
-@pytest.mark.parametrize("bits", ["bipolar", "uint1"])
+@pytest.mark.parametrize("bits", ["bipolar", "uint1", "uint4"])
 def test_blocks_of_planes_are_summed_by_the_golden_model_and_by_an_engine(bits):
     chance, size, k, n, format = np.random.default_rng(5), 16, 40, 3, parse(bits)
-    planes, scale = chance.integers(0, 2, (2, k, n)), parse("ue3m2")
+    planes, scale = chance.integers(0, 1 << format.width, (2, k, n)), parse("ue3m2")
+    if bits == "uint4":
+        planes[1] = 1  # the offsets of llama.cpp's Q4_1, which are no multiples of its scales
     stored = chance.integers(0, 32, (2, 3, n))
     x, x_scales = chance.integers(-100, 100, (2, k)) & 255, chance.integers(0, 32, (2, 3))
     blocks = Blocks(size, scale, scale, "exact")
@@ -82,6 +85,14 @@ def test_blocks_of_planes_are_summed_by_the_golden_model_and_by_an_engine(bits):
             total += dot * scale.value(stored[plane, block, j]) * scale.value(x_scales[i, block])
         assert found.integers[i, j] * Fraction(2) ** found.lsb_exponent == total
         assert codes[i, j : j + 1].view(np.float32)[0] == np.float32(float(total))
+
+
+def test_a_block_that_is_not_whole_has_scales_of_its_own_values():
+    weight = np.append(np.random.default_rng(6).standard_normal(16), [0.5, -0.5]).astype(np.float32)[:, None]
+    codes, scales, points = stored_blocks(weight, None, PLANES["bcq2"], parse("bipolar"), SCALE, 16)
+    assert codes.shape == (64, 1) and scales.shape == (4, 1) and points is None
+    last = (2.0 * codes[32:].reshape(2, 16) - 1)[:, :2] * decode(scales[2:], SCALE)
+    assert last.sum(axis=0).tolist() == [0.5, -0.5]
 
 
 def test_what_cannot_be_spread_is_refused():
@@ -125,7 +136,7 @@ def test_a_network_computes_by_planes(study, name):
     [
         (
             {"weight": PLANES["bcq3"], "activation": INT8},
-            r"^scale_per must be block for weights that are binary planes",
+            r"^scale_per must be block for weights that are bcq3, not channel",
         ),
         (
             {"weight": INT8, "activation": PLANES["bcq3"]},

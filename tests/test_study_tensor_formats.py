@@ -1,11 +1,14 @@
 """Formats that are found for each tensor: k-means against all divisions, ANT's choice against each of its types."""
 
+import json
 from itertools import combinations
 from pathlib import Path
 
 import networks
 import numpy as np
 import pytest
+from fewbit.cli.app import run
+from fewbit.cli.study.layers import _bits
 from fewbit.formats import Integer, parse
 from fewbit.formats.kinds.codebook import Codebook
 from fewbit.study.measurement.evaluate import Study
@@ -150,6 +153,30 @@ def test_a_point_tells_the_formats_of_layers_and_the_integer_evaluation_has_them
     assert Point.from_dict(point.to_dict()) == point
     exact, fast = (study.outputs(layers, evaluation) for evaluation in ("integer", "float"))
     assert np.abs(exact - fast).max() < 1e-5
+
+
+@pytest.mark.parametrize("name", ["int4", "bitmod4", "kmeans4", "bcq3", "fdb", "uint4z"])
+def test_budgets_count_the_bits_that_layers_have(study, name):
+    scheme = Scheme(weight=parse_operand(name), activation=INT8, scale_per="block", block_size=16)
+    for layer in study.quantized(scheme).values():
+        assert layer.weight_bits == _bits(layer.layer.weight, scheme.weight, scheme)
+
+
+@pytest.mark.slow
+def test_layers_choose_among_formats_that_need_blocks(tmp_path, capsys):
+    (tmp_path / "net.onnx").write_bytes(networks.attention())
+    tokens = np.random.default_rng(2).standard_normal((4, 6, 16)).astype(np.float32)
+    np.savez(tmp_path / "samples.npz", tokens=tokens)
+    files = [f"--{name}={tmp_path / 'samples.npz'}" for name in ("calibration", "test")]
+    asked = ["--model", str(tmp_path / "net.onnx"), *files, "--metric", "sqnr", "--weight", "bitmod4,uint4z,fdb"]
+    blocks = ["--scale-per", "block", "--block-size", "16", "--scale-format", "float16"]
+    options = ["--activation", "int8", "--cost", "bits", "--budget", "5.5", "--jobs", "1", "--out", str(tmp_path)]
+    assert run(["study", "layers", *asked, *blocks, *options]) == 0
+    assert "uniform" in capsys.readouterr().out
+    point = json.loads((tmp_path / "layers.json").read_text())["points"][0]
+    assert {weight for weight, _ in point["layers"].values()} <= {"bitmod4", "int4", "uint1", "int8"}
+    assert run(["study", "layers", *asked, *blocks, "--budget", "100"]) == 2
+    assert "cost must be bits with scale_per block, not 'luts'" in capsys.readouterr().err
 
 
 def test_names_and_what_is_refused():

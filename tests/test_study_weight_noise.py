@@ -34,11 +34,13 @@ def test_selectors_are_counted_once_a_block():
     assert plain.bits == 4 + 3 * (16 + 2) / 40 and member.bits == 4 + 3 * 16 / 40 and plain.sqnr >= member.sqnr
 
 
-def test_columns_are_spread_and_blocks_filled_up():
+def test_columns_are_spread_and_blocks_cut_off():
     weight = np.arange(2 * 3 * 4, dtype=np.float32).reshape(2, 3, 4)
     assert _columns(weight, None).shape == (8, 3)
     assert np.array_equal(_columns(weight, 3), _columns(weight, None)[[0, 4, 7]])
-    assert np.array_equal(_blocks(np.ones((1, 3), np.float32), 2), [[1, 1], [1, 0]])
+    ones = np.ones((2, 5), np.float32)
+    assert [part.shape for part in _blocks(ones, 2)] == [(4, 2), (2, 1)]
+    assert [part.shape for size in (None, 8, 5) for part in _blocks(ones, size)] == [(2, 5)] * 3
 
 
 def test_the_command_writes_a_row_for_each(tmp_path, capsys):

@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from fewbit.formats import Engine, Requantization, parse
+from fewbit.formats import Dma, Engine, Requantization, memory_buffers, parse
 from fewbit.hdl import Design
 from fewbit.synth import FAMILIES, parse_target
 from fewbit.synth.room import block_rams, check_room, fitting_max_k
@@ -31,6 +31,22 @@ def test_memories_are_those_of_the_hardware(engine):
     assert sorted((width, words) for width, words, _ in engine.memories.values()) == sorted(
         (int(width), int(words)) for width, words in found
     )
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        replace(ENGINE, dma=Dma(64, burst=2)),
+        replace(ENGINE, lanes=4, scale_per="channel", columns=8, outputs=2, max_k=64, dma=Dma(32, burst=16)),
+        replace(ENGINE, dataflow="weight_stationary", max_k=100, dma=Dma(128, packing="bytes")),
+    ],
+)
+def test_buffers_of_a_dma_are_those_of_the_hardware(engine):
+    found = re.findall(r"^\s*memory width (\d+) size (\d+)", Design.matmul(engine).rtlil(), re.MULTILINE)
+    # Bursts under way are in two queues, which are no block RAMs.
+    buffers = [(int(width), int(words)) for width, words in found if int(words) != engine.dma.outstanding - 1]
+    named = (engine.memories | memory_buffers(engine)).values()
+    assert sorted((width, words) for width, words, _ in named) == sorted(buffers)
 
 
 @pytest.mark.slow

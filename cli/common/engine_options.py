@@ -10,15 +10,14 @@ import typer
 from ...formats import CONTROLS, DATAFLOWS, PACKINGS, Overflow, Rounding
 from ...formats.blocks import ACCUMULATE
 from .choices import choice, completed, known
+from .options import element as element_option
 from .options import formats
 from .signature import narrowed, takes_options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from ...formats import Blocks, Dma, Element, Engine, Format, Requantization
 
-__all__ = ["EngineOptions", "takes_engine_on_a_board"]
+__all__ = ["MEMORY_OPTIONS", "EngineOptions", "takes_engine_on_a_board"]
 
 ARITHMETIC = "Arithmetic"
 ENGINE = "Matmul engine"
@@ -42,7 +41,9 @@ SHOWN_ON_BOARDS = {
 WITH_ELEMENT = ("multiply", "mac", "dot")
 """The units, beside engines, that have an element to choose."""
 
-BUSES = ("bus_bits", "control", "dma", "address_bits", "burst", "outstanding", "packing")
+MEMORY_OPTIONS = ("dma", "address_bits", "burst", "outstanding", "packing")
+
+BUSES = ("bus_bits", "control", *MEMORY_OPTIONS)
 """Options that have no use on boards, where the engine is behind the link."""
 
 
@@ -60,28 +61,11 @@ def _option(name: str, help: str, panel: str, default: str, metavar: str | None 
     return typer.Option(*name.split(), metavar=metavar, help=help, **shown)
 
 
-def _elements() -> "Sequence[str]":
-    from ...formats import element_kinds
-
-    return element_kinds()
-
-
 @dataclass(frozen=True)
 class EngineOptions:
     """The values of the options. None says that an option was not given, so that one without a use can be refused."""
 
-    element: Annotated[
-        str | None,
-        choice(
-            _elements,
-            "--element",
-            metavar="ELEMENT",
-            check=False,
-            help="What multiplies and adds: {names}; with its numbers, as in docs/systems.md.",
-            rich_help_panel=ARITHMETIC,
-            show_default="exact",
-        ),
-    ] = None
+    element: Annotated[str | None, element_option(rich_help_panel=ARITHMETIC)] = None
     output: Annotated[
         str | None, _option("--output", "Format of the outputs, as float8_e4m3fn.", OUTPUT, "int8", "FORMAT")
     ] = None

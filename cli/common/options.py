@@ -40,7 +40,7 @@ __all__ = [
         "size",
         "timeout",
     ),
-    "weights",
+    *("element", "weights"),
 ]
 
 DEFAULT_FORMAT = "int8"
@@ -76,6 +76,25 @@ def board(
     default: dict[str, Any] = {} if shown is None else {"show_default": shown}
     return typer.Option(
         "--board", metavar=metavar, help=help, autocompletion=completed(lambda: [*boards(), *others]), **default
+    )
+
+
+def _elements() -> "Sequence[str]":
+    from ...formats import element_kinds
+
+    return element_kinds()
+
+
+def element(**others: Any) -> Any:
+    """The option that names an element."""
+    return choice(
+        _elements,
+        "--element",
+        metavar="ELEMENT",
+        check=False,
+        help="What multiplies and adds: {names}; with its numbers, as in docs/systems.md.",
+        show_default="exact",
+        **others,
     )
 
 

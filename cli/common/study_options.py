@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RESULTS",
     "Between",
+    "BlockOptions",
     "Edges",
     "Model",
     "NetworkOptions",
@@ -160,8 +161,8 @@ class NetworkOptions:
 
 
 @dataclass(frozen=True)
-class SchemeOptions:
-    """The options that say how a network is quantized, besides its formats."""
+class BlockOptions:
+    """The options that say what has scales, and in which format."""
 
     scale_per: Annotated[
         str, choice(known("tensor", "channel", "block"), "--scale-per", help="What shares a scale, of weights.")
@@ -173,6 +174,26 @@ class SchemeOptions:
     block_size: Annotated[
         int | None, typer.Option("--block-size", help="With --scale-per block: 16, 32, 64 or 128.")
     ] = None
+
+    def scheme(self, weight: "Operand", activation: "Operand", **more: Any) -> "Scheme":
+        """The scheme of these operands; ``more`` are other fields of it. Raises ValueError."""
+        from ...formats import parse
+        from ...study.quantization.scheme import Scheme
+
+        return Scheme(
+            weight=weight,
+            activation=activation,
+            scale_per=self.scale_per,
+            scale_format=parse(self.scale_format),
+            block_size=self.block_size,
+            **more,
+        )
+
+
+@dataclass(frozen=True)
+class SchemeOptions(BlockOptions):
+    """The options that say how a network is quantized, besides its formats."""
+
     edges: Edges = None
     techniques: Annotated[
         str,
@@ -188,17 +209,10 @@ class SchemeOptions:
 
     def _scheme(self, weight: "Operand", activation: "Operand", techniques: str) -> "Scheme":
         from ...formats import parse
-        from ...study.quantization.scheme import Scheme
 
-        return Scheme(
-            weight=weight,
-            activation=activation,
-            edges=None if self.edges is None else parse(self.edges),
-            scale_per=self.scale_per,
-            scale_format=parse(self.scale_format),
-            block_size=self.block_size,
-            techniques=() if techniques.strip() == "none" else tuple(name.strip() for name in techniques.split("+")),
-        )
+        names = () if techniques.strip() == "none" else tuple(name.strip() for name in techniques.split("+"))
+        edges = None if self.edges is None else parse(self.edges)
+        return self.scheme(weight, activation, edges=edges, techniques=names)
 
 
 def choose_sources(

@@ -95,13 +95,15 @@ def predict(engine: "Engine", sizes: Sequence[Size], **built: Any) -> list[dict[
     ``built``: how the engine is built, as ``Design.matmul`` takes it: its latency, and so its cycles, follow from that.
     """
     from ...hdl import Design
-    from ...sim import cycle_limits, engine_cycles
+    from ...sim import cycle_limits, engine_cycles, memory_beats, memory_cycles
 
     latencies = Design.matmul(engine, **built).description()["latencies"]
     rows = []
     for size in sizes:
-        took = engine_cycles(engine, *size, latencies)
+        took = (engine_cycles if engine.dma is None else memory_cycles)(engine, *size, latencies)
         limits = cycle_limits(engine, *size, latencies)
+        if engine.dma is not None:
+            limits |= memory_beats(engine, *size)
         rows.append(
             {
                 **size._asdict(),
@@ -128,6 +130,8 @@ def _about(engine: "Engine") -> dict[str, Any]:
 
 def _title(engine: "Engine", dataflow: bool = True) -> str:
     bus = "a word a beat" if engine.bus_bits is None else f"{engine.bus_bits}-bit streams"
+    if engine.dma is not None:
+        bus = f"{engine.dma.memory_bits}-bit memory"
     return ", ".join(
         [
             f"{engine.weight} x {engine.activation}",

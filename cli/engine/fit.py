@@ -10,7 +10,7 @@ import typer
 from ..common.command import command_line
 from ..common.console import print_json, print_table, say
 from ..common.designs import choose_pairs, choose_policies, choose_targets, parse_integers
-from ..common.engine_options import EngineOptions
+from ..common.engine_options import MEMORY_OPTIONS, EngineOptions
 from ..common.options import Activation, Append, Build, Dsp, Families, Formats, Json, Out, Seeds, Stages
 from ..common.options import fill as fill_option
 from ..common.options import mhz as mhz_option
@@ -35,7 +35,7 @@ def _takes_engine(command: Callable[..., None]) -> Callable[..., None]:
     words = {"family": TARGET, "max_k": str(MAX_K), "scale": SCALE, "bus_bits": str(BUS_BITS)}
     return narrowed(
         takes_options(command),
-        dict.fromkeys(("rows", "columns", "tile_m")),
+        dict.fromkeys(("rows", "columns", "tile_m", *MEMORY_OPTIONS)),
         {name: {"show_default": default} for name, default in words.items()},
     )
 

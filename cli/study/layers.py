@@ -17,7 +17,7 @@ from ..common.options import Activation, Jobs, Json, Out, weights
 from ..common.options import family as family_option
 from ..common.options import name as name_option
 from ..common.signature import takes_options
-from ..common.study_options import NetworkOptions, tell_notes
+from ..common.study_options import BlockOptions, NetworkOptions, tell_notes
 from ..common.study_options import evaluation as evaluation_option
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ...study.measurement.point import Point
     from ...study.measurement.sensitivity import Pair
     from ...study.quantization.scheme import Scheme
+    from ...study.quantization.tensor_formats import Operand
 
     Formats = tuple[Format, Format]
 
@@ -47,6 +48,7 @@ def layers(
     family: Annotated[str, family_option("FPGA family of the LUTs:")] = "xc7",
     weight: Annotated[str, weights(required=True)] = "3bit,4bit,5bit,6bit,7bit,8bit",
     activation: Activation = None,
+    how: BlockOptions = BlockOptions(),  # noqa: B008  # frozen
     evaluation: Annotated[str, evaluation_option("float", "integer")] = "float",
     jobs: Jobs = None,
     name: Annotated[str, name_option()] = "layers",
@@ -65,7 +67,6 @@ def layers(
     from ...study.measurement.point import MIXED
     from ...study.measurement.points_file import write_points
     from ...study.network.metrics import check_expected
-    from ...study.quantization.scheme import Scheme
     from ...study.quantization.tensor_formats import operand_pairs
     from ...study.sweep import Job, sensitivities
     from ...study.sweep import study as sweep
@@ -74,6 +75,8 @@ def layers(
     if not 0 < budget < inf:
         raise ValueError(f"budget must be a number above 0, not {budget!r}")
     pairs = operand_pairs(weight, activation)
+    if how.scale_per == "block" and cost == "luts":
+        raise ValueError("cost must be bits with scale_per block, not 'luts': no single MAC has scales by blocks")
     sources = networks.sources()
     if len(sources) != 1 or sources[0].quantized:
         raise ValueError(f"model must be one network that did not come quantized, not {networks.model!r}")
@@ -84,11 +87,11 @@ def layers(
     if cost == "bits" and not any(_weights(study).values()):
         raise ValueError("cost must be luts for a network without weights, not 'bits'")
     terms = max(study.statistics.terms.values()) if cost == "luts" else None
-    scheme = Scheme(weight=pairs[0][0], activation=pairs[0][1])
+    scheme = how.scheme(*pairs[0])
     luts = None if terms is None else _luts(_formats(study, scheme, pairs), terms, family, jobs)
     with progress("Sensitivities") as report:
         losses = sensitivities(sources[0], pairs, scheme, samples=networks.samples, jobs=jobs, progress=report)
-    choices = _choices(study, losses, luts)
+    choices = _choices(study, losses, luts, scheme)
     scale = 1 if cost == "luts" else sum(_weights(study).values())
     uniform = _best_uniform(choices, pairs, budget * scale, cost, scale)
     chosen = choose(choices, budget * scale, cost=cost)
@@ -167,11 +170,14 @@ def _weights(study: "Study") -> dict[str, int]:
 
 
 def _choices(
-    study: "Study", losses: "dict[str, dict[Pair, float]]", luts: "dict[str, dict[Pair, int]] | None"
+    study: "Study",
+    losses: "dict[str, dict[Pair, float]]",
+    luts: "dict[str, dict[Pair, int]] | None",
+    scheme: "Scheme",
 ) -> "dict[str, list[Choice]]":
     from ...study.choice.mixed_precision import Choice
 
-    macs, weights = study.macs, _weights(study)
+    macs, layers = study.macs, {layer.name: layer for layer in study.graph.layers}
     whole = sum(macs.values())
     return {
         layer: [
@@ -180,12 +186,25 @@ def _choices(
                 activation=pair[1].name,
                 loss=loss,
                 luts=0 if luts is None else luts[layer][pair] * macs[layer] / whole,
-                bits=weights[layer] * pair[0].width,
+                bits=_bits(layers[layer].weight, pair[0], scheme),
             )
             for pair, loss in by_pair.items()
         ]
         for layer, by_pair in losses.items()
     }
+
+
+def _bits(weight: "Any", operand: "Operand", scheme: "Scheme") -> int:
+    """The bits of a layer's weights, (groups, k, n) or None. Scales of blocks are counted, others are not, as in
+    points."""
+    from ...study.quantization.tensor_formats import stored_bits
+
+    if weight is None:
+        return 0
+    own, beside = stored_bits(operand, scheme.scale_format.width)
+    groups, k, n = weight.shape
+    blocks = 0 if scheme.block_size is None else groups * n * -(-k // scheme.block_size)
+    return int(weight.size * own + blocks * beside)
 
 
 def _of_pair(options: "list[Choice]", pair: "Pair") -> "Choice":

@@ -1,6 +1,6 @@
 """``fewbit study run``: how accurate networks are when they compute in these formats."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +9,7 @@ import typer
 from ..common.command import command_line
 from ..common.console import print_json, print_table, progress
 from ..common.options import DEFAULT_FORMAT, Activation, Append, Formats, Jobs, Json, Out
+from ..common.options import element as element_option
 from ..common.signature import takes_options
 from ..common.study_options import EVALUATIONS, Between, Model, NetworkOptions, SchemeOptions, evaluations, tell_notes
 from ..common.study_options import evaluation as evaluation_option
@@ -36,6 +37,7 @@ def study(
     activation: Activation = None,
     evaluation: Annotated[str, evaluation_option(*EVALUATIONS)] = "float",
     between: Between = None,
+    element: Annotated[str | None, element_option()] = None,
     how: SchemeOptions = SchemeOptions(),  # noqa: B008  # frozen
     scheduler: Annotated[
         str | None, typer.Option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster, as tcp://host:8786.")
@@ -52,7 +54,7 @@ def study(
     """
     from contextlib import closing
 
-    from ...formats import parse
+    from ...formats import EXACT, parse, parse_element
     from ...study.measurement.points_file import add_points, question_of, read_commands, read_points, write_points
     from ...study.quantization.tensor_formats import operand_pairs
     from ...study.questions import in_order, jobs_of
@@ -60,10 +62,15 @@ def study(
     from ...synth import SweepError
     from ..common.files import check_folder, lost, tell_lost
 
+    schemes, names = how.schemes(operand_pairs(weight or DEFAULT_FORMAT, activation)), evaluations(evaluation)
+    if element is not None:
+        schemes = [replace(scheme, element=parse_element(element)) for scheme in schemes]
+        if not all(scheme.element.rule == EXACT.rule for scheme in schemes) and names != ("integer",):
+            raise ValueError(f"evaluation must be integer for element {element}, not {evaluation!r}")
     wanted = jobs_of(
         networks.sources(),
-        how.schemes(operand_pairs(weight or DEFAULT_FORMAT, activation)),
-        evaluations(evaluation),
+        schemes,
+        names,
         chosen=bool(weight or activation or how.edges or how.techniques != "none"),
         between=None if between is None else parse(between),
         samples=networks.samples,

@@ -64,7 +64,7 @@ class MemoryMatmul(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         engine, matmul = self.engine, self.matmul
-        m.submodules.matmul = matmul
+        m.submodules.core = matmul
         low = (self.dma.beat_bytes - 1).bit_length()
         misaligned, obeyed, begin = Signal(), Signal(), Signal()
         m.d.comb += [

@@ -1,6 +1,6 @@
 """The element of L-Mul: one addition of two codes in the place of a product of significands."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 
 from ...formats import Arithmetic
 from ...formats.elements.lmul import LMul, bias, fraction_bits
@@ -45,7 +45,8 @@ class LMulHardware(ExactHardware):
         negate = None
         if weight.sign is not None and activation.sign is not None:
             negate = weight.sign ^ activation.sign
-        largest = (1 << len(exponent)) - 1 if element.wide else (1 << len(fields[0]) - bits) - 1
+        most = (1 << len(fields[0])) - 1
+        largest = (2 * most + element.offset(format) if element.wide else most) >> bits
         shift = Shift(exponent if element.wide else exponent[:-1], least, largest)
         body, negate = pipeline.cross("product", "body", body), pipeline.cross("product", "negate", negate)
         shift = Shift(pipeline.cross("product", "shift", shift.amount), shift.offset, shift.largest)
@@ -58,15 +59,19 @@ class LMulHardware(ExactHardware):
         element, format = arithmetic.element, arithmetic.weight
         assert isinstance(element, LMul)
         width, bits = len(fields[0]), fraction_bits(format)
+        most, offset = 2 * ((1 << width) - 1), element.offset(format)
         if element.wide:
-            total = Signal(width + 1, name="field")
-            m.d.comb += total.eq(fields[0] + fields[1] + element.offset(format))
+            total = Signal(range(most + offset + 1), name="field")
+            m.d.comb += total.eq(fields[0] + fields[1] + offset)
             return total, 2
-        wide = Signal(width + 2, name="field_sum")
-        m.d.comb += wide.eq(fields[0] + fields[1] + (element.offset(format) - (bias(format) << bits)))
+        offset -= bias(format) << bits
+        # The bias may be any: how long the sum is goes by it, and there is a sign in any case.
+        reach = Shape.cast(range(min(offset, -1), most + offset + 1)).width
+        wide = Signal(max(width + 2, reach), name="field_sum")
+        m.d.comb += wide.eq(fields[0] + fields[1] + offset)
         negative = wide[-1]
         field = Signal(width + 1, name="field")
-        m.d.comb += field.eq(Cat(Mux(~negative & wide[width], (1 << width) - 1, wide[:width]), negative))
+        m.d.comb += field.eq(Cat(Mux(~negative & wide[width:-1].any(), (1 << width) - 1, wide[:width]), negative))
         return field, 1
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 
 from ...formats import SPECIALS
 from .pipeline import CUTS, Pipeline
@@ -53,6 +53,7 @@ def accumulate(
     flags: dict[str, Signal],
     *,
     plus: Callable[[Signal], Value] | None = None,
+    saturates: bool = False,
 ) -> None:
     """Add ``addend + carry`` to a sum by ``control``; ``accumulator`` and ``flags`` show it when it is done.
 
@@ -64,16 +65,18 @@ def accumulate(
     ----------
     specials: for every product of this cycle, its flags by name
     plus: the sum of the running one and this cycle's products, in the place of ``addend`` and ``carry``
+    saturates: whether the sum becomes the nearest one that there is where it is out of range
     """
     # Its name sorts before the addend's: yosys writes Verilog in that order, and reading it gives the carry chain the
     # first of the two past the LUT, which has to be the register.
     running = Signal.like(accumulator, name="accumulated")
     total = Signal.like(accumulator, name="total")
     if plus is not None:
-        m.d.comb += total.eq(plus(running))
+        exact = plus(running)
     else:
         assert addend is not None
-        m.d.comb += total.eq(running + addend if carry is None else running + addend + carry)
+        exact = running + addend if carry is None else running + addend + carry
+    m.d.comb += total.eq(_saturated(m, exact, total.shape()) if saturates else exact)
     raised = {name: Cat(*(special[name] for special in specials)).any() for name in flags}
     running_flags = {name: Signal(name=f"running_{name}") for name in flags}
     total_flags = sticky_flags(m, running_flags, raised)
@@ -99,6 +102,17 @@ def accumulate(
         m.d.sync += running.eq(0)
         for name in flags:
             m.d.sync += running_flags[name].eq(0)
+
+
+def _saturated(m: Module, value: Value, shape: Shape) -> Value:
+    """The value, or the end of the range of ``shape`` that it is beyond."""
+    wide = Signal(value.shape(), name="total_exact")
+    m.d.comb += wide.eq(value)
+    above = wide[shape.width - shape.signed :]
+    negative = wide[-1] if value.shape().signed else Const(0, 1)
+    fits = ~above.any() | (above.all() if shape.signed else Const(0, 1))
+    end = Cat((~negative).replicate(shape.width - shape.signed), negative.replicate(int(shape.signed)))
+    return Mux(fits, wide[: shape.width], end)
 
 
 @dataclass(frozen=True)

@@ -257,7 +257,10 @@ class Decode(wiring.Component):
         m = Module()
         operand = decode(m, self.format, self.code, "code")
         m.d.comb += self.sign.eq(operand.negative)
-        if operand.significand.shape().signed:
+        if operand.significand.shape().signed and self.format.kind == "table":
+            magnitudes = [abs(significand) for significand in _significands(self.format)]
+            m.d.comb += self.significand.eq(truth_table(self.code, magnitudes.__getitem__, len(self.significand)))
+        elif operand.significand.shape().signed:
             m.d.comb += self.significand.eq(Mux(self.sign, -operand.significand, operand.significand))
         else:
             m.d.comb += self.significand.eq(operand.significand)

@@ -113,7 +113,7 @@ class FewbitEngine(LiteXModule):
     def _frames(self, endpoint, count, valid, ready):
         """Let the first ``count`` bytes of a stream through, of so many as they take in memory, and drop the others."""
         length = -(-count // ALIGNMENT) * ALIGNMENT
-        place = Signal(max=length + 1)
+        place = Signal(max=max(length, 2))
         inside = place < count
         self.comb += [valid.eq(endpoint.valid & inside), endpoint.ready.eq(Mux(inside, ready, 1))]
         self.sync += If(endpoint.valid & endpoint.ready, If(place == length - 1, place.eq(0)).Else(place.eq(place + 1)))

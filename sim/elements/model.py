@@ -39,7 +39,13 @@ class ElementModel(ABC):
         """The matrix product ``C[m, n] = A[m, k] @ W[k, n]`` of codes; leading axes broadcast. ``lanes`` as in
         ``dot``."""
 
-    def running(self, words: Exact, adds: NDArray[np.bool_], starts: NDArray[np.bool_]) -> Exact:
+    def word(self, weight: ArrayLike, activation: ArrayLike, arithmetic: Arithmetic) -> Exact:
+        """The sum of the products of a word, over the last axis, before it goes into a longer sum."""
+        return self.dot(weight, activation, arithmetic)
+
+    def running(
+        self, words: Exact, adds: NDArray[np.bool_], starts: NDArray[np.bool_], arithmetic: Arithmetic
+    ) -> Exact:
         """The sum after every cycle, (cycles,), of words that are products or sums of some: it begins at 0.
 
         In a cycle with ``starts`` it becomes 0 first; then, in one with ``adds``, the word is added.

@@ -17,7 +17,8 @@ from ..network.graph import Graph
 from ..quantization.binary_planes import BinaryPlanes
 from ..quantization.scales import squares
 from ..quantization.scheme import SCALE_FORMAT
-from ..quantization.tensor_formats import Operand, Rows, format_of
+from ..quantization.tensor_formats import Operand, Rows, format_of, stored_bits
+from ..quantization.zero_points import WithZeroPoints
 
 __all__ = ["NAMES", "WeightNoise", "weight_noises", "write_noises"]
 
@@ -64,24 +65,24 @@ def weight_noises(
     """
     layers = [_columns(layer.weight, columns) for layer in graph.layers if layer.weight is not None]
     for size in block_sizes:
-        rows = [Rows(_blocks(layer, size), SCALE_FORMAT, squares) for layer in layers]
+        rows = [[Rows(part, SCALE_FORMAT, squares) for part in _blocks(layer, size)] for layer in layers]
         for operand in operands:
             yield _noise(network, operand, size, layers, rows)
 
 
 def _noise(
-    network: str, operand: Operand, size: int | None, layers: Sequence[Array], rows: Sequence[Rows]
+    network: str, operand: Operand, size: int | None, layers: Sequence[Array], rows: Sequence[list[Rows]]
 ) -> WeightNoise:
     total, bits, worst, count = 0.0, 0, 0.0, 0
-    for layer, each in zip(layers, rows, strict=True):
-        if isinstance(operand, BinaryPlanes):
-            error = float(squares(each.values - operand.values(*operand.fit(each.values, SCALE_FORMAT))).sum())
-            bits += layer.size * operand.width + len(each.values) * operand.width * SCALE_FORMAT.width
+    of_weight, of_scale = stored_bits(operand, SCALE_FORMAT.width)
+    for layer, parts in zip(layers, rows, strict=True):
+        if isinstance(operand, BinaryPlanes | WithZeroPoints):
+            found = [each.values - operand.values(*operand.fit(each.values, SCALE_FORMAT)) for each in parts]
+            error = float(sum(squares(difference).sum() for difference in found))
         else:
-            format = format_of(operand, [each])
-            _, error = each.quantized(format)
-            bits += layer.size * (format.width - format.selector_bits)
-            bits += len(each.values) * (SCALE_FORMAT.width + format.selector_bits)
+            format = format_of(operand, parts)
+            error = sum(each.quantized(format)[1] for each in parts)
+        bits += layer.size * of_weight + sum(len(each.values) for each in parts) * of_scale
         mean = float(np.square(layer, dtype=np.float64).mean())
         noise = error / mean / layer.size if mean else 0.0
         total, worst, count = total + noise * layer.size, max(worst, noise), count + layer.size
@@ -104,14 +105,13 @@ def _columns(weight: Array, most: int | None) -> Array:
     return rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
 
 
-def _blocks(rows: Array, size: int | None) -> Array:
-    """Rows cut into blocks of that size, of which the last one is filled up with zeros; whole for None."""
+def _blocks(rows: Array, size: int | None) -> list[Array]:
+    """Rows cut into blocks of that size, (blocks, size), and what is left of each row, if anything; whole for None."""
     if size is None:
-        return rows
-    count = -(-rows.shape[1] // size)
-    padded = np.zeros((len(rows), count * size), np.float32)
-    padded[:, : rows.shape[1]] = rows
-    return padded.reshape(-1, size)
+        return [rows]
+    whole = rows.shape[1] // size * size
+    parts = [rows[:, :whole].reshape(-1, size), rows[:, whole:]]
+    return [part for part in parts if part.size]
 
 
 def write_noises(noises: Sequence[WeightNoise], folder: Path, command: str) -> None:

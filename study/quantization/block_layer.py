@@ -16,8 +16,9 @@ from .binary_planes import BinaryPlanes
 from .calibrate import rows_of
 from .scales import Error, best_scales, error_of_results, share_of_results, squares
 from .tensor_formats import Operand, Rows, format_of
+from .zero_points import WithZeroPoints
 
-__all__ = ["BlockLayer", "block_scales", "format_of_blocks", "plane_blocks", "unit", "weight_blocks"]
+__all__ = ["BlockLayer", "block_scales", "format_of_blocks", "stored_blocks", "unit", "weight_blocks"]
 
 Array = NDArray[Any]
 
@@ -45,6 +46,7 @@ class BlockLayer:
     after: what is added to the result, float32, (groups * n,), or None
     planes: how many planes the weights are sums of. With more than one, ``codes`` and ``scales`` are as
         ``sim.spread_planes`` gives them
+    points: the codes of the zero points of blocks of weights, (groups, blocks, n), or None
     """
 
     layer: Layer
@@ -57,6 +59,7 @@ class BlockLayer:
     factor: Array | None
     after: Array | None
     planes: int = 1
+    points: Array | None = None
 
     bias = None
 
@@ -73,7 +76,7 @@ class BlockLayer:
             return 0
         assert self.layer.weight is not None
         selector = self.weight_format.selector_bits
-        beside = self.scales.size * (self.blocks.weight_scale.width + selector)
+        beside = self.scales.size * (self.blocks.weight_bits(self.weight_format) + selector)
         return self.layer.weight.size * self.planes * (self.weight_format.width - selector) + beside
 
     @property
@@ -83,7 +86,14 @@ class BlockLayer:
             return None
         assert self.layer.weight is not None
         k = self.layer.weight.shape[1]
-        return np.stack([self._dense(*part, k) for part in zip(self.codes, self.scales, strict=True)])
+        return np.stack([self._dense(*part, k) for part in self._stored])
+
+    @property
+    def _stored(self) -> list[tuple[Array, Array, Array | None]]:
+        """Codes, scales and zero points of the weights of each group."""
+        assert self.codes is not None and self.scales is not None
+        points = [None] * len(self.codes) if self.points is None else [*self.points]
+        return [*zip(self.codes, self.scales, points, strict=True)]
 
     def exact(self, operands: list[Array]) -> Array:
         """The result by the golden model."""
@@ -105,9 +115,7 @@ class BlockLayer:
         assert self.scales is not None
         left = operands[0] if self.factor is None else operands[0] / layer.by_channel(self.factor)
         rows = rows_of(layer, left)
-        found = [
-            multiply(*self._left(part), *weights) for part, *weights in zip(rows, self.codes, self.scales, strict=True)
-        ]
+        found = [multiply(*self._left(part), *weights) for part, weights in zip(rows, self._stored, strict=True)]
         result = np.stack(found) * (self.units[0] * self.units[1])
         if self.after is not None:
             result = result + self.after.reshape(len(result), 1, -1)
@@ -125,26 +133,33 @@ class BlockLayer:
         codes, scales = _quantized(columns.T / self.units[1], format, scale_format, self.blocks.size)
         return codes.T, scales.T
 
-    def _exact(self, left: Array, left_scales: Array, right: Array, right_scales: Array) -> Array:
+    def _exact(
+        self, left: Array, left_scales: Array, right: Array, right_scales: Array, points: Array | None = None
+    ) -> Array:
         formats = (self.activation_format, self.weight_format)
         if self.planes > 1:
             left = spread_activations(left, self.activation_format, self.planes, self.blocks.size)
             left_scales = spread_activations(left_scales, self.blocks.activation_scale, self.planes, 1)
-        found = block_matmul(left, right, left_scales, right_scales, *formats, self.blocks)
+        found = block_matmul(left, right, left_scales, right_scales, *formats, self.blocks, weight_zero_point=points)
         assert isinstance(found, np.ndarray)
         return found.view(np.float32)
 
-    def _fast(self, left: Array, left_scales: Array, right: Array, right_scales: Array) -> Array:
+    def _fast(
+        self, left: Array, left_scales: Array, right: Array, right_scales: Array, points: Array | None = None
+    ) -> Array:
         size, k = self.blocks.size, left.shape[1]
         a = grid.values(left, self.activation_format) * _stretched(
             left_scales, self.blocks.activation_scale, size, k, 1
         )
-        return np.asarray(a @ self._dense(right, right_scales, k))
+        return np.asarray(a @ self._dense(right, right_scales, points, k))
 
-    def _dense(self, codes: Array, scales: Array, k: int) -> Array:
+    def _dense(self, codes: Array, scales: Array, points: Array | None, k: int) -> Array:
         """The values of weights (k, n): those of their codes, or the sums of their planes."""
         size, format = self.blocks.size, self.blocks.weight_scale
-        found = grid.values(codes, self.weight_format) * _stretched(scales, format, size, len(codes), 0)
+        integers = grid.values(codes, self.weight_format)
+        if points is not None:
+            integers -= np.repeat(grid.values(points, self.weight_format), size, axis=0)[: len(codes)]
+        found = integers * _stretched(scales, format, size, len(codes), 0)
         if self.planes > 1:
             found = found.reshape(-1, self.planes, size, codes.shape[1]).sum(axis=1).reshape(-1, codes.shape[1])
         return found[:k]
@@ -196,13 +211,35 @@ def weight_blocks(
     return by_row[:k], encode(steps.reshape(count, n), scale_format)
 
 
-def plane_blocks(weight: Array, operand: BinaryPlanes, scale_format: Format, size: int) -> tuple[Array, Array]:
+def _plane_blocks(weight: Array, operand: BinaryPlanes, scale_format: Format, size: int) -> tuple[Array, Array]:
     """Codes and codes of scales of weights (k, n) that are sums of planes, as ``sim.spread_planes`` gives them."""
-    n = weight.shape[1]
-    codes, scales = operand.fit(_by_block(weight, size), scale_format)
-    by_row = codes.reshape(operand.width, -1, n, size).transpose(0, 1, 3, 2).reshape(operand.width, -1, n)
-    stored = encode(scales, scale_format).reshape(operand.width, -1, n)
+    (k, n), planes = weight.shape, operand.width
+    found = []
+    # a block that is not whole has no zeros behind it, which planes of signs could not be
+    for part in np.split(weight, [k // size * size]):
+        if len(part):
+            codes, scales = operand.fit(_by_block(part, min(size, len(part))), scale_format)
+            by_row = codes.reshape(planes, -1, n, codes.shape[2]).transpose(0, 1, 3, 2).reshape(planes, -1, n)
+            found.append((by_row, encode(scales, scale_format).reshape(planes, -1, n)))
+    by_row, stored = (np.concatenate(arrays, axis=1) for arrays in zip(*found, strict=True))
     return spread_planes(by_row, size), spread_planes(stored, 1)
+
+
+def stored_blocks(
+    weight: Array, gram: Array | None, operand: Operand, format: Format, scale_format: Format, size: int
+) -> tuple[Array, Array, Array | None]:
+    """Codes, codes of scales and zero points of weights (k, n): those of one format, of planes as
+    ``sim.spread_planes`` gives them, or with zero points. ``format`` is that of the codes."""
+    if isinstance(operand, BinaryPlanes):
+        return *_plane_blocks(weight, operand, scale_format, size), None
+    if not isinstance(operand, WithZeroPoints):
+        return *weight_blocks(weight, gram, format, scale_format, size), None
+    k, n = weight.shape
+    error = squares if gram is None else error_of_results(_moments(gram, size))
+    codes, scales, points = operand.fit(_by_block(weight, size), scale_format, error)
+    by_row = codes.reshape(-1, n, size).transpose(0, 2, 1).reshape(-1, n)
+    half = 1 << operand.width - 1  # to subtract it is to invert the top bit
+    return by_row[:k] ^ half, encode(scales.reshape(-1, n), scale_format), points.reshape(-1, n) ^ half
 
 
 def format_of_blocks(

@@ -14,12 +14,13 @@ from ..network.layer import Layer
 from .activations import Activations
 from .balance import balance, levels
 from .binary_planes import BinaryPlanes
-from .block_layer import BlockLayer, format_of_blocks, plane_blocks, unit, weight_blocks
+from .block_layer import BlockLayer, format_of_blocks, stored_blocks, unit
 from .calibrate import LONG, CalibrationStatistics
 from .rounding import gptq, learned
 from .scales import best_scales, error_of_results, share_of_results
 from .scheme import Scheme
 from .tensor_formats import Operand, Rows, format_of
+from .zero_points import WithZeroPoints
 
 __all__ = ["QuantizedLayer", "as_integers", "quantize"]
 
@@ -228,20 +229,22 @@ def _in_blocks(
     weight = layer.weight * rows
     gram = _moments(layer, statistics, rows)
     moments = [None] * len(weight) if gram is None else [*gram]
-    planes = weight_operand if isinstance(weight_operand, BinaryPlanes) else None
     weight_format = format_of_blocks(weight_operand, weight, moments, scale_format, size)
-    units.append(unit(float(np.abs(weight).max()), weight_format, scale_format))
+    # with a zero point, codes reach from the least to the largest weight
+    ends = 2 if isinstance(weight_operand, WithZeroPoints) else 1
+    units.append(unit(ends * float(np.abs(weight).max()), weight_format, scale_format))
     parts = [
-        weight_blocks(part, moment, weight_format, scale_format, size)
-        if planes is None
-        else plane_blocks(part, planes, scale_format, size)
+        stored_blocks(part, moment, weight_operand, weight_format, scale_format, size)
         for part, moment in zip(weight / units[1], moments, strict=True)
     ]
-    codes, scales = (np.stack(arrays) for arrays in zip(*parts, strict=True))
+    codes, scales, points = (None if each[0] is None else np.stack(each) for each in zip(*parts, strict=True))
     after = None if layer.bias is None else layer.bias.astype(np.float32)
     both = (units[0], units[1])
-    count = 1 if planes is None else planes.width
-    found = BlockLayer(layer, weight_format, activation_format, codes, scales, blocks, both, factor, after, count)
+    planes = weight_operand.width if isinstance(weight_operand, BinaryPlanes) else 1
+    blocks = replace(blocks, zero_points=points is not None)
+    found = BlockLayer(
+        *(layer, weight_format, activation_format, codes, scales, blocks, both, factor, after), planes, points
+    )
     if "bias" not in scheme.techniques:
         return found
     weights = found.weights

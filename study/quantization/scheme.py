@@ -6,6 +6,7 @@ from typing import Any
 from ...formats import EXACT, Arithmetic, Element, Format, check_format, parse
 from .binary_planes import BinaryPlanes
 from .tensor_formats import FormatOfTensor, Operand
+from .zero_points import WithZeroPoints
 
 __all__ = ["SCALE_FORMAT", "SCALE_PER", "TECHNIQUES", "Scheme"]
 
@@ -23,7 +24,7 @@ TECHNIQUES = ("equalize", "smooth", "gptq", "rounding", "bias")
 
 
 def _check_operand(name: str, format: Operand) -> None:
-    if isinstance(format, FormatOfTensor | BinaryPlanes):
+    if isinstance(format, FormatOfTensor | BinaryPlanes | WithZeroPoints):
         return
     check_format(name, format)
     if format.scales_only or format.width > WIDEST:
@@ -39,8 +40,8 @@ class Scheme:
     Parameters
     ----------
     weight, activation: the formats of the operands of every multiplication, or how each tensor's is found, see
-        ``FormatOfTensor``; weights can also be ``BinaryPlanes``, with scales by blocks. If both operands are
-        activations, as in attention, both have the activations' format
+        ``FormatOfTensor``; weights can also be ``BinaryPlanes`` or ``WithZeroPoints``, with scales by blocks. If both
+        operands are activations, as in attention, both have the activations' format
     edges: the format of both operands in the first and the last layers; None if they have that of all others
     layers: tuples (layer, weight, activation) for layers whose formats differ from these
     scale_per: what has a scale of its own: every weight tensor, every output channel, or every ``block_size`` products
@@ -125,13 +126,13 @@ class Scheme:
         for activation in (self.activation, *(activation for _, _, activation in self.layers)):
             if isinstance(activation, FormatOfTensor) and self.scale_per == "block":
                 raise ValueError(f"activation must be a format with scale_per block, not {activation}")
-            if isinstance(activation, BinaryPlanes):
+            if isinstance(activation, BinaryPlanes | WithZeroPoints):
                 raise ValueError(f"activation must be a format, not {activation}, which is of weights")
         for weight in (self.weight, *(weight for _, weight, _ in self.layers)):
-            if isinstance(weight, BinaryPlanes) and self.scale_per != "block":
+            if isinstance(weight, BinaryPlanes | WithZeroPoints) and self.scale_per != "block":
                 raise ValueError(
-                    f"scale_per must be block for weights that are binary planes, as {weight}, not {self.scale_per} "
-                    "(--scale-per, --block-size)"
+                    f"scale_per must be block for weights that are {weight}, not {self.scale_per} (--scale-per, "
+                    "--block-size)"
                 )
             if isinstance(weight, BinaryPlanes) and weight.signed and not self.scale_format.signed:
                 raise ValueError(f"scale_format must have a sign for {weight}, not be {self.scale_format}")

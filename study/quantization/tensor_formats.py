@@ -14,10 +14,11 @@ from ..network.grid import round_to
 from .binary_planes import PLANES, BinaryPlanes
 from .kmeans import codebook
 from .scales import Error, best_scales, squares
+from .zero_points import ZERO_POINTS, WithZeroPoints
 
 __all__ = [
     *("FormatOfTensor", "Operand", "Rows", "format_of"),
-    *("operand_pairs", "parse_operand", "parse_operands"),
+    *("operand_pairs", "parse_operand", "parse_operands", "stored_bits"),
 ]
 
 Array = NDArray[Any]
@@ -95,15 +96,19 @@ class FormatOfTensor(ABC):
         return hash(self.name)
 
 
-Operand = Format | FormatOfTensor | BinaryPlanes
-"""What a scheme says of an operand: its format, how that is found, or, of weights, that they are sums of planes."""
+Operand = Format | FormatOfTensor | BinaryPlanes | WithZeroPoints
+"""What a scheme says of an operand: its format, how that is found, or, of weights, that they are sums of planes or have
+zero points."""
 
 
 def format_of(operand: Operand, tensors: list[Rows]) -> Format:
-    """The format that a scheme's operand is for these tensors, which all get the same one; that of a plane."""
+    """The format that a scheme's operand is for these tensors, which all get the same one.
+
+    It is that of a plane where weights are sums of planes, and that of codes where they have zero points.
+    """
     if isinstance(operand, FormatOfTensor):
         return operand.format(tensors)
-    return operand.format if isinstance(operand, BinaryPlanes) else operand
+    return operand if isinstance(operand, Format) else operand.format
 
 
 class _BestType(FormatOfTensor):
@@ -160,9 +165,20 @@ def _scaled(tensors: list[Rows], scales: list[Array]) -> tuple[Array, Array]:
     return np.concatenate([each.reshape(-1) for each in values]), np.concatenate([each.reshape(-1) for each in weights])
 
 
-_KINDS: dict[str, FormatOfTensor | BinaryPlanes] = {
+def stored_bits(operand: Operand, scale_bits: int) -> tuple[int, int]:
+    """The bits that are stored for a weight, and those beside the weights that share a scale of so many bits."""
+    if isinstance(operand, BinaryPlanes):
+        return operand.width, operand.width * scale_bits
+    if isinstance(operand, WithZeroPoints):
+        return operand.width, scale_bits + operand.width
+    selector = operand.selector_bits if isinstance(operand, Format) else 0
+    return operand.width - selector, scale_bits + selector
+
+
+_KINDS: dict[str, FormatOfTensor | BinaryPlanes | WithZeroPoints] = {
     **{each.name: each for each in (*map(_BestType, range(3, 9)), *map(_Means, range(2, 7)))},
     **PLANES,
+    **ZERO_POINTS,
 }
 
 
