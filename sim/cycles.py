@@ -273,8 +273,8 @@ class _Outputs:
 
     Attributes
     ----------
-    taken, read, chosen, sent: the last cycle of the last output word at its place, as one that is read, as one that is
-        chosen, and in the requantizer
+    taken, read, left, chosen, sent: the last cycle of the last output word at its place, as one that is read, as one
+        that is chosen, as one that waits besides where it can, and in the requantizer
     rest: when blocks that follow can be taken
     """
 
@@ -286,15 +286,16 @@ class _Outputs:
         self.blocks = None if engine.blocks is None else _Pipe(latencies["blocks"])
         self.block_distance = latencies.get("block_distance", 0)
         self.pipes = [pipe for pipe in (self.blocks, self.requantize) if pipe is not None]
-        self.taken = self.read = self.chosen = self.sent = self.rest = 0
+        self.taken = self.read = self.left = self.chosen = self.sent = self.rest = 0
 
     def since(self, now: int) -> tuple[int, ...]:
-        times = (self.taken, self.read, self.chosen, self.sent + self.beats, self.rest)
+        times = (self.taken, self.read, self.left, self.chosen + 1, self.sent + self.beats, self.rest)
         return *(max(time - now, 0) for time in times), *(time for pipe in self.pipes for time in pipe.since(now))
 
     def skip(self, cycles: int) -> None:
         self.taken += cycles
         self.read += cycles
+        self.left += cycles
         self.chosen += cycles
         self.sent += cycles
         self.rest += cycles
@@ -318,11 +319,14 @@ class _Outputs:
     def _take(self, time: int, ends: bool) -> None:
         if time <= self.read:
             time = self.read
-        elif time <= self.chosen:
-            time = self.chosen
+        elif time <= self.left:
+            time = self.left
         self.taken = time
-        self.read = max(time + 1, self.chosen)
-        self.chosen = self.pipes[0].ready(self.read + (self.interval if self.blocks is None else 1))
+        self.read = max(time + 1, self.left)
+        begun = max(self.read, self.chosen) + 1
+        free = self.chosen + 1 if self.left < self.chosen else 0
+        self.chosen = self.pipes[0].ready(begun + (self.interval - 1 if self.blocks is None else 0))
+        self.left = max(self.read + 1, free) if self.buffered else self.chosen
         arrived = self.pipes[0].enter(self.chosen)
         if not ends:
             return

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 import fewbit
-import pytest
+from each_of import each_of
 from fewbit.cli.program import program
 
 ROOT = Path(fewbit.__file__).parent
@@ -63,7 +63,7 @@ def wrong(words: list[str]) -> str | None:
     return f"{command.name} has no {', '.join(unknown)}" if unknown else None
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@each_of("page", PAGES)
 def test_what_is_named_is_there(page):
     text = page.read_text()
     for link in links(text):
@@ -77,7 +77,7 @@ def test_what_is_named_is_there(page):
         assert any((place / path).is_file() for place in near), f"{page.name}: {path}"
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page.name not in RECORDED], ids=lambda page: page.name)
+@each_of("page", [page for page in PAGES if page.name not in RECORDED])
 def test_commands_are_those_of_the_command_line(page):
     found = {" ".join(words): wrong(words) for words in commands(page.read_text())}
     assert {command: what for command, what in found.items() if what} == {}

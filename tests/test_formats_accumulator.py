@@ -4,6 +4,7 @@ import pickle
 from itertools import product as pairs
 
 import pytest
+from each_of import each_of
 from fewbit.formats import Accumulator, Format, parse, product_range, study_formats
 
 SMALL = [*study_formats(2, 3), *map(parse, ("uint1", "uint2", "uint3", "int1", "int2s", "int3s", "sm3", "ue2m1"))]
@@ -19,8 +20,8 @@ def fits(width: int, signed: bool, values: set[int]) -> bool:
     return low <= min(values) and max(values) <= high
 
 
-@pytest.mark.parametrize("weight", SMALL, ids=str)
-@pytest.mark.parametrize("activation", SMALL, ids=str)
+@each_of("weight", SMALL)
+@each_of("activation", SMALL)
 def test_the_width_is_the_least_that_holds_every_sum(weight: Format, activation: Format) -> None:
     terms = products(weight, activation)
     sums = {0}

@@ -1,10 +1,11 @@
 """Names: parsing, refusing and suggesting, patterns and lists."""
 
 import pytest
+from each_of import each_of
 from fewbit.formats import Integer, Minifloat, SignMagnitude, catalog, parse, parse_list, study_formats
 
 
-@pytest.mark.parametrize("format", catalog(), ids=str)
+@each_of("format", catalog())
 def test_a_name_reads_back_to_its_format(format) -> None:  # type: ignore[no-untyped-def]
     assert parse(format.name) == format
 

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from each_of import each_of
 from fewbit import sim
 from fewbit.cli.app import run
 from fewbit.cli.common.files import folders
@@ -44,8 +45,8 @@ def test_a_codebook_is_its_content_and_not_its_file(files):
     assert BOOK.name == NAME and str(BOOK) == NAME and BOOK.label == "codebook3_c31a0a31"
 
 
-@pytest.mark.parametrize("digits", range(1, 7))
-@pytest.mark.parametrize("width", range(1, 9))
+@each_of("digits", range(1, 7))
+@each_of("width", range(1, 9))
 def test_the_name_of_any_codebook_parses_back(width, digits):
     chance = np.random.default_rng([width, digits])
     most = 1 << 4 * digits - 1

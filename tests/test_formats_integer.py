@@ -4,12 +4,13 @@ import pickle
 from dataclasses import FrozenInstanceError
 
 import pytest
+from each_of import each_of
 from fewbit.formats import Fields, Format, Integer, SignMagnitude
 
 WIDTHS = range(1, 17)
 
 
-@pytest.mark.parametrize("bits", WIDTHS)
+@each_of("bits", WIDTHS)
 def test_twos_complement(bits: int) -> None:
     format = Integer(bits)
     size = -(-bits // 8)
@@ -21,7 +22,7 @@ def test_twos_complement(bits: int) -> None:
     assert (format.name, format.width, format.lsb_exponent) == (f"int{bits}", bits, 0)
 
 
-@pytest.mark.parametrize("bits", WIDTHS)
+@each_of("bits", WIDTHS)
 def test_unsigned(bits: int) -> None:
     format = Integer(bits, unsigned=True)
     assert [format.integer(code) for code in format.codes] == list(range(1 << bits))
@@ -58,7 +59,7 @@ def every_integer() -> list[Format]:
     ]
 
 
-@pytest.mark.parametrize("format", every_integer(), ids=str)
+@each_of("format", every_integer())
 def test_limits_are_those_of_the_codes(format: Format) -> None:
     integers = [format.integer(code) for code in format.codes]
     assert (format.min_integer, format.max_integer) == (min(integers), max(integers))
@@ -70,7 +71,7 @@ def test_limits_are_those_of_the_codes(format: Format) -> None:
     assert format.precision == max(1, format.max_integer.bit_length())
 
 
-@pytest.mark.parametrize("format", every_integer(), ids=str)
+@each_of("format", every_integer())
 def test_formats_are_values(format: Format) -> None:
     copy = pickle.loads(pickle.dumps(format))
     assert copy == format and hash(copy) == hash(format) and str(format) == format.name

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from each_of import each_of
 from fewbit import sim
 from fewbit.cli.app import run
 from fewbit.formats import Table, catalog, parse, read_format
@@ -21,7 +22,7 @@ EXACTLY = ("nf4", "iq4nl")
 """Formats whose values, and the order of whose codes, are the published ones; others differ by a factor."""
 
 
-@pytest.mark.parametrize("name", TABLES)
+@each_of("name", TABLES)
 def test_a_table_has_the_published_values(name):
     kind, values = TABLES[name]
     published = [Fraction(value) for value in values]

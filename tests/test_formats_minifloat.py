@@ -5,6 +5,7 @@ from dataclasses import FrozenInstanceError
 from fractions import Fraction
 
 import pytest
+from each_of import each_of
 from fewbit.formats import Fields, Format, Minifloat, Special, Specials, parse, study_formats
 
 SMALL = [format for format in study_formats(2, *range(3, 9)) if isinstance(format, Minifloat)]
@@ -23,6 +24,11 @@ def finite_codes(format: Format) -> list[int]:
 @pytest.mark.parametrize("format", ALL, ids=str)
 def test_every_code_has_the_value_that_its_bits_define(format: Minifloat) -> None:
     assert format.width == format.has_sign + format.exponent_bits + format.fraction_bits
+    unit = Fraction(2) ** format.lsb_exponent
+    steps = {
+        exponent: Fraction(2) ** (exponent - format.bias - format.fraction_bits)
+        for exponent in range(1 << format.exponent_bits)
+    }
     for code in format.codes:
         bits = f"{code:0{format.width}b}"
         sign = int(bits[0]) if format.has_sign else None
@@ -31,19 +37,19 @@ def test_every_code_has_the_value_that_its_bits_define(format: Minifloat) -> Non
         assert format.fields(code) == Fields(sign, exponent, fraction)
         if format.special(code) is None:
             subnormal = exponent == 0 and format.subnormals
-            significand = (not subnormal) + Fraction(fraction, 1 << format.fraction_bits)
-            expected = (-1) ** (sign or 0) * significand * Fraction(2) ** ((1 if subnormal else exponent) - format.bias)
-            assert format.value(code) == expected
-            assert format.integer(code) * Fraction(2) ** format.lsb_exponent == expected
+            significand = fraction + (0 if subnormal else 1 << format.fraction_bits)
+            expected = (-significand if sign else significand) * (steps[1] if subnormal else steps[exponent])
+            assert format.value(code) == expected == format.integer(code) * unit
             assert format.integers[code] == format.integer(code)
         else:
             assert format.integers[code] is None
 
 
-@pytest.mark.parametrize("format", ALL, ids=str)
+@each_of("format", ALL)
 def test_limits_are_those_of_the_codes(format: Minifloat) -> None:
-    integers = [format.integer(code) for code in finite_codes(format)]
-    values = [format.value(code) for code in finite_codes(format)]
+    finite = finite_codes(format)
+    integers = [format.integer(code) for code in finite]
+    values = [format.value(code) for code in finite]
     assert (format.min_integer, format.max_integer) == (min(integers), max(integers))
     assert (format.min_finite, format.max_finite) == (min(values), max(values))
     assert format.min_subnormal == min(value for value in values if value > 0)
@@ -161,7 +167,7 @@ def test_names_and_bias() -> None:
     assert str(parse("bfloat16")) == "bfloat16" and repr(parse("e4m3b11")) == "Minifloat('e4m3b11')"
 
 
-@pytest.mark.parametrize("format", ALL, ids=str)
+@each_of("format", ALL)
 def test_formats_are_values(format: Minifloat) -> None:
     _ = format.integers  # what is cached must not change equality
     copy = pickle.loads(pickle.dumps(format))

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from each_of import each_of
 from fewbit.formats import parse
 from fewbit.formats.network import (
     Answer,
@@ -156,7 +157,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("message", BAD, ids=range(len(BAD)))
+@each_of("message", BAD)
 def test_a_program_that_contradicts_itself_is_refused(message):
     with pytest.raises(ValueError, match=re.escape(message)):
         BAD[message](small())

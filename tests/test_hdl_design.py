@@ -2,6 +2,7 @@ import pickle
 import re
 
 import pytest
+from each_of import each_of
 from fewbit.formats import Accumulator, Blocks, Engine, Requantization, parse, study_formats
 from fewbit.hdl import BUILDS, FAMILIES, UNITS, Design, MacDesign, register_unit, verilog_of
 from fewbit.hdl.emit import YosysError, to_verilog
@@ -20,8 +21,8 @@ def test_design_is_a_value():
     assert Design("mac", E2M1).activation == E2M1
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
+@each_of(
+    "arguments, message",
     [
         (
             {"unit": "mul"},

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
+from each_of import each_of
 from fewbit.families import FAMILIES
 from fewbit.formats import Arithmetic, Blocks, Engine, Requantization, parse
 from fewbit.hdl import BlockDotDesign, DotDesign, Matmul, MatmulDesign
@@ -46,7 +47,7 @@ PACKINGS = {
 """What is found for eight lanes, by the formats and the family."""
 
 
-@pytest.mark.parametrize("weight, activation, family", PACKINGS)
+@each_of("weight, activation, family", PACKINGS)
 def test_a_block_holds_as_many_products_as_fit(weight, activation, family):
     found = find_packing(parse(weight), parse(activation), FAMILIES[family].block, 8)
     assert found == PACKINGS[weight, activation, family]

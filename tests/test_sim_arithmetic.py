@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from each_of import each_of
 from fewbit.formats import Accumulator, Format, Minifloat, Overflow, Special, parse
 from fewbit.formats.minifloat import Specials
 from fewbit.sim import Exact, decode, dot, encode, matmul, multiply
@@ -84,7 +85,7 @@ def extreme_codes(format: Format) -> list[int]:
     return [*ends, *(code % top for code in (0, 1, top // 2 - 1, top // 2, top // 2 + 1, top - 1))]
 
 
-@pytest.mark.parametrize(("weight", "activation"), PAIRS)
+@each_of("weight, activation", PAIRS)
 def test_multiply(weight: str, activation: str) -> None:
     w_format, a_format = parse(weight), parse(activation)
     w = np.concatenate([np.repeat(extreme_codes(w_format), 8), some_codes(w_format, (1000,), 1)])
@@ -107,8 +108,8 @@ def test_multiply_every_pair_of_codes(name: str) -> None:
     assert_same(values_of(multiply(a.T, w.T, other, format)), turned)
 
 
-@pytest.mark.parametrize(("weight", "activation"), PAIRS)
-@pytest.mark.parametrize("specials", [True, False])
+@each_of("weight, activation", PAIRS)
+@each_of("specials", [True, False])
 def test_dot_and_matmul(weight: str, activation: str, specials: bool) -> None:
     w_format, a_format = parse(weight), parse(activation)
     m, k, n = 3, 37, 5
@@ -132,8 +133,8 @@ def test_dot_and_matmul(weight: str, activation: str, specials: bool) -> None:
     assert_same(values_of(sums), expected)
 
 
-@pytest.mark.parametrize(("weight", "activation"), [*PAIRS[:8], ("bfloat16", "int4"), ("e6m9", "e5m10")])
-@pytest.mark.parametrize("terms", [1, 1000, 5000])
+@each_of("weight, activation", [*PAIRS[:8], ("bfloat16", "int4"), ("e6m9", "e5m10")])
+@each_of("terms", [1, 1000, 5000])
 def test_sums_of_extremes_are_exact(weight: str, activation: str, terms: int) -> None:
     """The sums that strain the digits most, at the ends of the accumulator and one product beside."""
     w_format, a_format = parse(weight), parse(activation)
@@ -159,8 +160,8 @@ def test_left_out_code_of_a_symmetric_integer_still_counts() -> None:
     assert largest_integer(format) == 1 << 15 and largest_integer(parse("int16")) == 1 << 15
 
 
-@pytest.mark.parametrize(("weight", "activation"), PAIRS)
-@pytest.mark.parametrize("terms", [1, 7, 1024, 100_000, 1 << 30])
+@each_of("weight, activation", PAIRS)
+@each_of("terms", [1, 7, 1024, 100_000, 1 << 30])
 def test_plans_stay_within_what_floats_hold(weight: str, activation: str, terms: int) -> None:
     x, y = largest_integer(parse(weight)), largest_integer(parse(activation))
     plan = _plan(x, y, terms)

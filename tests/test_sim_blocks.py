@@ -7,6 +7,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from each_of import each_of
 from fewbit.formats import Blocks, Format, Minifloat, Requantization, Special, Specials, Table, parse
 from fewbit.sim import Exact, block_dot, block_matmul, blocks, decode, dequantize, encode, matmul, requantize
 
@@ -247,9 +248,9 @@ def test_the_fast_and_the_general_sum_agree(monkeypatch: pytest.MonkeyPatch) -> 
             assert (fast == 1 << 31).any()
 
 
-@pytest.mark.parametrize("scales", [(E8M0, E8M0), (SINGLE, E8M0), (SINGLE, SINGLE)], ids=str)
-@pytest.mark.parametrize("long", [-1, 0, 1])
-@pytest.mark.parametrize("significand", [0x800000, 0x800001, 0xFFFFFF])
+@each_of("scales", [(E8M0, E8M0), (SINGLE, E8M0), (SINGLE, SINGLE)])
+@each_of("long", [-1, 0, 1])
+@each_of("significand", [0x800000, 0x800001, 0xFFFFFF])
 def test_sums_a_hair_from_a_tie(scales: tuple[Format, Format], long: int, significand: int) -> None:
     """Half a step of the sum so far, and 2**-31 of that more or less: beyond what 53 bits can tell."""
     wide, how = parse("int16"), Blocks(16, *scales, "float32")

@@ -9,6 +9,7 @@ from typing import Any
 import ml_dtypes
 import numpy as np
 import pytest
+from each_of import each_of
 from fewbit.formats import Format, Integer, Minifloat, Overflow, Rounding, Special, catalog, parse, study_formats
 from fewbit.sim import decode, encode
 from fewbit.sim.encode import TABLE_PAYS, _dropped_bits
@@ -62,7 +63,7 @@ def expected_value(value: Fraction, negative: bool, format: Format, rounding: Ro
     return format.min_finite if negative else format.max_finite
 
 
-@pytest.mark.parametrize("format", SMALL, ids=str)
+@each_of("format", SMALL)
 def test_every_policy_against_fractions(format: Format) -> None:
     magnitudes = line(format)[: (1 << format.width) + 3]
     eighths = [low + (high - low) * Fraction(n, 8) for low, high in pairwise(magnitudes) for n in range(8)]
@@ -77,7 +78,7 @@ def test_every_policy_against_fractions(format: Format) -> None:
                 assert found == expected_value(Fraction(value), negative, format, rounding, overflow), (value, code)
 
 
-@pytest.mark.parametrize("format", [f for f in catalog() if f.width <= 16], ids=str)
+@each_of("format", [f for f in catalog() if f.width <= 16])
 def test_every_code_encodes_back(format: Format) -> None:
     codes = np.array(format.codes)
     values = decode(codes, format)
@@ -254,8 +255,8 @@ def test_nan_in_formats_with_nan() -> None:
             assert np.isnan(decode(encode([np.nan, -np.nan], parse(name), overflow=overflow), parse(name))).all()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
+@each_of(
+    "arguments, message",
     [
         (([1.0, np.nan, np.nan], parse("e4m3")), "values must not be NaN for e4m3, which has none: 2 of 3 are"),
         (
@@ -305,7 +306,7 @@ def test_codes_that_are_refused() -> None:
         assert str(error.value) == message
 
 
-@pytest.mark.parametrize("format", [f for f in catalog() if f.width <= 16], ids=str)
+@each_of("format", [f for f in catalog() if f.width <= 16])
 def test_decoding_agrees_with_the_formats_own_values(format: Format) -> None:
     names = {Special.NAN: np.nan, Special.POSITIVE_INFINITY: np.inf, Special.NEGATIVE_INFINITY: -np.inf}
     expected = [names.get(format.special(code) or "") for code in range(1 << format.width)]

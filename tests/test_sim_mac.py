@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from each_of import each_of
 from fewbit.formats import Format, Overflow, Special, parse
 from fewbit.sim import Exact, decode, encode, mac
 
@@ -60,8 +61,8 @@ def as_list(result: Exact) -> list[tuple[int, str | None]]:
     return found
 
 
-@pytest.mark.parametrize(("weight", "activation"), PAIRS)
-@pytest.mark.parametrize("lanes", [1, 3])
+@each_of("weight, activation", PAIRS)
+@each_of("lanes", [1, 3])
 def test_random_cycles_against_a_loop(weight: str, activation: str, lanes: int) -> None:
     w_format, a_format = parse(weight), parse(activation)
     random = np.random.default_rng(5)

@@ -10,6 +10,7 @@ import gfloat
 import ml_dtypes
 import numpy as np
 import pytest
+from each_of import each_of
 from fewbit.formats import Format, Integer, Minifloat, Overflow, Rounding, SignMagnitude, Specials, parse, study_formats
 from fewbit.sim import decode, encode
 from gfloat.formats import (
@@ -83,7 +84,7 @@ def assert_same_codes(ours: Floats, theirs: Floats, values: Floats, format: Form
 pytestmark = pytest.mark.filterwarnings("ignore:invalid value encountered in cast")
 
 
-@pytest.mark.parametrize("name", [*FLOATS, *INTEGERS])
+@each_of("name", [*FLOATS, *INTEGERS])
 def test_every_code_decodes_as_in_ml_dtypes(name: str) -> None:
     format, dtype = parse(name), dtype_of(name)
     codes = every_code(format).astype(np.uint8 if dtype.itemsize == 1 else np.uint16)
@@ -93,8 +94,8 @@ def test_every_code_decodes_as_in_ml_dtypes(name: str) -> None:
     np.testing.assert_array_equal(np.signbit(ours[~np.isnan(ours)]), np.signbit(theirs[~np.isnan(ours)]))
 
 
-@pytest.mark.parametrize("name", FLOATS)
-@pytest.mark.parametrize("source", [np.float32, np.float16, ml_dtypes.bfloat16])
+@each_of("name", FLOATS)
+@each_of("source", [np.float32, np.float16, ml_dtypes.bfloat16])
 def test_rounding_of_floats_as_in_ml_dtypes(name: str, source: Any) -> None:
     format, dtype = parse(name), dtype_of(name)
     if source is np.float32:
@@ -168,7 +169,7 @@ def gfloat_info(format: Format) -> gfloat.FormatInfo:
     )
 
 
-@pytest.mark.parametrize("format", GFLOAT, ids=str)
+@each_of("format", GFLOAT)
 def test_every_code_decodes_as_in_gfloat(format: Format) -> None:
     codes = every_code(format)
     theirs = gfloat.decode_ndarray(gfloat_info(format), codes.astype(np.int64))
@@ -196,13 +197,12 @@ def test_gfloat_names_describe_the_same_formats(name: str, info: gfloat.FormatIn
     assert ours == info
 
 
-@pytest.mark.parametrize(
-    ("format", "rounding", "saturate"),
+@each_of(
+    "format, rounding, saturate",
     [
         *((format, rounding, True) for format in GFLOAT for rounding in (Rounding.TIES_TO_EVEN, Rounding.TOWARD_ZERO)),
         *((format, Rounding.TIES_TO_EVEN, False) for format in GFLOAT if not format.finite),  # else gfloat refuses
     ],
-    ids=str,
 )
 def test_rounding_as_in_gfloat(format: Format, rounding: Rounding, saturate: bool) -> None:
     overflow = Overflow.SATURATE if saturate else own_overflow(format)

@@ -9,6 +9,7 @@ from zlib import crc32
 import ml_dtypes
 import numpy as np
 import pytest
+from each_of import each_of
 from fewbit.formats import (
     Format,
     Integer,
@@ -66,8 +67,8 @@ def random_codes(random: np.random.Generator, format: Format, count: int) -> Any
     return random.integers(0, 1 << format.width, count, dtype=np.uint64).astype(np.int64)
 
 
-@pytest.mark.parametrize(("name", "overflow"), OUTPUTS)
-@pytest.mark.parametrize("rounding", Rounding)
+@each_of("name, overflow", OUTPUTS)
+@each_of("rounding", Rounding)
 def test_every_policy_against_fractions(name: str, overflow: Overflow, rounding: Rounding) -> None:
     """Scales of any bit pattern, sums short and long, with bias, zero point and ReLU by turns."""
     random = np.random.default_rng(crc32(f"{name} {overflow} {rounding}".encode()))
@@ -98,8 +99,8 @@ def zero_limits(output: Integer) -> tuple[int, int]:
     return (0, 1 << output.bits) if output.unsigned else (-(1 << output.bits - 1), 1 << output.bits - 1)
 
 
-@pytest.mark.parametrize(("name", "overflow"), OUTPUTS)
-@pytest.mark.parametrize("rounding", Rounding)
+@each_of("name, overflow", OUTPUTS)
+@each_of("rounding", Rounding)
 def test_near_every_boundary(name: str, overflow: Overflow, rounding: Rounding) -> None:
     """At, and a hair to either side of, the values of a format and the middles between them, and beyond its ends."""
     output = named(name)
@@ -141,8 +142,8 @@ def test_products_of_every_length_where_they_nearly_tie() -> None:
         )
 
 
-@pytest.mark.parametrize("format", [f for f in catalog() if f.width <= 8] + [parse("float16")], ids=str)
-@pytest.mark.parametrize("rounding", [Rounding.TIES_TO_EVEN, Rounding.TOWARD_ZERO])
+@each_of("format", [f for f in catalog() if f.width <= 8] + [parse("float16")])
+@each_of("rounding", [Rounding.TIES_TO_EVEN, Rounding.TOWARD_ZERO])
 def test_without_a_scale_it_is_encode(format: Format, rounding: Rounding) -> None:
     random = np.random.default_rng(5)
     integers = random.integers(-(1 << 40), 1 << 40, 1000) >> random.integers(0, 40, 1000)

@@ -3,14 +3,14 @@
 import sys
 
 import numpy as np
-import pytest
+from each_of import each_of
 from fewbit.formats import Requantization, parse
 from fewbit.sim import Exact, requantize, requantize_floats
 
 
-@pytest.mark.parametrize("output", ["int8", "uint4", "e4m3", "e2m1", "float8_e4m3fn", "bfloat16", "float16", "float32"])
-@pytest.mark.parametrize("scale", [None, "float32", "bfloat16", "float8_e8m0fnu", "e3m4", "e6m1"])
-@pytest.mark.parametrize("relu", [False, True])
+@each_of("output", ["int8", "uint4", "e4m3", "e2m1", "float8_e4m3fn", "bfloat16", "float16", "float32"])
+@each_of("scale", [None, "float32", "bfloat16", "float8_e8m0fnu", "e3m4", "e6m1"])
+@each_of("relu", [False, True])
 def test_the_quick_way_by_float64_gives_what_the_long_one_gives(output, scale, relu, monkeypatch):
     """Bits of all lengths on either side of what float64 holds; scales of every code, and of both signs."""
     random = np.random.default_rng(12)

@@ -1,7 +1,7 @@
 """The quicker way to the sums of a convolution, against patches that the golden model multiplies as codes."""
 
 import numpy as np
-import pytest
+from each_of import each_of
 from fewbit.formats import Arithmetic, parse
 from fewbit.sim import decode, model_of
 from fewbit.study.network.layer import Convolution
@@ -24,8 +24,8 @@ def finite(format, shape, random):
     return random.choice(np.array(codes, dtype=np.uint8), shape)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("pair", ["int8 int8", "e2m1 int4", "e4m3 e4m3", "bipolar float8_e4m3fn"])
+@each_of("shape", SHAPES)
+@each_of("pair", ["int8 int8", "e2m1 int4", "e4m3 e4m3", "bipolar float8_e4m3fn"])
 def test_sums_are_those_of_patches(shape, pair):
     convolution, channels, n, sizes = SHAPES[shape]
     arithmetic = Arithmetic(*map(parse, pair.split()))

@@ -5,6 +5,7 @@ import random
 
 import pytest
 import scipy.optimize
+from each_of import each_of
 from fewbit.study.choice.mixed_precision import Choice, choose
 
 
@@ -22,8 +23,8 @@ def random_layers(draw):
     }
 
 
-@pytest.mark.parametrize("seed", range(40))
-@pytest.mark.parametrize("cost", ["luts", "bits"])
+@each_of("seed", range(40))
+@each_of("cost", ["luts", "bits"])
 def test_no_combination_within_the_budget_loses_less(seed, cost):
     draw = random.Random(seed)
     layers = random_layers(draw)

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from each_of import each_of
 from fewbit.formats import parse
 from fewbit.formats.network import Product, Program
 from fewbit.sim import network_answers
@@ -78,8 +79,8 @@ def test_buffers_of_a_chain_take_the_largest_pair_and_do_not_overlap():
                 assert not one.overlaps(other, 2)
 
 
-@pytest.mark.parametrize("lanes, columns", [(4, 8), (8, 4), (4, 6), (2, 2), (16, 4), (4, 3)])
-@pytest.mark.parametrize("groups, inner, n", [(1, 10, 7), (12, 1, 1), (12, 1, 2), (6, 4, 4), (5, 3, 2), (2, 8, 8)])
+@each_of("lanes, columns", [(4, 8), (8, 4), (4, 6), (2, 2), (16, 4), (4, 3)])
+@each_of("groups, inner, n", [(1, 10, 7), (12, 1, 1), (12, 1, 2), (6, 4, 4), (5, 3, 2), (2, 8, 8)])
 def test_weights_meet_the_channels_that_they_are_for(lanes, columns, groups, inner, n):
     random = np.random.default_rng(0)
     weights = random.integers(1, 16, (groups, n, 3, inner)).astype(np.uint8)

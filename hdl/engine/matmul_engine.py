@@ -164,7 +164,8 @@ class MatmulEngine(wiring.Component):
         m = Module()
         engine = self.engine
         m.submodules.matmul = matmul = self.matmul
-        block = add_registers(m, self, _BUS[engine.control](_address_bits(engine)), self.registers)
+        fast = {"fast": True} if engine.control == "axi_lite" and matmul.build.short_paths else {}
+        block = add_registers(m, self, _BUS[engine.control](_address_bits(engine), **fast), self.registers)
         self._connect_registers(m, block)
         if isinstance(matmul, MemoryMatmul):
             connect_descriptors(m, matmul, block)
