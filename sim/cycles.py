@@ -55,7 +55,9 @@ class Cycles:
         return self.products * self.interval / (self.peak * self.total)
 
 
-def engine_cycles(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str, int]) -> Cycles:
+def engine_cycles(
+    engine: Engine, m: int, k: int, n: int, latencies: Mapping[str, int], dropped_digits: int = 0
+) -> Cycles:
     """The cycles of ``C[m, n] = A[m, k] @ W[k, n]`` where no stream ever stalls.
 
     That is: every input stream has a beat whenever one is wanted, its first word from before ``start`` on, and every
@@ -83,14 +85,18 @@ def engine_cycles(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str
         ``requantize``, of the requantizer, and ``requantize_interval``, from an output of it to the next;
         ``output_buffer``, the outputs that wait behind it where the stream takes none; with blocks also ``blocks``, of
         what adds them up, and ``block_distance``, from a block's sum to that of the next block
+    dropped_digits: as in ``engine_matmul``: each spares a cycle a word
 
     Raises ValueError for sizes that the engine refuses.
     """
     m, k, n = check_cycle_sizes(engine, m, k, n, latencies)
-    timeline = _Timeline(engine, k, latencies)
+    if not 0 <= dropped_digits <= engine.element.droppable:
+        raise ValueError(f"dropped_digits must be 0 to {engine.element.droppable}, not {dropped_digits!r}")
+    latencies = {**latencies, "array": latencies["array"] - dropped_digits}
+    timeline = _Timeline(engine, k, latencies, engine.arithmetic.interval - dropped_digits)
     timeline.product(m, n)
     first, last, end = timeline.array.first, timeline.array.issued, timeline.outputs.sent
-    interval = engine.arithmetic.interval
+    interval = timeline.interval
     return Cycles(first - 1, last + 1 - first, end - last, m * k * n, engine.products, interval)
 
 
@@ -371,9 +377,9 @@ class _Timeline:
     array, outputs, loaders: what happened last to each part of the engine
     """
 
-    def __init__(self, engine: Engine, k: int, latencies: Mapping[str, int]):
+    def __init__(self, engine: Engine, k: int, latencies: Mapping[str, int], interval: int):
         self.engine = engine
-        self.interval = engine.arithmetic.interval
+        self.interval = interval
         self.sums = _sums(engine, k)
         self.words = sum(words * count for words, count in self.sums)
         self.blocks = 0 if engine.blocks is None else sum(count for _, count in self.sums)

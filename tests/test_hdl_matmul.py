@@ -46,6 +46,8 @@ def random_inputs(engine, rng, m, k, n):
         inputs["weight_scale"] = random_codes(rng, engine.blocks.weight_scale, (blocks, n))
         if engine.blocks.zero_points:
             inputs["weight_zero_point"] = random_codes(rng, engine.weight, (blocks, n))
+    if engine.element.droppable:
+        inputs["dropped_digits"] = int(rng.integers(engine.element.droppable + 1))
     return inputs
 
 

@@ -98,12 +98,14 @@ def engine_registers(engine: Engine) -> tuple[Register, ...]:
         "tensor_scale_high": 0x30,
         "zero_point": 0x34,
         "weight_zero_point": 0x38,
+        "dropped_digits": 0x3C,
     }
     meanings = {
         "scale": "code of the scale of all outputs",
         "tensor_scale": "code of the second scale of all outputs",
         "zero_point": "added to every output, two's complement where the output is",
         "weight_zero_point": "subtracted from every weight, two's complement where the weights are",
+        "dropped_digits": "lowest digits of the weights that do not count, each of which spares a cycle a word",
     }
     for name, bits in engine.tensor_fields.items():
         registers.append(Register(name, offsets[name], width=min(bits, WORD_BITS), meaning=meanings[name]))
