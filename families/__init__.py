@@ -1,6 +1,7 @@
 """What an FPGA family is: its cells, its devices and what they hold, the arguments of the tools. A file a family."""
 
-from .family import BlockRam, Capacity, CellCounts, DspBlock, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
+from .block_ram import BlockRam, RamPort, RamRegisters
+from .family import Capacity, CellCounts, DspBlock, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
 from .target import FAMILIES, Target, parse_target, parse_targets, targets
 
 __all__ = [
@@ -14,6 +15,8 @@ __all__ = [
     "HarnessCell",
     "HarnessCells",
     "Nextpnr",
+    "RamPort",
+    "RamRegisters",
     "Target",
     "parse_target",
     "parse_targets",

@@ -1,6 +1,7 @@
 """Lattice ECP5: LUT4, carry cells in the place of two LUTs, 18 x 18 multipliers, block RAM of 18 Kbit."""
 
-from .family import BlockRam, Capacity, DspBlock, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
+from .block_ram import BlockRam, RamPort, RamRegisters
+from .family import Capacity, DspBlock, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
 
 
 def _device(name: str, package: str, speed_grade: int, capacity: Capacity) -> FpgaDevice:
@@ -40,5 +41,12 @@ FAMILY = Family(
             (("clock", "CLK"), ("d", "DI"), ("q", "Q")),
         ),
         options=("--out-of-context",),
+    ),
+    ram_registers=RamRegisters(
+        "DP16KD",
+        ports=(RamPort("DOA", "CLKA", "REGMODE_A"), RamPort("DOB", "CLKB", "REGMODE_B")),
+        registered="OUTREG",
+        **{"flip_flop": "TRELLIS_FF", "data": "DI", "clock": "CLK", "output": "Q"},
+        plain=(("CEMUX", "1"), ("CLKMUX", "CLK"), ("LSRMUX", "LSR"), ("REGSET", "RESET")),
     ),
 )

@@ -4,8 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .block_ram import BlockRam, RamRegisters
+
 __all__ = [
-    *("BlockRam", "Capacity", "CellCounts", "DspBlock", "Family"),
+    *("Capacity", "CellCounts", "DspBlock", "Family"),
     *("FpgaDevice", "HarnessCell", "HarnessCells", "Nextpnr"),
 ]
 
@@ -79,38 +81,6 @@ class Nextpnr:
     other_router: tuple[str, ...] = ()
     timeout: float = 3600
     large_ram: str = ""
-
-
-@dataclass(frozen=True)
-class BlockRam:
-    """A family's block RAM, and when yosys takes it for a memory that is written at one port and read at the other, or
-    read alone.
-
-    Parameters
-    ----------
-    bits: of one block
-    shapes: bits of a word and words of a block, every way in which it can be used
-    least_bits, least_words: a memory of fewer is made of LUTs or flip-flops
-    rom_bits: one that is never written is made of LUTs unless it has more bits for each block that it would take
-    """
-
-    bits: int
-    shapes: tuple[tuple[int, int], ...]
-    least_bits: int = 0
-    least_words: int = 0
-    rom_bits: int = field(default=0, repr=False)  # no synthesis depends on it, whose cache goes by the repr
-
-    def blocks(self, width: int, words: int, reads: int = 1, rom: bool = False) -> int:
-        """How many blocks hold ``words`` words of ``width`` bits: all of it once for every port that reads.
-
-        ``rom``: whether it is never written
-        """
-        count = min(-(-width // bits) * -(-words // depth) for bits, depth in self.shapes)
-        if rom:
-            return reads * count if width * words > self.rom_bits * count else 0
-        if width * words < self.least_bits or words < self.least_words:
-            return 0
-        return reads * count
 
 
 @dataclass(frozen=True)
@@ -229,6 +199,7 @@ class Family:
     large_ram_cell: the cells of that
     nextpnr: None where only synthesis is offered
     harness: None where nextpnr takes whole FPGAs only, and single units are not routed
+    ram_registers: the registers of its block RAM; None where it has none, or the tools use them by themselves
     """
 
     name: str
@@ -267,6 +238,7 @@ class Family:
     large_ram_cell: str = r"(?!)"
     nextpnr: Nextpnr | None = None
     harness: HarnessCells | None = None
+    ram_registers: RamRegisters | None = field(default=None, repr=False)
 
     @property
     def lut_kind(self) -> str:

@@ -1,6 +1,7 @@
 """Gowin's LittleBee and Arora: LUT4, carry cells in the place of a LUT, block RAM of 18 Kbit. Units are not routed."""
 
-from .family import BlockRam, DspBlock, Family, FpgaDevice, Nextpnr
+from .block_ram import BlockRam
+from .family import DspBlock, Family, FpgaDevice, Nextpnr
 
 FAMILY = Family(
     name="gowin",

@@ -1,6 +1,7 @@
 """Lattice iCE40: LUT4 with a carry beside each, block RAM of 4 Kbit; DSP blocks and large RAM in UltraPlus only."""
 
-from .family import BlockRam, Capacity, DspBlock, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
+from .block_ram import BlockRam
+from .family import Capacity, DspBlock, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
 
 FAMILY = Family(
     name="ice40",

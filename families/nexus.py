@@ -1,6 +1,7 @@
 """Lattice Nexus (CrossLink-NX, Certus-NX): LUT4, carry cells in the place of two LUTs, block RAM of 18 Kbit."""
 
-from .family import BlockRam, Capacity, DspBlock, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
+from .block_ram import BlockRam
+from .family import Capacity, DspBlock, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
 
 FAMILY = Family(
     name="nexus",

@@ -1,6 +1,7 @@
 """AMD 7-series: LUT6, DSP48E1, block RAM of 36 Kbit. There is no open place and route as a wheel."""
 
-from .family import BlockRam, DspBlock, Family, FpgaDevice
+from .block_ram import BlockRam
+from .family import DspBlock, Family, FpgaDevice
 
 __all__ = ["FAMILY", "amd_family"]
 

@@ -51,6 +51,15 @@ class Element:
         """Cycles from one word of operands to the next."""
         return 1
 
+    @property
+    def droppable(self) -> int:
+        """The last cycles of a word that a register of an engine may leave out; 0 where there is no such register."""
+        return 0
+
+    def dropping(self, dropped: int) -> "Element":
+        """The element that does what this one does without the last ``dropped`` cycles of a word."""
+        return self
+
     def check(self, weight: Format, activation: Format) -> None:
         """Raise ValueError where the element cannot multiply these two formats."""
 

@@ -141,6 +141,10 @@ class Engine:
             )
         if not arithmetic.is_exact and self.blocks is not None:
             raise ValueError(f"element must multiply exactly with block scales, not by the rule {arithmetic.rule!r}")
+        if self.element.droppable and (self.blocks is not None or self.dma is not None):
+            raise ValueError(
+                f"element must leave out no digits at run time with block scales or a dma, not {str(self.element)!r}"
+            )
         if self.element != EXACT and self.sums_rows:
             raise ValueError(f"element must be {EXACT} with zero points of weights, not {str(self.element)!r}")
 
@@ -273,6 +277,8 @@ class Engine:
             fields["zero_point"] = how.output.width
         if self.weight_zero_point:
             fields["weight_zero_point"] = self.weight.width
+        if self.element.droppable:
+            fields["dropped_digits"] = self.element.droppable.bit_length()
         return fields
 
     @property

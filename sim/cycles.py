@@ -55,7 +55,9 @@ class Cycles:
         return self.products * self.interval / (self.peak * self.total)
 
 
-def engine_cycles(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str, int]) -> Cycles:
+def engine_cycles(
+    engine: Engine, m: int, k: int, n: int, latencies: Mapping[str, int], dropped_digits: int = 0
+) -> Cycles:
     """The cycles of ``C[m, n] = A[m, k] @ W[k, n]`` where no stream ever stalls.
 
     That is: every input stream has a beat whenever one is wanted, its first word from before ``start`` on, and every
@@ -83,14 +85,18 @@ def engine_cycles(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str
         ``requantize``, of the requantizer, and ``requantize_interval``, from an output of it to the next;
         ``output_buffer``, the outputs that wait behind it where the stream takes none; with blocks also ``blocks``, of
         what adds them up, and ``block_distance``, from a block's sum to that of the next block
+    dropped_digits: as in ``engine_matmul``: each spares a cycle a word
 
     Raises ValueError for sizes that the engine refuses.
     """
     m, k, n = check_cycle_sizes(engine, m, k, n, latencies)
-    timeline = _Timeline(engine, k, latencies)
+    if not 0 <= dropped_digits <= engine.element.droppable:
+        raise ValueError(f"dropped_digits must be 0 to {engine.element.droppable}, not {dropped_digits!r}")
+    latencies = {**latencies, "array": latencies["array"] - dropped_digits}
+    timeline = _Timeline(engine, k, latencies, engine.arithmetic.interval - dropped_digits)
     timeline.product(m, n)
     first, last, end = timeline.array.first, timeline.array.issued, timeline.outputs.sent
-    interval = engine.arithmetic.interval
+    interval = timeline.interval
     return Cycles(first - 1, last + 1 - first, end - last, m * k * n, engine.products, interval)
 
 
@@ -273,8 +279,8 @@ class _Outputs:
 
     Attributes
     ----------
-    taken, read, chosen, sent: the last cycle of the last output word at its place, as one that is read, as one that is
-        chosen, and in the requantizer
+    taken, read, left, chosen, sent: the last cycle of the last output word at its place, as one that is read, as one
+        that is chosen, as one that waits besides where it can, and in the requantizer
     rest: when blocks that follow can be taken
     """
 
@@ -286,15 +292,16 @@ class _Outputs:
         self.blocks = None if engine.blocks is None else _Pipe(latencies["blocks"])
         self.block_distance = latencies.get("block_distance", 0)
         self.pipes = [pipe for pipe in (self.blocks, self.requantize) if pipe is not None]
-        self.taken = self.read = self.chosen = self.sent = self.rest = 0
+        self.taken = self.read = self.left = self.chosen = self.sent = self.rest = 0
 
     def since(self, now: int) -> tuple[int, ...]:
-        times = (self.taken, self.read, self.chosen, self.sent + self.beats, self.rest)
+        times = (self.taken, self.read, self.left, self.chosen + 1, self.sent + self.beats, self.rest)
         return *(max(time - now, 0) for time in times), *(time for pipe in self.pipes for time in pipe.since(now))
 
     def skip(self, cycles: int) -> None:
         self.taken += cycles
         self.read += cycles
+        self.left += cycles
         self.chosen += cycles
         self.sent += cycles
         self.rest += cycles
@@ -318,11 +325,14 @@ class _Outputs:
     def _take(self, time: int, ends: bool) -> None:
         if time <= self.read:
             time = self.read
-        elif time <= self.chosen:
-            time = self.chosen
+        elif time <= self.left:
+            time = self.left
         self.taken = time
-        self.read = max(time + 1, self.chosen)
-        self.chosen = self.pipes[0].ready(self.read + (self.interval if self.blocks is None else 1))
+        self.read = max(time + 1, self.left)
+        begun = max(self.read, self.chosen) + 1
+        free = self.chosen + 1 if self.left < self.chosen else 0
+        self.chosen = self.pipes[0].ready(begun + (self.interval - 1 if self.blocks is None else 0))
+        self.left = max(self.read + 1, free) if self.buffered else self.chosen
         arrived = self.pipes[0].enter(self.chosen)
         if not ends:
             return
@@ -367,9 +377,9 @@ class _Timeline:
     array, outputs, loaders: what happened last to each part of the engine
     """
 
-    def __init__(self, engine: Engine, k: int, latencies: Mapping[str, int]):
+    def __init__(self, engine: Engine, k: int, latencies: Mapping[str, int], interval: int):
         self.engine = engine
-        self.interval = engine.arithmetic.interval
+        self.interval = interval
         self.sums = _sums(engine, k)
         self.words = sum(words * count for words, count in self.sums)
         self.blocks = 0 if engine.blocks is None else sum(count for _, count in self.sums)

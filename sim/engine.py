@@ -1,6 +1,7 @@
 """The whole matmul engine: what C is, to the bit."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ def engine_matmul(
     bias: ArrayLike | None = None,
     zero_point: ArrayLike | None = None,
     weight_zero_point: ArrayLike | None = None,
+    dropped_digits: ArrayLike | None = None,
     earlier: int = 0,
 ) -> NDArray[Any]:
     """The codes of C, (m, n), that an engine gives for A, (m, k), and W, (k, n).
@@ -43,6 +45,8 @@ def engine_matmul(
     bias: integers in the accumulator's unit, for every column
     zero_point: an integer, added to every output
     weight_zero_point: an integer, subtracted from every weight; where blocks have zero points, their codes, (blocks, n)
+    dropped_digits: lowest digits of the weights that do not count, where the element has a register for it; sums are
+        then in units of the least digit that does
     earlier: words of C that the engine has given since its reset; they matter where it rounds stochastically
     """
     of_blocks = engine.blocks is not None and engine.blocks.zero_points
@@ -50,7 +54,8 @@ def engine_matmul(
     _check(engine, activation, weight, activation_scale, weight_scale)
     columns = np.asarray(weight).shape[1]
     scales = {"scale": scale, "tensor_scale": tensor_scale, "zero_point": zero_point}
-    _check_parameters(engine, columns, scales | {"bias": bias, "weight_zero_point": weight_zero_point})
+    others = {"bias": bias, "weight_zero_point": weight_zero_point, "dropped_digits": dropped_digits}
+    _check_parameters(engine, columns, scales | others)
     if not isinstance(earlier, int) or earlier < 0:
         raise ValueError(f"earlier must be 0 or more, not {earlier!r}")
     how = engine.offset_requantization
@@ -61,7 +66,10 @@ def engine_matmul(
         each = [lfsr_words(engine.seed(place), earlier + count)[earlier:] for place in range(engine.outputs)]
         words = arrange(engine, np.stack(each, axis=1), *shape)
     if engine.blocks is None:
-        sums: Any = model_of(engine.arithmetic).matmul(activation, weight, engine.arithmetic, engine.k_step)
+        element = engine.element.dropping(0 if dropped_digits is None else int(np.asarray(dropped_digits)))
+        arithmetic = replace(engine.arithmetic, element=element)
+        sums: Any = model_of(arithmetic).matmul(activation, weight, arithmetic, engine.k_step)
+        sums = replace(sums, lsb_exponent=engine.arithmetic.lsb_exponent)
     else:
         assert activation_scale is not None and weight_scale is not None
         sums = block_matmul(
@@ -98,6 +106,9 @@ def _check_parameters(engine: Engine, columns: int, values: Mapping[str, ArrayLi
         if np.ndim(values[name]):  # type: ignore[arg-type]
             raise ValueError(f"{name} must be one for all outputs, not of shape {np.shape(values[name])}")  # type: ignore[arg-type]
     check_channels(engine, {name: values[name] for name in engine.channel_fields}, columns)
+    dropped, droppable = values["dropped_digits"], engine.element.droppable
+    if dropped is not None and not 0 <= int(np.asarray(dropped)) <= droppable:
+        raise ValueError(f"dropped_digits must be 0 to {droppable}, not {dropped!r}")
     point = values["weight_zero_point"]
     if point is not None:
         least, most = engine.weight.min_integer, engine.weight.max_integer

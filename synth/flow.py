@@ -14,6 +14,7 @@ from .. import __version__
 from ..families import CellCounts, Target
 from .harness import wrap
 from .nextpnr import NETLIST, PlaceAndRoute
+from .ram_registers import use_ram_registers
 from .recipes import SynthesisRecipe, recipes_for
 from .row import Cost
 from .tools import TIMEOUT, ToolError, run, version
@@ -77,7 +78,8 @@ class Flow:
 @cache
 def _fingerprint(flow: Flow) -> str:
     code = [
-        Path(__file__).with_name(name).read_bytes() for name in ("flow.py", "harness.py", "nextpnr.py", "recipes.py")
+        Path(__file__).with_name(f"{name}.py").read_bytes()
+        for name in ("flow", "harness", "nextpnr", "ram_registers", "recipes")
     ]
     everything = (repr(flow), sorted(flow.tools.items()), code)
     return hashlib.sha256(repr(everything).encode()).hexdigest()
@@ -291,7 +293,10 @@ def _route_until_fast(
 def _route(candidate: Synthesized, top: str, clock: str, flow: Flow, folder: Path) -> _Routed:
     router, cells = flow.target.family.router, flow.target.family.harness
     assert router is not None and cells is not None
-    harness = wrap(json.loads(candidate.netlist.read_text()), top, clock, cells)
+    netlist = json.loads(candidate.netlist.read_text())
+    if flow.target.family.ram_registers is not None:
+        use_ram_registers(netlist, top, flow.target.family.ram_registers)
+    harness = wrap(netlist, top, clock, cells)
     (folder / NETLIST).write_text(json.dumps(harness.netlist))
     timeout = FIRST_ROUTER if router.other_router else TIMEOUT
     job = PlaceAndRoute(flow.target, top, cells.options, timeout=timeout, other_router=True)

@@ -123,6 +123,8 @@ def random_product(
     if engine.weight_zero_point:
         codes = engine.weight
         options["weight_zero_point"] = int(generator.integers(int(codes.min_finite), int(codes.max_finite) + 1))
+    if engine.element.droppable:
+        options["dropped_digits"] = int(generator.integers(engine.element.droppable + 1))
     return make_product(engine, generator, activation, weight, earlier=earlier, **options)
 
 

@@ -205,7 +205,7 @@ class Unknown(Element):
         ),
         (
             lambda: engine_of(Halves(), weight_zero_point=True),
-            "element must be exact with a weight_zero_point, not 'halves'",
+            "element must be exact with zero points of weights, not 'halves'",
         ),
         (
             lambda: engine_of(Truncated(), blocks=Blocks(16, parse("ue2m1"), parse("ue2m1"))),

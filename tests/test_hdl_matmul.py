@@ -5,9 +5,8 @@ import random
 import numpy as np
 import pytest
 from fewbit.formats import DATAFLOWS, Blocks, Engine, Integer, Overflow, Requantization, Rounding, parse
-from fewbit.hdl import Matmul
+from fewbit.hdl import Design, Matmul
 from fewbit.hdl.engine.core import matmul_latency
-from fewbit.hdl.products.choose_build import choose_build
 from fewbit.sim import engine_matmul, pack, unpack
 from stream_driver import Feed, Take, drive, simulate
 
@@ -47,6 +46,8 @@ def random_inputs(engine, rng, m, k, n):
         inputs["weight_scale"] = random_codes(rng, engine.blocks.weight_scale, (blocks, n))
         if engine.blocks.zero_points:
             inputs["weight_zero_point"] = random_codes(rng, engine.weight, (blocks, n))
+    if engine.element.droppable:
+        inputs["dropped_digits"] = int(rng.integers(engine.element.droppable + 1))
     return inputs
 
 
@@ -72,10 +73,7 @@ class EngineBench:
 
     def __init__(self, engine, pipeline=2, family=None):
         self.engine = engine
-        added = engine.lanes if engine.output_stationary else engine.rows * engine.lanes
-        build = choose_build(
-            engine.weight, engine.activation, "auto", pipeline=pipeline, family=family, dsp=False, lanes=added
-        )
+        build = Design.matmul(engine, pipeline=pipeline, family=family).chosen_build
         self.dut = Matmul(engine, build)
         self.latency = matmul_latency(engine, build)
 

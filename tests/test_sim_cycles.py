@@ -11,7 +11,7 @@ from fewbit.hdl import Design
 from fewbit.sim import Cycles, cycle_limits, engine_cycles
 from fewbit.sim import cycles as model
 
-REGISTERS = {"control": 0x00, "m": 0x08, "n": 0x0C, "k": 0x10, "cycles": 0x14}
+REGISTERS = {"control": 0x00, "m": 0x08, "n": 0x0C, "k": 0x10, "cycles": 0x14, "dropped_digits": 0x3C}
 
 
 def latencies(design):
@@ -25,7 +25,7 @@ def engine_of(dataflow, **others):
     return Engine(parse("int8"), parse("int8"), how, dataflow=dataflow, **shape | others)
 
 
-def simulated(design, sizes):
+def simulated(design, sizes, **parameters):
     """What the register ``cycles`` shows after a product of each of some sizes, with streams that never stall."""
     dut = design.component()
     found = []
@@ -55,7 +55,7 @@ def simulated(design, sizes):
             ctx.set(ready, 1)
         ctx.set(dut.s_axi_wstrb, 0xF)
         for m, k, n in sizes:
-            for name, value in (("m", m), ("k", k), ("n", n)):
+            for name, value in ({"m": m, "k": k, "n": n} | parameters).items():
                 await write(ctx, name, value)
             await ctx.tick().repeat(20)  # until every stream has a word ready
             await write(ctx, "control", 1)

@@ -45,12 +45,14 @@ def test_requantize_keeps_the_contract(how):
     check_stream(unit, reach=unit.latency + 4)
 
 
-def test_axi_lite_keeps_the_contract():
-    check_stream(AxiLite(8), AXI_LITE)
+@pytest.mark.parametrize("fast", [False, True])
+def test_axi_lite_keeps_the_contract(fast):
+    check_stream(AxiLite(8, fast), AXI_LITE)
 
 
-def test_axi_lite_keeps_the_contract_towards_any_initiator():
-    check_stream(AxiLite(8), AXI_LITE[:2])
+@pytest.mark.parametrize("fast", [False, True])
+def test_axi_lite_keeps_the_contract_towards_any_initiator(fast):
+    check_stream(AxiLite(8, fast), AXI_LITE[:2])
 
 
 class Stage(wiring.Component):

@@ -42,15 +42,26 @@ class BoothSerial(Element):
     Parameters
     ----------
     digits: of the weight's integers, two bits each: 4 for int8
+    run_time: 1 where a register of an engine says how many of the lowest digits do not count, as in ``BoothRounded``
     """
 
     name: ClassVar[str] = "booth_serial"
 
     digits: int
+    run_time: int = 0
 
     @property
     def interval(self) -> int:
         return self.digits
+
+    @property
+    def droppable(self) -> int:
+        return self.digits - 1 if self.run_time else 0
+
+    def dropping(self, dropped: int) -> Element:
+        if dropped == 0:
+            return self
+        return BoothRounded(self.digits - dropped, drop=self.dropped + dropped)
 
     @property
     def dropped(self) -> int:
@@ -59,6 +70,8 @@ class BoothSerial(Element):
 
     def check(self, weight: Format, activation: Format) -> None:
         _check_formats(self.name, weight, activation)
+        if self.run_time not in (0, 1):
+            raise ValueError(f"run_time must be 0 or 1, not {self.run_time!r}")
         needed = booth_digits(weight) - self.dropped
         if self.digits != needed or needed < 1:
             raise ValueError(

@@ -7,7 +7,7 @@ from ..base import Format
 from ..element import Element, register_element
 from ..fixed_point import FixedPoint
 
-__all__ = ["Window", "cut"]
+__all__ = ["WindowSum", "cut"]
 
 MAX_BITS = 64
 MAX_WIDTH = 16
@@ -21,7 +21,7 @@ def cut(integer: int, drop: int) -> int:
 
 @register_element
 @dataclass(frozen=True)
-class Window(Element):
+class WindowSum(Element):
     """Exact products of which a window of bits counts.
 
     Every product loses its lowest bits: its magnitude is cut, which rounds it toward zero. The products of a word are

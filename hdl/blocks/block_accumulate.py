@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from ...formats import Blocks, FixedPoint, Format
+from ..memories import UNRELATED
 from ..scaling.scale_and_round import named
 from ..scaling.stall_pipeline import Record, Stages, parts
 from .block_sum import BlockSum, Keep
@@ -157,7 +158,7 @@ class BlockAccumulate(wiring.Component):
 
             return kept, keep
 
-        m.submodules.sums = memory = Memory(shape=self._sum.width, depth=self.depth, init=[])
+        m.submodules.sums = memory = Memory(shape=self._sum.width, depth=self.depth, init=[], attrs=UNRELATED)
         read, write = memory.read_port(), memory.write_port()
         m.d.comb += [read.en.eq(stages.advance), read.addr.eq(stages.entered["index"])]
 

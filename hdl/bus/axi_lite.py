@@ -26,6 +26,8 @@ class AxiLite(wiring.Component):
     Parameters
     ----------
     address_bits: of the byte address, 3 to 32, as of the ``RegisterBlock``
+    fast: whether a register stands between the choice of an access and the access; latency and interval are then 3
+        cycles
 
     Members
     -------
@@ -33,9 +35,10 @@ class AxiLite(wiring.Component):
     bus: Out(bus_signature(address_bits))
     """
 
-    def __init__(self, address_bits: int):
+    def __init__(self, address_bits: int, fast: bool = False):
         bus = bus_signature(address_bits)
         self.address_bits = address_bits
+        self.fast = fast
         super().__init__({**self.ports(address_bits), "bus": Out(bus)})
 
     @staticmethod
@@ -89,10 +92,17 @@ class AxiLite(wiring.Component):
         m.d.comb += [
             can_write.eq(aw_held & w_held & (~self.s_axi_bvalid | self.s_axi_bready)),
             can_read.eq(ar_held & (~self.s_axi_rvalid | self.s_axi_rready)),
-            self.bus.write.eq(can_write & ~(can_read & wrote)),
-            self.bus.read.eq(can_read & ~self.bus.write),
-            self.bus.address.eq(Mux(self.bus.write, aw_address, ar_address)),
         ]
+        writes = can_write & ~(can_read & wrote)
+        reads = can_read & ~writes
+        address = Mux(writes, aw_address, ar_address)
+        if self.fast:
+            # What is chosen stays at hand until it has been accessed.
+            at_work = self.bus.write | self.bus.read
+            m.d.sync += [self.bus.write.eq(writes & ~at_work), self.bus.read.eq(reads & ~at_work)]
+            m.d.sync += self.bus.address.eq(address)
+        else:
+            m.d.comb += [self.bus.write.eq(writes), self.bus.read.eq(reads), self.bus.address.eq(address)]
         response = Mux(self.bus.error, Const(SLVERR, 2), Const(OKAY, 2))
         with m.If(self.bus.write):
             m.d.sync += [aw_held.eq(0), w_held.eq(0), wrote.eq(1)]

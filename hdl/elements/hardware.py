@@ -86,6 +86,22 @@ class ElementHardware(ABC):
         with ``first`` and is shown from the one with ``last`` on; for None, every word's sum is shown.
         """
 
+    def dropping_control(
+        self,
+        m: Module,
+        arithmetic: Arithmetic,
+        build: Build,
+        valid: Value,
+        first: Value,
+        last: Value | None,
+        dropped: Value,
+    ) -> Mapping[str, Value]:
+        """The control of elements that leave out the last ``dropped`` cycles of every word; for kinds that can.
+
+        Raises ValueError for kinds that cannot.
+        """
+        raise ValueError(f"elements must be of a kind that leaves out digits at run time, not {arithmetic.element}")
+
     @abstractmethod
     def element(
         self,

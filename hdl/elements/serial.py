@@ -100,14 +100,30 @@ class SerialHardware(ElementHardware):
     def control(
         self, m: Module, arithmetic: Arithmetic, build: Build, valid: Value, first: Value, last: Value | None
     ) -> Mapping[str, Value]:
-        opens = _late(m, valid, build.pipeline, "opens")
-        last_digit = _late(m, opens[-1], arithmetic.interval - 1, "digit")[-1]
-        add = _late(m, last_digit, 1, "whole")[-1]
-        # How long it takes from a word to its sum, and a cycle less.
+        return self.dropping_control(m, arithmetic, build, valid, first, last, Const(0, 1))
+
+    def dropping_control(
+        self,
+        m: Module,
+        arithmetic: Arithmetic,
+        build: Build,
+        valid: Value,
+        first: Value,
+        last: Value | None,
+        dropped: Value,
+    ) -> Mapping[str, Value]:
+        # How long it takes from a word to its sum.
         wait = arithmetic.interval + build.pipeline
-        start = _late(m, valid & first, wait - 1, "start")[-1]
-        done = add if last is None else _late(m, valid & last, wait, "done")[-1]
-        return {"opens": opens[-1], "add": add, "start": start, "done": done, **self.steps(m, arithmetic, opens[-1])}
+        words = _late(m, valid, wait, "valid")
+        firsts = _late(m, valid & first, wait - 1, "first")
+        lasts = words if last is None else _late(m, valid & last, wait, "last")
+        opens = words[build.pipeline]
+        choices = range(arithmetic.element.droppable + 1)
+        add, start, done = (
+            Cat(late[-1 - count] for count in choices).bit_select(dropped, 1) if len(choices) > 1 else late[-1]
+            for late in (words, firsts, lasts)
+        )
+        return {"opens": opens, "add": add, "start": start, "done": done, **self.steps(m, arithmetic, opens)}
 
     def steps(self, m: Module, arithmetic: Arithmetic, opens: Value) -> Mapping[str, Value]:
         """Further control, beside ``opens``, the first digits of a word."""

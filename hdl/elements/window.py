@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import Arithmetic, FixedPoint
-from ...formats.elements.window import Window
+from ...formats.elements.window import WindowSum
 from ..products.accumulate import SumControl, accumulate
 from ..products.adder_tree import sum_terms, term_shape
 from ..products.build import Build
@@ -37,7 +37,7 @@ class WindowHardware(ExactHardware):
         apart: bool = False,
     ) -> Term:
         element = arithmetic.element
-        assert isinstance(element, Window)
+        assert isinstance(element, WindowSum)
         drop = element.drop
         exact = super().term(m, pipeline, arithmetic, build, weight, activation, width + drop, apart)
         if drop == 0:
@@ -120,4 +120,4 @@ class WindowElement(wiring.Component):
         return edge.leave(m, getattr(self, name).word_select(lane, edge.shape.width), name)
 
 
-register_hardware(Window, WindowHardware())
+register_hardware(WindowSum, WindowHardware())

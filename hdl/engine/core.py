@@ -11,6 +11,7 @@ from ..products.build import Build
 from ..scaling.scale_and_round import ScaleAndRound
 from . import output_stationary, weight_stationary
 from .handover import Handover
+from .loops import no_more
 from .operand_schedule import schedule_output_stationary, schedule_weight_stationary
 from .output_drain import TAKE, block_depth, drain_sums
 from .output_stationary import OutputStationary, shifts_sums
@@ -27,7 +28,8 @@ def matmul_latencies(engine: Engine, build: Build) -> dict[str, int]:
     blocks, block_distance: of ``BlockAccumulate``, where there are blocks
     requantize: of the requantizer
     requantize_interval: from an output to the next one
-    output_buffer: outputs that wait, beside the one that waits in the requantizer
+    output_buffer: outputs that wait, beside the one that waits in the requantizer, and sums that wait before it, beside
+        those that were chosen
     """
     if engine.output_stationary:
         found = {"array": output_stationary.latency(engine, build, shifts_sums(engine, build)) + build.short_paths}
@@ -35,7 +37,8 @@ def matmul_latencies(engine: Engine, build: Build) -> dict[str, int]:
         found = {"array": weight_stationary.latency(engine, build)}
     if engine.blocks is not None:
         added = block_sum(engine.weight, engine.activation, engine.blocks, engine.max_k)
-        found |= {"blocks": added.latency, "block_distance": block_distance(added, block_depth(engine))}
+        distance = block_distance(added, block_depth(engine)) + build.short_paths
+        found |= {"blocks": added.latency, "block_distance": distance}
     cycles = engine.output_cycles(found["array"] + TAKE)
     scaling = ScaleAndRound(engine.sum, engine.offset_requantization, build.dsp, cycles, build.short_paths)
     return found | {
@@ -135,7 +138,7 @@ class Matmul(wiring.Component):
         large = Signal()
         m.d.comb += [
             zero.eq(Cat(getattr(self, name) == 0 for name in sizes).any()),
-            large.eq(Cat(self.m[sizes["m"] :].any(), self.n[sizes["n"] :].any(), self.k > engine.max_k).any()),
+            large.eq(Cat(self.m[sizes["m"] :].any(), self.n[sizes["n"] :].any(), ~no_more(self.k, engine.max_k)).any()),
             self.refused_busy.eq(self.start & self.busy),
             self.refused_zero.eq(self.start & ~self.busy & zero),
             self.refused_large.eq(self.start & ~self.busy & large),

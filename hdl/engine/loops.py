@@ -24,12 +24,21 @@ class Loop:
     within: str | None = None
 
 
+@dataclass(frozen=True)
+class _Begun:
+    """What a loop holds in its first step: what is left of it, and whether that step is the last one."""
+
+    left: Value
+    last: Value
+
+
 class LoopNest:
     """Loops that stand one in another, the outermost first.
 
     Parameters
     ----------
-    ahead: whether a register holds what will be left, where that has to be subtracted and compared in a cycle otherwise
+    ahead: whether registers hold what loops will begin with, so that a step neither subtracts nor compares before it
+        chooses. What the loops count down has to be steady from the cycle of ``start`` on
 
     Members
     -------
@@ -41,20 +50,33 @@ class LoopNest:
     def __init__(self, m: Module, name: str, loops: list[Loop], ahead: bool = False):
         self.m = m
         self.loops = loops
+        self._name = name
+        self._ahead = ahead
         self._by_name = {loop.name: loop for loop in loops}
         self.left = {loop.name: Signal(self._bits(loop), name=f"{name}_{loop.name}_left") for loop in loops}
         self.last = {loop.name: Signal(name=f"{name}_{loop.name}_last") for loop in loops}
-        # What will be left after the next step, of loops of which another one goes through a step.
-        outer = {loop.within for loop in loops} if ahead else set()
-        self._less = {
-            each: Signal.like(left, name=f"{name}_{each}_less") for each, left in self.left.items() if each in outer
-        }
         self.wraps: dict[str, Value] = {}
         inner: Value = Const(1, 1)
         for loop in reversed(loops):
             wrap = Signal(name=f"{name}_{loop.name}_wraps")
             m.d.comb += wrap.eq(inner & self.last[loop.name])
             self.wraps[loop.name] = inner = wrap
+        # By the name of a loop that goes through one step of another: what it begins with in the step of the other that
+        # is at hand, and in the one after that. Loops without ``ahead`` find that when they need it.
+        self._present: dict[str, _Begun] = {}
+        self._following: dict[str, _Begun] = {}
+        self._totals: dict[str, _Begun] = {}
+        for loop in loops if ahead else []:
+            if loop.within is None:
+                assert loop.total is not None
+                self._totals[loop.name] = self._steady(f"{loop.name}_begins", self._whole(loop))
+            else:
+                self._present[loop.name] = self._held(f"{loop.name}_present", loop)
+                self._following[loop.name] = self._held(f"{loop.name}_following", loop)
+                self._totals[loop.name] = self._steady(f"{loop.name}_first", self._part(loop, self._outer_total(loop)))
+                self._totals[f"{loop.name} second"] = self._steady(
+                    f"{loop.name}_second", self._next_part(loop, self._outer_total(loop))
+                )
 
     def _bits(self, loop: Loop) -> int:
         if loop.total is not None:
@@ -71,7 +93,14 @@ class LoopNest:
     def start(self) -> None:
         """Put every loop at its beginning, by statements in the context of the call."""
         for loop in self.loops:
-            self._restart(loop, None)
+            if loop.within is None:
+                self._begin(loop, self._whole(loop))
+                continue
+            total = self._outer_total(loop)
+            self._begin(loop, self._part(loop, total))
+            if self._ahead:
+                self._take(self._present[loop.name], self._part(loop, total))
+                self._take(self._following[loop.name], self._next_part(loop, total))
 
     def advance(self) -> None:
         """Take a step of the innermost loop and of those that it ends, by statements in the context of the call."""
@@ -80,50 +109,109 @@ class LoopNest:
         for loop in reversed(self.loops):
             with m.If(inner):
                 with m.If(self.last[loop.name]):
-                    self._restart(loop, self.wraps)
+                    self._restart(loop)
                 with m.Else():
                     left = self.left[loop.name]
-                    if loop.name in self._less:
-                        less = self._less[loop.name]
-                        m.d.sync += [left.eq(less), less.eq(less - loop.step)]
-                    else:
-                        m.d.sync += left.eq(left - loop.step)
+                    self._look_ahead(loop)
+                    m.d.sync += left.eq(left - loop.step)
                     m.d.sync += self.last[loop.name].eq(no_more(left, 2 * loop.step))
             inner = self.wraps[loop.name]
 
-    def _restart(self, loop: Loop, wraps: dict[str, Value] | None) -> None:
-        m, left, last = self.m, self.left[loop.name], self.last[loop.name]
+    def _restart(self, loop: Loop) -> None:
+        m = self.m
         if loop.within is None:
-            assert loop.total is not None
-            m.d.sync += [left.eq(loop.total), last.eq(no_more(loop.total, loop.step))]
-            if loop.name in self._less:
-                m.d.sync += self._less[loop.name].eq(loop.total - loop.step)
+            self._begin(loop, self._totals.get(loop.name) or self._whole(loop))
+            for each in self.loops if self._ahead else []:
+                if each.within == loop.name:
+                    self._take(self._present[each.name], self._totals[each.name])
+                    self._take(self._following[each.name], self._totals[f"{each.name} second"])
             return
         outer = self._by_name[loop.within]
-        if wraps is None:
-            rest = outer.total if outer.within is None else None
-            assert rest is not None
-            self._limit(left, last, rest, outer.step, loop.step)
-            return
         # The loop outside may step at the same time: then it is what will be left of that.
         names = [each.name for each in self.loops]
-        steps = wraps[names[names.index(loop.within) + 1]]
-        restarts = wraps[loop.within]
+        steps = self.wraps[names[names.index(loop.within) + 1]]
+        restarts = self.wraps[loop.within]
         rest = self.left[loop.within]
+        if self._ahead:
+            first, following, present = self._totals[loop.name], self._following[loop.name], self._present[loop.name]
+        else:
+            first = self._part(loop, self._outer_total(loop))
+            following = self._part(loop, (rest - outer.step)[: len(rest)])
+            present = self._part(loop, rest)
         with m.If(restarts):
-            assert outer.total is not None
-            self._limit(left, last, outer.total, outer.step, loop.step)
+            self._begin(loop, first)
         with m.Elif(steps):
-            less = self._less.get(loop.within, (rest - outer.step)[: len(rest)])
-            self._limit(left, last, less, outer.step, loop.step)
+            self._begin(loop, following)
         with m.Else():
-            self._limit(left, last, rest, outer.step, loop.step)
+            self._begin(loop, present)
 
-    def _limit(self, left: Signal, last: Signal, rest: Value, most: int, step: int) -> None:
-        self.m.d.sync += left.eq(Mux(rest >= most, most, rest))
-        self.m.d.sync += last.eq(no_more(rest, step) if step < most else Const(1, 1))
+    def _look_ahead(self, outer: Loop) -> None:
+        """Note what loops begin with that go through a step of ``outer``, which takes one now."""
+        for loop in self.loops if self._ahead else []:
+            if loop.within == outer.name:
+                left = self.left[outer.name]
+                self._take(self._present[loop.name], self._following[loop.name])
+                self._take(self._following[loop.name], self._part_but(loop, left, 2))
+
+    def _outer_total(self, loop: Loop) -> Value:
+        """The size that a loop goes through by steps of another."""
+        assert loop.within is not None
+        outer = self._by_name[loop.within]
+        assert outer.total is not None and outer.within is None
+        return outer.total
+
+    def _begin(self, loop: Loop, begun: _Begun) -> None:
+        self.m.d.sync += [self.left[loop.name].eq(begun.left), self.last[loop.name].eq(begun.last)]
+
+    def _whole(self, loop: Loop) -> _Begun:
+        """What a loop of its own begins with."""
+        assert loop.total is not None
+        return _Begun(loop.total, no_more(loop.total, loop.step))
+
+    def _part(self, loop: Loop, rest: Value) -> _Begun:
+        """What a loop begins with that goes through a step of another, of which ``rest`` is left."""
+        assert loop.within is not None
+        most = self._by_name[loop.within].step
+        last = no_more(rest, loop.step) if loop.step < most else Const(1, 1)
+        return _Begun(Mux(rest >= most, most, rest), last)
+
+    def _part_but(self, loop: Loop, rest: Value, steps: int) -> _Begun:
+        """The same where ``rest`` is to be less by some steps of the other loop. It compares while it subtracts."""
+        assert loop.within is not None
+        most = self._by_name[loop.within].step
+        gone = steps * most
+        bits = len(self.left[loop.name])
+        last = no_more(rest, gone + loop.step) if loop.step < most else Const(1, 1)
+        enough = Const(0, 1) if gone + most >= 1 << len(rest) else rest >= gone + most
+        return _Begun(Mux(enough, most, (rest - gone)[:bits]), last)
+
+    def _next_part(self, loop: Loop, total: Value) -> _Begun:
+        return self._part_but(loop, total, 1)
+
+    def _held(self, name: str, loop: Loop) -> _Begun:
+        return _Begun(
+            Signal.like(self.left[loop.name], name=f"{self._name}_{name}"), Signal(name=f"{self._name}_{name}_last")
+        )
+
+    def _take(self, held: _Begun, begun: _Begun) -> None:
+        self.m.d.sync += [held.left.eq(begun.left), held.last.eq(begun.last)]
+
+    def _steady(self, name: str, begun: _Begun) -> _Begun:
+        """What is the same all through a product, in registers."""
+        held = _Begun(Signal(len(begun.left), name=f"{self._name}_{name}"), Signal(name=f"{self._name}_{name}_last"))
+        self._take(held, begun)
+        return held
 
 
 def no_more(value: Value, most: int) -> Value:
-    """``value <= most`` for an unsigned value. It is a constant where it always holds: Verilator warns."""
-    return Const(1, 1) if most >= (1 << len(value)) - 1 else value <= most
+    """``value <= most`` for an unsigned value. It is a constant where it always holds: Verilator warns.
+
+    A power of two is compared with bit by bit, which takes no carry chain.
+    """
+    if most >= (1 << len(value)) - 1:
+        return Const(1, 1)
+    top = most.bit_length() - 1
+    if most < 1 or most != 1 << top:
+        return value <= most
+    above = value[top + 1 :].any() if top + 1 < len(value) else Const(0, 1)
+    return ~(above | (value[top] & value[:top].any())) if top else ~above

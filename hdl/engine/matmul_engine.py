@@ -98,12 +98,14 @@ def engine_registers(engine: Engine) -> tuple[Register, ...]:
         "tensor_scale_high": 0x30,
         "zero_point": 0x34,
         "weight_zero_point": 0x38,
+        "dropped_digits": 0x3C,
     }
     meanings = {
         "scale": "code of the scale of all outputs",
         "tensor_scale": "code of the second scale of all outputs",
         "zero_point": "added to every output, two's complement where the output is",
         "weight_zero_point": "subtracted from every weight, two's complement where the weights are",
+        "dropped_digits": "lowest digits of the weights that do not count, each of which spares a cycle a word",
     }
     for name, bits in engine.tensor_fields.items():
         registers.append(Register(name, offsets[name], width=min(bits, WORD_BITS), meaning=meanings[name]))
@@ -156,6 +158,7 @@ class MatmulEngine(wiring.Component):
 
     def __init__(self, engine: Engine, build: Build, dsp_elements: int = 0):
         self.engine = engine
+        self.build = build
         self.matmul = (Matmul if engine.dma is None else MemoryMatmul)(engine, build, dsp_elements)
         self.registers = engine_registers(engine)
         super().__init__(engine_members(engine))
@@ -164,7 +167,8 @@ class MatmulEngine(wiring.Component):
         m = Module()
         engine = self.engine
         m.submodules.matmul = matmul = self.matmul
-        block = add_registers(m, self, _BUS[engine.control](_address_bits(engine)), self.registers)
+        fast = {"fast": True} if engine.control == "axi_lite" and self.build.short_paths else {}
+        block = add_registers(m, self, _BUS[engine.control](_address_bits(engine), **fast), self.registers)
         self._connect_registers(m, block)
         if isinstance(matmul, MemoryMatmul):
             connect_descriptors(m, matmul, block)

@@ -44,7 +44,7 @@ def schedule_output_stationary(
     last = Signal()
     present = [loader.full.bit_select(handover.half[name], 1) for name, loader in loaders.items() if name != "p"]
     m.d.comb += last.eq(nest.last["k"])
-    m.d.comb += issue.eq(_spaced(m, issue, active & Cat(*present).all() & ~(last & handover.pending), engine))
+    m.d.comb += issue.eq(_spaced(m, issue, active & Cat(*present).all() & ~(last & handover.pending), engine, config))
 
     follow = {name: Signal(name=f"{name}_read") for name in ("valid", "first", "last")}
     m.d.sync += [follow["valid"].eq(issue), follow["first"].eq(first), follow["last"].eq(last)]
@@ -56,6 +56,8 @@ def schedule_output_stationary(
     m.d.comb += [getattr(array, name).eq(control[name]) for name in follow]
     m.d.comb += [array.activation.eq(loaders["a"].word), array.weight.eq(loaders["w"].word)]
     m.d.comb += array.keep.eq(control["keep"])
+    if engine.element.droppable:
+        m.d.comb += array.dropped_digits.eq(config["dropped_digits"])
 
     # Which word of its half each memory reads next: on, back to the beginning, or over to the other half.
     steps = {"a": Const(1, 1), "w": Const(1, 1), "a_scales": last, "w_scales": last}
@@ -123,14 +125,14 @@ def _late(m: Module, name: str, value: Value) -> Signal:
     return late
 
 
-def _spaced(m: Module, issue: Signal, wanted: Value, engine: Engine) -> Value:
+def _spaced(m: Module, issue: Signal, wanted: Value, engine: Engine, config: dict[str, Signal]) -> Value:
     """``wanted``, where the element is done with the operands of the issue before."""
     interval = engine.arithmetic.interval
     if interval == 1:
         return wanted
     rest = Signal(range(interval), name="issue_rest")
     with m.If(issue):
-        m.d.sync += rest.eq(interval - 1)
+        m.d.sync += rest.eq(interval - 1 - config.get("dropped_digits", Const(0, 1)))
     with m.Elif(rest != 0):
         m.d.sync += rest.eq(rest - 1)
     return wanted & (rest == 0)

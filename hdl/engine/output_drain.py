@@ -153,11 +153,18 @@ def drain_sums(
         m.d.sync += [valid[0].eq(present), valid[1].eq(valid[0])]
     place = _hold(m, "row", advance, place)
     chosen = _hold(m, "choice", advance, _choose(engine, config, loaders, handover, place))
-    taken, distance = _finish(m, engine, build, cycles, config, valid[1], chosen, outputs)
-    m.d.comb += advance.eq(taken | ~valid[1])
+    taken, waits = Signal(name="choice_taken"), valid[1]
+    moves: Value = taken
+    if build.short_paths:
+        full = Signal(name="choice_full")
+        chosen, waits = _buffer(m, "waiting", full, chosen, waits, taken)
+        moves = ~full
+    ready, distance = _finish(m, engine, build, cycles, config, waits, chosen, outputs)
+    m.d.comb += [taken.eq(ready), advance.eq(moves | ~valid[1])]
     if engine.blocks is not None:
         # A block finds the one before it written back: it follows by so many cycles in which these move,
-        # and by two more, since what is on its way to them may catch up.
+        # and by two more, since what is on its way to them may catch up, or by three where one more may wait.
+        distance += build.short_paths
         starts = (handover.row == 0) & (chunk == 0)
         moved = Signal(range(distance + 2))
         with m.If(taken & (moved <= distance)):
@@ -294,23 +301,25 @@ def _finish(
     word = Cat(code & kept.replicate(len(code)) for code, kept in zip(codes, mask, strict=True))
     last, o_valid = first.payload.tag[-1], first.valid
     if build.short_paths:
-        last, word, o_valid = _buffer(m, buffer_full, Cat(last, word), first.valid, outputs.ready)
+        given, o_valid = _buffer(m, "output_buffer", buffer_full, {"last": last, "word": word}, o_valid, outputs.ready)
+        last, word = given["last"], given["word"]
     m.d.comb += [outputs.valid.eq(o_valid), outputs.payload.last.eq(last), outputs.payload.data.eq(word)]
     return ready, distance
 
 
-def _buffer(m: Module, full: Signal, word: Value, valid: Value, ready: Value) -> tuple[Value, Value, Value]:
-    """Keep a word that is not taken at once, so that whether a further one is taken does not depend on ``ready``.
+def _buffer(m: Module, name: str, full: Signal, record: Record, valid: Value, ready: Value) -> tuple[Record, Value]:
+    """Keep a record that is not taken at once, so that whether a further one is taken does not depend on ``ready``.
 
-    The result is the last bit of what is given on, the rest of it, and whether there is anything.
+    The results are what is given on, and whether there is anything.
     """
-    held = Signal(len(word), name="output_buffer", reset_less=True)
+    values = {key: value for key, value in parts(record) if value is not None}
+    held = {key: Signal(value.shape(), name=f"{name}_{key}", reset_less=True) for key, value in values.items()}
     with m.If(~full):
-        m.d.sync += [held.eq(word), full.eq(valid & ~ready)]
+        m.d.sync += [held[key].eq(value) for key, value in values.items()]
+        m.d.sync += full.eq(valid & ~ready)
     with m.Elif(ready):
         m.d.sync += full.eq(0)
-    given = Mux(full, held, word)
-    return given[0], given[1:], valid | full
+    return with_parts(record, {key: Mux(full, held[key], value) for key, value in values.items()}), valid | full
 
 
 def _hold(m: Module, name: str, enable: Value, record: Record) -> Record:

@@ -55,6 +55,7 @@ class OutputStationary(wiring.Component):
     weight: In(columns * lanes codes), column by column
     keep: In(lanes), which lanes count
     shift: In(1), where sums shift
+    dropped_digits: In, where the element can leave out digits at run time; holds while words are at hand
     done: Out(1)
     sums: Out(sum_layout).array(rows, columns)
     row_sums: Out.array(rows), sums of the activations alone; only where ``engine.sums_rows``
@@ -75,6 +76,7 @@ class OutputStationary(wiring.Component):
                 "weight": In(engine.columns * engine.lanes * engine.weight.width),
                 "keep": In(engine.lanes),
                 **({"shift": In(1)} if shifts else {}),
+                **({"dropped_digits": In(range(engine.element.droppable + 1))} if engine.element.droppable else {}),
                 "done": Out(1),
                 "sums": Out(self.layout).array(engine.rows, engine.columns),
                 **({"row_sums": Out(self.row_sum_shape).array(engine.rows)} if engine.sums_rows else {}),
@@ -85,7 +87,11 @@ class OutputStationary(wiring.Component):
         m = Module()
         engine = self.engine
         self._hardware = hardware_of(engine.arithmetic)
-        control = self._hardware.control(m, engine.arithmetic, self.build, self.valid, self.first, self.last)
+        given = (m, engine.arithmetic, self.build, self.valid, self.first, self.last)
+        if engine.element.droppable:
+            control = self._hardware.dropping_control(*given, self.dropped_digits)
+        else:
+            control = self._hardware.control(*given)
         if self.shifts:
             late = {name: Signal(name=f"{name}_late", reset_less=name == "start") for name in ("start", "done")}
             m.d.sync += [signal.eq(control[name]) for name, signal in late.items()]

@@ -7,6 +7,7 @@ from amaranth.lib import data, memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats import MAX_SIZE, Engine
+from ..memories import UNRELATED
 from .loops import Loop, LoopNest
 
 __all__ = ["LoaderLoop", "PanelLoader", "size_bits"]
@@ -143,7 +144,7 @@ class PanelLoader(wiring.Component):
     def _memory(self, m: Module, name: str, address: Value) -> tuple[memory.WritePort, Value]:
         """Make a memory that is read at an address. The result is its port to write by, and the word that was read."""
         shape = data.ArrayLayout(unsigned(self.bits), self.parts)
-        m.submodules[name] = store = memory.Memory(shape=shape, depth=1 << len(address), init=[])
+        m.submodules[name] = store = memory.Memory(shape=shape, depth=1 << len(address), init=[], attrs=UNRELATED)
         write = store.write_port(granularity=1 if self.parts > 1 else None)
         read = store.read_port()
         m.d.comb += [read.en.eq(self.enable), read.addr.eq(address)]

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ...formats import Arithmetic, Engine
 from ..elements.hardware import hardware_of
 from ..elements.weight_column import ONE, row_sum_build
+from ..memories import UNRELATED
 from ..products.accumulate import sticky_flags
 from ..products.build import Build
 from .output_stationary import sum_layout
@@ -136,7 +137,7 @@ class WeightStationary(wiring.Component):
         engine = self.engine
         word = {"sums": self.layout} | ({"row_sum": self.row_sum_shape} if row_sum is not None else {})
         shape = data.StructLayout(word)
-        m.submodules.memory = store = memory.Memory(shape=shape, depth=self.depth, init=[])
+        m.submodules.memory = store = memory.Memory(shape=shape, depth=self.depth, init=[], attrs=UNRELATED)
         write, old, finished = store.write_port(), store.read_port(), store.read_port()
         m.d.comb += [finished.addr.eq(self.read_row), finished.en.eq(self.read), self.sums.eq(finished.data.sums)]
 

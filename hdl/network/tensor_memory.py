@@ -4,11 +4,9 @@ from amaranth.hdl import Cat, ClockSignal, Const, Instance, Module, Mux, Signal,
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["PORTS", "UNRELATED", "TensorMemory", "single_port_memory"]
+from ..memories import UNRELATED
 
-UNRELATED = {"no_rw_check": 1}
-"""Attributes of a memory of which no word is read in the cycle in which it is written: synthesis need not see to what
-is read then."""
+__all__ = ["PORTS", "TensorMemory", "single_port_memory"]
 
 PORTS = ("dual", "single", "spram")
 """What a memory can do: ``dual`` reads and writes in a cycle, ``single`` does either. ``spram`` does either as well,

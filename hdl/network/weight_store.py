@@ -5,9 +5,10 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...formats.network import Product
+from ..memories import UNRELATED
 from .by_record import Chooser
 from .plan import NetworkPlan
-from .tensor_memory import UNRELATED, TensorMemory
+from .tensor_memory import TensorMemory
 
 __all__ = ["InitializedWeights", "LoadedWeights"]
 

@@ -19,7 +19,15 @@ LUT_INPUTS = 4
 
 
 def build_of_gated_lanes(
-    alone: Build, weight: Format, activation: Format, logic: str, lanes: int, *, auto: bool, exact: bool
+    alone: Build,
+    weight: Format,
+    activation: Format,
+    logic: str,
+    lanes: int,
+    *,
+    auto: bool,
+    exact: bool,
+    sharing: int = 1,
 ) -> Build:
     """The build of products that are added before the accumulator, as ``build_of_lanes`` tells.
 
@@ -27,6 +35,7 @@ def build_of_gated_lanes(
     ----------
     logic: ``Family.adder_logic``
     lanes: products that are added
+    sharing: how many products share a decoder
     """
     cell = CELL if logic == CELL else None
     found = replace(alone, cell=cell, chain=SHORT_CHAIN if alone.tree else CHAIN)
@@ -34,12 +43,17 @@ def build_of_gated_lanes(
     unsigned = not (weight.signed or activation.signed)
     if auto and alone.product != "recoded" and (twos_complement or alone.product != "whole"):
         short, long = sorted(map(_integer_bits, (weight, activation)))
-        integers = exact and _as_integers(weight, activation)
+        integers = exact and _as_integers(weight, activation, sharing)
         if integers or (weight.max_shift + activation.max_shift == 0 and (twos_complement or unsigned)):
             if short == 1:
                 return alone
+            positions = _of_positions(short, long, lanes, cell)
+            products = _of_products(short, long, lanes, cell)
+            if exact and twos_complement and _of_digits(short, long, lanes, cell) <= min(positions, products):
+                registers = "sums" if alone.tree else "rows"
+                return replace(alone, product="booth", integers=integers, registers=registers)
             found = replace(found, product="gated", integers=integers, registers="aligned")
-            if _of_positions(short, long, lanes, cell) <= _of_products(short, long, lanes, cell):
+            if positions <= products:
                 return replace(found, sums="gated", registers="chains", chain=SHORT_CHAIN)
             return replace(found, sums="chains", registers="shifted", chain=1)
         found = replace(found, product="gated", registers="aligned")
@@ -58,7 +72,7 @@ def _integer_bits(format: Format) -> int:
     return layout["significand"].width + ("sign" in layout.members)
 
 
-def _as_integers(weight: Format, activation: Format) -> bool:
+def _as_integers(weight: Format, activation: Format, sharing: int) -> bool:
     """Whether a minifloat is smaller as an integer beside one in two's complement, where nothing is shifted: both ways
     are estimated by their LUTs."""
     minifloats = [each for each in (weight, activation) if isinstance(each, Minifloat) and each.max_shift]
@@ -72,7 +86,7 @@ def _as_integers(weight: Format, activation: Format) -> bool:
     shifted = _product(min(significand, other), max(significand, other), None) + places * (
         significand + other + minifloat.max_shift
     )
-    return table + _product(min(whole, other), max(whole, other), None) <= significand + shifted
+    return table // sharing + _product(min(whole, other), max(whole, other), None) <= significand + shifted
 
 
 def _adder(bits: int, cell: str | None) -> int:
@@ -95,6 +109,16 @@ def _tree(bits: int, count: int, cell: str | None) -> int:
 def _of_products(short: int, long: int, lanes: int, cell: str | None) -> int:
     """LUTs of products and of the tree that adds them."""
     return lanes * _product(short, long, cell) + _tree(short + long, lanes, cell)
+
+
+def _of_digits(short: int, long: int, lanes: int, cell: str | None) -> int:
+    """LUTs of products in two's complement by Booth's digits, whose rows are made before their adders, and of the tree.
+
+    Where adders are no cells of their own, the carry of a digit takes a LUT to enter one.
+    """
+    rows = (short + 1) // 2
+    product = rows * (long + 1 + (cell is None)) + (rows - 1) * (long + 3)
+    return lanes * product + _tree(short + long, lanes, cell)
 
 
 def _of_positions(short: int, long: int, lanes: int, cell: str | None) -> int:

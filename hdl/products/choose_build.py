@@ -6,7 +6,7 @@ from ...families import FAMILIES, DspBlock, Family
 from ...formats import EXACT, Arithmetic, Format
 from .build import MAX_PIPELINE, Build
 from .build_of_gated_lanes import build_of_gated_lanes
-from .build_of_lanes import build_of_lanes
+from .build_of_lanes import build_of_integers, build_of_lanes
 from .decode import is_twos_complement, operand_layout
 from .packing import SummedPacking, find_packing, integer_bits, product_bits
 from .recoding import recoding
@@ -38,6 +38,7 @@ def choose_build(
     lanes: int = 1,
     packed: bool = False,
     mixed: bool = False,
+    sharing: int = 1,
 ) -> Build:
     """The build of that name, or for ``auto`` the one that measures smallest, with the rest of it chosen for the
     family.
@@ -53,6 +54,7 @@ def choose_build(
     lanes: how many products are added before the accumulator
     packed: whether several of them may be made by one multiplication
     mixed: whether multipliers are for some elements of an array alone; their build is then in ``Build.multipliers``
+    sharing: how many products share a decoder, as in an array
     """
     described = FAMILIES.get(family or "")
     if dsp:
@@ -61,7 +63,7 @@ def choose_build(
         multipliers = _of_multipliers(weight, activation, logic, block, lanes if packed else 1)
         if multipliers is not None:
             return replace(logic, multipliers=multipliers) if mixed else multipliers
-    return _of_logic(weight, activation, build, pipeline, described, recode=recode, lanes=lanes)
+    return _of_logic(weight, activation, build, pipeline, described, recode=recode, lanes=lanes, sharing=sharing)
 
 
 def multiplications(arithmetic: Arithmetic, lanes: int, family: str | None) -> int:
@@ -80,6 +82,7 @@ def _of_logic(
     *,
     recode: bool,
     lanes: int,
+    sharing: int = 1,
 ) -> Build:
     lut = described.lut_inputs if described else PORTABLE_LUT_INPUTS
     twos_complement = any(map(is_twos_complement, (weight, activation)))
@@ -110,12 +113,16 @@ def _of_logic(
         shares_cells=shares_cells,
         lut_inputs=lut,
     )
-    if lanes == 1:
-        return found
-    how = {"auto": build == "auto", "exact": recode}
-    if described is not None and described.adder_logic:
-        return build_of_gated_lanes(found, weight, activation, described.adder_logic, lanes, **how)
-    return build_of_lanes(found, weight, activation, lut, **how)
+    if lanes > 1:
+        auto, formats = build == "auto", (weight, activation)
+        if described is not None and described.adder_logic:
+            logic = described.adder_logic
+            return build_of_gated_lanes(found, *formats, logic, lanes, auto=auto, exact=recode, sharing=sharing)
+        return build_of_lanes(found, *formats, lut, auto=auto, exact=recode, sharing=sharing)
+    integers = None
+    if recode and build == "auto" and sharing > 1:
+        integers = build_of_integers(found, weight, activation, lut, sharing)
+    return integers or found
 
 
 def _of_multipliers(

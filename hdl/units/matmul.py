@@ -113,6 +113,10 @@ class MatmulDesign(ProductDesign):
         return engine.lanes if engine.output_stationary else engine.rows * engine.lanes
 
     @property
+    def sharing(self) -> int:
+        return min(self.engine.rows, self.engine.columns)
+
+    @property
     def parameters(self) -> dict[str, Any]:
         engine = self.engine
         names = ("rows", "columns", "dataflow", "tile_m", "max_k", "outputs", "products")

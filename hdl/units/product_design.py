@@ -61,6 +61,11 @@ class ProductDesign(Design):
         return 1
 
     @property
+    def sharing(self) -> int:
+        """How many products share the decoder of an operand."""
+        return 1
+
+    @property
     def packs(self) -> bool:
         """Whether a multiplier may make several products."""
         return True
@@ -92,6 +97,7 @@ class ProductDesign(Design):
             lanes=self.added if exact else 1,  # what makes a product of its own knows one way to add them
             packed=exact and self.packs,
             mixed=self.is_mixed,
+            sharing=self.sharing,
         )
 
     @property

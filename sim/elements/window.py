@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ...formats import Arithmetic, product_range
-from ...formats.elements.window import Window
+from ...formats.elements.window import WindowSum
 from ..codes import check_codes
 from ..exact import Exact
 from .model import ElementModel, register_model
@@ -66,9 +66,9 @@ def _products(weight: Array, activation: Array, arithmetic: Arithmetic) -> Array
     return np.asarray(np.where(products < 0, -(-products >> drop), products >> drop) if drop else products)
 
 
-def _window(arithmetic: Arithmetic) -> Window:
-    assert isinstance(arithmetic.element, Window)
+def _window(arithmetic: Arithmetic) -> WindowSum:
+    assert isinstance(arithmetic.element, WindowSum)
     return arithmetic.element
 
 
-register_model(Window.rule, WindowModel())
+register_model(WindowSum.rule, WindowModel())
