@@ -18,13 +18,13 @@ def against(folder: Path, json: bool) -> None:
     """Print the table of all bitstreams with networks in a folder. Raises OSError, ValueError."""
     from ..boards.build.built_estimates import bitstreams, compare
 
-    programs: dict[tuple[str, ...], Any] = {}
+    known: dict[tuple[str, ...], Any] = {}
     built = [*bitstreams(folder)]
     found: list[BuiltEstimate] = []
     with progress("Estimating, bitstreams") as report:
         for each in built:
             report(len(found), len(built))
-            found.append(compare(each, _request(each, programs)))
+            found.append(compare(each, _request(each, known)))
     if json:
         print_json({"builds": [each.to_dict() for each in found]})
     else:
@@ -34,7 +34,7 @@ def against(folder: Path, json: bool) -> None:
 def _request(bitstream: "BuiltNetwork", known: dict[tuple[str, ...], Any]) -> "NetworkRequest":
     """What the bitstream was asked for: its program is made anew unless it lies beside it.
 
-    ``known``: what gives the programs of a network in formats, by these
+    ``known``: the network with its samples and what gives its programs, by its name and formats
     """
     from ..boards.build.built_network import PROGRAM_SUFFIX
     from ..boards.build.network_request import NetworkRequest, buffer_for
@@ -55,8 +55,9 @@ def _request(bitstream: "BuiltNetwork", known: dict[tuple[str, ...], Any]) -> "N
         formats = tuple(network[name] for name in ("name", "weight", "activation", "between"))
         networks, chosen = described_network(Description.read(bitstream.path).network)
         if formats not in known:
-            known[formats] = lowering(networks, SchemeOptions(), chosen)[1]
-        program = known[formats](chosen.request()).program
+            study = next((study for (name, *_), (study, _) in known.items() if name == formats[0]), None)
+            known[formats] = lowering(networks, SchemeOptions(), chosen, study)
+        program = known[formats][1](chosen.request()).program
     return NetworkRequest(
         board,
         program,

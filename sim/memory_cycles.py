@@ -216,7 +216,7 @@ class _MemoryOutputs(_Outputs):
         self.tiles = tiles
         self.write_latency = write_latency
         self.tile = next(tiles)
-        self.left = self.tile.words
+        self.missing = self.tile.words
         self.halves = [START, START]
         self.channel = _Bursts(engine, self._write)
         # From when the tile at hand can be read; when its last beat left its place; the last answer.
@@ -232,14 +232,14 @@ class _MemoryOutputs(_Outputs):
 
     def _send(self, arrived: int) -> int:
         sent = max(super()._send(arrived), self.halves[0])
-        self.left -= 1
-        if not self.left:
+        self.missing -= 1
+        if not self.missing:
             self.full = sent + 2
             skipped = self.channel.tile(self.tile, self.full)
             self.halves = [self.halves[1], self.left_at + skipped + 1]
             self.answered = self.channel.last + self.write_latency
             self.tile = next(self.tiles, self.tile)
-            self.left = self.tile.words
+            self.missing = self.tile.words
         return sent
 
     def _write(self, asked: int, ready: int, beats: int) -> int:

@@ -19,7 +19,8 @@ def spread_planes(planes: ArrayLike, size: int) -> Array:
     A block of ``size`` weights along k is followed by the same block in the next plane, and the last block is filled up
     with codes of 0: k' is the number of planes times k, rounded up to whole blocks. With the activations of
     ``spread_activations``, ``block_matmul``, ``block_dot`` and an engine with blocks of that size then give the sum
-    over planes of ``scale * (sum of activation * plane)``, a plane after another.
+    over planes of ``scale * (sum of activation * plane)``, a plane after another. Planes may be of any one format: with
+    a second plane of ones, whose scales are the offsets of blocks, ``uint4`` is what llama.cpp's Q4_1 stores.
     """
     array = np.asarray(planes)
     if array.ndim != 3:

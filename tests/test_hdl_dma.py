@@ -107,7 +107,7 @@ def test_starts_that_are_refused_move_nothing():
 
 
 def test_strides_are_zero_or_negative_and_errors_end_in_the_status():
-    bench = MemoryBench(engine_of())
+    bench = MemoryBench(engine_of(dma=Dma(burst=2, address_bits=40)))
     engine = bench.engine
     inputs = random_inputs(engine, np.random.default_rng(3), 5, 9, 7)
     image = lay_out(engine, inputs["activation"], inputs["weight"])

@@ -32,6 +32,8 @@ DESIGNS = {
     "mac": Design("mac", E2M1, E5M2),
     "mac of products by digits": Design("mac", parse("e3m2"), family="xc7", pipeline=3),
     "dot": Design("dot", E2M1, INT8, lanes=3),
+    "dot of carry cells": Design("dot", INT8, parse("int3"), lanes=5, family="ecp5"),
+    "dot of carry cells that invert": Design("dot", E2M1, parse("e2m3"), lanes=3, family="ecp5"),
     "dot of DSP blocks": Design("dot", INT8, lanes=2, dsp=True, family="ice40"),
     "requantize": Design("requantize", E2M1, INT8, requantization=TO_INT8),
     "requantize to float": Design("requantize", E5M2, requantization=Requantization(parse("float8_e4m3fn"), E8M0)),
@@ -69,7 +71,7 @@ def test_a_verilator_of_the_system_finds_every_unit_clean(emitted, tmp_path):
 
 def test_nothing_is_waived_escaped_or_written_word_by_word(emitted):
     for name, verilog in emitted.items():
-        if name == "dot of DSP blocks":  # of which simulators see what the vendor's cell computes
+        if name.startswith(("dot of DSP", "dot of carry")):  # of which simulators see what the vendor's cell computes
             directives = re.findall(r"`.*", verilog)
             assert directives == ["`ifdef SYNTHESIS", "`else", "`endif"] * (len(directives) // 3)
             verilog = re.sub("`.*", "", verilog)

@@ -59,10 +59,12 @@ def test_rows_of_one_value_lose_what_scales_are_rounded_by_and_zeros_nothing():
         assert one <= 8 * (0.5 * 2.0**-8) ** 2 and nothing == 0
 
 
-@pytest.mark.parametrize("bits", ["bipolar", "uint1"])
+@pytest.mark.parametrize("bits", ["bipolar", "uint1", "uint4"])
 def test_blocks_of_planes_are_summed_by_the_golden_model_and_by_an_engine(bits):
     chance, size, k, n, format = np.random.default_rng(5), 16, 40, 3, parse(bits)
-    planes, scale = chance.integers(0, 2, (2, k, n)), parse("ue3m2")
+    planes, scale = chance.integers(0, 1 << format.width, (2, k, n)), parse("ue3m2")
+    if bits == "uint4":
+        planes[1] = 1  # the offsets of llama.cpp's Q4_1, which are no multiples of its scales
     stored = chance.integers(0, 32, (2, 3, n))
     x, x_scales = chance.integers(-100, 100, (2, k)) & 255, chance.integers(0, 32, (2, 3))
     blocks = Blocks(size, scale, scale, "exact")

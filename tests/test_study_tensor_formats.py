@@ -174,7 +174,7 @@ def test_layers_choose_among_formats_that_need_blocks(tmp_path, capsys):
     assert run(["study", "layers", *asked, *blocks, *options]) == 0
     assert "uniform" in capsys.readouterr().out
     point = json.loads((tmp_path / "layers.json").read_text())["points"][0]
-    assert {weight for weight, _ in point["layers"].values()} <= {"bitmod4", "uint4", "uint1", "int8"}
+    assert {weight for weight, _ in point["layers"].values()} <= {"bitmod4", "int4", "uint1", "int8"}
     assert run(["study", "layers", *asked, *blocks, "--budget", "100"]) == 2
     assert "cost must be bits with scale_per block, not 'luts'" in capsys.readouterr().err
 

@@ -49,7 +49,7 @@ def test_a_network_computes_with_zero_points(study, scale_format):
     assert noise < np.square(plain - study.reference).sum()
     for layer in layers.values():
         groups, k, n = layer.layer.weight.shape
-        assert layer.blocks.zero_points and layer.weight_format == parse("uint4") and layer.points.any()
+        assert layer.blocks.zero_points and layer.weight_format == parse("int4") and layer.points.any()
         assert layer.weight_bits == groups * n * (4 * k + (layer.blocks.weight_scale.width + 4) * -(-k // 16))
 
 

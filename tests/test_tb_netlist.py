@@ -1,5 +1,6 @@
 """What synthesis makes of a design passes the design's own testbench, simulated with yosys's cell models."""
 
+import itertools
 import shutil
 import subprocess
 import sys
@@ -49,13 +50,24 @@ def test_other_families(family: str, command: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pair", ["int4 int4", "e2m1 e2m1", "int4 e2m1", "e3m2 e3m2"])
-def test_every_way_to_add_lanes_on_6_input_luts(pair: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "pair, family",
+    [
+        *((pair, "xc7") for pair in ("int4 int4", "e2m1 e2m1", "int4 e2m1", "e3m2 e3m2")),
+        *itertools.product(("int2 int5", "e2m1 e2m2", "int4 e2m1"), ("ice40", "ecp5")),
+    ],
+)
+def test_every_way_to_add_lanes(pair: str, family: str, tmp_path: Path) -> None:
     weight, activation = map(parse, pair.split())
-    design = Design("dot", weight, activation, terms=1000, lanes=9, family="xc7")
-    netlist = synthesize(design, "synth_xilinx", tmp_path)
-    assert "LUT6" in netlist and "CARRY4" in netlist
-    result = simulate_netlist(netlist, design.description(command=""), [SHARE / "xilinx" / "cells_sim.v"])
+    design = Design("dot", weight, activation, terms=1000, lanes=9, family=family)
+    command, models, cell = {
+        "xc7": ("synth_xilinx", "xilinx", "CARRY4"),
+        "ice40": ("synth_ice40", "ice40", "SB_CARRY"),
+        "ecp5": ("synth_ecp5", "ecp5", "CCU2C"),
+    }[family]
+    netlist = synthesize(design, command, tmp_path)
+    assert f"{cell} " in netlist
+    result = simulate_netlist(netlist, design.description(command=""), [SHARE / models / "cells_sim.v"])
     assert result.ok, result.failed
 
 

@@ -95,16 +95,22 @@ def lowered(
 
 
 def lowering(
-    networks: NetworkOptions, schemes: SchemeOptions, accelerator: AcceleratorOptions
+    networks: NetworkOptions,
+    schemes: SchemeOptions,
+    accelerator: AcceleratorOptions,
+    study: "Study | None" = None,
 ) -> "tuple[Study, Callable[[ShapeRequest], Lowered]]":
-    """The network with its samples, quantized, and what gives its program in an accelerator. Raises as ``lowered``."""
+    """The network with its samples, quantized, and what gives its program in an accelerator. Raises as ``lowered``.
+
+    ``study``: of the same network in other formats, if there is one; its statistics are those of this one too
+    """
     from ...study.measurement.evaluate import Study
     from .designs import choose_pairs
 
     sources = networks.sources()
     if len(sources) != 1:
         raise ValueError(f"model must be a single network, not {networks.model!r}")
-    study = Study(sources[0].network(), networks.samples, networks.seed)
+    study = study or Study(sources[0].network(), networks.samples, networks.seed)
     scheme = None
     if not study.graph.quantized or accelerator.weight or accelerator.activation:
         pairs = choose_pairs(accelerator.weight or DEFAULT_FORMAT, accelerator.activation)

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ...formats import Engine, MemoryOperand
 from ..engine.loops import Loop, LoopNest
 from ..engine.panel_loader import size_bits
+from ..memories import UNRELATED
 
 __all__ = ["TileBuffer"]
 
@@ -61,7 +62,7 @@ class TileBuffer(wiring.Component):
         depth = 2 << (row_bits + unit_bits)
         shape = data.ArrayLayout(unsigned(self.memory_bits), parts * operand.banks)
         granularity = 1 if parts * operand.banks > 1 else None
-        m.submodules.tiles = tiles = memory.Memory(shape=shape, depth=depth, init=[])
+        m.submodules.tiles = tiles = memory.Memory(shape=shape, depth=depth, init=[], attrs=UNRELATED)
         full = Signal(2)
         write, read = tiles.write_port(granularity=granularity), tiles.read_port()
 

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ...formats import Engine, MemoryOperand
 from ..engine.loops import Loop, LoopNest, no_more
 from ..engine.panel_loader import size_bits
+from ..memories import UNRELATED
 
 __all__ = ["WriteBuffer", "beat_layout"]
 
@@ -66,7 +67,7 @@ class WriteBuffer(wiring.Component):
         row_bits, self._unit_bits = (max(0, (count - 1).bit_length()) for count in (operand.tile_rows, self.units))
         shape = data.ArrayLayout(unsigned(operand.segment_bits), granules)
         depth = 2 << (row_bits + self._unit_bits)
-        m.submodules.tiles = tiles = memory.Memory(shape=shape, depth=depth, init=[])
+        m.submodules.tiles = tiles = memory.Memory(shape=shape, depth=depth, init=[], attrs=UNRELATED)
         write, read = tiles.write_port(granularity=1 if granules > 1 else None), tiles.read_port()
         filled = self._fill(m, write, granules, row_bits)
         self._empty(m, read, row_bits)

@@ -158,6 +158,7 @@ class MatmulEngine(wiring.Component):
 
     def __init__(self, engine: Engine, build: Build, dsp_elements: int = 0):
         self.engine = engine
+        self.build = build
         self.matmul = (Matmul if engine.dma is None else MemoryMatmul)(engine, build, dsp_elements)
         self.registers = engine_registers(engine)
         super().__init__(engine_members(engine))
@@ -166,7 +167,7 @@ class MatmulEngine(wiring.Component):
         m = Module()
         engine = self.engine
         m.submodules.matmul = matmul = self.matmul
-        fast = {"fast": True} if engine.control == "axi_lite" and matmul.build.short_paths else {}
+        fast = {"fast": True} if engine.control == "axi_lite" and self.build.short_paths else {}
         block = add_registers(m, self, _BUS[engine.control](_address_bits(engine), **fast), self.registers)
         self._connect_registers(m, block)
         if isinstance(matmul, MemoryMatmul):

@@ -158,7 +158,7 @@ class BlockLayer:
         size, format = self.blocks.size, self.blocks.weight_scale
         integers = grid.values(codes, self.weight_format)
         if points is not None:
-            integers -= np.repeat(points, size, axis=0)[: len(codes)].astype(np.float32)
+            integers -= np.repeat(grid.values(points, self.weight_format), size, axis=0)[: len(codes)]
         found = integers * _stretched(scales, format, size, len(codes), 0)
         if self.planes > 1:
             found = found.reshape(-1, self.planes, size, codes.shape[1]).sum(axis=1).reshape(-1, codes.shape[1])
@@ -238,7 +238,8 @@ def stored_blocks(
     error = squares if gram is None else error_of_results(_moments(gram, size))
     codes, scales, points = operand.fit(_by_block(weight, size), scale_format, error)
     by_row = codes.reshape(-1, n, size).transpose(0, 2, 1).reshape(-1, n)
-    return by_row[:k], encode(scales.reshape(-1, n), scale_format), points.reshape(-1, n)
+    half = 1 << operand.width - 1  # to subtract it is to invert the top bit
+    return by_row[:k] ^ half, encode(scales.reshape(-1, n), scale_format), points.reshape(-1, n) ^ half
 
 
 def format_of_blocks(

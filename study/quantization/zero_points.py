@@ -40,11 +40,14 @@ class WithZeroPoints:
 
     @property
     def format(self) -> Format:
-        """The format of codes and zero points."""
-        return Integer(self.width, unsigned=True)
+        """The format of codes and zero points in a layer: half of all codes is subtracted from both.
+
+        That changes no difference, and an array of signed weights is cheaper.
+        """
+        return Integer(self.width)
 
     def fit(self, rows: Array, scale_format: Format, error: Error | None = None) -> tuple[Array, Array, Array]:
-        """The codes of rows (rows, values), their scales, float32 (rows,), and their zero points, (rows,).
+        """The codes of rows (rows, values), from 0 on, their scales, float32 (rows,), and their zero points, (rows,).
 
         Scales are values of ``scale_format``; ``error`` is as of ``best_scales``.
         """
