@@ -15,6 +15,9 @@ CHAINED_LUT_INPUTS = 6
 WIDE_REACH = 12
 """Positions over which products are shifted, from which on it pays on LUT4 that no adders of lanes are merged."""
 
+TERMS_BITS = 12
+"""By how many bits a sum is longer than its products: those of 4,096 terms."""
+
 MAX_INTEGER_CODE_BITS = 8
 """Bits of a code that a table may make an integer of."""
 
@@ -55,8 +58,14 @@ def build_of_lanes(
         return chained if alone.product == "recoded" else replace(chained, product="booth")
     coarse = alone.product != "whole" and reach + _exponent_offset(weight, activation) >= alone.group
     if twos_complement or unsigned or coarse:
-        return replace(chained, registers="shifted")
+        return replace(chained, registers="shifted", onto_sum=not fast and _is_wide(weight, activation))
     return replace(alone, sums="signs", registers="chains")
+
+
+def _is_wide(weight: Format, activation: Format) -> bool:
+    """Whether it is smaller that every adder of a chain is as long as the whole sum, and one fewer."""
+    width = weight.precision + activation.precision + weight.max_shift + activation.max_shift
+    return width > (CHAIN - 1) * TERMS_BITS - CHAIN.bit_length() * CHAIN // 2
 
 
 def build_of_integers(alone: Build, weight: Format, activation: Format, lut: int, sharing: int) -> Build | None:
