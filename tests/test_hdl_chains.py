@@ -53,6 +53,19 @@ SIGNED = [("e2m1", "e3m2"), ("sm4", "e2m1"), ("ue2m2", "e2m1"), ("float8_e5m2", 
 """Formats whose products have their signs apart."""
 
 
+@pytest.mark.parametrize("pair", [("e2m1", "e3m2"), ("uint3", "ue2m1"), ("float8_e5m2", "int3")])
+def test_chains_may_start_at_the_sum_itself(pair):
+    build = Build("rows", 4, "shifted", sums="chains", chain=3, onto_sum=True)
+    check_dots(pair, [replace(build, pipeline=pipeline) for pipeline in (0, 1, 2, 2)], (2, 3, 7, 9), 40)
+    found = [
+        choose_build(*map(parse, pair), "auto", pipeline=pipeline, family="xc7", dsp=False, lanes=8).onto_sum
+        for pair, pipeline in ((("e6m0", "e6m0"), 2), (("e6m0", "e6m0"), 3), (("e5m2", "e5m2"), 2))
+    ]
+    assert found == [True, False, False]
+    with pytest.raises(ValueError, match="onto_sum must be False where products are not in chains, or registers"):
+        replace(build, pipeline=3)
+
+
 @pytest.mark.parametrize("cell", [None, "CCU2C"])
 @pytest.mark.parametrize("pair", GATED + SIGNED)
 def test_adders_that_take_in_a_bit_give_the_golden_sum(pair, cell):

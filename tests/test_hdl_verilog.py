@@ -112,6 +112,19 @@ def test_an_address_is_never_negative():
     assert verilog.count("memory[$unsigned(") == 2 and not re.search(r"memory\[[a-z]", verilog)
 
 
+def test_the_only_word_of_a_memory_needs_no_address():
+    """As in the queue of a DMA that has two bursts under way."""
+
+    class Single(Store):
+        address = Const(0, 0)
+
+        def __init__(self):
+            self.store = Memory(shape=4, depth=1, init=[])
+            wiring.Component.__init__(self, {"data": In(4), "write": In(1), "found": Out(4)})
+
+    assert of(Single()).count("memory[0] <= data") == of(Single()).count("<= memory[0]") == 1
+
+
 def test_contents_of_a_memory_are_kept():
     words = [3, 0, 1, 7]
     assert re.findall(r"memory\[(\d)\] = 3'h(\d);", of(Store(3, 4, words))) == [

@@ -71,6 +71,8 @@ def test_a_table_has_integers_of_8_bits_and_as_many_as_codes():
     assert few.table == (-127,) + (127,) * 7
     for alone in (np.zeros(3), np.ones(3), -np.ones(3)):
         assert len({*codebook(alone, np.ones(3), 2).table}) == 2
+    near = codebook(1 + np.arange(9) * 1e-4, np.ones(9), 2)
+    assert near.table == (0, 127, 127, 127)  # means that are one integer are one value
 
 
 @pytest.mark.parametrize("width", [2, 4, 8])

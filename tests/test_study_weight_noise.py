@@ -2,14 +2,14 @@
 
 import csv
 import json
-from math import log10
+from math import inf, log10
 
 import networks
 import numpy as np
 import pytest
 from fewbit.cli.app import run
 from fewbit.formats import parse
-from fewbit.study.measurement.weight_noise import _blocks, _columns, weight_noises
+from fewbit.study.measurement.weight_noise import _blocks, _columns, weight_noises, write_noises
 from fewbit.study.network.graph import Graph
 from fewbit.study.quantization.tensor_formats import parse_operands
 
@@ -26,6 +26,20 @@ def test_a_noise_is_that_of_the_best_scale_and_bits_have_scales():
     (found,) = weight_noises("net", graph, [parse("ternary")], [None], None)
     assert found.sqnr == pytest.approx(10 * log10((19 + 8) / 3))
     assert (found.bits, found.weights, found.worst) == (2 + 16 / 4, 8, found.sqnr)
+
+
+def test_weights_that_lose_nothing_have_no_noise(tmp_path):
+    graph = Graph(linear((1, -1, -1, 1), (2, 2, -2, 2)))
+    found = [*weight_noises("net", graph, parse_operands("ternary,bcq2"), [None], None)]
+    assert [(each.sqnr, each.worst) for each in found] == [(inf, inf)] * 2
+    write_noises(found, tmp_path, "")
+    assert [row["sqnr"] for row in json.loads((tmp_path / "weights.json").read_text())["rows"]] == [None] * 2
+
+
+def test_a_network_without_weights_is_refused():
+    product = networks.made([(("MatMul", ["x", "x"], ["y"]), {})], [], {"x": ["n", 2, 2]})
+    with pytest.raises(ValueError, match=r"^network must have layers with weights, not 'net', which has none$"):
+        next(weight_noises("net", Graph(product), [parse("int4")], [None], None))
 
 
 def test_selectors_are_counted_once_a_block():

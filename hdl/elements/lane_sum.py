@@ -4,9 +4,9 @@ from amaranth.hdl import Module, Signal, Value
 
 from ...formats import Arithmetic
 from ..products.accumulate import SumControl, accumulate
-from ..products.adder_tree import sum_terms, tree_depth
+from ..products.adder_tree import sum_terms, term_shape, tree_depth
 from ..products.build import Build
-from ..products.chains import chain_count, sum_chains
+from ..products.chains import chain_count, chain_onto, sum_chains
 from ..products.gated_chains import sum_gated
 from ..products.pipeline import Pipeline
 from ..products.product_term import Term
@@ -27,8 +27,21 @@ def accumulate_words(
     flags: dict[str, Signal],
 ) -> None:
     """Add up the terms of every word."""
+    specials = [term.specials for term in terms]
+    if build.onto_sum and len(terms) > 1:
+        chain, rest = terms[: build.chain], terms[build.chain :]
+        if rest:
+            value, carry = sum_lanes(m, pipeline, build, arithmetic, rest)
+            chain = [*chain, Term(value, carry, {})]
+        is_signed = term_shape(arithmetic).signed
+
+        def plus(running: Signal) -> Value:
+            return chain_onto(m, running, chain, is_signed)
+
+        accumulate(m, control, None, None, specials, accumulator, flags, plus=plus)
+        return
     addend, carry = sum_word(m, pipeline, build, arithmetic, terms)
-    accumulate(m, control, addend, carry, [term.specials for term in terms], accumulator, flags)
+    accumulate(m, control, addend, carry, specials, accumulator, flags)
 
 
 def sum_word(

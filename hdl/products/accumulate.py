@@ -1,6 +1,6 @@
 """The exact sum: the adder, its registers, and the sticky flags beside it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
@@ -46,12 +46,13 @@ def sum_control(m: Module, pipeline: Pipeline, valid: Value, first: Value, last:
 def accumulate(
     m: Module,
     control: SumControl,
-    addend: Value,
+    addend: Value | None,
     carry: Value | None,
     specials: Sequence[Mapping[str, Value]],
     accumulator: Signal,
     flags: dict[str, Signal],
     *,
+    plus: Callable[[Signal], Value] | None = None,
     saturates: bool = False,
 ) -> None:
     """Add ``addend + carry`` to a sum by ``control``; ``accumulator`` and ``flags`` show it when it is done.
@@ -63,13 +64,18 @@ def accumulate(
     Parameters
     ----------
     specials: for every product of this cycle, its flags by name
+    plus: the sum of the running one and this cycle's products, in the place of ``addend`` and ``carry``
     saturates: whether the sum becomes the nearest one that there is where it is out of range
     """
     # Its name sorts before the addend's: yosys writes Verilog in that order, and reading it gives the carry chain the
     # first of the two past the LUT, which has to be the register.
     running = Signal.like(accumulator, name="accumulated")
     total = Signal.like(accumulator, name="total")
-    exact = running + addend if carry is None else running + addend + carry
+    if plus is not None:
+        exact = plus(running)
+    else:
+        assert addend is not None
+        exact = running + addend if carry is None else running + addend + carry
     m.d.comb += total.eq(_saturated(m, exact, total.shape()) if saturates else exact)
     raised = {name: Cat(*(special[name] for special in specials)).any() for name in flags}
     running_flags = {name: Signal(name=f"running_{name}") for name in flags}

@@ -60,6 +60,8 @@ class Build:
         their signs apart; by rows that are ``gated``; or in chains whose sum is ``turned`` over where signs differ
     cell: the carry cell of the family that adders are made of which take in logic, None where yosys makes them
     chain: lanes to a chain; 1 for a tree of rows of unsigned numbers, where adders take in no logic
+    onto_sum: whether products in chains are added to the sum itself, the first chain one after the other, where no
+        register stands between
     integers: whether minifloats become integers before they are multiplied
     packing: how several products are made by one multiplication, where they are; ``product`` is for one that is left
         over
@@ -79,6 +81,7 @@ class Build:
     sums: str = "tree"
     chain: int = CHAIN
     cell: str | None = None
+    onto_sum: bool = False
     integers: bool = False
     packing: Packing | None = None
     lut_inputs: int = 6
@@ -101,6 +104,8 @@ class Build:
             raise ValueError(f"chain must be 1 or more, not {self.chain!r}")
         if self.registers in ADDED and self.sums == "tree":
             raise ValueError(f"registers must be aligned, rows or sums for sums 'tree', not {self.registers!r}")
+        if self.onto_sum and (self.sums != "chains" or {"chain", "total"} & {*self.cuts}):
+            raise ValueError("onto_sum must be False where products are not in chains, or registers stand behind these")
         if self.pipeline not in range(MAX_PIPELINE + 1):
             raise ValueError(f"pipeline must be 0 to {MAX_PIPELINE}, not {self.pipeline!r}")
 
@@ -148,7 +153,7 @@ class Build:
         if self.sums == "tree":
             return self
         registers = "aligned" if self.registers in ADDED else self.registers
-        return replace(self, sums="tree", registers=registers)
+        return replace(self, sums="tree", registers=registers, onto_sum=False)
 
     @property
     def cuts(self) -> tuple[str, ...]:

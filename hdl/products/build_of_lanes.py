@@ -7,13 +7,16 @@ from ...formats import Format, Integer, Minifloat
 from .build import CHAIN, Build
 from .decode import is_twos_complement, operand_layout
 
-__all__ = ["build_of_integers", "build_of_lanes"]
+__all__ = ["build_of_integers", "build_of_lanes", "registers_of_digits"]
 
 CHAINED_LUT_INPUTS = 6
 """Inputs of a LUT whose adders take in a product's last level of logic."""
 
 WIDE_REACH = 12
 """Positions over which products are shifted, from which on it pays on LUT4 that no adders of lanes are merged."""
+
+TERMS_BITS = 12
+"""By how many bits a sum is longer than its products: those of 4,096 terms."""
 
 MAX_INTEGER_CODE_BITS = 8
 """Bits of a code that a table may make an integer of."""
@@ -55,8 +58,14 @@ def build_of_lanes(
         return chained if alone.product == "recoded" else replace(chained, product="booth")
     coarse = alone.product != "whole" and reach + _exponent_offset(weight, activation) >= alone.group
     if twos_complement or unsigned or coarse:
-        return replace(chained, registers="shifted")
+        return replace(chained, registers="shifted", onto_sum=not fast and _is_wide(weight, activation))
     return replace(alone, sums="signs", registers="chains")
+
+
+def _is_wide(weight: Format, activation: Format) -> bool:
+    """Whether it is smaller that every adder of a chain is as long as the whole sum, and one fewer."""
+    width = weight.precision + activation.precision + weight.max_shift + activation.max_shift
+    return width > (CHAIN - 1) * TERMS_BITS - CHAIN.bit_length() * CHAIN // 2
 
 
 def build_of_integers(alone: Build, weight: Format, activation: Format, lut: int, sharing: int) -> Build | None:
@@ -81,8 +90,20 @@ def build_of_integers(alone: Build, weight: Format, activation: Format, lut: int
     multiplied = rows(minifloat.precision + 1, integer.width) if minifloat.precision > 1 else 0
     if table // sharing + rows(_integer_bits(minifloat), integer.width) >= multiplied + shifts:
         return None
-    registers = "sums" if alone.tree else "aligned" if lut >= CHAINED_LUT_INPUTS else "rows"
+    registers = registers_of_digits(alone, min(_integer_bits(minifloat), integer.width), lut, sharing)
     return replace(alone, product="booth", registers=registers, integers=True)
+
+
+def registers_of_digits(alone: Build, bits: int, lut: int, sharing: int) -> str:
+    """What the second register stage holds where integers are multiplied by Booth's digits, of the shorter one's bits.
+
+    The operands of an array come late in a cycle, since many elements share them. Where the clock is fast, rows have
+    that cycle to themselves if more than one adder follows anyway.
+    """
+    rows = (bits + 1) // 2
+    if alone.short_paths and sharing > 1 and rows > 2:
+        return "rows"
+    return "sums" if alone.tree else "aligned" if lut >= CHAINED_LUT_INPUTS else "rows"
 
 
 def _exponent_offset(*formats: Format) -> int:

@@ -18,7 +18,7 @@ from .pipeline import Pipeline
 from .product_term import Term
 from .significand_product import ProductRow, add_rows
 
-__all__ = ["chain_count", "sum_chains"]
+__all__ = ["chain_count", "chain_onto", "sum_chains"]
 
 
 def chain_count(lanes: int, length: int) -> int:
@@ -56,6 +56,25 @@ def sum_chains(
     value = value[:width] if len(value) > width else value
     value = value.as_signed() if below else value
     return pipeline.cross("total", "sum", value), pipeline.cross("total", "carry", total.carry)
+
+
+def chain_onto(m: Module, running: Signal, terms: Sequence[Term], is_signed: bool) -> Value:
+    """``running`` and all terms, one after the other: every adder takes in the logic of a term, the first one too.
+
+    Parameters
+    ----------
+    is_signed: whether addends are in two's complement
+    """
+    total: Value = running
+    for k, term in enumerate(terms):
+        carry = Const(0, 1) if term.carry is None else term.carry
+        addend = Signal(running.shape(), name=f"onto{k}_addend")
+        m.d.comb += addend.eq(term.addend.as_signed() if is_signed else term.addend)
+        wide = Signal(len(running) + 1, name=f"onto{k}")
+        # A difference for the reason that ``_plus`` tells.
+        m.d.comb += wide.eq(Cat(carry, total) - Cat(~carry, ~addend))
+        total = wide[1:]
+    return total
 
 
 def _whole_row(term: Term, arithmetic: Arithmetic) -> ProductRow:

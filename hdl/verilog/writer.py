@@ -152,8 +152,8 @@ class _Module:
         return self._inside.get((id(cell), pin)) or self._operands.text(cell.pins[pin])
 
     def _index(self, bits: Sequence[Bit]) -> str:
-        """Bits that choose a word or a bit; a signed name would choose by a negative number."""
-        return self._as_unsigned(self._operands.text(bits))
+        """The bits of an index, none where there is one. A signed name would choose by a negative number."""
+        return self._as_unsigned(self._operands.text(bits)) if bits else "0"
 
     def _as_unsigned(self, operand: str) -> str:
         return f"$unsigned({operand})" if operand in self._signed else operand

@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from math import log10
+from math import inf, log10
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,8 @@ class WeightNoise:
     -------
     network, weight: the names of the network and of the format, or of how a format is found for each tensor
     block_size: so many weights along K share a scale; None where those of an output channel do
-    sqnr: in dB, of the mean over all weights of the squared error in units of the layer's mean square
+    sqnr: in dB, of the mean over all weights of the squared error in units of the layer's mean square; infinite where
+        nothing is lost
     worst: in dB, of the layer with the most noise
     bits: bits a weight, with scales and selectors
     weights: how many weights were rounded
@@ -62,8 +63,12 @@ def weight_noises(
     Parameters
     ----------
     columns: most output channels of a layer that are rounded, spread over all of them; None for all
+
+    Raises ValueError for a network without weights.
     """
     layers = [_columns(layer.weight, columns) for layer in graph.layers if layer.weight is not None]
+    if not layers:
+        raise ValueError(f"network must have layers with weights, not {network!r}, which has none")
     for size in block_sizes:
         rows = [[Rows(part, SCALE_FORMAT, squares) for part in _blocks(layer, size)] for layer in layers]
         for operand in operands:
@@ -90,11 +95,15 @@ def _noise(
         network=network,
         weight=operand.name,
         block_size=size,
-        sqnr=-10 * log10(total / count),
-        worst=-10 * log10(worst),
+        sqnr=_decibels(total / count),
+        worst=_decibels(worst),
         bits=bits / count,
         weights=count,
     )
+
+
+def _decibels(noise: float) -> float:
+    return -10 * log10(noise) if noise else inf
 
 
 def _columns(weight: Array, most: int | None) -> Array:
@@ -115,9 +124,13 @@ def _blocks(rows: Array, size: int | None) -> list[Array]:
 
 
 def write_noises(noises: Sequence[WeightNoise], folder: Path, command: str) -> None:
-    """Write the files of ``NAMES``, each whole or not at all: the command and all rows, and the rows as a table."""
+    """Write the files of ``NAMES``, each whole or not at all: the command and all rows, and the rows as a table.
+
+    What is infinite is null in JSON, which has no such number.
+    """
     rows = [asdict(each) for each in noises]
-    write_whole(folder / NAMES[0], json.dumps({"command": command, "rows": rows}, indent=1) + "\n")
+    written = [{name: None if value == inf else value for name, value in row.items()} for row in rows]
+    write_whole(folder / NAMES[0], json.dumps({"command": command, "rows": written}, indent=1) + "\n")
     text = io.StringIO()
     writer = csv.DictWriter(text, [*rows[0]], lineterminator="\n")
     writer.writeheader()

@@ -35,7 +35,7 @@ def codebook(values: Array, weights: Array, width: int) -> Codebook:
     largest = np.abs(found).max()
     integers = [round(MOST * each / largest) for each in found.tolist()] if largest > 0 else [0]
     if len({*integers}) < 2:
-        integers = [*integers, 0 if integers[0] else 1]
+        integers = [integers[0], 0 if integers[0] else 1]
     integers += [max(integers)] * ((1 << width) - len(integers))
     return Codebook(tuple(sorted(integers[: 1 << width])))
 
