@@ -63,6 +63,9 @@ _ELSEWHERE = {
 }
 """What other tools' names stand for here."""
 
+_OF_TENSORS = re.compile(r"(ant|kmeans|bcq)\d+|binarydm|fdb|uint[2-8]z")
+"""Names that the study alone knows, and no hardware has."""
+
 
 def parse(name: str) -> Format:
     """The format of that name. Raises ValueError that says what a good name looks like.
@@ -103,6 +106,8 @@ def _suggestion(name: str) -> str:
     """What an unknown name may stand for, as the end of a message; nothing where no name is like it."""
     if name in _ELSEWHERE:
         return f"; did you mean {_ELSEWHERE[name]}?"
+    if _OF_TENSORS.fullmatch(name):
+        return "; that name is the study's, in which every tensor has a format of its own (docs/study.md)"
     names = [format.name for format in catalog()]
     whole = [known for known in names if known == name or known.endswith(f"_{name}")]
     near = whole or difflib.get_close_matches(name, names, n=1)

@@ -44,7 +44,8 @@ class Dma:
         ):
             value = getattr(self, name)
             if not (isinstance(value, int) and least <= value <= most and value & (value - 1) == 0):
-                raise ValueError(f"{name} must be a power of two from {least} to {most}, not {value!r}")
+                option = " (--dma)" if name == "memory_bits" else ""
+                raise ValueError(f"{name}{option} must be a power of two from {least} to {most}, not {value!r}")
         check_integer("address_bits", self.address_bits, PAGE.bit_length(), 64)
         if self.packing not in PACKINGS:
             raise ValueError(f"packing must be {' or '.join(PACKINGS)}, not {self.packing!r}")

@@ -1,7 +1,7 @@
 """Elements: what multiplies and adds inside a MAC, a dot product or an array, whatever the formats are."""
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -143,7 +143,8 @@ def parse_element(text: str) -> Element:
     try:
         return kind(**values)
     except TypeError:
-        raise ValueError(f"element {name} must be given with {', '.join(known)}, not as {text!r}") from None
+        wanted = ", ".join(field.name for field in fields(kind) if field.default is MISSING)
+        raise ValueError(f"element {name} must be given with {wanted}, not as {text!r}") from None
 
 
 EXACT = register_element(Element)()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from ..formats import Dma
 from ..hdl import MatmulDesign, NetworkDesign
 from ..hdl.bus.interfaces import find_interfaces
 from .host import host_files
@@ -40,6 +41,7 @@ def ip_files(design: MatmulDesign | NetworkDesign, dma_bits: int = DMA_BITS[0]) 
     interfaces = find_interfaces(port["name"] for port in said["ports"])
     streams = {stream["name"]: stream["beat_bits"] // 8 for stream in said["streams"]}
     named = {"module": module, "vendor": VENDOR, "library": LIBRARY, "version": VERSION, "part": PART}
+    dma = design.engine.dma if isinstance(design, MatmulDesign) else None
     period = f"{1000 / OUT_OF_CONTEXT_MHZ:.3f}"
     return {
         "component.xml": component_xml(design),
@@ -48,10 +50,19 @@ def ip_files(design: MatmulDesign | NetworkDesign, dma_bits: int = DMA_BITS[0]) 
             **named,
             description=design.contract,
             interfaces=" ".join(each.name for each in interfaces),
+            **_masters(dma),
         ),
         f"{module}_ooc.xdc": fill("ooc.xdc", module=module, mhz=str(OUT_OF_CONTEXT_MHZ), period=period),
         **_example(named, streams, dma_bits),
     }
+
+
+def _masters(dma: Dma | None) -> dict[str, str]:
+    """Names of the masters, which are one or none, the bytes that their addresses reach, and the bits of a beat."""
+    if dma is None:
+        return {"masters": "", "range": "4G", "width": "32"}
+    reach = "16E" if dma.address_bits == 64 else str(1 << dma.address_bits)
+    return {"masters": "m_axi", "range": reach, "width": str(dma.memory_bits)}
 
 
 def _example(named: dict[str, str], streams: Mapping[str, int], dma_bits: int) -> dict[str, str]:

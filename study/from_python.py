@@ -67,7 +67,7 @@ def study(
         ``if __name__ == "__main__":``, as all programs that start processes
     cache_folder: where points are kept, which are not measured again; see ``places.cache_folder``
     progress: is called with the numbers of finished and of all points
-    scheme: how the network is quantized otherwise, as ``techniques=("gptq",)``: the fields of ``Scheme``
+    scheme: how the network is quantized otherwise, as ``techniques="equalize+gptq"``: the fields of ``Scheme``
 
     Raises ValueError, TypeError and OSError for what cannot be studied, and SweepError where a point cannot be
     measured.
@@ -169,7 +169,9 @@ def price(
 
 
 def _schemes(weight: FormatNames | None, activation: FormatNames | None, scheme: dict[str, Any]) -> list[Scheme]:
-    """A scheme for every pair of formats. Formats in ``scheme`` may be named."""
+    """A scheme for every pair of formats. Formats in ``scheme`` may be named, techniques be names with + between."""
+    if isinstance(techniques := scheme.get("techniques"), str):
+        scheme = {**scheme, "techniques": () if techniques == "none" else tuple(techniques.split("+"))}
     given: dict[str, Any] = {
         key: parse(value) if key in ("edges", "scale_format") and isinstance(value, str) else value
         for key, value in {"scale_format": SCALE_FORMAT, **scheme}.items()

@@ -104,6 +104,11 @@ def _exported(module: Any, samples: Mapping[str, np.ndarray]) -> onnx.ModelProto
         for name, values in samples.items()
         if name not in NOT_INPUTS
     }
+    kinds = [parameter.dtype for parameter in module.parameters() if parameter.is_floating_point()]
+    for name, values in inputs.items():
+        if values.is_floating_point() and kinds and values.dtype != kinds[0]:
+            wanted, given = (str(kind).removeprefix("torch.") for kind in (kinds[0], values.dtype))
+            raise ValueError(f"samples must be {wanted} for {name!r}, as the module's parameters, not {given}")
     training = module.training
     try:
         return to_onnx(module, inputs, EXPORTED_OUTPUT)

@@ -190,6 +190,8 @@ def test_a_port_that_is_not_there_is_a_link_error():
 def test_a_path_is_no_description_and_a_board_is_no_port():
     with pytest.raises(TypeError, match=r"description must be a Description, as .* gives it, not"):
         Device.open("sim", description="m.json")
+    with pytest.raises(TypeError, match="design must be a MatmulDesign or a NetworkDesign, not 'matmul'"):
+        Device.open("sim", design="matmul")
     with pytest.raises(ValueError, match="port must be a serial port, sim or auto, not the board 'icebreaker'"):
         Device.open("icebreaker")
 

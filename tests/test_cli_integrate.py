@@ -53,7 +53,7 @@ def test_options_win_over_what_suits_a_tool(capsys, in_folder):
         ("mac --for vivado", "--for must be left out for mac; it is an option of matmul"),
         ("matmul --for vivado --control wishbone", "control must be axi_lite for vivado, not 'wishbone'"),
         ("matmul --burst 4", "--dma must be given with --burst"),
-        ("matmul --dma 48", "memory_bits must be a power of two from 32 to 1024, not 48"),
+        ("matmul --dma 48", "memory_bits (--dma) must be a power of two from 32 to 1024, not 48"),
         ("matmul --dma 64 --bus-bits 32", "bus_bits must be left out with a dma, which has no streams, not 32"),
         ("matmul --for litex --bus-bits 24", "a power of two of 32 or more, not 24: the stream a has 24"),
     ],

@@ -32,6 +32,8 @@ def test_names_of_other_tools_are_known_for_what_they_are() -> None:
     for name, meant in (("fp8", "'float8_e4m3fn' or 'float8_e5m2'"), ("NVFP4", "'e2m1' in blocks of 16 with scales")):
         with pytest.raises(ValueError, match=f"not '{name}'; did you mean {meant}"):
             parse(name)
+    with pytest.raises(ValueError, match=r"not 'kmeans4'; that name is the study's, .* \(docs/study.md\)$"):
+        parse("kmeans4")
 
 
 @pytest.mark.parametrize(
@@ -53,8 +55,8 @@ def test_an_unknown_name_suggests_the_nearest(name: str, nearest: str | None) ->
         parse(name)
     assert str(error.value) == (
         "format must be e{E}m{M} (as e4m3, e4m3b11), int{N}, int{N}s, uint{N}, sm{N}, apot{N}, bipolar, bitmod3, "
-        "bitmod4, codebook:FILE, flint{N}, iq4nl, nf4, nupes{N}, pow2_{N}, pow2_{N}z, ternary or a name of ml_dtypes "
-        f"(as float8_e4m3fn), not {name!r}; did you mean {nearest!r}?"
+        "bitmod4, codebook:FILE, flint{N}, iq4nl, nf4, nupes{N}, pow2_{N}, pow2_{N}z, ternary, uflint{N} or a name of "
+        f"ml_dtypes (as float8_e4m3fn), not {name!r}; did you mean {nearest!r}?"
     )
 
 

@@ -136,7 +136,7 @@ def test_strides_are_zero_or_negative_and_errors_end_in_the_status():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"memory_bits": 48}, "memory_bits must be a power of two from 32 to 1024, not 48"),
+        ({"memory_bits": 48}, r"memory_bits \(--dma\) must be a power of two from 32 to 1024, not 48"),
         ({"burst": 3}, "burst must be a power of two from 1 to 256, not 3"),
         ({"memory_bits": 256, "burst": 256}, "burst must be at most 128 beats of a page, not 256"),
         ({"outstanding": 1}, "outstanding must be a power of two from 2 to 256, not 1"),

@@ -194,6 +194,10 @@ class Unknown(Element):
     [
         (lambda: parse_element("thirds"), f"element must be one of {', '.join(element_kinds())}, not 'thirds'"),
         (lambda: parse_element("truncated:bits=3"), "fields of element truncated must be of drop, not 'bits'"),
+        (
+            lambda: parse_element("booth_serial:run_time=1"),
+            "element booth_serial must be given with digits, not as 'booth_serial:run_time=1'",
+        ),
         (lambda: Arithmetic(INT8, INT8, "exact"), "element must be an Element, not 'exact'"),
         (
             lambda: Arithmetic(INT8, parse("float8_e5m2"), Halves()),

@@ -94,7 +94,8 @@ class Vivado:
             *("ipx::package_project", "ipx::current_core", "ipx::get_memory_maps", "ipx::get_address_blocks"),
             *("ipx::create_xgui_files", "ipx::update_checksums", "ipx::check_integrity", "ipx::save_core"),
             *("create_bd_cell", "get_bd_pins", "get_bd_intf_pins", "connect_bd_net", "connect_bd_intf_net"),
-            *("ipx::get_bus_interfaces", "create_clock", "get_ports"),
+            *("ipx::get_bus_interfaces", "create_clock", "get_ports", "get_property"),
+            *("ipx::add_memory_map", "ipx::add_address_block", "ipx::add_address_space"),
         ):
             self.tcl.createcommand(name, self._command(name))
         self.tcl.call("namespace", "eval", "ipx", "")
@@ -182,9 +183,11 @@ def test_block_design_connects_every_pin_once(name, tmp_path):
         how = vivado.settings[f"width_{stream}"]
         near = "CONFIG.S_TDATA_NUM_BYTES" if stream == "c" else "CONFIG.M_TDATA_NUM_BYTES"
         assert int(how[near]) == engine.bus(stream) // 8
-    assert {name for name, *_ in vivado.called[-4:]} == {
-        *("validate_bd_design", "save_bd_design", "get_files", "make_wrapper")
-    }
+    last = [name for name, *_ in vivado.called]
+    assert last[last.index("validate_bd_design") :] == [
+        *("validate_bd_design", "save_bd_design", "get_files", "make_wrapper"),
+        *("current_fileset", "set_property", "update_compile_order"),
+    ]
 
 
 def test_block_design_puts_an_engine_with_a_dma_at_the_memory(tmp_path):
@@ -205,6 +208,21 @@ def test_packing_wants_every_interface_of_the_engine(tmp_path):
     vivado.engine.remove("s_axis_p")
     with pytest.raises(Exception, match=r"interface s_axis_p must be found in matmul\.v"):
         vivado.source("package_ip.tcl")
+
+
+def test_packing_makes_the_addresses_that_vivado_has_not_made(tmp_path):
+    vivado = written("memory", tmp_path)
+    made = ("ipx::add_memory_map", "ipx::add_address_block", "ipx::add_address_space")
+    vivado.source("package_ip.tcl")
+    assert not [call for call in vivado.called if call[0] in made]
+    vivado.tcl.createcommand("get_property", lambda *_: "")
+    vivado.source("package_ip.tcl")
+    assert {call[0] for call in vivado.called if call[0] in made} == {*made}
+    settings = {call[1:3] for call in vivado.called if call[0] == "set_property"}
+    bits = ENGINES["memory"].dma.address_bits
+    assert settings >= {
+        *(("slave_memory_map_ref", "s_axi"), ("master_address_space_ref", "m_axi"), ("range", str(1 << bits))),
+    }
 
 
 def test_constraints_are_a_clock_of_the_clock_port(tmp_path):

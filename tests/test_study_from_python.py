@@ -116,6 +116,7 @@ def _float32(model, images):
             r"samples must be of numbers up to 1e\+12, not 5e\+29",
         ),
         ({"weight": "int44"}, "at most 16 bits|1 to 16"),
+        ({"techniques": "bias+gptq"}, "techniques must be of .*, in this order, not bias\\+gptq$"),
     ],
 )
 def test_what_cannot_be_studied_is_told(samples, model, given, message):
@@ -153,6 +154,10 @@ def test_a_module_of_torch_is_exported_as_it_stands(in_folder, samples):
     exported = to_onnx(module, {"input": torch.zeros(2, 1, 8, 8)}, "output")
     (by_hand,) = study(exported, calibration, (test, labels), **options)
     assert point.metrics == by_hand.metrics
+    with pytest.raises(
+        ValueError, match="samples must be float32 for 'input', as the module's parameters, not float64"
+    ):
+        study(module, calibration.astype(float), (test, labels), **options)
 
 
 def test_a_missing_exporter_is_one_line(samples, monkeypatch):

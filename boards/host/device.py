@@ -117,6 +117,8 @@ class Device:
             check_timeout(timeout)
         if description is not None and not isinstance(description, Description):
             raise TypeError(f"description must be a Description, as Description.read gives it, not {description!r}")
+        if not (design is None or isinstance(design, MatmulDesign) or hasattr(design, "program")):
+            raise TypeError(f"design must be a MatmulDesign or a NetworkDesign, not {design!r}")
         if port in board_names():
             raise ValueError(f"port must be a serial port, sim or auto, not the board {port!r}")
         if port == "auto":

@@ -15,6 +15,7 @@ __all__ = [
     *(
         "DEFAULT_FORMAT",
         "FORMATS_HELP",
+        "STUDY_FORMATS_HELP",
         "TERMS",
         "Activation",
         "Append",
@@ -46,6 +47,7 @@ __all__ = [
 DEFAULT_FORMAT = "int8"
 TERMS = 4096
 FORMATS_HELP = "Formats of the weights: names, patterns and widths with commas between, as e2m1,int4 or 'e4*' or 4bit."
+STUDY_FORMATS_HELP = f"{FORMATS_HELP} Also kmeans4, ant4, bcq3 and the like, which every tensor has its own of."
 
 
 def formats() -> "Sequence[str]":

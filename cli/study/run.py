@@ -8,7 +8,7 @@ import typer
 
 from ..common.command import command_line
 from ..common.console import print_json, print_table, progress
-from ..common.options import DEFAULT_FORMAT, Activation, Append, Formats, Jobs, Json, Out
+from ..common.options import DEFAULT_FORMAT, STUDY_FORMATS_HELP, Activation, Append, Jobs, Json, Out, weights
 from ..common.options import element as element_option
 from ..common.signature import takes_options
 from ..common.study_options import EVALUATIONS, Between, Model, NetworkOptions, SchemeOptions, evaluations, tell_notes
@@ -33,7 +33,7 @@ class _Networks(NetworkOptions):
 def study(
     context: typer.Context,
     networks: _Networks,
-    weight: Formats = None,
+    weight: Annotated[str | None, weights(STUDY_FORMATS_HELP)] = None,
     activation: Activation = None,
     evaluation: Annotated[str, evaluation_option(*EVALUATIONS)] = "float",
     between: Between = None,

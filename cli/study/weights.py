@@ -7,7 +7,7 @@ import typer
 
 from ..common.command import command_line
 from ..common.console import print_json, print_table, progress
-from ..common.options import Json, Out
+from ..common.options import STUDY_FORMATS_HELP, Json, Out
 from ..common.options import weights as weights_option
 from ..common.study_options import Model
 
@@ -21,7 +21,7 @@ SIZES = (16, 32, 64, 128)
 
 def weights(
     context: typer.Context,
-    weight: Annotated[str, weights_option(required=True)] = "3bit,4bit",
+    weight: Annotated[str, weights_option(STUDY_FORMATS_HELP, required=True)] = "3bit,4bit",
     model: Model = "resnet8,vit",
     scale_per: Annotated[
         str,

@@ -30,6 +30,22 @@ foreach name {@INTERFACES@} {
         error "interface $name must be found in @MODULE@.v"
     }
 }
+# A block design gives addresses to registers that have a memory map, and to a master that has an address space. Vivado
+# makes them of such interfaces; where one is missing, it is made here.
+set registers [ipx::get_bus_interfaces s_axi -of_objects $core]
+if {[get_property slave_memory_map_ref $registers] eq ""} {
+    ipx::add_address_block reg0 [ipx::add_memory_map s_axi $core]
+    set_property slave_memory_map_ref s_axi $registers
+}
+foreach name {@MASTERS@} {
+    set master [ipx::get_bus_interfaces $name -of_objects $core]
+    if {[get_property master_address_space_ref $master] eq ""} {
+        set space [ipx::add_address_space $name $core]
+        set_property range @RANGE@ $space
+        set_property width @WIDTH@ $space
+        set_property master_address_space_ref $name $master
+    }
+}
 # Block designs give no address to a range below 4 KiB everywhere; addresses past the registers are answered with an error.
 foreach map [ipx::get_memory_maps -of_objects $core] {
     foreach block [ipx::get_address_blocks -of_objects $map] {

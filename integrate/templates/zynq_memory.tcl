@@ -4,7 +4,7 @@
 #     vivado -mode batch -source zynq_memory.tcl
 #
 # An argument after -tclargs is the part. What is left to you are the pins and the memory of your board (its preset), and
-# the bitstream: launch_runs impl_1 -to_step write_bitstream.
+# the bitstream: launch_runs impl_1 -to_step write_bitstream, then wait_on_run impl_1.
 
 set here [file dirname [file normalize [info script]]]
 set part [expr {$argc > 0 ? [lindex $argv 0] : "@PART@"}]
@@ -59,3 +59,5 @@ assign_bd_address
 validate_bd_design
 save_bd_design
 make_wrapper -files [get_files system.bd] -top -import
+set_property top system_wrapper [current_fileset]
+update_compile_order -fileset sources_1

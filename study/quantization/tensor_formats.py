@@ -184,7 +184,16 @@ _KINDS: dict[str, FormatOfTensor | BinaryPlanes | WithZeroPoints] = {
 
 def parse_operand(name: str) -> Operand:
     """What a scheme takes for an operand by that name, a format or one of the others. Raises ValueError."""
-    return _KINDS.get(name) or parse(name)
+    return _own(name) or parse(name)
+
+
+def _own(name: str) -> FormatOfTensor | BinaryPlanes | WithZeroPoints | None:
+    """What only the study has by that name. Raises ValueError where it has such of other widths."""
+    if name not in _KINDS:
+        like = [known for known in _KINDS if known[:-1] == name.rstrip("0123456789")]
+        if like:
+            raise ValueError(f"format must be {', '.join(like[:-1])} or {like[-1]}, not {name!r}")
+    return _KINDS.get(name)
 
 
 def parse_operands(names: FormatNames) -> list[Operand]:
@@ -195,7 +204,7 @@ def parse_operands(names: FormatNames) -> list[Operand]:
     found: dict[Operand, None] = {}
     for part in parts:
         if isinstance(part, str):
-            own = _KINDS.get(part.strip())
+            own = _own(part.strip())
             found |= dict.fromkeys(parse_list(part) if own is None else [own])
         else:
             found[part] = None
