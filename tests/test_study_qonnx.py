@@ -295,6 +295,9 @@ def test_study_of_a_quantized_file_by_command(in_folder, capsys):
     with pytest.raises(SystemExit) as end:
         main([*command, "--weight", "int4"])
     assert end.value.code == 2 and "formats and techniques must not be given" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as end:
+        main(["study", "export", *command[1:]])
+    assert end.value.code == 2 and "must not have come quantized to be written" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("formats", [("int4", "uint8"), ("e2m1", "e3m2")])

@@ -36,9 +36,8 @@ def export(
 
     The qonnx package runs the file and gives the outputs of the float evaluation. `fewbit study run --model FILE` reads
     it back. With --test, --metric or --samples, the table also says how accurate it is. FINN, FINN+ and hls4ml read
-    only
-    integers of up to 8 bits: minifloats become FloatQuant, which they do not know. Dimensions other than the batch are
-    those of the samples, since QONNX wants numbers.
+    only integers of up to 8 bits: minifloats become FloatQuant, which they do not know. Dimensions other than the batch
+    are those of the samples, since QONNX wants numbers.
     """
     from ...study.quantization.qonnx_write import check_format
     from ...synth import write_bytes
@@ -87,6 +86,8 @@ def _study(source: "Source", networks: NetworkOptions, judged: bool) -> "Study":
     from ...study.network.metrics import check_expected
 
     study = Study(source.network(), networks.samples if judged else 1, networks.seed, static=True)
+    if study.graph.quantized:
+        raise ValueError("model must not have come quantized to be written: its file has its own quantizers")
     if judged:
         check_expected(study.network.metrics, study.test)
     return study
