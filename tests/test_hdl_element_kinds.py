@@ -304,6 +304,12 @@ def test_an_engine_of_narrow_accumulators_is_the_golden_product():
             "dataflow must be output_stationary for elements window:bits=9,drop=0, not 'weight_stationary'",
         ),
         (lambda: arithmetic_of("e4m0 e4m0", "lmul"), "formats must have fraction bits for element lmul, not e4m0"),
+        (
+            lambda: parse_element("booth_rounded:digits=2,drop=x"),
+            "drop of element booth_rounded must be an integer, not 'x'",
+        ),
+        (lambda: parse_element("booth_serial:digits"), "digits of element booth_serial must be an integer, not ''"),
+        (lambda: parse_element("lmul:wide=--1"), "wide of element lmul must be an integer, not '--1'"),
     ],
 )
 def test_what_a_kind_cannot_do_is_refused(make, message):
