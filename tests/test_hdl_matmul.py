@@ -333,3 +333,18 @@ def test_reset_in_the_middle_is_clean(dataflow):
             assert np.array_equal(found, engine_matmul(engine, **inputs))
 
     simulate(ResetInserter(reset)(bench.dut), testbench)
+
+
+@pytest.mark.parametrize("dataflow", DATAFLOWS)
+def test_sums_of_rows_keep_step_with_gated_products(dataflow):
+    """On ECP5 rows of products are there or not; the sums of activations beside them are built in another way."""
+    sizes = {"rows": 2, "columns": 2, "lanes": 4, "tile_m": 2, "max_k": 16, "dataflow": dataflow}
+    engine = Engine(parse("uint4"), parse("int4"), Requantization(INT8), weight_zero_point=True, **sizes)
+    bench = EngineBench(engine, family="ecp5")
+
+    async def testbench(ctx):
+        inputs = random_inputs(engine, np.random.default_rng(1), 3, 9, 3)
+        found, _ = await bench.product(ctx, inputs)
+        assert np.array_equal(found, engine_matmul(engine, **inputs))
+
+    bench.run(testbench)

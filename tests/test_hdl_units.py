@@ -251,7 +251,7 @@ def ResetIn(fragment, cycles):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("shift",), "product must be one of whole, recoded, table, rows, digits, booth, operator, not 'shift'"),
+        (("shift",), "product must be one of whole, recoded, gated, table, rows, digits, booth, operator, not 'shift'"),
         (("rows", 6), "group must be a power of two, not 6"),
         (("rows", 8, "rows"), "registers must be 'aligned' for 'rows', not 'rows'"),
         (("booth", 8, "all"), "registers must be one of aligned, rows, sums, chains, shifted, not 'all'"),
@@ -267,7 +267,7 @@ def test_build_says_what_it_must_be(arguments, message):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"sums": "loop"}, "sums must be one of tree, chains, signs, not 'loop'"),
+        ({"sums": "loop"}, "sums must be one of tree, chains, signs, gated, turned, not 'loop'"),
         ({"sums": "chains", "chain": 0}, "chain must be 1 or more, not 0"),
     ],
 )

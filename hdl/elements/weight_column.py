@@ -18,7 +18,9 @@ ONE = Integer(1, unsigned=True)
 
 def row_sum_build(build: Build) -> Build:
     """How a row of A is summed in step with products of ``build``: as products with weights of one."""
-    return Build("rows", pipeline=build.pipeline, sums=build.sums, chain=build.chain, integers=build.integers)
+    # Rows that are there or not, and sums that are turned over, are of products that are built so themselves.
+    sums = "chains" if build.sums in ("gated", "turned") else build.sums
+    return Build("rows", pipeline=build.pipeline, sums=sums, chain=build.chain, integers=build.integers)
 
 
 class WeightColumn(ProductLanes):

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ...formats import Format, Minifloat
 from .build import CHAIN, Build
+from .build_of_lanes import registers_of_digits
 from .ccu2c import CELL
 from .decode import is_twos_complement, operand_layout
 
@@ -49,8 +50,11 @@ def build_of_gated_lanes(
                 return alone
             positions = _of_positions(short, long, lanes, cell)
             products = _of_products(short, long, lanes, cell)
-            if exact and twos_complement and _of_digits(short, long, lanes, cell) <= min(positions, products):
-                registers = "sums" if alone.tree else "rows"
+            # A product of one digit has no adder that stands between those of the tree, and yosys merges these. Of a
+            # number without a sign there is a digit more, but no row.
+            digits = exact and twos_complement and short > 2 and weight.signed and activation.signed
+            if digits and _of_digits(short, long, lanes, cell) <= min(positions, products):
+                registers = registers_of_digits(alone, short, LUT_INPUTS, sharing)
                 return replace(alone, product="booth", integers=integers, registers=registers)
             found = replace(found, product="gated", integers=integers, registers="aligned")
             if positions <= products:

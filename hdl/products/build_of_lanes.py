@@ -7,7 +7,7 @@ from ...formats import Format, Integer, Minifloat
 from .build import CHAIN, Build
 from .decode import is_twos_complement, operand_layout
 
-__all__ = ["build_of_integers", "build_of_lanes"]
+__all__ = ["build_of_integers", "build_of_lanes", "registers_of_digits"]
 
 CHAINED_LUT_INPUTS = 6
 """Inputs of a LUT whose adders take in a product's last level of logic."""
@@ -90,8 +90,20 @@ def build_of_integers(alone: Build, weight: Format, activation: Format, lut: int
     multiplied = rows(minifloat.precision + 1, integer.width) if minifloat.precision > 1 else 0
     if table // sharing + rows(_integer_bits(minifloat), integer.width) >= multiplied + shifts:
         return None
-    registers = "sums" if alone.tree else "aligned" if lut >= CHAINED_LUT_INPUTS else "rows"
+    registers = registers_of_digits(alone, min(_integer_bits(minifloat), integer.width), lut, sharing)
     return replace(alone, product="booth", registers=registers, integers=True)
+
+
+def registers_of_digits(alone: Build, bits: int, lut: int, sharing: int) -> str:
+    """What the second register stage holds where integers are multiplied by Booth's digits, of the shorter one's bits.
+
+    The operands of an array come late in a cycle, since many elements share them. Where the clock is fast, rows have
+    that cycle to themselves if more than one adder follows anyway.
+    """
+    rows = (bits + 1) // 2
+    if alone.short_paths and sharing > 1 and rows > 2:
+        return "rows"
+    return "sums" if alone.tree else "aligned" if lut >= CHAINED_LUT_INPUTS else "rows"
 
 
 def _exponent_offset(*formats: Format) -> int:

@@ -6,7 +6,7 @@ from ...families import FAMILIES, DspBlock, Family
 from ...formats import EXACT, Arithmetic, Format
 from .build import MAX_PIPELINE, Build
 from .build_of_gated_lanes import build_of_gated_lanes
-from .build_of_lanes import build_of_integers, build_of_lanes
+from .build_of_lanes import build_of_integers, build_of_lanes, registers_of_digits
 from .decode import is_twos_complement, operand_layout
 from .packing import SummedPacking, find_packing, integer_bits, product_bits
 from .recoding import recoding
@@ -99,13 +99,9 @@ def _of_logic(
             product = _digits_or_booth(weight, activation)
         if recode and product == "booth" and twos_complement and _has_fewer_rows(weight, activation):
             product = "recoded"
-    registers = "aligned"
-    if product in ("booth", "recoded") and reach == 0:
-        registers = "sums" if fast else "rows" if lut == 4 else "aligned"
     found = Build(
         product,
         group,
-        registers,
         tree=fast,
         apart=apart,
         pipeline=pipeline,
@@ -113,6 +109,9 @@ def _of_logic(
         shares_cells=shares_cells,
         lut_inputs=lut,
     )
+    if product in ("booth", "recoded") and reach == 0:
+        bits = min(operand_layout(format)["significand"].width for format in (weight, activation))
+        found = replace(found, registers=registers_of_digits(found, bits, lut, sharing))
     if lanes > 1:
         auto, formats = build == "auto", (weight, activation)
         if described is not None and described.adder_logic:
