@@ -145,6 +145,19 @@ def test_a_register_says_how_many_digits_count_and_cycles_follow():
     assert 1.9 < whole[1].steady / half[1].steady < 2.1
 
 
+def test_a_register_that_says_that_no_digit_counts_leaves_one():
+    """Three digits and a register of two bits: 3 is as 2, and the engine comes to its end."""
+    engine = engine_of("int5 int4", "booth_serial:digits=3,run_time=1", rows=1, columns=2, lanes=1)
+    bench = EngineBench(engine)
+    inputs = random_inputs(engine, np.random.default_rng(2), 2, 4, 3)
+
+    async def testbench(ctx):
+        found, _ = await bench.product(ctx, {**inputs, "dropped_digits": 3})
+        np.testing.assert_array_equal(found, sim.engine_matmul(engine, **{**inputs, "dropped_digits": 2}))
+
+    bench.run(testbench)
+
+
 def test_without_low_digits_sums_are_those_of_fewer_bits():
     """The high half of an int8 whose low half is below a half is the int4 that is stored in it."""
     engine = engine_of("int8 int4", "booth_serial:digits=4,run_time=1", requantization=Requantization(parse("float32")))
