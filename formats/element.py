@@ -139,7 +139,9 @@ def parse_element(text: str) -> Element:
         key, _, value = part.partition("=")
         if key not in known:
             raise ValueError(f"fields of element {name} must be of {', '.join(known) or 'none'}, not {key!r}")
-        values[key] = int(value) if value.lstrip("-").isdecimal() else value
+        values[key] = int(value) if value.removeprefix("-").isdecimal() else value
+        if known[key] is int and not isinstance(values[key], int):
+            raise ValueError(f"{key} of element {name} must be an integer, not {value!r}")
     try:
         return kind(**values)
     except TypeError:

@@ -145,6 +145,19 @@ def test_a_register_says_how_many_digits_count_and_cycles_follow():
     assert 1.9 < whole[1].steady / half[1].steady < 2.1
 
 
+def test_a_register_that_says_that_no_digit_counts_leaves_one():
+    """Three digits and a register of two bits: 3 is as 2, and the engine comes to its end."""
+    engine = engine_of("int5 int4", "booth_serial:digits=3,run_time=1", rows=1, columns=2, lanes=1)
+    bench = EngineBench(engine)
+    inputs = random_inputs(engine, np.random.default_rng(2), 2, 4, 3)
+
+    async def testbench(ctx):
+        found, _ = await bench.product(ctx, {**inputs, "dropped_digits": 3})
+        np.testing.assert_array_equal(found, sim.engine_matmul(engine, **{**inputs, "dropped_digits": 2}))
+
+    bench.run(testbench)
+
+
 def test_without_low_digits_sums_are_those_of_fewer_bits():
     """The high half of an int8 whose low half is below a half is the int4 that is stored in it."""
     engine = engine_of("int8 int4", "booth_serial:digits=4,run_time=1", requantization=Requantization(parse("float32")))
@@ -304,6 +317,12 @@ def test_an_engine_of_narrow_accumulators_is_the_golden_product():
             "dataflow must be output_stationary for elements window:bits=9,drop=0, not 'weight_stationary'",
         ),
         (lambda: arithmetic_of("e4m0 e4m0", "lmul"), "formats must have fraction bits for element lmul, not e4m0"),
+        (
+            lambda: parse_element("booth_rounded:digits=2,drop=x"),
+            "drop of element booth_rounded must be an integer, not 'x'",
+        ),
+        (lambda: parse_element("booth_serial:digits"), "digits of element booth_serial must be an integer, not ''"),
+        (lambda: parse_element("lmul:wide=--1"), "wide of element lmul must be an integer, not '--1'"),
     ],
 )
 def test_what_a_kind_cannot_do_is_refused(make, message):

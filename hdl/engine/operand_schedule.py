@@ -38,6 +38,8 @@ def schedule_output_stationary(
         ],
         array.build.short_paths,
     )
+    if engine.element.droppable:
+        config = {**config, "dropped_digits": _dropped_digits(m, config["dropped_digits"], engine.element.droppable)}
     active = Signal()
     first = Signal()
     issue = Signal()
@@ -123,6 +125,15 @@ def _late(m: Module, name: str, value: Value) -> Signal:
     late = Signal(value.shape(), name=f"{name}_late", reset_less=name != "valid")
     m.d.sync += late.eq(value)
     return late
+
+
+def _dropped_digits(m: Module, written: Signal, most: int) -> Signal:
+    """How many digits do not count: what is written, or one digit less than all where that is no number of them."""
+    if most == (1 << len(written)) - 1:
+        return written
+    dropped = Signal.like(written, name="dropped_digits")
+    m.d.comb += dropped.eq(Mux(written > most, most, written))
+    return dropped
 
 
 def _spaced(m: Module, issue: Signal, wanted: Value, engine: Engine, config: dict[str, Signal]) -> Value:
