@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,7 +22,8 @@ from fewbit.boards.host.device import Device
 from fewbit.boards.host.simulated import Simulated, default_description
 from fewbit.boards.host.transport import LinkError, Port, find_ports, usb_ids
 from fewbit.boards.link.protocol import MAX_PAYLOAD, STREAM_KINDS, Kind
-from fewbit.formats import Engine, Requantization, parse
+from fewbit.formats import Dma, Engine, Requantization, parse
+from fewbit.hdl import Design
 from simulated_boards import INT4, RICH, SMALL, FaultyLine
 
 pytestmark = pytest.mark.slow
@@ -192,6 +194,8 @@ def test_a_path_is_no_description_and_a_board_is_no_port():
         Device.open("sim", description="m.json")
     with pytest.raises(TypeError, match="design must be a MatmulDesign or a NetworkDesign, not 'matmul'"):
         Device.open("sim", design="matmul")
+    with pytest.raises(ValueError, match="^design must have streams on a board, not a dma$"):
+        Device.open("sim", design=Design.matmul(replace(SMALL, dma=Dma(32))))
     with pytest.raises(ValueError, match="port must be a serial port, sim or auto, not the board 'icebreaker'"):
         Device.open("icebreaker")
 

@@ -119,6 +119,8 @@ class Device:
             raise TypeError(f"description must be a Description, as Description.read gives it, not {description!r}")
         if not (design is None or isinstance(design, MatmulDesign) or hasattr(design, "program")):
             raise TypeError(f"design must be a MatmulDesign or a NetworkDesign, not {design!r}")
+        if isinstance(design, MatmulDesign) and design.engine.dma is not None:
+            raise ValueError("design must have streams on a board, not a dma")
         if port in board_names():
             raise ValueError(f"port must be a serial port, sim or auto, not the board {port!r}")
         if port == "auto":
