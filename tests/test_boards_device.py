@@ -194,7 +194,7 @@ def test_a_path_is_no_description_and_a_board_is_no_port():
         Device.open("sim", description="m.json")
     with pytest.raises(TypeError, match="design must be a MatmulDesign or a NetworkDesign, not 'matmul'"):
         Device.open("sim", design="matmul")
-    with pytest.raises(ValueError, match="^design must have streams on a board, not a dma$"):
+    with pytest.raises(ValueError, match=r"^design must have streams on a board, not a dma$"):
         Device.open("sim", design=Design.matmul(replace(SMALL, dma=Dma(32))))
     with pytest.raises(ValueError, match="port must be a serial port, sim or auto, not the board 'icebreaker'"):
         Device.open("icebreaker")
