@@ -280,10 +280,10 @@ def test_top_is_clean_verilog() -> None:
     assert lint(top_verilog(describe(MIXED), Design.matmul(MIXED))) == []
 
 
-def test_memories_of_the_link_are_relaxed_and_no_others() -> None:
+def test_memories_that_are_written_are_relaxed_and_no_others() -> None:
     rtlil = top_rtlil(describe(SMALL), Design.matmul(SMALL))
     ports = re.findall(r'MEMID "\\\\(\w+)"\n(?: *parameter .*\n)*? *parameter \\COLLISION_X_MASK (.*)', rtlil)
-    assert sorted(ports) == [("bytes", "1'1")] * 2 + [("memory", "1'0")] * 2 + [("rom", "0'0")]
+    assert sorted(ports) == [("bytes", "1'1")] * 2 + [("memory", "1'1")] * 2 + [("rom", "0'0")]
 
 
 def test_top_refuses_another_engine() -> None:

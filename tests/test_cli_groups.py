@@ -22,7 +22,7 @@ ROOT = Path(fewbit.__file__).parent
 
 GROUPS = {
     "engine": ["cycles", "fit"],
-    "study": ["run", "price", "recommend", "layers", "export", "report", "checkpoint"],
+    "study": ["run", "price", "recommend", "layers", "weights", "export", "report", "checkpoint"],
     "board": ["list", "build", "flash", "run", "prove", "selftest", "survey"],
     "verilog": [*UNITS, "network"],
     "simulate": [*UNITS, "network"],
@@ -168,7 +168,7 @@ REFUSED = {
     "--versoin": "option must be one of `fewbit --help`, not '--versoin'; did you mean '--version'?",
     "bitstrem": "not 'bitstrem'; did you mean 'board build'?",
     "selftst": "not 'selftst'; did you mean 'board selftest'?",
-    "study vit": "command must be one of run, price, recommend, layers, export, report, checkpoint, not 'vit'",
+    "study vit": "command must be one of run, price, recommend, layers, weights, export, report, checkpoint, not 'vit'",
     "qqqq": "board, not 'qqqq'",
     "verilog mac --build boot": f"build must be one of {', '.join(BUILDS)}, not 'boot'; did you mean 'booth'?",
     "verilog matmul --dataflow output": "dataflow must be one of output_stationary, weight_stationary, not 'output'",

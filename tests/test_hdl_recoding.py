@@ -59,7 +59,7 @@ def test_auto_takes_it_where_it_has_fewer_rows():
     # Only weights are recoded, and only for another operand that is long enough.
     assert product("int8", "flint4") == product("flint4", "int4") == "booth"
     assert product("flint4", build="booth") == "booth" and product("flint4", dsp=True) == "operator"
-    with pytest.raises(ValueError, match=r"^product must be one of whole, recoded, table, .*, not 'recode'$"):
+    with pytest.raises(ValueError, match=r"^product must be one of whole, recoded, gated, table, .*, not 'recode'$"):
         Build("recode")
 
 
