@@ -9,11 +9,11 @@ from typing import Any
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
-from cocotb.triggers import RisingEdge
+from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster
 
 from ..formats.network import NetworkTiming, Program
-from ..sim import answer_order, network_answers, network_cycles
+from ..sim import answer_order, network_answers, network_cycles, network_pause
 from .axi_stream import collect, feed
 from .job import load_job, random_generator, record
 
@@ -82,9 +82,11 @@ async def images_one_by_one(dut: Any) -> None:
     """Each image alone: its answer, the cycles it took, and what the registers say."""
     bench = NetworkBench(dut, "images_one_by_one")
     await bench.start()
-    cycles = sum(each.cycles for each in network_cycles(program, NetworkTiming(**description["timing"])))
+    timing = NetworkTiming(**description["timing"])
+    cycles = sum(each.cycles for each in network_cycles(program, timing))
     for count in range(len(images)):
         await bench.compute([count])
+        await ClockCycles(dut.clk, network_pause(program, timing))  # from then on it is no longer busy
         for name, value in (("cycles", cycles), ("images", count + 1), ("status", 0b110)):
             found = await bench.read(name)
             assert found == value, f"{name} must read {value}, not {found}"
