@@ -35,10 +35,9 @@ def test_products_are_right_whatever_such_a_read_gives(own_cache: Path, name: st
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("memory_ports", ["dual", "single"])
-def test_answers_are_right_whatever_such_a_read_gives(own_cache: Path, memory_ports: str) -> None:
+def test_answers_are_right_whatever_such_a_read_gives(own_cache: Path) -> None:
     program = random_program(5, layers=3, side=5, rows=1, lanes=2, columns=4)
-    made = NetworkDesign(program, memory_ports=memory_ports, weight_store="loaded")
+    made = NetworkDesign(program, weight_store="loaded")
     verilog, ports = unreliable(made.verilog())
     assert ports >= 2
     result = simulate_network(verilog, made.description(), program, random_images(program, 5, 4))
