@@ -148,7 +148,7 @@ def test_thin_harness_is_taken_away_to_the_cell(tmp_path, prepared):
 @pytest.mark.slow
 def test_array_of_two_by_two(tmp_path, prepared):
     """A real search that is held to the smallest arrays, and the same again out of the cache."""
-    question = FitQuestion(_engine(), parse_target("ice40-up5k"), lanes=(1,), fill=0.33, climb=False)
+    question = FitQuestion(_engine(), parse_target("ice40-up5k"), lanes=(1,), fill=0.25, climb=False)
     said: list[str] = []
     found = fit(question, cache_folder=tmp_path / "cache", say=said.append, command="fewbit engine fit")
     assert found.products == found.parameters["rows"] * found.parameters["columns"] <= 6
