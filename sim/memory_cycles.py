@@ -4,8 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..formats import Engine, MemoryOperand, memory_operands, memory_output
-from .cycles import START, Cycles, _Loader, _Outputs, _Timeline, check_cycle_sizes
+from .cycles import Cycles, check_cycle_sizes
 from .memory import place_matrices
+from .timed_parts import START, Loader, Outputs
+from .timeline import Timeline
 
 __all__ = ["memory_beats", "memory_cycles"]
 
@@ -159,7 +161,7 @@ class _Bursts:
             beats -= here
 
 
-class _MemoryLoader(_Loader):
+class _MemoryLoader(Loader):
     """A stream whose words come from the tiles of a matrix.
 
     Parameters
@@ -197,7 +199,7 @@ class _MemoryLoader(_Loader):
         return self.free
 
 
-class _MemoryOutputs(_Outputs):
+class _MemoryOutputs(Outputs):
     """Words of C go into tiles, which are written when they are complete.
 
     Parameters
@@ -250,7 +252,7 @@ class _MemoryOutputs(_Outputs):
         return last
 
 
-class _MemoryTimeline(_Timeline):
+class _MemoryTimeline(Timeline):
     """The recurrence, with loaders and outputs that are connected to memory.
 
     Members

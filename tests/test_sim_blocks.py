@@ -1,146 +1,27 @@
 """Block-scaled sums against exact fractions: the exact ones, and those in float32 with one rounding for each block."""
 
-from fractions import Fraction
 from math import floor
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
-from each_of import each_of
-from fewbit.formats import Blocks, Format, Minifloat, Requantization, Special, Specials, Table, parse
-from fewbit.sim import Exact, block_dot, block_matmul, blocks, decode, dequantize, encode, matmul, requantize
-
-Value = Fraction | float
-E2M1, FP8, E5M2, E8M0, SINGLE = (
-    parse(name) for name in ("e2m1", "float8_e4m3fn", "float8_e5m2", "float8_e8m0fnu", "float32")
+from block_reference import (
+    E2M1,
+    E5M2,
+    E8M0,
+    FP8,
+    NAN_CODE,
+    SINGLE,
+    finite_codes,
+    of_exact,
+    random_codes,
+    read,
+    reference,
 )
-NAN_CODE = 0x7FC00000
-
-
-def read(format: Format, code: int) -> Value:
-    special = format.special(int(code))
-    return format.value(int(code)) if special is None else float("nan" if special == Special.NAN else special)
-
-
-def multiply(*factors: Value) -> Value:
-    """IEEE 754's product where a factor is not finite, else the exact one."""
-    product: Value = Fraction(1)
-    for factor in factors:
-        if isinstance(product, float) or isinstance(factor, float):
-            product = sign(product) * sign(factor)
-        else:
-            product *= factor
-    return product
-
-
-def sign(value: Value) -> float:
-    return value if isinstance(value, float) else float((value > 0) - (value < 0))
-
-
-def add(one: Value, other: Value) -> Value:
-    if isinstance(one, Fraction) and isinstance(other, Fraction):
-        return one + other
-    return (0.0 if isinstance(one, Fraction) else one) + (0.0 if isinstance(other, Fraction) else other)
-
-
-def to_float32(value: Value) -> Value:
-    """One rounding, ties to even; beyond the largest finite value an infinity."""
-    if isinstance(value, float) or value == 0:
-        return value
-    size, exponent = abs(value), -149
-    while size >= Fraction(2) ** (exponent + 24):
-        exponent += 1
-    count, rest = divmod(size / Fraction(2) ** exponent, 1)
-    count += rest > Fraction(1, 2) or (rest == Fraction(1, 2) and count % 2 == 1)
-    rounded = count * Fraction(2) ** exponent
-    rounded = float("inf") if rounded >= 1 << 128 else rounded
-    # A zero that rounding makes has a sign, which shows in the code alone.
-    return -rounded if value < 0 else rounded
-
-
-def code_of(value: Value, before: Value) -> int:
-    if value != value:
-        return NAN_CODE
-    if value == 0:
-        return 0x80000000 if before < 0 else 0
-    return int(np.float32(float(value)).view(np.uint32))
-
-
-def reference(
-    x: Any, y: Any, x_scale: Any, y_scale: Any, x_format: Format, y_format: Format, how: Blocks, single: bool
-) -> Any:
-    """One sum, term by term: its exact value, or the code of float32."""
-    total, exact = Fraction(0), Fraction(0)
-    for start in range(0, len(x), how.size):
-        index, block = start // how.size, Fraction(0)
-        for one, other in zip(x[start : start + how.size], y[start : start + how.size], strict=True):
-            block = add(block, multiply(read(x_format, one), read(y_format, other)))
-        addend = multiply(block, read(how.activation_scale, x_scale[index]), read(how.weight_scale, y_scale[index]))
-        exact = add(total, addend)
-        total = to_float32(exact) if single else exact
-    return code_of(total, exact) if single else total
-
-
-def random_codes(random: np.random.Generator, format: Format, *shape: int) -> Any:
-    return random.integers(0, 1 << format.width, shape, dtype=np.uint64).astype(np.int64)
-
-
-def finite_codes(random: np.random.Generator, format: Format, *shape: int) -> Any:
-    """Any code of a finite value, but of scales near one where the format's range is beyond all sums."""
-    codes = random_codes(random, format, *shape)
-    if format == E8M0:
-        return random.integers(110, 145, shape)
-    if format == SINGLE:
-        values = np.ldexp(random.uniform(1, 2, shape), random.integers(-30, 30, shape))
-        return encode(values * random.choice([-1, 1], shape), format)
-    special = np.vectorize(lambda code: format.special(int(code)) is not None, otypes=[bool])(codes)
-    return np.where(special, 1, codes)
-
-
-@pytest.mark.parametrize(("weight", "activation"), [("uint4", "int8"), ("int3", "e2m1")])
-@pytest.mark.parametrize("accumulate", ["exact", "float32"])
-def test_zero_points_are_those_of_the_formula(weight, activation, accumulate):
-    """y = sum over blocks of scales * (sum of a * q - z * sum of a), and not as it is computed."""
-    random, formats, k, n = np.random.default_rng(5), (parse(weight), parse(activation)), 40, 3
-    how = Blocks(16, FP8, FP8, accumulate, zero_points=True)
-    x, y = random_codes(random, formats[1], 2, k), random_codes(random, formats[0], k, n)
-    points = random_codes(random, formats[0], 3, n)
-    scales = finite_codes(random, FP8, 2, 3), finite_codes(random, FP8, 3, n)
-    found = block_matmul(x, y, *scales, formats[1], formats[0], how, weight_zero_point=points)
-    if weight == "uint4":  # the top bits of codes and zero points inverted, nothing changes
-        signed = block_matmul(x, y ^ 8, *scales, formats[1], parse("int4"), how, weight_zero_point=points ^ 8)
-        same = signed.integers == found.integers if isinstance(found, Exact) else signed == found
-        assert same.all()
-    dots = [
-        block_dot(x, y[:, j], scales[0], scales[1][:, j], formats[1], formats[0], how, weight_zero_point=points[:, j])
-        for j in range(n)
-    ]
-    for i, j in np.ndindex(2, n):
-        total = Fraction(0)
-        for block in range(3):
-            part = slice(16 * block, 16 * block + 16)
-            a = [read(formats[1], code) for code in x[i, part]]
-            q = [read(formats[0], code) for code in y[part, j]]
-            one = sum(map(multiply, a, q)) - read(formats[0], points[block, j]) * sum(a)
-            total += multiply(one, read(FP8, scales[0][i, block]), read(FP8, scales[1][block, j]))
-            total = to_float32(total) if accumulate == "float32" else total
-        for result, place in ((found, (i, j)), (dots[j], (i,))):
-            assert total == (of_exact(result, *place) if accumulate == "exact" else read(SINGLE, result[place]))
-
-
-def test_what_zero_points_of_blocks_cannot_be():
-    how = Blocks(16, FP8, FP8, zero_points=True)
-    for weight, activation, message in (
-        (E2M1, E2M1, r"^weight must be int\{N\} or uint\{N\} where blocks have zero points, not e2m1$"),
-        (parse("int4"), FP8, r"^activation must have no special values where blocks have zero points, not float8_e4m3"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            how.exact(weight, activation, 16)
-    ones = np.ones((1, 1), int)
-    with pytest.raises(ValueError, match=r"^weight_zero_point must be given for Blocks"):
-        block_matmul(ones, ones, ones, ones, parse("int4"), parse("int4"), how)
-
+from each_of import each_of
+from fewbit.formats import Blocks, Format, Minifloat, Requantization, Specials, Table, parse
+from fewbit.sim import Exact, block_dot, block_matmul, blocks, decode, dequantize, encode, matmul, requantize
 
 LONG_SCALE = Minifloat(8, 23, 200, alias="long_scale")
 CASES = [
@@ -178,18 +59,6 @@ def check(result: Any, arrays: tuple[Any, ...], case: Any, how: Blocks) -> None:
         wanted = reference(x[i], y[:, j], x_scale[i], y_scale[:, j], case[1], case[0], how, single)
         got = int(result[i, j]) if single else of_exact(result, i, j)
         assert got == wanted or (got != got and wanted != wanted), f"{how}: {got} for {wanted}"
-
-
-def of_exact(sums: Exact, *index: int) -> Value:
-    found = [
-        value
-        for mask, value in ((sums.nan, "nan"), (sums.positive_infinity, "inf"), (sums.negative_infinity, "-inf"))
-        if mask is not None and mask[index]
-    ]
-    if found:
-        assert sums.integers[index] == 0
-        return float(*found)
-    return int(sums.integers[index]) * Fraction(2) ** sums.lsb_exponent
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join(str(item) for item in case))
