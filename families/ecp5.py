@@ -46,7 +46,10 @@ FAMILY = Family(
         "DP16KD",
         ports=(RamPort("DOA", "CLKA", "REGMODE_A"), RamPort("DOB", "CLKB", "REGMODE_B")),
         registered="OUTREG",
-        **{"flip_flop": "TRELLIS_FF", "data": "DI", "clock": "CLK", "output": "Q"},
+        flip_flop="TRELLIS_FF",
+        data="DI",
+        clock="CLK",
+        output="Q",
         plain=(("CEMUX", "1"), ("CLKMUX", "CLK"), ("LSRMUX", "LSR"), ("REGSET", "RESET")),
     ),
 )

@@ -117,7 +117,7 @@ class ExactHardware(ElementHardware):
         weight = pipeline.cross("input", "weight", unit.weight)
         activation = pipeline.cross("input", "activation", unit.activation)
         width = unit.accumulator_format.width if lanes == 1 else term_shape(arithmetic).width
-        edges = Edge(arithmetic.weight, build, weight=True), Edge(arithmetic.activation, build)
+        edges = self.buses(arithmetic, build)
         # One by one, so that each product stands behind its own decoders.
         operands = (
             (

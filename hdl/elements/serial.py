@@ -20,7 +20,7 @@ from ..products.build import CHAIN, Build
 from ..products.chains import sum_chains
 from ..products.counters import count_pairs
 from ..products.decode import decode_as_integer
-from ..products.operand_bus import OperandBus
+from ..products.operand_bus import OperandBus, filled
 from ..products.pipeline import Pipeline
 from ..products.product_term import Term
 from ..products.significand_product import digit_row
@@ -57,9 +57,7 @@ class PlaneBus(OperandBus):
         return twos_complement_bits(self.format)
 
     def enter(self, m: Module, code: Value, name: str, keep: Value | None = None) -> Value:
-        if keep is not None:
-            filler = self.format.filler
-            code = code & keep.replicate(len(code)) if filler == 0 else Mux(keep, code, filler)
+        code = filled(self.format, code, keep)
         if isinstance(self.format, Integer):
             return code if self.format.signed else Cat(code, Const(0, 1))
         integer = decode_as_integer(m, self.format, code, name).significand
@@ -184,8 +182,9 @@ class SerialElement(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
+        bits = [bus.shape.width for bus in self.buses]
         pairs = [
-            (self.weight.word_select(k, self.buses[0].shape.width), self._activation(k)) for k in range(self.lanes)
+            (self.weight.word_select(k, bits[0]), self.activation.word_select(k, bits[1])) for k in range(self.lanes)
         ]
         form = word_sum(self.arithmetic.element, self.arithmetic.weight, self.arithmetic.activation, self.lanes)
         word = Signal(Shape(form.width, form.signed), name="word")
@@ -195,9 +194,6 @@ class SerialElement(wiring.Component):
         m.d.sync += word.eq(shifted + added if carry is None else shifted + added + carry)
         accumulate(m, SumControl(self.add, self.start, self.done, early=True), word, None, [], self.sum, {})
         return m
-
-    def _activation(self, lane: int) -> Value:
-        return self.activation.word_select(lane, self.buses[1].shape.width)
 
     @abstractmethod
     def add_digits(

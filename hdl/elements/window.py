@@ -1,8 +1,6 @@
 """The element with a narrow accumulator: products lose their lowest bits, and the sum saturates."""
 
-from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed
-from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Module, Mux, Signal, signed
 
 from ...formats import Arithmetic, FixedPoint
 from ...formats.elements.window import WindowSum
@@ -14,6 +12,8 @@ from ..products.pipeline import Pipeline
 from ..products.product_term import Term
 from .exact import ExactHardware
 from .hardware import ElementHardware, SumPorts, register_hardware
+from .processing_element import SummingElement
+from .product_lanes import later_cuts
 
 __all__ = ["WindowHardware"]
 
@@ -53,71 +53,34 @@ class WindowHardware(ExactHardware):
     def element(
         self, arithmetic: Arithmetic, build: Build, accumulator: FixedPoint, lanes: int, edge: Build | None = None
     ) -> "WindowElement":
-        return WindowElement(self, arithmetic, build, accumulator, lanes, edge)
+        return WindowElement(self, arithmetic, build, accumulator, lanes=lanes, edge=edge)
 
     def sum_codes(self, m: Module, unit: SumPorts) -> None:
         ElementHardware.sum_codes(self, m, unit)
 
 
-class WindowElement(wiring.Component):
+class WindowElement(SummingElement):
     """``lanes`` products a cycle into one sum that saturates.
 
     Parameters
     ----------
-    hardware: what makes a product
-    arithmetic: formats of the operands, and the element
-    build: how products are built; the first of its register stages is at the array's edge
     accumulator: the sum's form
     lanes: products a cycle
-    edge: the build that the array's edge decodes for, where that is another
 
     Members
     -------
-    weight, activation: In(lanes operands), as the buses make them
     add, start, done: In(1), as in ``SumControl``, at the adder
     sum: Out, the finished sum; holds until the next ``done``
     """
 
-    def __init__(
-        self,
-        hardware: WindowHardware,
-        arithmetic: Arithmetic,
-        build: Build,
-        accumulator: FixedPoint,
-        lanes: int,
-        edge: Build | None = None,
-    ):
-        self.hardware = hardware
-        self.arithmetic = arithmetic
-        self.build = build
-        self.lanes = lanes
-        self.buses = hardware.buses(arithmetic, edge or build)
-        super().__init__(
-            {
-                "weight": In(self.buses[0].word_bits(lanes)),
-                "activation": In(self.buses[1].word_bits(lanes)),
-                **{name: In(1) for name in ("add", "start", "done")},
-                "sum": Out(Shape(accumulator.width, accumulator.signed)),
-            }
-        )
-
     def elaborate(self, platform) -> Module:
         m = Module()
-        pipeline = Pipeline(m, self.build.cuts[1:])
-        operands = (
-            (self._operand(m, "weight", lane), self._operand(m, "activation", lane)) for lane in range(self.lanes)
-        )
-        shape = term_shape(self.arithmetic)
-        terms = self.hardware.terms(m, pipeline, self.arithmetic, self.build, operands, self.lanes, shape.width)
+        pipeline = Pipeline(m, later_cuts(self.build))
+        terms = self.terms(m, pipeline, term_shape(self.arithmetic).width)
         word, carry = sum_terms(m, terms, self.arithmetic)
-        value: Value = word.as_signed() if shape.signed else word
         control = SumControl(self.add, self.start, self.done, early=True)
-        accumulate(m, control, value, carry, [], self.sum, {}, saturates=True)
+        accumulate(m, control, word, carry, [], self.sum, {}, saturates=True)
         return m
-
-    def _operand(self, m: Module, name: str, lane: int) -> Operand:
-        edge = self.buses[name == "activation"]
-        return edge.leave(m, getattr(self, name).word_select(lane, edge.shape.width), name)
 
 
 register_hardware(WindowSum, WindowHardware())

@@ -65,18 +65,19 @@ class LoopNest:
         # is at hand, and in the one after that. Loops without ``ahead`` find that when they need it.
         self._present: dict[str, _Begun] = {}
         self._following: dict[str, _Begun] = {}
-        self._totals: dict[str, _Begun] = {}
+        # The same of the first two steps of that other; and of a loop of its own, what it begins with.
+        self._first: dict[str, _Begun] = {}
+        self._second: dict[str, _Begun] = {}
         for loop in loops if ahead else []:
             if loop.within is None:
                 assert loop.total is not None
-                self._totals[loop.name] = self._steady(f"{loop.name}_begins", self._whole(loop))
+                self._first[loop.name] = self._steady(f"{loop.name}_begins", self._whole(loop))
             else:
-                self._present[loop.name] = self._held(f"{loop.name}_present", loop)
-                self._following[loop.name] = self._held(f"{loop.name}_following", loop)
-                self._totals[loop.name] = self._steady(f"{loop.name}_first", self._part(loop, self._outer_total(loop)))
-                self._totals[f"{loop.name} second"] = self._steady(
-                    f"{loop.name}_second", self._next_part(loop, self._outer_total(loop))
-                )
+                bits, total = len(self.left[loop.name]), self._outer_total(loop)
+                self._present[loop.name] = self._held(f"{loop.name}_present", bits)
+                self._following[loop.name] = self._held(f"{loop.name}_following", bits)
+                self._first[loop.name] = self._steady(f"{loop.name}_first", self._part(loop, total))
+                self._second[loop.name] = self._steady(f"{loop.name}_second", self._part_but(loop, total, 1))
 
     def _bits(self, loop: Loop) -> int:
         if loop.total is not None:
@@ -100,7 +101,7 @@ class LoopNest:
             self._begin(loop, self._part(loop, total))
             if self._ahead:
                 self._take(self._present[loop.name], self._part(loop, total))
-                self._take(self._following[loop.name], self._next_part(loop, total))
+                self._take(self._following[loop.name], self._part_but(loop, total, 1))
 
     def advance(self) -> None:
         """Take a step of the innermost loop and of those that it ends, by statements in the context of the call."""
@@ -120,11 +121,11 @@ class LoopNest:
     def _restart(self, loop: Loop) -> None:
         m = self.m
         if loop.within is None:
-            self._begin(loop, self._totals.get(loop.name) or self._whole(loop))
+            self._begin(loop, self._first[loop.name] if self._ahead else self._whole(loop))
             for each in self.loops if self._ahead else []:
                 if each.within == loop.name:
-                    self._take(self._present[each.name], self._totals[each.name])
-                    self._take(self._following[each.name], self._totals[f"{each.name} second"])
+                    self._take(self._present[each.name], self._first[each.name])
+                    self._take(self._following[each.name], self._second[each.name])
             return
         outer = self._by_name[loop.within]
         # The loop outside may step at the same time: then it is what will be left of that.
@@ -133,7 +134,7 @@ class LoopNest:
         restarts = self.wraps[loop.within]
         rest = self.left[loop.within]
         if self._ahead:
-            first, following, present = self._totals[loop.name], self._following[loop.name], self._present[loop.name]
+            first, following, present = self._first[loop.name], self._following[loop.name], self._present[loop.name]
         else:
             first = self._part(loop, self._outer_total(loop))
             following = self._part(loop, (rest - outer.step)[: len(rest)])
@@ -185,20 +186,15 @@ class LoopNest:
         enough = Const(0, 1) if gone + most >= 1 << len(rest) else rest >= gone + most
         return _Begun(Mux(enough, most, (rest - gone)[:bits]), last)
 
-    def _next_part(self, loop: Loop, total: Value) -> _Begun:
-        return self._part_but(loop, total, 1)
-
-    def _held(self, name: str, loop: Loop) -> _Begun:
-        return _Begun(
-            Signal.like(self.left[loop.name], name=f"{self._name}_{name}"), Signal(name=f"{self._name}_{name}_last")
-        )
+    def _held(self, name: str, bits: int) -> _Begun:
+        return _Begun(Signal(bits, name=f"{self._name}_{name}"), Signal(name=f"{self._name}_{name}_last"))
 
     def _take(self, held: _Begun, begun: _Begun) -> None:
         self.m.d.sync += [held.left.eq(begun.left), held.last.eq(begun.last)]
 
     def _steady(self, name: str, begun: _Begun) -> _Begun:
         """What is the same all through a product, in registers."""
-        held = _Begun(Signal(len(begun.left), name=f"{self._name}_{name}"), Signal(name=f"{self._name}_{name}_last"))
+        held = self._held(name, len(begun.left))
         self._take(held, begun)
         return held
 

@@ -1,6 +1,7 @@
 """Several terms added to one: a balanced tree whose adders are as wide as their sums and no wider."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from amaranth.hdl import Module, Shape, Signal, Value
 
@@ -8,7 +9,10 @@ from ...formats import Arithmetic
 from .pipeline import KEPT
 from .product_term import Term
 
-__all__ = ["sum_terms", "term_shape", "tree_depth"]
+__all__ = ["sum_by_tree", "sum_terms", "term_shape", "tree_depth"]
+
+Part = TypeVar("Part")
+"""A part of a sum, in the form of the way to add it."""
 
 
 def term_shape(arithmetic: Arithmetic, terms: int = 1) -> Shape:
@@ -26,6 +30,28 @@ def term_shape(arithmetic: Arithmetic, terms: int = 1) -> Shape:
 def tree_depth(terms: int) -> int:
     """Levels of adders that so many terms take."""
     return (terms - 1).bit_length()
+
+
+def sum_by_tree(
+    parts: Sequence[Part], add: Callable[[Part, Part, str], Part], register: Callable[[Part, str], Part] | None = None
+) -> Part:
+    """The sum of all parts, 1 or more, by a balanced tree.
+
+    Parameters
+    ----------
+    add: makes the sum of two neighbours, of that name
+    register: puts a part of that name into registers, as every level ends in them; None where none does
+    """
+    level, depth = [*parts], 0
+    while len(level) > 1:
+        following = [add(level[k], level[k + 1], f"sum{depth}_{k // 2}") for k in range(0, len(level) - 1, 2)]
+        following += level[len(level) & ~1 :]
+        if register is not None:
+            following = [register(part, f"sum{depth}_{k}") for k, part in enumerate(following)]
+        level = following
+        depth += 1
+    (total,) = level
+    return total
 
 
 def sum_terms(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...formats import Format, Minifloat
 from .build import CHAIN, Build
-from .build_of_lanes import registers_of_digits
+from .build_of_lanes import luts_of_digits, registers_of_digits
 from .ccu2c import CELL
 from .decode import is_twos_complement, operand_layout
 
@@ -120,9 +120,8 @@ def _of_digits(short: int, long: int, lanes: int, cell: str | None) -> int:
 
     Where adders are no cells of their own, the carry of a digit takes a LUT to enter one.
     """
-    rows = (short + 1) // 2
-    product = rows * (long + 1 + (cell is None)) + (rows - 1) * (long + 3)
-    return lanes * product + _tree(short + long, lanes, cell)
+    carries = (short + 1) // 2 if cell is None else 0
+    return lanes * (luts_of_digits(short, long) + carries) + _tree(short + long, lanes, cell)
 
 
 def _of_positions(short: int, long: int, lanes: int, cell: str | None) -> int:

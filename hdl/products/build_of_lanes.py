@@ -7,7 +7,7 @@ from ...formats import Format, Integer, Minifloat
 from .build import CHAIN, Build
 from .decode import is_twos_complement, operand_layout
 
-__all__ = ["build_of_integers", "build_of_lanes", "registers_of_digits"]
+__all__ = ["build_of_integers", "build_of_lanes", "luts_of_digits", "registers_of_digits"]
 
 CHAINED_LUT_INPUTS = 6
 """Inputs of a LUT whose adders take in a product's last level of logic."""
@@ -84,7 +84,7 @@ def build_of_integers(alone: Build, weight: Format, activation: Format, lut: int
     if pair is None:
         return None
     minifloat, integer = pair
-    rows = _booth_luts if lut >= CHAINED_LUT_INPUTS else _booth_luts_apart
+    rows = _booth_luts if lut >= CHAINED_LUT_INPUTS else luts_of_digits
     table = _integer_bits(minifloat) << max(0, minifloat.width - lut)
     shifts = (2 if lut >= CHAINED_LUT_INPUTS else 4) * (integer.width + minifloat.precision + minifloat.max_shift)
     multiplied = rows(minifloat.precision + 1, integer.width) if minifloat.precision > 1 else 0
@@ -152,8 +152,9 @@ def _booth_luts(a: int, b: int) -> int:
     return (short + 1) // 2 * (long + 1)
 
 
-def _booth_luts_apart(a: int, b: int) -> int:
-    """The same where the rows have LUTs of their own, beside those of the adders."""
+def luts_of_digits(a: int, b: int) -> int:
+    """LUTs of the product of two integers in two's complement, of so many bits each, by Booth's digits, where rows have
+    LUTs of their own beside those of the adders."""
     long, short = max(a, b), min(a, b)
     rows = (short + 1) // 2
     return rows * (long + 1) + (rows - 1) * (long + 3)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from ...formats import Arithmetic
-from .adder_tree import term_shape
+from .adder_tree import sum_by_tree, term_shape
 from .pipeline import Pipeline
 from .product_term import Term
 from .significand_product import ProductRow, add_rows
@@ -45,9 +45,7 @@ def sum_chains(
     """
     rows = [term.rows or (_whole_row(term, arithmetic),) for term in terms]
     parts = [_sum_position(m, pipeline, lanes, length, registered) for lanes in zip(*rows, strict=True)]
-    while len(parts) > 1:
-        parts = [add_rows(m, *parts[k : k + 2]) for k in range(0, len(parts) - 1, 2)] + parts[len(parts) & ~1 :]
-    (total,) = parts
+    total = sum_by_tree(parts, lambda low, high, _: add_rows(m, low, high))
     shape = term_shape(arithmetic, len(terms))
     value = Cat(Const(0, total.position), total.value) if total.position else total.value
     # A carry is still to be added: the value of unsigned products may be -1.
@@ -112,17 +110,14 @@ def _sum_position(
         for k, row in enumerate(rows[start + 1 : start + length], start + 1):
             total = _plus(m, total, _biased(row), f"{name}_chain{k}", plain)
         chains.append(_late(pipeline, total, f"{name}_chain{start}"))
-    depth = 0
-    while len(chains) > 1:
-        following = []
-        for k in range(0, len(chains) - 1, 2):
-            following.append(_plus(m, chains[k], chains[k + 1], f"{name}_sum{depth}_{k // 2}", plain))
-        following += chains[len(chains) & ~1 :]
-        if registered:
-            following = [_registered(m, total, f"{name}_sum{depth}_{k}") for k, total in enumerate(following)]
-        chains = following
-        depth += 1
-    (total,) = chains
+
+    def add(a: _Biased, b: _Biased, place: str) -> _Biased:
+        return _plus(m, a, b, f"{name}_{place}", plain)
+
+    def register(part: _Biased, place: str) -> _Biased:
+        return _registered(m, part, f"{name}_{place}")
+
+    total = sum_by_tree(chains, add, register if registered else None)
     carries = 0 if total.carry is None else count - 1
     least, greatest = count * first.least, count * first.greatest + carries
     if not is_signed:

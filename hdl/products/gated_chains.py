@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value, signed, unsigned
 
 from ...formats import Arithmetic
-from .adder_tree import term_shape
+from .adder_tree import sum_by_tree, term_shape
 from .adders import add, add_gated, subtract
 from .ccu2c import Ccu2c
 from .gated_rows import GatedRow
@@ -48,9 +48,7 @@ def sum_gated(
     registered: whether every level of the tree that adds the chains ends in registers
     """
     parts = [_sum_position(m, pipeline, rows, length, cell, registered) for rows in zip(*lanes, strict=True)]
-    while len(parts) > 1:
-        parts = [_join(m, *parts[k : k + 2]) for k in range(0, len(parts) - 1, 2)] + parts[len(parts) & ~1 :]
-    (total,) = parts
+    total = sum_by_tree(parts, lambda low, high, _: _join(m, low, high))
     assert not total.negative
     shape = term_shape(arithmetic, len(lanes))
     value = Signal(shape, name="gated_sum")
@@ -87,25 +85,21 @@ def _sum_position(
         value = _chain(m, rows[start : start + length], f"{name}_chain{start}", cell)
         value = pipeline.cross("chain", f"{name}_chain{start}", value)
         sums.append(_RowSum(value, len(rows[start : start + length])))
-    depth = 0
-    while len(sums) > 1:
-        following = []
-        for k in range(0, len(sums) - 1, 2):
-            a, b = sums[k : k + 2]
-            count = a.count + b.count
-            shape = _sum_shape(first.value, count)
-            following.append(_RowSum(add(m, a.value, b.value, shape, f"{name}_sum{depth}_{k // 2}"), count))
-        following += sums[len(sums) & ~1 :]
-        if registered:
-            following = [_registered(m, each, f"{name}_sum{depth}_{k}") for k, each in enumerate(following)]
-        sums = following
-        depth += 1
+
+    def both(a: _RowSum, b: _RowSum, place: str) -> _RowSum:
+        count = a.count + b.count
+        return _RowSum(add(m, a.value, b.value, _sum_shape(first.value, count), f"{name}_{place}"), count)
+
+    def register(part: _RowSum, place: str) -> _RowSum:
+        return _registered(m, part, f"{name}_{place}")
+
+    total = sum_by_tree(sums, both, register if registered else None)
     width, count = len(first.value), len(rows)
     if first.value.shape().signed:
         least, greatest = -count << width - 1, count * ((1 << width - 1) - 1)
     else:
         least, greatest = 0, count * ((1 << width) - 1)
-    return _JoinedRows(sums[0].value, first.position, first.negative, least, greatest)
+    return _JoinedRows(total.value, first.position, first.negative, least, greatest)
 
 
 def _chain(m: Module, rows: Sequence[GatedRow], name: str, cell: str | None) -> Value:

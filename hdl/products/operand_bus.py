@@ -12,7 +12,14 @@ from .build import Build
 from .decode import Operand, decode, decode_as_integer, decoded, integer_layout, operand_layout
 from .recoding import Recoding, controls, recoding
 
-__all__ = ["Edge", "OperandBus"]
+__all__ = ["Edge", "OperandBus", "filled"]
+
+
+def filled(format: Format, code: Value, keep: Value | None) -> Value:
+    """The code; where ``keep`` is given and low, ``format.filler``."""
+    if keep is None:
+        return code
+    return code & keep.replicate(len(code)) if format.filler == 0 else Mux(keep, code, format.filler)
 
 
 class OperandBus(ABC):
@@ -98,8 +105,7 @@ class Edge(OperandBus):
         return recoding(self.format) if self.weight and self.build.product == "recoded" else None
 
     def enter(self, m: Module, code: Value, name: str, keep: Value | None = None) -> Value:
-        if keep is not None:
-            code = code & keep.replicate(len(code)) if self.format.filler == 0 else Mux(keep, code, self.format.filler)
+        code = filled(self.format, code, keep)
         if self._as_code:
             return code
         if self._recoded is not None:

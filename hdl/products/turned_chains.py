@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from amaranth.hdl import Module, Shape, Signal, Value, signed
 
 from ...formats import Arithmetic
-from .adder_tree import term_shape
+from .adder_tree import sum_by_tree, term_shape
 from .adders import add
 from .pipeline import Pipeline
 from .product_term import Term
@@ -50,20 +50,15 @@ def sum_turned(
     for start in range(0, len(terms), length):
         chain = _chain(m, terms[start : start + length], arithmetic, f"chain{start}")
         sums.append(_held(pipeline, chain, f"chain{start}"))
-    depth = 0
-    while len(sums) > 1:
-        following = []
-        for k in range(0, len(sums) - 1, 2):
-            a, b = sums[k : k + 2]
-            shape = term_shape(arithmetic, a.count + b.count)
-            total = add(m, a.value, b.value, shape, f"sum{depth}_{k // 2}", a.carry)
-            following.append(_ChainSum(total, b.carry, a.count + b.count))
-        following += sums[len(sums) & ~1 :]
-        if registered:
-            following = [_registered(m, each, f"sum{depth}_{k}") for k, each in enumerate(following)]
-        sums = following
-        depth += 1
-    (whole,) = sums
+
+    def both(a: _ChainSum, b: _ChainSum, name: str) -> _ChainSum:
+        count = a.count + b.count
+        return _ChainSum(add(m, a.value, b.value, term_shape(arithmetic, count), name, a.carry), b.carry, count)
+
+    def register(part: _ChainSum, name: str) -> _ChainSum:
+        return _registered(m, part, name)
+
+    whole = sum_by_tree(sums, both, register if registered else None)
     return pipeline.cross("total", "sum", whole.value), pipeline.cross("total", "carry", whole.carry)
 
 

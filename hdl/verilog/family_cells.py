@@ -74,7 +74,7 @@ def _ccu2c(parameters: Mapping[str, int], pins: Mapping[str, str], unique: str) 
             lines.append(f"  wire {unique}_{half} = {added};")
         if f"S{half}" in pins:
             lines.append(f"  assign {pins[f'S{half}']} = {unique}_{half} ^ {carry};")
-        following = f"{unique}_0 ? {carry} : {otherwise}" if half == "0" else f"{unique}_1 ? {carry} : {otherwise}"
+        following = f"{unique}_{half} ? {carry} : {otherwise}"
         if half == "0" and ("S1" in pins or "COUT" in pins):
             lines.append(f"  wire {unique}_carry = {following};")
         if half == "1" and "COUT" in pins:
