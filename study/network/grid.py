@@ -55,6 +55,7 @@ def round_to(
         return values(codes(tensor if divisor is None else tensor / divisor, format), format)
     flat = np.ascontiguousarray(tensor).reshape(-1)
     whole = np.empty(flat.size, np.float32) if room is None else room[: flat.size]
+    scratch = np.empty(min(flat.size, PART), np.uint32)
     for start in range(0, flat.size, PART):
         part, source = whole[start : start + PART], flat[start : start + PART]
         if divisor is not None:
@@ -66,7 +67,7 @@ def round_to(
             np.rint(part, out=part)
             continue
         # half as much again as the power of two at which float32 has the format's steps: adding it rounds
-        bits = part.view(np.uint32) & _EXPONENT
+        bits = np.bitwise_and(part.view(np.uint32), _EXPONENT, out=scratch[: part.size])
         np.clip(bits, steps.subnormal, _EXPONENT, out=bits)  # thrice as fast as maximum
         bits += steps.above
         magic = bits.view(np.float32)
