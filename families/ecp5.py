@@ -44,7 +44,7 @@ FAMILY = Family(
     ),
     ram_registers=RamRegisters(
         "DP16KD",
-        ports=(RamPort("DOA", "CLKA", "REGMODE_A"), RamPort("DOB", "CLKB", "REGMODE_B")),
+        ports=tuple(RamPort(f"DO{p}", f"CLK{p}", f"RST{p}", f"CLK{p}MUX", f"REGMODE_{p}") for p in "AB"),
         registered="OUTREG",
         flip_flop="TRELLIS_FF",
         data="DI",

@@ -17,7 +17,7 @@ from ..formats import Engine
 from ..hdl import MatmulDesign
 from .cache import Cache
 from .fit_search import Attempt, Shape
-from .flow import SEEDS, Flow, rtl_hash, smallest, synthesis_script
+from .flow import SEEDS, Flow, code_hash, rtl_hash, smallest, synthesis_script
 from .harness import wrap
 from .nextpnr import NETLIST, PlaceAndRoute
 from .recipes import RECIPES, SynthesisRecipe
@@ -186,7 +186,8 @@ class FitRunner:
         keep = repeated_modules(rtlil)
         chosen = (self.recipe,) if self.recipe else ()
         best = smallest(rtlil, design.module, question.flow, place, chosen=chosen, keep=keep, timeout=question.timeout)
-        harness = wrap(json.loads(best.netlist.read_text()), design.module, "clk", question.cells, thin=True)
+        netlist = best.routable(design.module, question.target.family)
+        harness = wrap(netlist, design.module, "clk", question.cells, thin=True)
         (place / NETLIST).write_text(json.dumps(harness.netlist))
         used = {name: number for name, (number, _) in self._job(design).pack(place).used.items()}
         built = Built(best.counts, used, harness.logic_cells, best.recipe.name, rtl_hash(rtlil))
@@ -235,7 +236,7 @@ class FitRunner:
         script = synthesis_script(
             "cell $mem", design.module, flow, (self.recipe,) if self.recipe else RECIPES, ("all",)
         )
-        router = (self.question.cells.options, GIVE_UP, flow.target.device.route, _harness_code())
+        router = (self.question.cells.options, GIVE_UP, flow.target.device.route, _code())
         parts = (what, script, sorted(flow.tools.items()), router, self._rtl_hash(design))
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
@@ -292,8 +293,8 @@ class FitRunner:
 
 
 @cache
-def _harness_code() -> str:
-    return hashlib.sha256(Path(__file__).with_name("harness.py").read_bytes()).hexdigest()
+def _code() -> str:
+    return code_hash("harness", "ram_registers")
 
 
 _CELL = re.compile(r"^  cell (\\\S+) ", re.MULTILINE)
