@@ -3,12 +3,13 @@
 import json
 from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from fewbit.cli.app import run
 from fewbit.formats import Engine, Requantization, parse
 from fewbit.hdl import Design
-from fewbit.synth import Cache, FitQuestion, Flow, NothingFits, parse_target, write_csv
+from fewbit.synth import Cache, FitQuestion, Flow, NothingFits, parse_target, read_json, write_csv
 from fewbit.synth.fit import fit
 from fewbit.synth.fit_runner import FitRunner, repeated_modules
 from fewbit.synth.fit_search import PROBES, Attempt, Model, Prediction, Shape, climb, most_products, search
@@ -19,6 +20,7 @@ from fewbit.synth.recipes import RECIPES
 from fewbit.synth.tools import ToolTimeout
 from fewbit.synth.tools import run as run_tool
 
+CHECKOUT = Path(__file__).parent.parent
 CANDIDATES = [Shape(1, columns, 1) for columns in range(1, 21)]
 
 
@@ -185,6 +187,14 @@ def test_thin_harness_is_taken_away_to_the_cell(tmp_path, prepared):
         used.append(report["utilization"]["ICESTORM_LC"]["used"] - cells)
         assert report["utilization"]["ICESTORM_LC"]["available"] == target.device.capacity.luts
     assert used[0] == used[1] > 0
+
+
+def test_the_table_tells_the_dataflow():
+    (row, *_) = read_json(CHECKOUT / "results" / "fit.json", Fit)
+    array = " x ".join(str(row.parameters[name]) for name in ("rows", "columns", "lanes"))
+    assert f"| {array} |" in fit_markdown([row])
+    other = replace(row, parameters={**row.parameters, "dataflow": "weight_stationary"})
+    assert f"| {array}, weight-stationary |" in fit_markdown([other])
 
 
 @pytest.mark.slow
