@@ -72,6 +72,7 @@ class Nextpnr:
     other_router: options for a run that did not come to an end by the first router; empty where there is no other
     timeout: seconds that a run may take that fills a device: it takes its time there, and place and route of a device
         that is too full may never end
+    fill: the share of a device's logic cells that it is known to place
     """
 
     tool: str
@@ -81,6 +82,7 @@ class Nextpnr:
     other_router: tuple[str, ...] = ()
     timeout: float = 3600
     large_ram: str = ""
+    fill: float = field(default=0.97, repr=False)  # no cost of a unit depends on it, whose cache goes by the repr
 
 
 @dataclass(frozen=True)
