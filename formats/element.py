@@ -63,6 +63,14 @@ class Element:
     def check(self, weight: Format, activation: Format) -> None:
         """Raise ValueError where the element cannot multiply these two formats."""
 
+    def recovery(self, weight: Format, activation: Format) -> int:
+        """Cycles from the last word of a sum to the next sum's first word, beside the interval.
+
+        Where there are any, a sum is over with the word that says so, and only whole sums are shown. The cycles after a
+        reset are counted like those after a last word.
+        """
+        return 0
+
     def fills(self, weight: Format, activation: Format) -> bool:
         """Whether lanes can be left out of a word: by a zero of either format, unless an element has another way."""
         return weight.has_zero or activation.has_zero
