@@ -50,7 +50,7 @@ def check_stimulus(design, driven):
 PAIRS = [
     ("e5m2 e5m2", 4, 3, 2),
     ("float8_e5m2 float8_e5m2", 2, 2, 1),
-    ("e7m0 e7m0", 16, 1, 3),
+    ("e7m0 e7m0", 0, 1, 3),
     ("e4m3 int8", 8, 2, 2),
     ("ue4m3 ue2m3", 1, 3, 1),
     ("float8_e8m0fnu e2m1", 16, 1, 2),
@@ -86,10 +86,18 @@ def test_blocks_are_sums_by_exponent():
     check_cycles(engine, [(3, 40, 4)])
 
 
+def test_bins_are_at_most_32_where_nothing_is_said():
+    bins = {}
+    for name in ("e7m0", "e6m1", "e5m2", "e4m3", "e2m1"):
+        format, element = parse(name), parse_element("bins")
+        bins[name] = element.apart(format, format), element.recovery(format, format)
+    assert bins == {"e7m0": (8, 32), "e6m1": (4, 32), "e5m2": (2, 31), "e4m3": (1, 31), "e2m1": (1, 7)}
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: design_of("e5m2 e5m2", 3), "places must be a power of two up to 64, not 3"),
+        (lambda: design_of("e5m2 e5m2", 3), "places must be a power of two up to 64, or 0, not 3"),
         (lambda: design_of("int8 int8", 4), "formats must have an exponent for element bins, not int8 and int8"),
         (lambda: design_of("e2m1 e2m1", 8), "places must make 2 to 64 bins of the exponents of e2m1 x e2m1, not 1"),
         (lambda: design_of("e7m0 e7m0", 1), "places must make 2 to 64 bins of the exponents of e7m0 x e7m0, not 255"),

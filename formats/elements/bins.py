@@ -11,6 +11,13 @@ __all__ = ["Bins"]
 
 MAX_PLACES = 64
 MAX_BINS = 64
+FEW_BINS = 32
+"""Words of the LUT RAM that xc7's LUTs make two bits wide."""
+
+
+def _reach(weight: Format, activation: Format) -> int:
+    """The greatest exponent of a product, as exponents are added."""
+    return sum(format.exponent_offset + format.max_shift for format in (weight, activation))
 
 
 @register_element
@@ -25,16 +32,17 @@ class Bins(Element):
 
     Parameters
     ----------
-    places: of the sum, that a bin is apart from the next: a power of two
+    places: of the sum, that a bin is apart from the next: a power of two; 0 stands for the least that makes no more
+        than 32 bins
     """
 
     name: ClassVar[str] = "bins"
 
-    places: int
+    places: int = 0
 
     def check(self, weight: Format, activation: Format) -> None:
-        if self.places not in (1 << power for power in range(MAX_PLACES.bit_length())):
-            raise ValueError(f"places must be a power of two up to {MAX_PLACES}, not {self.places!r}")
+        if self.places not in (0, *(1 << power for power in range(MAX_PLACES.bit_length()))):
+            raise ValueError(f"places must be a power of two up to {MAX_PLACES}, or 0, not {self.places!r}")
         if not weight.max_shift + activation.max_shift:
             raise ValueError(f"formats must have an exponent for element bins, not {weight} and {activation}")
         if not 2 <= self.recovery(weight, activation) <= MAX_BINS:
@@ -43,8 +51,12 @@ class Bins(Element):
                 f"{self.recovery(weight, activation)}"
             )
 
+    def apart(self, weight: Format, activation: Format) -> int:
+        """Places that a bin is apart from the next."""
+        return self.places or 1 << (_reach(weight, activation) // FEW_BINS).bit_length()
+
     def recovery(self, weight: Format, activation: Format) -> int:
-        return sum(format.exponent_offset + format.max_shift for format in (weight, activation)) // self.places + 1
+        return _reach(weight, activation) // self.apart(weight, activation) + 1
 
     def most_terms(self, weight: Format, activation: Format, accumulator: FixedPoint) -> int:
         """The most terms of sums that have this form: what a bin has to hold."""

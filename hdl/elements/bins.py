@@ -15,7 +15,7 @@ from ..products.adder_tree import sum_by_tree
 from ..products.build import Build
 from ..products.decode import Operand
 from ..products.operand_bus import Edge
-from ..products.pipeline import Pipeline
+from ..products.pipeline import KEPT, Pipeline
 from ..products.product_term import common_signedness, special_product, total_shift
 from ..products.significand_product import significand_product
 from .hardware import ElementHardware, register_hardware
@@ -122,7 +122,7 @@ class BinsElement(wiring.Component):
         self.build = build
         self.accumulator = accumulator
         self.lanes = lanes
-        self.places = arithmetic.element.places
+        self.places = arithmetic.element.apart(arithmetic.weight, arithmetic.activation)
         self.bins = arithmetic.recovery
         self.terms = arithmetic.element.most_terms(arithmetic.weight, arithmetic.activation, accumulator)
         super().__init__(
@@ -190,20 +190,27 @@ class BinsElement(wiring.Component):
             pipeline.cross("align", name, value)
             for name, value in (("fine", fine), ("negate", negate), ("place", amount[fine_bits:]))
         )
-        addend, total = Signal(shape, name="addend"), Signal(shape, name="total")
-        m.d.comb += addend.eq(fine)
-        sign = Const(0, 1) if negate is None else negate
-
         memory = Memory(shape=shape, depth=1 << len(self.bin), init=[])
         m.submodules += memory
         into, out = memory.write_port(), memory.read_port(domain="comb")
+        # Signals of the sum's own width, of which yosys makes one adder, and no compressor.
+        addend, carry, total = (
+            Signal(shape, name="bin_addend"),
+            Signal(name="bin_carry"),
+            Signal(shape, name="bin_total"),
+        )
+        placed = Signal(shape, name="placed")
+        sign = Const(0, 1) if negate is None else negate
         m.d.comb += [
+            placed.eq(fine),
+            # A bin that is read becomes 0, which is the sum of it, of its complement and of 1.
+            addend.eq(Mux(self.read, ~out.data, placed ^ sign.replicate(len(placed)))),
+            carry.eq(self.read | sign),
+            total.eq(out.data + addend + carry),
             out.addr.eq(Mux(self.read, self.bin, place)),
             into.addr.eq(out.addr),
             into.data.eq(total),
             into.en.eq(self.read | (self.add & counts)),
-            # A bin that is read becomes 0, which is the sum of it, of its complement and of 1.
-            total.eq(out.data + Mux(self.read, ~out.data, addend ^ sign.replicate(len(addend))) + (self.read | sign)),
         ]
         read = Signal(shape, name="read_data", reset_less=True)
         m.d.sync += read.eq(out.data)
@@ -216,7 +223,8 @@ class BinsElement(wiring.Component):
         merged = Signal(self._shape(most, signed), name="merged", reset_less=True)
 
         def add(one: Value, other: Value, name: str) -> Value:
-            found = Signal((one + other).shape(), name=name)
+            # Kept, since yosys's ``alumacc`` makes compressors, of two LUTs a bit, of sums of sums.
+            found = Signal((one + other).shape(), name=name, attrs=KEPT)
             m.d.comb += found.eq(one + other)
             return found
 
