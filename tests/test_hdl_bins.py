@@ -91,7 +91,7 @@ def test_bins_are_at_most_32_where_nothing_is_said():
     for name in ("e7m0", "e6m1", "e5m2", "e4m3", "e2m1"):
         format, element = parse(name), parse_element("bins")
         bins[name] = element.apart(format, format), element.recovery(format, format)
-    assert bins == {"e7m0": (8, 32), "e6m1": (4, 32), "e5m2": (2, 31), "e4m3": (1, 31), "e2m1": (1, 7)}
+    assert bins == {"e7m0": (8, 32), "e6m1": (4, 32), "e5m2": (2, 32), "e4m3": (1, 31), "e2m1": (1, 7)}
 
 
 @pytest.mark.parametrize(
