@@ -11,7 +11,7 @@ from .base import Format
 from .fixed_point import FixedPoint
 from .products import product_range, special_names
 
-__all__ = ["EXACT", "Element", "element_kinds", "parse_element", "register_element"]
+__all__ = ["EXACT", "Element", "element_hints", "element_kinds", "parse_element", "register_element"]
 
 MODULES = "FEWBIT_ELEMENTS"
 """The environment variable with names of modules, commas between, that register elements of somebody's own."""
@@ -45,6 +45,11 @@ class Element:
 
     name: ClassVar[str] = "exact"
     rule: ClassVar[str] = "exact"
+
+    @classmethod
+    def hint(cls, weight: Format, activation: Format) -> str:
+        """Why elements of this kind may be cheaper than the exact one, with the same bits; empty where they are not."""
+        return ""
 
     @property
     def interval(self) -> int:
@@ -128,6 +133,13 @@ def element_kinds() -> tuple[str, ...]:
     """The names of the kinds of element that are known."""
     _import_kinds()
     return tuple(_ELEMENTS)
+
+
+def element_hints(weight: Format, activation: Format) -> dict[str, str]:
+    """The kinds of element that may be cheaper than the exact one for these formats, and why."""
+    _import_kinds()
+    hints = {name: kind.hint(weight, activation) for name, kind in _ELEMENTS.items()}
+    return {name: hint for name, hint in hints.items() if hint}
 
 
 def parse_element(text: str) -> Element:

@@ -5,7 +5,7 @@ import pytest
 from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 from fewbit import sim
-from fewbit.formats import Arithmetic, Blocks, element_kinds, parse, parse_element
+from fewbit.formats import Arithmetic, Blocks, element_hints, element_kinds, parse, parse_element
 from fewbit.hdl import DotDesign, MacDesign
 from fewbit.tb import stimulus
 from fewbit.tb.unit import DescribedUnit
@@ -92,6 +92,12 @@ def test_bins_are_at_most_32_where_nothing_is_said():
         format, element = parse(name), parse_element("bins")
         bins[name] = element.apart(format, format), element.recovery(format, format)
     assert bins == {"e7m0": (8, 32), "e6m1": (4, 32), "e5m2": (2, 32), "e4m3": (1, 31), "e2m1": (1, 7)}
+
+
+def test_bins_are_named_where_they_measured_smaller():
+    named = [name for name in ("e7m0", "e5m2", "e4m3", "int8") if element_hints(parse(name), parse(name))]
+    assert named == ["e7m0", "e5m2"]
+    assert "LUT RAM" in element_hints(parse("e5m2"), parse("e5m2"))["bins"]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ __all__ = ["Bins"]
 
 MAX_PLACES = 64
 MAX_BINS = 64
+WIDE = 60
+"""The greatest exponent from which on bins measured smaller than the exact sum: e5m2's is 62, and e4m3's 30."""
 FEW_BINS = 32
 """Words of the LUT RAM that xc7's LUTs make two bits wide."""
 
@@ -39,6 +41,12 @@ class Bins(Element):
     name: ClassVar[str] = "bins"
 
     places: int = 0
+
+    @classmethod
+    def hint(cls, weight: Format, activation: Format) -> str:
+        if _reach(weight, activation) < WIDE:
+            return ""
+        return "it takes fewer LUTs where there is LUT RAM (xc7, ecp5), and some cycles more for a sum"
 
     def check(self, weight: Format, activation: Format) -> None:
         if self.places not in (0, *(1 << power for power in range(MAX_PLACES.bit_length()))):
