@@ -200,6 +200,7 @@ class Family:
     nextpnr: None where only synthesis is offered
     harness: None where nextpnr takes whole FPGAs only, and single units are not routed
     ram_registers: the registers of its block RAM; None where it has none, or the tools use them by themselves
+    lut_ram_sites: the LUTs that a cell takes which ``lut`` matches, where those are several
     """
 
     name: str
@@ -239,6 +240,7 @@ class Family:
     nextpnr: Nextpnr | None = None
     harness: HarnessCells | None = None
     ram_registers: RamRegisters | None = field(default=None, repr=False)
+    lut_ram_sites: Mapping[str, int] = field(default_factory=dict, hash=False, repr=False)
 
     @property
     def lut_kind(self) -> str:
@@ -261,7 +263,7 @@ class Family:
             match = re.fullmatch(self.lut, name)
             if match:
                 size = match[1] or str(self.lut_inputs)
-                by_size[size] = by_size.get(size, 0) + number
+                by_size[size] = by_size.get(size, 0) + number * self.lut_ram_sites.get(name, 1)
         return CellCounts(
             luts=sum(by_size.values()),
             luts_by_size=dict(sorted(by_size.items())),

@@ -6,6 +6,14 @@ from .family import DspBlock, Family, FpgaDevice
 __all__ = ["FAMILY", "amd_family"]
 
 
+LUT_RAM_SITES = {
+    **dict.fromkeys(("RAM32X1D", "RAM64X1D", "RAM128X1S"), 2),
+    **dict.fromkeys(("RAM32M", "RAM64M", "RAM128X1D", "RAM256X1S"), 4),
+    **dict.fromkeys(("RAM32M16", "RAM64M8", "RAM256X1D", "RAM512X1S"), 8),
+}
+"""LUTs that the RAMs take which are made of several."""
+
+
 def amd_family(name: str, title: str, longest_factor: int) -> Family:
     """A family by the name that ``synth_xilinx -family`` knows it by, with the bits of its longer factors."""
     return Family(
@@ -28,6 +36,7 @@ def amd_family(name: str, title: str, longest_factor: int) -> Family:
         finish="finalize:check",
         # a shift register or a LUT RAM takes the place of a LUT
         lut=r"LUT([1-6])|SRL16E|SRLC32E|RAM\d+[XMDS].*",
+        lut_ram_sites=LUT_RAM_SITES,
         carry=r"CARRY[48]",
         ff=r"FD[RSCP]E(_1)?",
         dsp=r"DSP48E\d",

@@ -67,6 +67,14 @@ class Element:
         """Whether lanes can be left out of a word: by a zero of either format, unless an element has another way."""
         return weight.has_zero or activation.has_zero
 
+    def load_interval(self, weight: Format, activation: Format) -> int:
+        """Cycles from one word of weights that stay in a weight-stationary array to the next."""
+        return 1
+
+    def lane_multiple(self, weight: Format, activation: Format) -> int:
+        """Lanes come in multiples of this number."""
+        return 1
+
     def product_range(self, weight: Format, activation: Format) -> tuple[int, int]:
         """The least and the greatest integer of any product, in units of ``2**lsb_exponent``."""
         return product_range(weight, activation)
