@@ -41,10 +41,13 @@ class Element:
     -------
     name: of the kind
     rule: name of the rule of multiplication, which alone decides what bits come out
+    takes_strays: whether bit patterns that a format leaves out, as int2s does with -2, are multiplied as they read;
+        what comes out of them is undefined otherwise
     """
 
     name: ClassVar[str] = "exact"
     rule: ClassVar[str] = "exact"
+    takes_strays: ClassVar[bool] = True
 
     @property
     def interval(self) -> int:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from ..base import Format
 from ..element import Element, register_element
 
-__all__ = ["Step", "SumTable", "TableSums", "sum_table"]
+__all__ = ["FillStep", "SumTable", "TableSums", "sum_table"]
 
 MAX_WIDTH = 12
 """Bits of an operand whose sums stand in tables, at most."""
@@ -19,7 +19,7 @@ Vector = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Step:
+class FillStep:
     """A cycle in which a table is filled: ``factor`` times the operand at ``place`` is added to the sum before, which
     was 0 at first, and what comes out is written to ``entry``, or nowhere where that is None."""
 
@@ -44,7 +44,7 @@ class SumTable:
     group: int
     vectors: tuple[Vector, ...]
     has_sign: bool
-    steps: tuple[Step, ...]
+    steps: tuple[FillStep, ...]
 
     def choice(self, vector: Vector) -> tuple[int, int]:
         """The entry whose sum, or the negative of it, is that of ``vector``, and whether it is the negative."""
@@ -75,13 +75,13 @@ def sum_table(format: Format) -> SumTable:
         vectors = [(*vector, 1) for vector in _gray((1, -1), group - 1)]
     else:
         vectors = _gray(values, group)
-    steps = [Step(place, value, None) for place, value in enumerate(vectors[0]) if value]
+    steps = [FillStep(place, value, None) for place, value in enumerate(vectors[0]) if value]
     if steps:
-        steps[-1] = Step(steps[-1].place, steps[-1].factor, 0)
+        steps[-1] = FillStep(steps[-1].place, steps[-1].factor, 0)
     for entry in range(1, len(vectors)):
         before, after = vectors[entry - 1], vectors[entry]
         (place,) = (place for place in range(group) if before[place] != after[place])
-        steps.append(Step(place, after[place] - before[place], entry))
+        steps.append(FillStep(place, after[place] - before[place], entry))
     return SumTable(group, tuple(vectors), values[0] < 0, tuple(steps))
 
 
@@ -98,6 +98,7 @@ class TableSums(Element):
     """
 
     name: ClassVar[str] = "table"
+    takes_strays: ClassVar[bool] = False
 
     def check(self, weight: Format, activation: Format) -> None:
         sum_table(activation)
