@@ -41,10 +41,13 @@ class Element:
     -------
     name: of the kind
     rule: name of the rule of multiplication, which alone decides what bits come out
+    takes_strays: whether bit patterns that a format leaves out, as int2s does with -2, are multiplied as they read;
+        what comes out of them is undefined otherwise
     """
 
     name: ClassVar[str] = "exact"
     rule: ClassVar[str] = "exact"
+    takes_strays: ClassVar[bool] = True
 
     @classmethod
     def hint(cls, weight: Format, activation: Format) -> str:
@@ -79,6 +82,14 @@ class Element:
     def fills(self, weight: Format, activation: Format) -> bool:
         """Whether lanes can be left out of a word: by a zero of either format, unless an element has another way."""
         return weight.has_zero or activation.has_zero
+
+    def load_interval(self, weight: Format, activation: Format) -> int:
+        """Cycles from one word of weights that stay in a weight-stationary array to the next."""
+        return 1
+
+    def lane_multiple(self, weight: Format, activation: Format) -> int:
+        """Lanes come in multiples of this number."""
+        return 1
 
     def product_range(self, weight: Format, activation: Format) -> tuple[int, int]:
         """The least and the greatest integer of any product, in units of ``2**lsb_exponent``."""

@@ -51,6 +51,9 @@ class Timeline:
         self.loaders: Mapping[str, Loader] = {
             name: Loader(engine.beats(name)) for name in engine.stream_bits if name != "c"
         }
+        filling = engine.arithmetic.load_interval
+        if filling > 1 and not engine.output_stationary:
+            self.loaders = {**self.loaders, "w": Loader(max(engine.beats("w"), filling), late=filling)}
 
     def product(self, m: int, n: int) -> None:
         for rows, count in steps_through(m, self.engine.tile_m):

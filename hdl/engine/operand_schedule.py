@@ -256,8 +256,14 @@ def _load_weights(
         Signal(name=f"weights_{name}") for name in ("active", "complete", "taken", "transfer")
     )
     place = Signal(range(engine.k_step + 1), name="weights_place")
+    ready = active & (~complete | taken)
+    rest = None
+    interval = engine.arithmetic.load_interval
+    if interval > 1:
+        rest, ends = Signal(range(interval), name="weights_rest"), Signal(name="weights_end")
+        ready = ready & (rest == 0)
     m.d.comb += [
-        weights.ready.eq(active & (~complete | taken)),
+        weights.ready.eq(ready),
         transfer.eq(weights.valid & weights.ready),
         array.load.eq(transfer),
         array.weight.eq(weights.payload),
@@ -265,10 +271,18 @@ def _load_weights(
     ]
     with m.If(taken):
         m.d.sync += complete.eq(0)
+    if rest is not None:
+        with m.If(transfer):
+            m.d.sync += [rest.eq(interval - 1), ends.eq(nest.last["row"])]
+        with m.Elif(rest != 0):
+            m.d.sync += rest.eq(rest - 1)
+        with m.If((rest == 1) & ends):
+            m.d.sync += complete.eq(1)
     with m.If(transfer):
         m.d.sync += place.eq(Mux(nest.last["row"], 0, place + engine.lanes))
-        with m.If(nest.last["row"]):
-            m.d.sync += complete.eq(1)
+        if rest is None:
+            with m.If(nest.last["row"]):
+                m.d.sync += complete.eq(1)
         nest.advance()
         with m.If(nest.done):
             m.d.sync += active.eq(0)
