@@ -9,17 +9,29 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from .. import __version__
-from ..families import CellCounts, Target
+from ..families import CellCounts, Family, Target
 from .harness import wrap
+from .lut_copies import copy_luts
 from .nextpnr import NETLIST, PlaceAndRoute
 from .ram_registers import use_ram_registers
 from .recipes import SynthesisRecipe, recipes_for
 from .row import Cost
 from .tools import TIMEOUT, ToolError, run, version
 
-__all__ = ["DSP_POLICIES", "SEEDS", "Flow", "Synthesized", "measure", "rtl_hash", "smallest", "synthesize"]
+__all__ = [
+    "DSP_POLICIES",
+    "SEEDS",
+    "Flow",
+    "Synthesized",
+    "finished_netlist",
+    "measure",
+    "rtl_hash",
+    "smallest",
+    "synthesize",
+]
 
 DSP_POLICIES = ("none", "auto")
 """How multiplications are made: ``none`` stands for logic only, and ``auto`` for DSP blocks as yosys chooses."""
@@ -79,7 +91,7 @@ class Flow:
 def _fingerprint(flow: Flow) -> str:
     code = [
         Path(__file__).with_name(f"{name}.py").read_bytes()
-        for name in ("flow", "harness", "nextpnr", "ram_registers", "recipes")
+        for name in ("flow", "harness", "lut_copies", "nextpnr", "ram_registers", "recipes")
     ]
     everything = (repr(flow), sorted(flow.tools.items()), code)
     return hashlib.sha256(repr(everything).encode()).hexdigest()
@@ -290,12 +302,20 @@ def _route_until_fast(
     return fastest
 
 
+def finished_netlist(candidate: Synthesized, top: str, family: Family) -> dict[str, Any]:
+    """The netlist as it is placed and routed, in yosys's JSON form: what yosys does not know of cells is done."""
+    netlist = json.loads(candidate.netlist.read_text())
+    if family.ram_registers is not None:
+        use_ram_registers(netlist, top, family.ram_registers)
+    if family.logic_cell is not None:
+        copy_luts(netlist, top, family.logic_cell)
+    return netlist
+
+
 def _route(candidate: Synthesized, top: str, clock: str, flow: Flow, folder: Path) -> _Routed:
     router, cells = flow.target.family.router, flow.target.family.harness
     assert router is not None and cells is not None
-    netlist = json.loads(candidate.netlist.read_text())
-    if flow.target.family.ram_registers is not None:
-        use_ram_registers(netlist, top, flow.target.family.ram_registers)
+    netlist = finished_netlist(candidate, top, flow.target.family)
     harness = wrap(netlist, top, clock, cells)
     (folder / NETLIST).write_text(json.dumps(harness.netlist))
     timeout = FIRST_ROUTER if router.other_router else TIMEOUT
