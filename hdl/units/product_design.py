@@ -118,7 +118,9 @@ class ProductDesign(Design):
     def parameters(self) -> dict[str, Any]:
         element = self.computes.element
         found = super().parameters
-        return found if element == EXACT else found | {"element": element.text, "interval": element.interval}
+        if element != EXACT:
+            found = found | {"element": element.text, "interval": element.interval}
+        return found | {"recovery": self.computes.recovery} if self.computes.recovery else found
 
     def describe(self) -> dict[str, Any]:
         element = self.computes.element
