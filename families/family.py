@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .block_ram import BlockRam, RamRegisters
+from .logic_cell import LogicCell
 
 __all__ = [
     *("Capacity", "CellCounts", "DspBlock", "Family"),
@@ -202,6 +203,7 @@ class Family:
     large_ram_cell: the cells of that
     nextpnr: None where only synthesis is offered
     harness: None where nextpnr takes whole FPGAs only, and single units are not routed
+    logic_cell: which cells of a netlist share one; None where it is not told
     ram_registers: the registers of its block RAM; None where it has none, or the tools use them by themselves
     """
 
@@ -242,6 +244,7 @@ class Family:
     large_ram_cell: str = r"(?!)"
     nextpnr: Nextpnr | None = None
     harness: HarnessCells | None = None
+    logic_cell: LogicCell | None = None
     ram_registers: RamRegisters | None = field(default=None, repr=False)
 
     @property

@@ -14,13 +14,25 @@ from typing import Any
 from .. import __version__
 from ..families import CellCounts, Family, Target
 from .harness import wrap
+from .lut_copies import copy_luts
 from .nextpnr import NETLIST, PlaceAndRoute
 from .ram_registers import use_ram_registers
 from .recipes import SynthesisRecipe, recipes_for
 from .row import Cost
 from .tools import TIMEOUT, ToolError, run, version
 
-__all__ = ["DSP_POLICIES", "SEEDS", "Flow", "Synthesized", "code_hash", "measure", "rtl_hash", "smallest", "synthesize"]
+__all__ = [
+    "DSP_POLICIES",
+    "SEEDS",
+    "Flow",
+    "Synthesized",
+    "code_hash",
+    "finished_netlist",
+    "measure",
+    "rtl_hash",
+    "smallest",
+    "synthesize",
+]
 
 DSP_POLICIES = ("none", "auto")
 """How multiplications are made: ``none`` stands for logic only, and ``auto`` for DSP blocks as yosys chooses."""
@@ -80,7 +92,7 @@ class Flow:
 def _fingerprint(flow: Flow) -> str:
     code = [
         Path(__file__).with_name(f"{name}.py").read_bytes()
-        for name in ("flow", "harness", "nextpnr", "ram_registers", "recipes")
+        for name in ("flow", "harness", "lut_copies", "nextpnr", "ram_registers", "recipes")
     ]
     everything = (repr(flow), sorted(flow.tools.items()), code)
     return hashlib.sha256(repr(everything).encode()).hexdigest()
@@ -308,10 +320,19 @@ def _route_until_fast(
     return fastest
 
 
+def finished_netlist(candidate: Synthesized, top: str, family: Family) -> dict[str, Any]:
+    """The netlist of a single unit as it is placed and routed. Where a flip-flop shares a logic cell with a LUT, as
+    many do as can: in matmul engines, sums are held another way, and there is nothing to gain."""
+    netlist = candidate.routable(top, family)
+    if family.logic_cell is not None:
+        copy_luts(netlist, top, family.logic_cell)
+    return netlist
+
+
 def _route(candidate: Synthesized, top: str, clock: str, flow: Flow, folder: Path) -> _Routed:
     router, cells = flow.target.family.router, flow.target.family.harness
     assert router is not None and cells is not None
-    harness = wrap(candidate.routable(top, flow.target.family), top, clock, cells)
+    harness = wrap(finished_netlist(candidate, top, flow.target.family), top, clock, cells)
     (folder / NETLIST).write_text(json.dumps(harness.netlist))
     timeout = FIRST_ROUTER if router.other_router else TIMEOUT
     job = PlaceAndRoute(flow.target, top, cells.options, timeout=timeout, other_router=True)

@@ -138,6 +138,18 @@ class ElementHardware(ABC):
         """
         raise ValueError(f"elements must be of a kind whose sums shift, not {arithmetic.element}")
 
+    def tile(
+        self,
+        arithmetic: Arithmetic,
+        build: Build,
+        accumulator: FixedPoint,
+        lanes: int,
+        edge: Build | None = None,
+    ) -> wiring.Component:
+        """Neighbouring elements that share multipliers, as ``ElementTile`` tells. Raises ValueError for kinds without.
+        """
+        raise ValueError(f"elements must be of a kind that shares multipliers, not {arithmetic.element}")
+
     def column(self, arithmetic: Arithmetic, build: Build, count: int) -> wiring.Component:
         """A column of a weight-stationary array: its output ``partial`` is the sum of ``count`` products.
 
