@@ -146,7 +146,7 @@ class ElementHardware(ABC):
         lanes: int,
         edge: Build | None = None,
     ) -> wiring.Component:
-        """Neighbouring elements that share multipliers, as ``ElementTile`` tells. Raises ValueError for kinds without."""
+        """Neighbouring elements that share multipliers, as ``ElementTile`` tells. Raises ValueError for other kinds."""
         raise ValueError(f"elements must be of a kind that shares multipliers, not {arithmetic.element}")
 
     def column(self, arithmetic: Arithmetic, build: Build, count: int) -> wiring.Component:
