@@ -53,6 +53,11 @@ class Arithmetic:
         return self.element.interval
 
     @property
+    def recovery(self) -> int:
+        """Cycles from the last word of a sum to the next sum's first word, beside the interval."""
+        return self.element.recovery(self.weight, self.activation)
+
+    @property
     def load_interval(self) -> int:
         """Cycles from one word of weights that stay in a weight-stationary array to the next."""
         return self.element.load_interval(self.weight, self.activation)

@@ -216,7 +216,7 @@ class Engine:
         if self.cycles_an_output is not None:
             return self.cycles_an_output
         k = -(-self.max_k // 2) if self.shortest_k is None else self.shortest_k
-        words = -(-min(k, self.block_terms) // self.k_step) * self.arithmetic.interval
+        words = -(-min(k, self.block_terms) // self.k_step) * self.arithmetic.interval + self.arithmetic.recovery
         rows = self.rows
         if not self.output_stationary:
             words, rows = words * self.tile_m, self.tile_m

@@ -124,7 +124,7 @@ def cycle_limits(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str,
     else:
         issues, loads, drains = m * words, panels * columns * words * engine.rows, panels * columns
     limits = {
-        "array": issues * columns * engine.arithmetic.interval,
+        "array": issues * columns * engine.arithmetic.interval + drains * engine.arithmetic.recovery,
         "drain": outputs * sums + drains * (latencies["array"] + TAKE),
         "requantize": outputs * latencies["requantize_interval"],
         "a": issues * engine.beats("a"),

@@ -41,6 +41,7 @@ class Timeline:
     def __init__(self, engine: Engine, k: int, latencies: Mapping[str, int], interval: int):
         self.engine = engine
         self.interval = interval
+        self.recovery = engine.arithmetic.recovery
         self.sums = sums_over(engine, k)
         self.words = sum(words * count for words, count in self.sums)
         self.blocks = 0 if engine.blocks is None else sum(count for _, count in self.sums)
@@ -100,7 +101,7 @@ class Timeline:
     def _issue(self, words: int, outputs: int, ends: bool = True) -> int:
         """Words for the array, which complete sums where there are outputs; gives back when the first was read."""
         array = self.array
-        begin = max(array.issued + (self.interval if array.first else 1), array.present)
+        begin = max(array.issued + (self.interval + self.recovery if array.first else 1), array.present)
         array.issued = begin + (words - 1) * self.interval
         if outputs:
             array.issued = max(array.issued, self.outputs.taken + 1)

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Const, Module, Signal, Value
 from amaranth.lib import wiring
 
 from ...formats import Arithmetic, Element, FixedPoint
@@ -26,6 +26,7 @@ class SumPorts(Protocol):
     accumulator_format: FixedPoint
     valid: Signal
     first: Signal
+    last: Signal
     weight: Signal
     activation: Signal
     accumulator: Signal
@@ -137,6 +138,17 @@ class ElementHardware(ABC):
         """
         raise ValueError(f"elements must be of a kind whose sums shift, not {arithmetic.element}")
 
+    def tile(
+        self,
+        arithmetic: Arithmetic,
+        build: Build,
+        accumulator: FixedPoint,
+        lanes: int,
+        edge: Build | None = None,
+    ) -> wiring.Component:
+        """Neighbouring elements that share multipliers, as ``ElementTile`` tells. Raises ValueError for other kinds."""
+        raise ValueError(f"elements must be of a kind that shares multipliers, not {arithmetic.element}")
+
     def column(self, arithmetic: Arithmetic, build: Build, count: int) -> wiring.Component:
         """A column of a weight-stationary array: its output ``partial`` is the sum of ``count`` products.
 
@@ -208,7 +220,9 @@ class ElementHardware(ABC):
                 [None] * lanes,
             )
             m.d.comb += getattr(element, name).eq(bus.hold(m, arithmetic.interval, unit.valid, word, name))
-        control = self.control(m, arithmetic, unit.build, unit.valid, unit.first, None)
+        last = unit.last if arithmetic.recovery else None
+        first = Const(0, 1) if arithmetic.recovery else unit.first
+        control = self.control(m, arithmetic, unit.build, unit.valid, first, last)
         m.d.comb += [getattr(element, name).eq(signal) for name, signal in control.items()]
         m.d.comb += unit.accumulator.eq(element.sum)
         m.d.comb += [getattr(unit, name).eq(getattr(element, name)) for name in unit.accumulator_format.specials]
