@@ -97,7 +97,7 @@ class FitQuestion:
 
     @property
     def flow(self) -> Flow:
-        return Flow(self.target, self.dsp, seeds=self.seeds)
+        return Flow(self.target, self.dsp, seeds=self.seeds, dense=True)
 
     @property
     def mhz(self) -> float:
