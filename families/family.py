@@ -83,7 +83,7 @@ class Nextpnr:
     other_router: tuple[str, ...] = ()
     timeout: float = 3600
     large_ram: str = ""
-    fill: float = field(default=0.97, repr=False)  # no cost of a unit depends on it, whose cache goes by the repr
+    fill: float = field(default=0.93, repr=False)  # no cost of a unit depends on it, whose cache goes by the repr
 
 
 @dataclass(frozen=True)

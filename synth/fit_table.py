@@ -84,7 +84,7 @@ array that could be placed and routed.
   lanes ends at the lanes, and then at the dataflow, that are predicted to make the most products. Sides differ by a
   factor of two at most, and one candidate differs from the next by 2% or more. `fit.json` says what was tried, and with
   which result. Another seed or more effort may fit a larger array, so no figure here is an upper bound.
-- **`--fill` and `--no-climb`**: the search begins with what is predicted to fill so much, 97% of an iCE40 and 60% of an
+- **`--fill` and `--no-climb`**: the search begins with what is predicted to fill so much, 93% of an iCE40 and 60% of an
   ECP5 unless the command says otherwise, and with `--no-climb` nothing larger was tried. On ECP5, arrays that take 82
   to 99% of the cells were seen to find no place for their flip-flops.
 - **DSP policy** `auto`: as many elements as the device has multipliers for use them, and all others are in logic.

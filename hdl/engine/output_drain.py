@@ -160,13 +160,15 @@ def drain_sums(
     place = _hold(m, "row", advance, place)
     chosen = _hold(m, "choice", advance, _choose(engine, config, loaders, handover, place))
     taken, waits = Signal(name="choice_taken"), valid[1]
-    moves: Value = taken
+    moves: Value = taken | ~valid[1]
     if build.short_paths:
-        full = Signal(name="choice_full")
+        full, stuck = Signal(name="choice_full"), Signal(name="choice_stuck")
         chosen, waits = _buffer(m, "waiting", full, chosen, waits, taken)
-        moves = ~full
+        # The register says what ``full & valid[1]`` is: hundreds of flip-flops are enabled by it.
+        m.d.sync += stuck.eq(~taken & (stuck | ((full | valid[1]) & valid[0])))
+        moves = ~stuck
     ready, distance = _finish(m, engine, build, cycles, config, waits, chosen, outputs)
-    m.d.comb += [taken.eq(ready), advance.eq(moves | ~valid[1])]
+    m.d.comb += [taken.eq(ready), advance.eq(moves)]
     if engine.blocks is not None:
         # A block finds the one before it written back: it follows by so many cycles in which these move,
         # and by two more, since what is on its way to them may catch up, or by three where one more may wait.
