@@ -1,4 +1,4 @@
-"""LUTs of a lane with iFairy's complex weights, beside those of a ternary lane: `python docs/complex_price.py [FAMILY]`."""
+"""LUTs of a lane with complex weights, beside those of a ternary lane: `python docs/complex_price.py [FAMILY]`."""
 
 import sys
 import tempfile
