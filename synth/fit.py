@@ -1,7 +1,7 @@
 """The largest matmul array that fits a device is predicted from small ones, then placed and routed to be sure."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict
@@ -94,7 +94,7 @@ def _predictions(runner: FitRunner) -> dict[tuple[str, int], Prediction]:
         probed = {Shape(*sides, lanes, dataflow) for sides in PROBES} <= {*shapes}
         if not probed:
             return 0
-        found[dataflow, lanes] = prediction = _prediction(runner, dataflow, lanes)
+        found[dataflow, lanes] = prediction = _prediction(runner, dataflow, lanes, shapes)
         most = most_products(shapes, prediction, question.room)
         told = prediction.told(lambda cells: f"{cells:.0f} logic cells")
         runner.say(f"{dataflow}, lanes {lanes}: {told}; {most} products at most")
@@ -106,22 +106,31 @@ def _predictions(runner: FitRunner) -> dict[tuple[str, int], Prediction]:
     return found
 
 
-def _prediction(runner: FitRunner, dataflow: str, lanes: int) -> Prediction:
+def _prediction(runner: FitRunner, dataflow: str, lanes: int, shapes: Sequence[Shape]) -> Prediction:
+    """What arrays of ``shapes`` take. Elements share multipliers with their neighbours where more products fit so."""
     question = runner.question
     probes = [runner.build(question.design(Shape(*sides, lanes, dataflow), 0)) for sides in PROBES]
-    model = Model.of([runner.cells(built) for built in probes])
+    best = Prediction(Model.of([runner.cells(built) for built in probes]))
     if question.dsp == "none" or dataflow != DATAFLOWS[0]:
-        return Prediction(model)
+        return best
     elements = PROBES[0][0] * PROBES[0][1]
-    mixed = runner.build(question.design(Shape(*PROBES[0], lanes, dataflow), elements))
     name = question.router.dsp
     fixed = probes[0].used.get(name, 0)
-    each = (mixed.used.get(name, 0) - fixed) / elements
-    saved = (runner.cells(probes[0]) - runner.cells(mixed)) / elements
-    if not each or saved <= 0:
-        return Prediction(model)
-    runner.dsp_elements[lanes] = max(0, int((question.capacity.dsps - fixed) / each))
-    return Prediction(model, saved, runner.dsp_elements[lanes])
+    tried = []
+    for grid in (False, True):
+        design = question.design(Shape(*PROBES[0], lanes, dataflow), elements, grid)
+        if design.chosen_build in tried:
+            continue
+        tried.append(design.chosen_build)
+        mixed = runner.build(design)
+        each = (mixed.used.get(name, 0) - fixed) / elements
+        saved = (runner.cells(probes[0]) - runner.cells(mixed)) / elements
+        if not each or saved <= 0:
+            continue
+        found = Prediction(best.model, saved, max(0, int((question.capacity.dsps - fixed) / each)))
+        if most_products(shapes, found, question.room) > most_products(shapes, best, question.room):
+            best, runner.multipliers[lanes] = found, (found.dsp_elements, grid)
+    return best
 
 
 def _candidates(question: FitQuestion, predictions: dict[tuple[str, int], Prediction]) -> tuple[list[Shape], int]:
@@ -182,6 +191,7 @@ def _row(
             "pipeline": question.pipeline,
             "build": design.chosen_build.product,
             "dsp_elements": design.dsp_elements or 0,
+            "dsp_grid": design.dsp_grid,
         },
         family=question.target.family.name,
         device=question.target.device.name,

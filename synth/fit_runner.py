@@ -123,8 +123,8 @@ class FitQuestion:
         assert self.target.family.harness is not None
         return self.target.family.harness
 
-    def design(self, shape: Shape, dsp_elements: int) -> MatmulDesign:
-        """The design of that shape. Raises ValueError if the engine cannot have it."""
+    def design(self, shape: Shape, dsp_elements: int, dsp_grid: bool = False) -> MatmulDesign:
+        """The design of that shape, see ``MatmulDesign``. Raises ValueError if the engine cannot have it."""
         tiles = max(1, self.engine.tile_m // self.engine.rows)
         engine = replace(self.engine, **asdict(shape), tile_m=tiles * shape.rows)
         dsp = self.dsp == "auto" and engine.output_stationary and self.target.multiplies
@@ -135,6 +135,7 @@ class FitQuestion:
             dsp=dsp,
             family=self.target.family.name,
             dsp_elements=min(dsp_elements, shape.rows * shape.columns) if dsp else None,
+            dsp_grid=dsp_grid and dsp,
         )
 
     def shapes(self, dataflow: str, lanes: int) -> Iterator[Shape]:
@@ -173,7 +174,7 @@ class FitRunner:
     folder: Path
     say: Callable[[str], None]
     recipe: SynthesisRecipe | None = None
-    dsp_elements: dict[int, int] = field(default_factory=dict)
+    multipliers: dict[int, tuple[int, bool]] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
     fitting: bool = False
     netlists: dict[str, Path] = field(default_factory=dict)
@@ -290,7 +291,7 @@ class FitRunner:
         )
 
     def design(self, shape: Shape) -> MatmulDesign:
-        return self.question.design(shape, self.dsp_elements.get(shape.lanes, 0))
+        return self.question.design(shape, *self.multipliers.get(shape.lanes, (0, False)))
 
     def attempt(self, shape: Shape) -> Attempt:
         if self.fitting and self.left < self.question.within / 2:

@@ -271,6 +271,36 @@ def test_an_engine_of_narrow_accumulators_is_the_golden_product():
     check_engine(engine_of("int8 e2m1", "window:bits=10,drop=2", lanes=3), [(5, 9, 7), (4, 40, 3)])
 
 
+FLOATING = [
+    ("e4m3 e4m3", "floating:exponent_bits=5,fraction_bits=7,drop=6", 3, 2),
+    ("int8 int8", "floating:exponent_bits=3,fraction_bits=3,drop=7", 1, 1),
+    ("int8 int8", "floating:exponent_bits=3,fraction_bits=3,drop=7", 4, 3),
+    ("uint4 e2m1", "floating:exponent_bits=2,fraction_bits=2", 1, 1),
+    ("uint4 uint4", "floating:exponent_bits=4,fraction_bits=1", 1, 2),
+]
+
+
+@pytest.mark.parametrize(("pair", "element", "lanes", "pipeline"), FLOATING)
+def test_a_floating_accumulator_is_rounded_after_every_word(pair, element, lanes, pipeline):
+    check_sums(Mac(arithmetic_of(pair, element), Build("rows", pipeline=pipeline), terms=400, lanes=lanes), words=60)
+
+
+def test_sums_are_rounded_as_a_minifloat_rounds():
+    """Against the encoder of the minifloat whose values are the sums: every sum of two of its numbers."""
+    element, format = "floating:exponent_bits=3,fraction_bits=2,drop=1", parse("e3m2")
+    arithmetic, model = arithmetic_of("int8 int8", element), sim.model_of(arithmetic_of("int8 int8", element))
+    sums = np.arange(-1200, 1200)
+    expected = sim.decode(sim.encode(sums * 2.0**format.lsb_exponent / 2, format), format)
+    np.testing.assert_array_equal(model.settle(sums, arithmetic), expected * 2 / 2.0**format.lsb_exponent)
+    assert arithmetic.element.largest * 2.0**format.lsb_exponent / 2 == format.max_finite
+
+
+def test_an_engine_of_floating_accumulators_is_the_golden_product():
+    engine = engine_of("e2m1 e2m1", "floating:exponent_bits=3,fraction_bits=3", lanes=2, rows=1, columns=2)
+    check_engine(engine, [(3, 9, 3)])
+    check_cycles(engine, [(3, 9, 3)])
+
+
 @pytest.mark.parametrize(("weight", "activation"), [("int8", "ternary"), ("e2m1", "bipolar"), ("uint4", "uint1")])
 def test_every_choice_of_a_table_is_its_sum(weight, activation):
     """All words of a group of codes, with random weights and the extreme ones, in a column of one table."""
@@ -380,6 +410,18 @@ def test_an_engine_of_tables_is_the_golden_product_in_the_predicted_cycles(pair,
         ),
         (lambda: parse_element("booth_serial:digits"), "digits of element booth_serial must be an integer, not ''"),
         (lambda: parse_element("lmul:wide=--1"), "wide of element lmul must be an integer, not '--1'"),
+        (
+            lambda: arithmetic_of("int8 int8", "floating:exponent_bits=6,fraction_bits=3"),
+            "exponent_bits must be 1 to 5, not 6",
+        ),
+        (
+            lambda: arithmetic_of("e5m2 e5m2", "floating:exponent_bits=4,fraction_bits=3"),
+            "products and sums must be of at most 60 bits for element floating, not 66",
+        ),
+        (
+            lambda: arithmetic_of("int2 int9", "floating:exponent_bits=4,fraction_bits=3"),
+            "formats must be finite and of at most 8 bits for element floating, not int9",
+        ),
         (
             lambda: arithmetic_of("int8 int2", "table"),
             "activation must be ternary, bipolar or uint1 for element table, not int2",

@@ -4,13 +4,14 @@ import json
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fewbit.cli.app import run
 from fewbit.formats import Engine, Requantization, parse
 from fewbit.hdl import Design
 from fewbit.synth import Cache, FitQuestion, Flow, NothingFits, parse_target, read_json, write_csv
-from fewbit.synth.fit import fit
+from fewbit.synth.fit import _prediction, fit
 from fewbit.synth.fit_runner import FitRunner, repeated_modules
 from fewbit.synth.fit_search import PROBES, Attempt, Model, Prediction, Shape, climb, most_products, search
 from fewbit.synth.fit_table import Fit, fit_markdown
@@ -108,6 +109,29 @@ def test_dsps_save_as_far_as_there_are_some():
     shapes = [Shape(2, columns, 4) for columns in (2, 3, 4)]
     assert most_products(shapes, prediction, 350) == 24 and most_products(shapes, prediction, 0) == 0
     assert prediction.told(str).endswith("20 less for each of up to 5 elements by DSPs")
+
+
+@pytest.mark.parametrize(
+    ("cells", "dsps", "elements"),
+    [
+        ((400, 320, 340), (0, 8, 4), (72, True)),
+        ((400, 300, 390), (0, 8, 4), (36, False)),
+        ((400, 400, 400), (0, 8, 4), None),
+    ],
+    ids=["shared", "not shared", "in logic"],
+)
+def test_multipliers_are_shared_where_more_products_fit_so(cells, dsps, elements):
+    """By what four elements are said to take: in logic, with multipliers of their own, and with shared ones."""
+    question = FitQuestion(_engine(), parse_target("ecp5"), "auto", lanes=(4,))
+
+    def build(design):
+        way = 1 + design.dsp_grid if design.dsp_elements else 0
+        taken = cells[way] * design.engine.rows * design.engine.columns
+        return SimpleNamespace(cells=taken, used={"MULT18X18D": dsps[way]})
+
+    runner = SimpleNamespace(question=question, multipliers={}, build=build, cells=lambda built: built.cells)
+    _prediction(runner, "output_stationary", 4, [Shape(rows, 2, 4) for rows in range(2, 60)])
+    assert runner.multipliers.get(4) == elements
 
 
 def test_out_of_time_nothing_larger_is_tried_and_no_tool_goes_on(tmp_path):
