@@ -71,7 +71,9 @@ over these searches, beside the standard error, which knows of the test samples 
 MIXED = """Rows: the weights' format; columns: the activations', which both operands of attention's products have."""
 
 TECHNIQUES = """What each does is in [study](study.md#techniques). Differences within two standard errors say little,
-though the samples are the same ones for all."""
+though the samples are the same ones for all. By the former search for scales, GPTQ, rounding and the correction of
+biases took EfficientNet-Lite0 in int4 from 3.5 to between 21.9 and 24.8%, and in e2m1 from 3.2 to between 27.4 and
+31.9%. By today's search it has most of that without any technique."""
 
 LAYERS = """Formats of its own for every layer, chosen by an integer program under a budget, beside the uniform pair of
 least noise within the same budget; both tested by the golden model. LUTs are those of a MAC on average over the MACs,

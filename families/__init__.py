@@ -2,6 +2,7 @@
 
 from .block_ram import BlockRam, RamPort, RamRegisters
 from .family import Capacity, CellCounts, DspBlock, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
+from .logic_cell import LogicCell
 from .target import FAMILIES, Target, parse_target, parse_targets, targets
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "FpgaDevice",
     "HarnessCell",
     "HarnessCells",
+    "LogicCell",
     "Nextpnr",
     "RamPort",
     "RamRegisters",

@@ -39,11 +39,20 @@ class BlockRam:
 
 @dataclass(frozen=True)
 class RamPort:
-    """A port of a block RAM: the beginning of its outputs' names, its clock, and the parameter that says whether its
-    outputs are registered."""
+    """A port of a block RAM.
+
+    Parameters
+    ----------
+    outputs: the beginning of its outputs' names
+    clock, reset: its pins of these names
+    polarity: the parameter that is ``clock`` where the port is clocked by rising edges
+    parameter: the parameter that says whether its outputs are registered
+    """
 
     outputs: str
     clock: str
+    reset: str
+    polarity: str
     parameter: str
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .block_ram import BlockRam, RamRegisters
+from .logic_cell import LogicCell
 
 __all__ = [
     *("Capacity", "CellCounts", "DspBlock", "Family"),
@@ -72,6 +73,7 @@ class Nextpnr:
     other_router: options for a run that did not come to an end by the first router; empty where there is no other
     timeout: seconds that a run may take that fills a device: it takes its time there, and place and route of a device
         that is too full may never end
+    fill: the share of a device's logic cells that it is known to place
     """
 
     tool: str
@@ -81,6 +83,7 @@ class Nextpnr:
     other_router: tuple[str, ...] = ()
     timeout: float = 3600
     large_ram: str = ""
+    fill: float = field(default=0.93, repr=False)  # no cost of a unit depends on it, whose cache goes by the repr
 
 
 @dataclass(frozen=True)
@@ -172,6 +175,7 @@ class Family:
     synth: yosys's command, with the options of every run
     no_dsp: the option that keeps multiplications out of DSP blocks; empty where that is the default
     lut, carry, ff, dsp, bram, inverter: cells by kind; group 1 of ``lut``, if it took part, is the LUT's inputs
+    lut_rams: cells of ``lut`` that take the place of several LUTs, and of how many
     begin: labels of ``synth`` that read the cell library
     ranges: labels of ``synth`` from there to the LUT mapping, without those that map memories
     memory_ranges: the same with them
@@ -199,6 +203,7 @@ class Family:
     large_ram_cell: the cells of that
     nextpnr: None where only synthesis is offered
     harness: None where nextpnr takes whole FPGAs only, and single units are not routed
+    logic_cell: which cells of a netlist share one; None where it is not told
     ram_registers: the registers of its block RAM; None where it has none, or the tools use them by themselves
     """
 
@@ -230,6 +235,7 @@ class Family:
     # Not shown, since the cache of costs goes by what is: hardware depends on these, and no tool does.
     late_reads: bool = field(default=False, repr=False)
     shares_cells: bool = field(default=False, repr=False)
+    lut_rams: Mapping[str, int] = field(default_factory=dict, repr=False, hash=False)
     adder_logic: str = field(default="", repr=False)
     models: str = ""
     dsp_models: bool = False
@@ -238,6 +244,7 @@ class Family:
     large_ram_cell: str = r"(?!)"
     nextpnr: Nextpnr | None = None
     harness: HarnessCells | None = None
+    logic_cell: LogicCell | None = None
     ram_registers: RamRegisters | None = field(default=None, repr=False)
 
     @property
@@ -261,7 +268,7 @@ class Family:
             match = re.fullmatch(self.lut, name)
             if match:
                 size = match[1] or str(self.lut_inputs)
-                by_size[size] = by_size.get(size, 0) + number
+                by_size[size] = by_size.get(size, 0) + number * self.lut_rams.get(name, 1)
         return CellCounts(
             luts=sum(by_size.values()),
             luts_by_size=dict(sorted(by_size.items())),

@@ -2,6 +2,7 @@
 
 from .block_ram import BlockRam
 from .family import Capacity, DspBlock, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
+from .logic_cell import LogicCell
 
 FAMILY = Family(
     name="ice40",
@@ -68,5 +69,10 @@ FAMILY = Family(
             (("a", "I0"), ("b", "I1"), ("c", "I2"), ("d", "I3"), ("y", "O")),
         ),
         packs=("SB_LUT4",),
+    ),
+    logic_cell=LogicCell(
+        *("SB_LUT4", ("I0", "I1", "I2", "I3"), "O", "LUT_INIT", ("I1", "I2"), "I3"),
+        *("SB_CARRY", ("I0", "I1"), "CI", "CO"),
+        *("SB_DFF", "D"),
     ),
 )

@@ -8,7 +8,7 @@ from .family import Family, FpgaDevice
 
 __all__ = ["FAMILIES", "Target", "parse_target", "parse_targets", "targets"]
 
-_NO_FAMILIES = ("__init__", "block_ram", "family", "target")
+_NO_FAMILIES = ("__init__", "block_ram", "family", "logic_cell", "target")
 
 FAMILIES: dict[str, Family] = {
     name: import_module(f".{name}", __package__).FAMILY

@@ -6,6 +6,24 @@ from .family import DspBlock, Family, FpgaDevice
 __all__ = ["FAMILY", "amd_family"]
 
 
+LUT_RAMS = {
+    "RAM32X1D": 2,
+    "RAM64X1D": 2,
+    "RAM128X1S": 2,
+    "RAM128X1D": 4,
+    "RAM256X1S": 4,
+    "RAM32M": 4,
+    "RAM64M": 4,
+    "RAM256X1D": 8,
+    "RAM512X1S": 8,
+    "RAM32M16": 8,
+    "RAM32X16DR8": 8,
+    "RAM64X8SW": 8,
+    "RAM64M8": 8,
+}
+"""LUTs of a slice that a LUT RAM takes, where it takes more than one (AMD UG474, UG574)."""
+
+
 def amd_family(name: str, title: str, longest_factor: int) -> Family:
     """A family by the name that ``synth_xilinx -family`` knows it by, with the bits of its longer factors."""
     return Family(
@@ -28,6 +46,7 @@ def amd_family(name: str, title: str, longest_factor: int) -> Family:
         finish="finalize:check",
         # a shift register or a LUT RAM takes the place of a LUT
         lut=r"LUT([1-6])|SRL16E|SRLC32E|RAM\d+[XMDS].*",
+        lut_rams=LUT_RAMS,
         carry=r"CARRY[48]",
         ff=r"FD[RSCP]E(_1)?",
         dsp=r"DSP48E\d",

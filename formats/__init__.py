@@ -8,7 +8,7 @@ from .catalog import FormatNames, catalog, label_of, parse, parse_list, parse_pa
 from .described import read_format
 from .dma import PACKINGS, Dma, stored_bits
 from .dyadic import Dyadic
-from .element import EXACT, Element, element_kinds, parse_element, register_element
+from .element import EXACT, Element, element_hints, element_kinds, parse_element, register_element
 from .engine import CONTROLS, DATAFLOWS, MAX_OUTPUT_CYCLES, MAX_SIZE, Engine
 from .fixed_point import FixedPoint
 from .integer import Integer, SignMagnitude
@@ -54,6 +54,7 @@ __all__ = [
     "check_memory",
     "check_operand",
     "check_policies",
+    "element_hints",
     "element_kinds",
     "label_of",
     "memory_buffers",

@@ -53,6 +53,16 @@ class Arithmetic:
         return self.element.interval
 
     @property
+    def recovery(self) -> int:
+        """Cycles from the last word of a sum to the next sum's first word, beside the interval."""
+        return self.element.recovery(self.weight, self.activation)
+
+    @property
+    def load_interval(self) -> int:
+        """Cycles from one word of weights that stay in a weight-stationary array to the next."""
+        return self.element.load_interval(self.weight, self.activation)
+
+    @property
     def product_range(self) -> tuple[int, int]:
         """The least and the greatest integer of any product, in units of ``2**lsb_exponent``."""
         return self.element.product_range(self.weight, self.activation)

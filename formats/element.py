@@ -11,7 +11,7 @@ from .base import Format
 from .fixed_point import FixedPoint
 from .products import product_range, special_names
 
-__all__ = ["EXACT", "Element", "element_kinds", "parse_element", "register_element"]
+__all__ = ["EXACT", "Element", "element_hints", "element_kinds", "parse_element", "register_element"]
 
 MODULES = "FEWBIT_ELEMENTS"
 """The environment variable with names of modules, commas between, that register elements of somebody's own."""
@@ -41,10 +41,18 @@ class Element:
     -------
     name: of the kind
     rule: name of the rule of multiplication, which alone decides what bits come out
+    takes_strays: whether bit patterns that a format leaves out, as int2s does with -2, are multiplied as they read;
+        what comes out of them is undefined otherwise
     """
 
     name: ClassVar[str] = "exact"
     rule: ClassVar[str] = "exact"
+    takes_strays: ClassVar[bool] = True
+
+    @classmethod
+    def hint(cls, weight: Format, activation: Format) -> str:
+        """Why elements of this kind may be cheaper than the exact one, with the same bits; empty where they are not."""
+        return ""
 
     @property
     def interval(self) -> int:
@@ -63,9 +71,25 @@ class Element:
     def check(self, weight: Format, activation: Format) -> None:
         """Raise ValueError where the element cannot multiply these two formats."""
 
+    def recovery(self, weight: Format, activation: Format) -> int:
+        """Cycles from the last word of a sum to the next sum's first word, beside the interval.
+
+        Where there are any, a sum is over with the word that says so, and only whole sums are shown. The cycles after a
+        reset are counted like those after a last word.
+        """
+        return 0
+
     def fills(self, weight: Format, activation: Format) -> bool:
         """Whether lanes can be left out of a word: by a zero of either format, unless an element has another way."""
         return weight.has_zero or activation.has_zero
+
+    def load_interval(self, weight: Format, activation: Format) -> int:
+        """Cycles from one word of weights that stay in a weight-stationary array to the next."""
+        return 1
+
+    def lane_multiple(self, weight: Format, activation: Format) -> int:
+        """Lanes come in multiples of this number."""
+        return 1
 
     def product_range(self, weight: Format, activation: Format) -> tuple[int, int]:
         """The least and the greatest integer of any product, in units of ``2**lsb_exponent``."""
@@ -120,6 +144,13 @@ def element_kinds() -> tuple[str, ...]:
     """The names of the kinds of element that are known."""
     _import_kinds()
     return tuple(_ELEMENTS)
+
+
+def element_hints(weight: Format, activation: Format) -> dict[str, str]:
+    """The kinds of element that may be cheaper than the exact one for these formats, and why."""
+    _import_kinds()
+    hints = {name: kind.hint(weight, activation) for name, kind in _ELEMENTS.items()}
+    return {name: hint for name, hint in hints.items() if hint}
 
 
 def parse_element(text: str) -> Element:

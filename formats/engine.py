@@ -139,8 +139,13 @@ class Engine:
                 f"dataflow must be output_stationary where a product takes {arithmetic.interval} cycles, "
                 f"not {self.dataflow!r}"
             )
+        multiple = self.element.lane_multiple(self.weight, self.activation)
+        if self.lanes % multiple:
+            raise ValueError(f"lanes must be a multiple of {multiple} for {arithmetic}, not {self.lanes}")
         if not arithmetic.is_exact and self.blocks is not None:
             raise ValueError(f"element must multiply exactly with block scales, not by the rule {arithmetic.rule!r}")
+        if self.dma is not None and arithmetic.load_interval > 1:
+            raise ValueError(f"element must take a word of weights in every cycle with a dma, not {self.element}")
         if self.element.droppable and (self.blocks is not None or self.dma is not None):
             raise ValueError(
                 f"element must leave out no digits at run time with block scales or a dma, not {str(self.element)!r}"
@@ -211,7 +216,7 @@ class Engine:
         if self.cycles_an_output is not None:
             return self.cycles_an_output
         k = -(-self.max_k // 2) if self.shortest_k is None else self.shortest_k
-        words = -(-min(k, self.block_terms) // self.k_step) * self.arithmetic.interval
+        words = -(-min(k, self.block_terms) // self.k_step) * self.arithmetic.interval + self.arithmetic.recovery
         rows = self.rows
         if not self.output_stationary:
             words, rows = words * self.tile_m, self.tile_m

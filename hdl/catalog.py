@@ -10,6 +10,7 @@ from .units.mac import MacDesign
 from .units.matmul import MatmulDesign
 from .units.multiply import MultiplyDesign
 from .units.requantize import RequantizeDesign
+from .units.unpack import UnpackFieldsDesign, UnpackTritsDesign
 
 __all__ = ["UNITS", "priced_unit"]
 
@@ -20,6 +21,8 @@ register_unit(DotDesign)
 register_unit(BlockDotDesign)
 register_unit(RequantizeDesign)
 register_unit(DequantizeDesign)
+register_unit(UnpackTritsDesign)
+register_unit(UnpackFieldsDesign)
 register_unit(MatmulDesign)
 
 

@@ -25,6 +25,7 @@ from .network import (
     network_images,
     network_pause,
 )
+from .packed_trits import pack_trits, unpack_trits
 from .planes import spread_activations, spread_planes
 from .products import dot, matmul, multiply
 from .requantize import dequantize, requantize
@@ -71,6 +72,7 @@ __all__ = [
     "pack",
     "pack_records",
     "pack_rows",
+    "pack_trits",
     "register_model",
     "requantize",
     "requantize_floats",
@@ -79,5 +81,6 @@ __all__ = [
     "spread_planes",
     "unpack",
     "unpack_rows",
+    "unpack_trits",
     "zero_point_bias",
 ]

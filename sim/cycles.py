@@ -61,7 +61,9 @@ def engine_cycles(
         drain  = array + blocks + requantize + 3 + output words of the last sums * requantize_interval
 
     and where they are not, steady is about the greatest of ``cycle_limits``. An element that takes several cycles a
-    product makes steady so many times as long, less the cycles after the last word. To the cycle it is a recurrence
+    product makes steady so many times as long, less the cycles after the last word; one with a ``recovery`` makes it so
+    much longer for every sum but the last; one that takes several cycles for a
+    word of weights that stay takes W as if its words had so many beats. To the cycle it is a recurrence
     over sums: their words are issued one a cycle, or every so many cycles as the element takes, once their panels are
     loaded, the last one only when the sums before have been taken. The panel after next is loaded as soon as one is
     released, a word every so many beats. Sums are taken from ``array + 2`` cycles after their last word on, an output
@@ -123,11 +125,11 @@ def cycle_limits(engine: Engine, m: int, k: int, n: int, latencies: Mapping[str,
     else:
         issues, loads, drains = m * words, panels * columns * words * engine.rows, panels * columns
     limits = {
-        "array": issues * columns * engine.arithmetic.interval,
+        "array": issues * columns * engine.arithmetic.interval + drains * engine.arithmetic.recovery,
         "drain": outputs * sums + drains * (latencies["array"] + TAKE),
         "requantize": outputs * latencies["requantize_interval"],
         "a": issues * engine.beats("a"),
-        "w": loads * engine.beats("w"),
+        "w": loads * max(engine.beats("w"), engine.arithmetic.load_interval),
     }
     if "p" in engine.stream_bits:
         limits["p"] = panels * n * engine.beats("p")

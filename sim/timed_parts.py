@@ -59,11 +59,13 @@ class Loader:
     beats: of a word
     free: the next word's cycle
     released: when the half was released that is not the next one to be filled
+    late: cycles from a word to when it can be read
     """
 
     beats: int
     free: int = START
     released: int = 0
+    late: int = 1
 
     def since(self, now: int) -> tuple[int, ...]:
         return self.free - now, max(self.released + 1 - self.free, 0)
@@ -76,7 +78,7 @@ class Loader:
         """Fill a half; gives back from when it can be read."""
         last = self.free + (words - 1) * self.beats
         self.free = last + self.beats
-        return last + 1
+        return last + self.late
 
     def release(self, time: int) -> None:
         self.free = max(self.free, self.released + 1)

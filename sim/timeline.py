@@ -41,6 +41,7 @@ class Timeline:
     def __init__(self, engine: Engine, k: int, latencies: Mapping[str, int], interval: int):
         self.engine = engine
         self.interval = interval
+        self.recovery = engine.arithmetic.recovery
         self.sums = sums_over(engine, k)
         self.words = sum(words * count for words, count in self.sums)
         self.blocks = 0 if engine.blocks is None else sum(count for _, count in self.sums)
@@ -50,6 +51,9 @@ class Timeline:
         self.loaders: Mapping[str, Loader] = {
             name: Loader(engine.beats(name)) for name in engine.stream_bits if name != "c"
         }
+        filling = engine.arithmetic.load_interval
+        if filling > 1 and not engine.output_stationary:
+            self.loaders = {**self.loaders, "w": Loader(max(engine.beats("w"), filling), late=filling)}
 
     def product(self, m: int, n: int) -> None:
         for rows, count in steps_through(m, self.engine.tile_m):
@@ -97,7 +101,7 @@ class Timeline:
     def _issue(self, words: int, outputs: int, ends: bool = True) -> int:
         """Words for the array, which complete sums where there are outputs; gives back when the first was read."""
         array = self.array
-        begin = max(array.issued + (self.interval if array.first else 1), array.present)
+        begin = max(array.issued + (self.interval + self.recovery if array.first else 1), array.present)
         array.issued = begin + (words - 1) * self.interval
         if outputs:
             array.issued = max(array.issued, self.outputs.taken + 1)

@@ -4,7 +4,8 @@ import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..hdl import MatmulDesign, array_element, priced_unit
+from ..formats import EXACT
+from ..hdl import MatmulDesign, array_element, hardware_of, priced_unit
 from ..hdl.emit import to_rtlil
 from .cache import Cache
 from .flow import Flow, rtl_hash, smallest
@@ -14,7 +15,10 @@ __all__ = ["ElementCost", "element_cost"]
 
 @dataclass(frozen=True)
 class ElementCost:
-    """LUTs of one element of the array, with its ``lanes`` products a cycle, and of ``lanes`` single MACs."""
+    """LUTs of one element of the array, with its ``lanes`` products a cycle, and of ``lanes`` single MACs.
+
+    The MACs are exact where the element's kind makes none alone.
+    """
 
     element: float
     macs: int
@@ -30,7 +34,9 @@ def element_cost(design: MatmulDesign, flow: Flow, store: Cache) -> ElementCost:
     engine = design.engine
     family, dsp = flow.target.family.name, flow.dsp == "auto" and flow.target.multiplies
     design = replace(design, family=family, dsp=dsp)
-    alone = priced_unit(engine.arithmetic, engine.block_terms)
+    makes_macs = not hardware_of(engine.arithmetic).keeps_weights
+    arithmetic = engine.arithmetic if makes_macs else replace(engine.arithmetic, element=EXACT)
+    alone = priced_unit(arithmetic, engine.block_terms)
     alone = replace(alone, family=family, dsp=dsp, pipeline=design.pipeline, build=design.build)
     share = 1 if engine.output_stationary else engine.rows
     element = to_rtlil(array_element(engine, design.chosen_build), "element")

@@ -1,18 +1,20 @@
 """The largest matmul array that fits a device is predicted from small ones, then placed and routed to be sure."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 from .. import __version__
+from ..formats import DATAFLOWS
 from ..hdl import MatmulDesign
 from .cache import Cache
 from .fit_runner import HEADROOM, FitQuestion, FitRunner
-from .fit_search import PROBES, Model, NothingFits, Shape, search
+from .fit_search import PROBES, Model, NothingFits, Prediction, Shape, climb, middle, most_products, search
 from .fit_table import Fit
 from .recipes import RECIPES
 from .room import check_room
@@ -45,25 +47,23 @@ def fit(
 
     Raises NothingFits and ToolMissing, and ToolError if not even the small arrays can be synthesized.
     """
-    smallest = question.design(Shape(1, 1, question.lanes[0]), 0).engine if question.engine.outputs == 1 else None
-    if smallest is not None:
-        check_room(smallest, question.target)
+    lanes, dataflow = min(question.lanes), question.dataflows[0]
+    if question.engine.outputs == 1:
+        check_room(question.design(Shape(1, 1, lanes, dataflow), 0).engine, question.target)
     with (
         closing(Cache(cache_folder)) as store,
         tempfile.TemporaryDirectory(prefix="fewbit-") as name,
     ):
         runner = FitRunner(question, store, Path(name), say)
         if question.recipe == "auto":
-            runner.choose_recipe(question.design(Shape(*PROBES[0], question.lanes[0]), 0))
+            runner.choose_recipe(question.design(Shape(*PROBES[0], lanes, dataflow), 0))
         else:
             runner.recipe = next(recipe for recipe in RECIPES if recipe.name == question.recipe)
-        models, savings = _models(runner)
-        candidates, start = _candidates(question, runner, models, savings)
+        candidates, start = _candidates(question, _predictions(runner))
         if question.recipe == "auto" and _is_surprise(runner, candidates[start]):
             # a recipe that wins on small arrays may lose on large ones, most of all by their multiplexers
             runner.choose_recipe(runner.design(candidates[start]))
-            models, savings = _models(runner)
-            candidates, start = _candidates(question, runner, models, savings)
+            candidates, start = _candidates(question, _predictions(runner))
         best, attempts = search(candidates, start, runner.attempt, climb=question.climb)
         design = runner.design(best.shape)
         if jobs > 1:
@@ -78,45 +78,73 @@ def fit(
 def _is_surprise(runner: FitRunner, shape: Shape) -> bool:
     """Whether an array takes much more of the device than predicted."""
     question = runner.question
-    return runner.cells(runner.build(runner.design(shape))) > SURPRISE * question.fill * question.capacity.luts
+    return runner.cells(runner.build(runner.design(shape))) > SURPRISE * question.room
 
 
-def _models(runner: FitRunner) -> tuple[dict[int, Model], dict[int, float]]:
-    """For each number of lanes, the model of arrays in logic, and what an element saves by using multipliers."""
-    question, models, savings = runner.question, {}, {}
-    for lanes in question.lanes:
-        probes = [runner.build(question.design(Shape(*sides, lanes), 0)) for sides in PROBES]
-        models[lanes] = Model.of([runner.cells(built) for built in probes])
-        savings[lanes], runner.dsp_elements[lanes] = 0.0, 0
-        if question.dsp == "auto" and question.engine.output_stationary:
-            elements = PROBES[0][0] * PROBES[0][1]
-            mixed = runner.build(question.design(Shape(*PROBES[0], lanes), elements))
-            name = question.router.dsp
-            fixed = probes[0].used.get(name, 0)
-            each = (mixed.used.get(name, 0) - fixed) / elements
-            saved = (runner.cells(probes[0]) - runner.cells(mixed)) / elements
-            if each and saved > 0:
-                savings[lanes] = saved
-                runner.dsp_elements[lanes] = max(0, int((question.capacity.dsps - fixed) / each))
-            runner.say(f"lanes {lanes}: an element has {each:g} DSPs and saves {saved:.0f} logic cells by them")
-        runner.say(f"lanes {lanes}: {models[lanes].told(lambda cells: f'{cells:.0f} logic cells')}")
-    return models, savings
+def _predictions(runner: FitRunner) -> dict[tuple[str, int], Prediction]:
+    """What arrays take, by their dataflow and number of lanes, as far as a climb to the most products looks at it.
+
+    The climb of the second dataflow begins with the lanes that are best in the first.
+    """
+    question = runner.question
+    found: dict[tuple[str, int], Prediction] = {}
+
+    def worth(dataflow: str, lanes: int) -> int:
+        shapes = [*question.shapes(dataflow, lanes)]
+        probed = {Shape(*sides, lanes, dataflow) for sides in PROBES} <= {*shapes}
+        if not probed:
+            return 0
+        found[dataflow, lanes] = prediction = _prediction(runner, dataflow, lanes, shapes)
+        most = most_products(shapes, prediction, question.room)
+        told = prediction.told(lambda cells: f"{cells:.0f} logic cells")
+        runner.say(f"{dataflow}, lanes {lanes}: {told}; {most} products at most")
+        return most
+
+    lanes = middle(question.lanes)
+    for dataflow in question.dataflows:
+        lanes = climb(question.lanes, lanes, partial(worth, dataflow))
+    return found
 
 
-def _candidates(
-    question: FitQuestion, runner: FitRunner, models: dict[int, Model], savings: dict[int, float]
-) -> tuple[list[Shape], int]:
+def _prediction(runner: FitRunner, dataflow: str, lanes: int, shapes: Sequence[Shape]) -> Prediction:
+    """What arrays of ``shapes`` take. Elements share multipliers with their neighbours where more products fit so."""
+    question = runner.question
+    probes = [runner.build(question.design(Shape(*sides, lanes, dataflow), 0)) for sides in PROBES]
+    best = Prediction(Model.of([runner.cells(built) for built in probes]))
+    if question.dsp == "none" or dataflow != DATAFLOWS[0]:
+        return best
+    elements = PROBES[0][0] * PROBES[0][1]
+    name = question.router.dsp
+    fixed = probes[0].used.get(name, 0)
+    tried = []
+    for grid in (False, True):
+        design = question.design(Shape(*PROBES[0], lanes, dataflow), elements, grid)
+        if design.chosen_build in tried:
+            continue
+        tried.append(design.chosen_build)
+        mixed = runner.build(design)
+        each = (mixed.used.get(name, 0) - fixed) / elements
+        saved = (runner.cells(probes[0]) - runner.cells(mixed)) / elements
+        if not each or saved <= 0:
+            continue
+        found = Prediction(best.model, saved, max(0, int((question.capacity.dsps - fixed) / each)))
+        if most_products(shapes, found, question.room) > most_products(shapes, best, question.room):
+            best, runner.multipliers[lanes] = found, (found.dsp_elements, grid)
+    return best
+
+
+def _candidates(question: FitQuestion, predictions: dict[tuple[str, int], Prediction]) -> tuple[list[Shape], int]:
     """The cheapest shape for each number of products, in ascending order, and the one to begin with."""
     cheapest: dict[int, tuple[float, Shape]] = {}
-    for shape in question.shapes():
-        mixed = min(runner.dsp_elements[shape.lanes], shape.rows * shape.columns)
-        predicted = (models[shape.lanes].cells(shape) - savings[shape.lanes] * mixed) / question.capacity.luts
-        if predicted <= HEADROOM:
-            cheapest[shape.products] = min(cheapest.get(shape.products, (predicted, shape)), (predicted, shape))
+    for kind, prediction in predictions.items():
+        for shape in question.shapes(*kind):
+            taken = prediction.taken(shape)
+            if taken <= HEADROOM * question.capacity.luts:
+                cheapest[shape.products] = min(cheapest.get(shape.products, (taken, shape)), (taken, shape))
     if not cheapest:
         raise NothingFits(f"no array fits: even the smallest is predicted to be over {question.target.name}'s capacity")
     best = [cheapest[products] for products in sorted(cheapest)]
-    start = max((i for i, (predicted, _) in enumerate(best) if predicted <= question.fill), default=0)
+    start = max((i for i, (taken, _) in enumerate(best) if taken <= question.room), default=0)
     chosen = [best[start][1]]
     for _, shape in best[start + 1 :]:
         if shape.products >= STEP * chosen[-1].products:
@@ -155,7 +183,7 @@ def _row(
         latency=design.latency,
         parameters={
             **asdict(shape),
-            **{name: getattr(engine, name) for name in ("dataflow", "tile_m", "max_k", "outputs", "bus_bits")},
+            **{name: getattr(engine, name) for name in ("tile_m", "max_k", "outputs", "bus_bits")},
             "output": how.output.name,
             "scale": how.scale.name if how.scale else None,
             "scale_per": engine.scale_per,
@@ -163,6 +191,7 @@ def _row(
             "pipeline": question.pipeline,
             "build": design.chosen_build.product,
             "dsp_elements": design.dsp_elements or 0,
+            "dsp_grid": design.dsp_grid,
         },
         family=question.target.family.name,
         device=question.target.device.name,

@@ -10,24 +10,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from ..families import Capacity, CellCounts, HarnessCells, Nextpnr, Target
-from ..formats import Engine
+from ..formats import DATAFLOWS, Engine
 from ..hdl import MatmulDesign
 from .cache import Cache
-from .fit_search import Attempt, Shape
-from .flow import SEEDS, Flow, rtl_hash, smallest, synthesis_script
+from .fit_search import LANES, Attempt, Shape
+from .flow import SEEDS, Flow, code_hash, rtl_hash, smallest, synthesis_script
 from .harness import wrap
 from .nextpnr import NETLIST, PlaceAndRoute
 from .recipes import RECIPES, SynthesisRecipe
+from .room import has_room
 from .sweep import design_key
 from .tools import ToolError, ToolTimeout
 
-__all__ = ["HEADROOM", "LANES", "Built", "FitQuestion", "FitRunner", "repeated_modules"]
-
-LANES = (1, 2, 4, 8)
-"""The numbers of lanes that are tried unless the caller names others."""
+__all__ = ["HEADROOM", "Built", "FitQuestion", "FitRunner", "repeated_modules"]
 
 MOST_OBLONG = 2
 """Sides of an array differ by this factor at most."""
@@ -45,17 +42,21 @@ class FitQuestion:
 
     Parameters
     ----------
-    engine: the engine; its rows, columns and lanes do not matter, and its ``tile_m`` grows with the rows
+    engine: the engine; its rows, columns, lanes and dataflow do not matter, and its ``tile_m`` grows with the rows
     target: the device, which has a router and a known capacity
     dsp: ``none``, or ``auto``: as many elements as the device has multipliers for use them, and the others are in logic
     lanes: the numbers of lanes to choose from
+    dataflows: the dataflows to choose from
     pipeline: register stages
     build: how products are built. ``auto`` takes the fewest LUTs, but other builds may be easier to place
     target_mhz: the clock that nextpnr is asked for; the device's own unless given
     seeds: the seeds of place and route, 3 or more. The search takes the next one if one fails
-    fill: the share of the device that the first attempt is predicted to take
+    fill: the share of the device that the first attempt is predicted to take; None stands for what place and route of
+        the family is known to fill
     climb: whether larger arrays are tried once one fits
     timeout: seconds that a run of a tool may take
+    within: seconds after which no run of a tool goes on. Once something fits, larger arrays are tried in the first half
+        of them only
     recipe: the name of the recipe of synthesis. ``auto`` chooses by the smallest array, and again by the first large
         one if that takes more than predicted
     """
@@ -64,13 +65,15 @@ class FitQuestion:
     target: Target
     dsp: str = "none"
     lanes: tuple[int, ...] = LANES
+    dataflows: tuple[str, ...] = DATAFLOWS
     pipeline: int = 2
     build: str = "auto"
     target_mhz: float | None = None
     seeds: tuple[int, ...] = SEEDS
-    fill: float = 0.97
+    fill: float | None = None
     climb: bool = True
     timeout: float = 3600
+    within: float = 7200
     recipe: str = "auto"
 
     def __post_init__(self) -> None:
@@ -83,18 +86,27 @@ class FitQuestion:
             raise ValueError(f"family must be one that arrays can be fitted into, not {self.target.name!r}")
         if not self.lanes or min(self.lanes) < 1:
             raise ValueError(f"lanes must be 1 or more, not {self.lanes!r}")
-        if not 0 < self.fill <= HEADROOM:
+        unknown = [dataflow for dataflow in self.dataflows if dataflow not in DATAFLOWS]
+        if not self.dataflows or unknown:
+            raise ValueError(f"dataflows must be one or more of {', '.join(DATAFLOWS)}, not {self.dataflows!r}")
+        if self.fill is not None and not 0 < self.fill <= HEADROOM:
             raise ValueError(f"fill must be above 0 and at most {HEADROOM}, not {self.fill!r}")
-        if self.timeout <= 0:
-            raise ValueError(f"timeout must be above 0, not {self.timeout!r}")
+        for name, seconds in (("timeout", self.timeout), ("within", self.within)):
+            if seconds <= 0:
+                raise ValueError(f"{name} must be above 0, not {seconds!r}")
 
     @property
     def flow(self) -> Flow:
-        return Flow(self.target, self.dsp, seeds=self.seeds)
+        return Flow(self.target, self.dsp, seeds=self.seeds, dense=True)
 
     @property
     def mhz(self) -> float:
         return self.target_mhz or self.target.device.target_mhz
+
+    @property
+    def room(self) -> float:
+        """The logic cells that the first attempt is predicted to take at most."""
+        return (self.router.fill if self.fill is None else self.fill) * self.capacity.luts
 
     @property
     def capacity(self) -> Capacity:
@@ -111,8 +123,8 @@ class FitQuestion:
         assert self.target.family.harness is not None
         return self.target.family.harness
 
-    def design(self, shape: Shape, dsp_elements: int) -> MatmulDesign:
-        """The design of that shape. Raises ValueError if the engine cannot have it."""
+    def design(self, shape: Shape, dsp_elements: int, dsp_grid: bool = False) -> MatmulDesign:
+        """The design of that shape, see ``MatmulDesign``. Raises ValueError if the engine cannot have it."""
         tiles = max(1, self.engine.tile_m // self.engine.rows)
         engine = replace(self.engine, **asdict(shape), tile_m=tiles * shape.rows)
         dsp = self.dsp == "auto" and engine.output_stationary and self.target.multiplies
@@ -123,18 +135,19 @@ class FitQuestion:
             dsp=dsp,
             family=self.target.family.name,
             dsp_elements=min(dsp_elements, shape.rows * shape.columns) if dsp else None,
+            dsp_grid=dsp_grid and dsp,
         )
 
-    def shapes(self) -> Iterator[Shape]:
-        """All shapes that the engine can have and that are not too oblong."""
-        for lanes in self.lanes:
-            for rows in range(1, 65):
-                for columns in range(-(-rows // MOST_OBLONG), min(64, MOST_OBLONG * rows) + 1):
-                    shape = Shape(rows, columns, lanes)
-                    try:
-                        self.design(shape, 0)
-                    except ValueError:
-                        continue
+    def shapes(self, dataflow: str, lanes: int) -> Iterator[Shape]:
+        """All shapes of these that the engine can have, that are not too oblong, and whose memories the device has."""
+        for rows in range(1, 65):
+            for columns in range(-(-rows // MOST_OBLONG), min(64, MOST_OBLONG * rows) + 1):
+                shape = Shape(rows, columns, lanes, dataflow)
+                try:
+                    engine = self.design(shape, 0).engine
+                except ValueError:
+                    continue
+                if has_room(engine, self.target):
                     yield shape
 
 
@@ -161,8 +174,21 @@ class FitRunner:
     folder: Path
     say: Callable[[str], None]
     recipe: SynthesisRecipe | None = None
-    dsp_elements: dict[int, int] = field(default_factory=dict)
+    multipliers: dict[int, tuple[int, bool]] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+    fitting: bool = False
     netlists: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def left(self) -> float:
+        """Seconds that are left of the question's."""
+        return self.began + self.question.within - time.monotonic()
+
+    def may_take(self) -> float:
+        """Seconds that the next run of a tool may take. Raises ToolTimeout if none are left."""
+        if self.left <= 0:
+            raise ToolTimeout(f"out of time: the search was stopped after {self.question.within:g} s")
+        return min(self.question.timeout, self.left)
 
     def choose_recipe(self, design: MatmulDesign) -> None:
         """Choose the recipe that makes this design smallest, from now on."""
@@ -185,8 +211,9 @@ class FitRunner:
         place.mkdir(exist_ok=True)
         keep = repeated_modules(rtlil)
         chosen = (self.recipe,) if self.recipe else ()
-        best = smallest(rtlil, design.module, question.flow, place, chosen=chosen, keep=keep, timeout=question.timeout)
-        harness = wrap(json.loads(best.netlist.read_text()), design.module, "clk", question.cells, thin=True)
+        best = smallest(rtlil, design.module, question.flow, place, chosen=chosen, keep=keep, timeout=self.may_take())
+        netlist = best.routable(design.module, question.target.family)
+        harness = wrap(netlist, design.module, "clk", question.cells, thin=True)
         (place / NETLIST).write_text(json.dumps(harness.netlist))
         used = {name: number for name, (number, _) in self._job(design).pack(place).used.items()}
         built = Built(best.counts, used, harness.logic_cells, best.recipe.name, rtl_hash(rtlil))
@@ -211,15 +238,16 @@ class FitRunner:
         known = self.store.get(key)
         if isinstance(known, dict) and known.get("stopped_after", question.timeout) >= question.timeout:
             return known["fmax_mhz"] or str(known["failure"])
-        place = self.netlist(design)
         began = time.monotonic()
         try:
-            found = self._job(design).route(place, seed, mhz=question.mhz, report=f"report{seed}.json").mhz
+            place, job = self.netlist(design), self._job(design)
+            found = job.route(place, seed, mhz=question.mhz, report=f"report{seed}.json").mhz
+        except ToolTimeout as error:
+            seconds = time.monotonic() - began
+            self.store.put(key, {"fmax_mhz": None, "failure": str(error), "stopped_after": seconds})
+            return str(error)
         except ToolError as error:
-            value: dict[str, Any] = {"fmax_mhz": None, "failure": str(error)}
-            if isinstance(error, ToolTimeout):
-                value["stopped_after"] = question.timeout
-            self.store.put(key, value)
+            self.store.put(key, {"fmax_mhz": None, "failure": str(error)})
             return str(error)
         self.store.put(key, {"fmax_mhz": found, "failure": ""})
         self.say(f"seed {seed}: {found:.1f} MHz, {time.monotonic() - began:.0f} s")
@@ -227,15 +255,15 @@ class FitRunner:
 
     def _job(self, design: MatmulDesign) -> PlaceAndRoute:
         question = self.question
-        options, timeout = question.cells.options, question.timeout
-        return PlaceAndRoute(question.target, design.module, options, give_up=GIVE_UP, timeout=timeout)
+        options = question.cells.options
+        return PlaceAndRoute(question.target, design.module, options, give_up=GIVE_UP, timeout=self.may_take())
 
     def _key(self, what: str, design: MatmulDesign) -> str:
         flow = self.question.flow
         script = synthesis_script(
             "cell $mem", design.module, flow, (self.recipe,) if self.recipe else RECIPES, ("all",)
         )
-        router = (self.question.cells.options, GIVE_UP, flow.target.device.route, _harness_code())
+        router = (self.question.cells.options, GIVE_UP, flow.target.device.route, _code())
         parts = (what, script, sorted(flow.tools.items()), router, self._rtl_hash(design))
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 
@@ -263,9 +291,11 @@ class FitRunner:
         )
 
     def design(self, shape: Shape) -> MatmulDesign:
-        return self.question.design(shape, self.dsp_elements.get(shape.lanes, 0))
+        return self.question.design(shape, *self.multipliers.get(shape.lanes, (0, False)))
 
     def attempt(self, shape: Shape) -> Attempt:
+        if self.fitting and self.left < self.question.within / 2:
+            return Attempt(shape, "out of time", HEADROOM)
         design = self.design(shape)
         try:
             built = self.build(design)
@@ -274,6 +304,7 @@ class FitRunner:
         else:
             share = self.share(built)
             found = Attempt(shape, "too large", share) if share > 1 else self._first_routed(shape, design, share)
+        self.fitting = self.fitting or found.fits
         self.say(str(found))
         return found
 
@@ -292,8 +323,8 @@ class FitRunner:
 
 
 @cache
-def _harness_code() -> str:
-    return hashlib.sha256(Path(__file__).with_name("harness.py").read_bytes()).hexdigest()
+def _code() -> str:
+    return code_hash("harness", "ram_registers")
 
 
 _CELL = re.compile(r"^  cell (\\\S+) ", re.MULTILINE)

@@ -1,9 +1,26 @@
 """The search for the largest array: shapes, what small arrays predict of large ones, and which to try next."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["PROBES", "Attempt", "Model", "NothingFits", "Shape", "search"]
+from ..formats import DATAFLOWS
+
+__all__ = [
+    "LANES",
+    "PROBES",
+    "Attempt",
+    "Model",
+    "NothingFits",
+    "Prediction",
+    "Shape",
+    "climb",
+    "middle",
+    "most_products",
+    "search",
+]
+
+LANES = (1, 2, 4, 8, 16, 32)
+"""The numbers of lanes to choose from unless the caller names others."""
 
 PROBES = ((2, 2), (2, 4), (4, 4))
 """Rows and columns of the small arrays that a prediction is made from; ``Model.of`` solves for exactly these."""
@@ -19,18 +36,20 @@ class NothingFits(ValueError):
 
 @dataclass(frozen=True, order=True)
 class Shape:
-    """The rows, columns and lanes of an array, which makes ``products`` in a cycle."""
+    """The rows, columns and lanes of an array, which makes ``products`` in a cycle, and its dataflow."""
 
     rows: int
     columns: int
     lanes: int
+    dataflow: str = DATAFLOWS[0]
 
     @property
     def products(self) -> int:
         return self.rows * self.columns * self.lanes
 
     def __str__(self) -> str:
-        return f"{self.rows}x{self.columns}x{self.lanes}"
+        shape = f"{self.rows}x{self.columns}x{self.lanes}"
+        return shape if self.dataflow == DATAFLOWS[0] else f"{shape} {self.dataflow}"
 
 
 @dataclass(frozen=True)
@@ -91,6 +110,26 @@ def search(
     return tried[best], list(tried.values())
 
 
+def climb(values: Sequence[int], first: int, worth: Callable[[int], float]) -> int:
+    """The value of the most worth, if the worth of ascending ``values`` rises to it and falls behind it.
+
+    The climb begins at ``first``. It goes up while the worth rises, and down if it does not rise at once; other values
+    are not looked at.
+    """
+    ordered = sorted(values)
+    place = ordered.index(first)
+    best, most = place, worth(first)
+    for step in (1, -1):
+        while 0 <= best + step < len(ordered):
+            found = worth(ordered[best + step])
+            if found <= most:
+                break
+            best, most = best + step, found
+        if best != place:
+            break
+    return ordered[best]
+
+
 @dataclass(frozen=True)
 class Model:
     """Logic cells of an array: ``fixed + side * (rows + columns) + element * rows * columns``."""
@@ -116,3 +155,38 @@ class Model:
 
     def cells(self, shape: Shape) -> float:
         return self.fixed + self.side * (shape.rows + shape.columns) + self.element * shape.rows * shape.columns
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predicts what arrays of one dataflow and number of lanes take: those in logic, less what DSPs save.
+
+    Parameters
+    ----------
+    model: of arrays in logic
+    saved: by each element that has DSPs
+    dsp_elements: the most elements that can have DSPs
+    """
+
+    model: Model
+    saved: float = 0.0
+    dsp_elements: int = 0
+
+    def taken(self, shape: Shape) -> float:
+        return self.model.cells(shape) - self.saved * min(self.dsp_elements, shape.rows * shape.columns)
+
+    def told(self, amount: Callable[[float], str]) -> str:
+        """The prediction in words. ``amount`` writes a number of what the model counts."""
+        elements = f"up to {self.dsp_elements} elements"
+        saved = f"; {amount(self.saved)} less for each of {elements} by DSPs" if self.dsp_elements else ""
+        return f"{self.model.told(amount)}{saved}"
+
+
+def most_products(shapes: Iterable[Shape], prediction: Prediction, room: float) -> int:
+    """The most products of those shapes that are predicted to take ``room`` at most; 0 if there are none."""
+    return max((shape.products for shape in shapes if prediction.taken(shape) <= room), default=0)
+
+
+def middle(lanes: Sequence[int]) -> int:
+    """The number of lanes that a climb begins with."""
+    return sorted(lanes)[(len(lanes) - 1) // 2]

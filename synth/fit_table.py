@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..formats import DATAFLOWS
 from .row import Row
 
 __all__ = ["COLUMNS", "Fit", "cells_of", "fit_markdown"]
@@ -52,7 +53,8 @@ def cells_of(row: Fit) -> list[str]:
         f"{row.weight} x {row.activation}",
         f"{row.family} {row.device}",
         row.dsp_policy,
-        " x ".join(str(row.parameters[name]) for name in ("rows", "columns", "lanes")),
+        " x ".join(str(row.parameters[name]) for name in ("rows", "columns", "lanes"))
+        + ("" if row.parameters["dataflow"] == DATAFLOWS[0] else ", weight-stationary"),
         row.products,
         f"{row.fmax_mhz:.1f} ({row.fmax_min_mhz:.1f}-{row.fmax_max_mhz:.1f})",
         f"{row.products_per_second / 1e9:.2f}",
@@ -78,11 +80,13 @@ array that could be placed and routed.
   clock.
 - **Logic cells**: the cells into which nextpnr packs LUTs, carry and flip-flops (on ECP5 without flip-flops), minus
   those of the harness. The harness stands for the pins, and has to fit too. Percentages are of the device.
-- **Search**: shapes are predicted from arrays of 2 x 2, 2 x 4 and 4 x 4. Sides differ by a factor of two at most, and
-  one candidate differs from the next by 2% or more. `fit.json` says what was tried, and with which result. Another
-  seed or more effort may fit a larger array, so no figure here is an upper bound.
-- **`--fill` and `--no-climb`**: where a command has these, nothing larger was tried. On ECP5, arrays that take 82 to
-  99% of the cells were seen to find no place for their flip-flops.
+- **Search**: shapes of some lanes and a dataflow are predicted from arrays of 2 x 2, 2 x 4 and 4 x 4. A climb from 4
+  lanes ends at the lanes, and then at the dataflow, that are predicted to make the most products. Sides differ by a
+  factor of two at most, and one candidate differs from the next by 2% or more. `fit.json` says what was tried, and with
+  which result. Another seed or more effort may fit a larger array, so no figure here is an upper bound.
+- **`--fill` and `--no-climb`**: the search begins with what is predicted to fill so much, 93% of an iCE40 and 60% of an
+  ECP5 unless the command says otherwise, and with `--no-climb` nothing larger was tried. On ECP5, arrays that take 82
+  to 99% of the cells were seen to find no place for their flip-flops.
 - **DSP policy** `auto`: as many elements as the device has multipliers for use them, and all others are in logic.
 """
 

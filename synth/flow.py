@@ -9,17 +9,30 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from .. import __version__
-from ..families import CellCounts, Target
+from ..families import CellCounts, Family, Target
 from .harness import wrap
+from .lut_copies import copy_luts
 from .nextpnr import NETLIST, PlaceAndRoute
 from .ram_registers import use_ram_registers
 from .recipes import SynthesisRecipe, recipes_for
 from .row import Cost
 from .tools import TIMEOUT, ToolError, run, version
 
-__all__ = ["DSP_POLICIES", "SEEDS", "Flow", "Synthesized", "measure", "rtl_hash", "smallest", "synthesize"]
+__all__ = [
+    "DSP_POLICIES",
+    "SEEDS",
+    "Flow",
+    "Synthesized",
+    "code_hash",
+    "finished_netlist",
+    "measure",
+    "rtl_hash",
+    "smallest",
+    "synthesize",
+]
 
 DSP_POLICIES = ("none", "auto")
 """How multiplications are made: ``none`` stands for logic only, and ``auto`` for DSP blocks as yosys chooses."""
@@ -79,10 +92,17 @@ class Flow:
 def _fingerprint(flow: Flow) -> str:
     code = [
         Path(__file__).with_name(f"{name}.py").read_bytes()
-        for name in ("flow", "harness", "nextpnr", "ram_registers", "recipes")
+        for name in ("flow", "harness", "lut_copies", "nextpnr", "ram_registers", "recipes")
     ]
     everything = (repr(flow), sorted(flow.tools.items()), code)
     return hashlib.sha256(repr(everything).encode()).hexdigest()
+
+
+def code_hash(*names: str) -> str:
+    """A hash of the files of this room that have these names, without their suffix."""
+    return hashlib.sha256(
+        repr([Path(__file__).with_name(f"{name}.py").read_bytes() for name in names]).encode()
+    ).hexdigest()
 
 
 def rtl_hash(rtlil: str) -> str:
@@ -96,6 +116,16 @@ class Synthesized:
     recipe: SynthesisRecipe
     counts: CellCounts
     netlist: Path
+
+    def routable(self, top: str, family: Family) -> dict[str, Any]:
+        """The netlist as place and route takes it: flip-flops behind block RAMs are the blocks' own registers.
+
+        ``counts`` still has those flip-flops.
+        """
+        netlist: dict[str, Any] = json.loads(self.netlist.read_text())
+        if family.ram_registers is not None:
+            use_ram_registers(netlist, top, family.ram_registers)
+        return netlist
 
 
 @dataclass(frozen=True)
@@ -290,13 +320,19 @@ def _route_until_fast(
     return fastest
 
 
+def finished_netlist(candidate: Synthesized, top: str, family: Family) -> dict[str, Any]:
+    """The netlist of a single unit as it is placed and routed. Where a flip-flop shares a logic cell with a LUT, as
+    many do as can: in matmul engines, sums are held another way, and there is nothing to gain."""
+    netlist = candidate.routable(top, family)
+    if family.logic_cell is not None:
+        copy_luts(netlist, top, family.logic_cell)
+    return netlist
+
+
 def _route(candidate: Synthesized, top: str, clock: str, flow: Flow, folder: Path) -> _Routed:
     router, cells = flow.target.family.router, flow.target.family.harness
     assert router is not None and cells is not None
-    netlist = json.loads(candidate.netlist.read_text())
-    if flow.target.family.ram_registers is not None:
-        use_ram_registers(netlist, top, flow.target.family.ram_registers)
-    harness = wrap(netlist, top, clock, cells)
+    harness = wrap(finished_netlist(candidate, top, flow.target.family), top, clock, cells)
     (folder / NETLIST).write_text(json.dumps(harness.netlist))
     timeout = FIRST_ROUTER if router.other_router else TIMEOUT
     job = PlaceAndRoute(flow.target, top, cells.options, timeout=timeout, other_router=True)

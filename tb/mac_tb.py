@@ -15,10 +15,12 @@ unit = job.unit
 
 @cocotb.test()
 async def operand_pairs(dut: Any) -> None:
-    """One product a cycle, each a sum of its own."""
+    """One product a cycle, each a sum of its own, or some to a sum where sums take time."""
     weight, activation = stimulus.operand_pairs(unit, job.generator("operand_pairs"))
     always = np.ones(len(weight), bool)
-    await drive(dut, unit, stimulus.sums(unit, always, always, weight, activation, pairs=len(weight)))
+    words = min(max(unit.recovery, 1), max(unit.terms // unit.lanes, 1))
+    first = np.arange(len(weight)) % words == 0
+    await drive(dut, unit, stimulus.sums(unit, always, first, weight, activation, pairs=len(weight)))
 
 
 @cocotb.test()

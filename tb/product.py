@@ -85,8 +85,9 @@ def random_product(
     m, k, n = sizes
     ends = {"largest": (True, True), "least": (False, False), "opposite": (True, False)}.get(kind)
     if ends is None:
-        activation = _codes(engine.activation, generator, (m, k), kind, k)
-        weight = _codes(engine.weight, generator, (k, n), kind, k)
+        of_codes = kind if engine.element.takes_strays else "finite"
+        activation = _codes(engine.activation, generator, (m, k), of_codes, k)
+        weight = _codes(engine.weight, generator, (k, n), of_codes, k)
     else:
         activation = np.full((m, k), _extreme(engine.activation, ends[0]))
         weight = np.full((k, n), _extreme(engine.weight, ends[1]))

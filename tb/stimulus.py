@@ -97,6 +97,8 @@ def sums(
 ) -> Stimulus:
     """A stimulus of a ``mac`` or ``dot``: reset, then these cycles, then as many idle ones as the last result needs."""
     idle = unit.delay
+    if unit.recovery:
+        return _whole_sums(unit, valid, first, weight, activation, reset, pairs)
     if unit.interval > 1:
         valid, first, weight, activation = _spaced(unit.interval, valid, first, weight, activation)
         reset = None if reset is None else np.repeat(reset, unit.interval)
@@ -120,6 +122,72 @@ def sums(
         name: [*to_bits(values, unit.ports[name])] for name, values in expect_sums(unit, signals).items()
     }
     return Stimulus(inputs, expected, pairs)
+
+
+def _whole_sums(
+    unit: DescribedUnit,
+    valid: Array,
+    first: Array,
+    weight: Array,
+    activation: Array,
+    reset: Array | None,
+    pairs: int,
+) -> Stimulus:
+    """A stimulus of a unit that shows sums when they are whole, and then takes no words for some cycles.
+
+    A sum is over with the last word before ``first``; one that a reset drops is not looked at.
+    """
+    reset = np.zeros(len(valid), bool) if reset is None else reset
+    valid = valid & ~reset
+    words = np.flatnonzero(valid)
+    # What stands beside words that do not count must not count, whatever it is.
+    last = first.copy()
+    last[words] = np.append(first[words[1:]], True)
+
+    # Every cycle, as many idle ones behind it as the end of a sum or a reset takes, and one reset before all.
+    long = np.where(reset | (valid & last), 1 + unit.recovery, 1)
+    long[-1] += unit.latency
+    source = np.concatenate([np.zeros(_RESET_CYCLES + unit.recovery, int), np.repeat(np.arange(len(valid)), long)])
+    begins = np.append(False, source[1:] != source[:-1])
+    begins[_RESET_CYCLES + unit.recovery] = True
+    signals = {
+        "rst": (reset[source] & begins) | (np.arange(len(source)) < _RESET_CYCLES),
+        "valid": valid[source] & begins,
+        "first": first[source],
+        "last": last[source],
+        "weight": weight[source],
+        "activation": activation[source],
+    }
+    inputs = {name: signals[name].astype(int).tolist() for name in ("rst", "valid", "last")}
+    inputs |= {name: pack(signals[name], getattr(unit, name).width) for name in ("weight", "activation")}
+    words = np.flatnonzero(signals["valid"])
+    starts = np.zeros(len(source), bool)
+    starts[words[1:]] = signals["last"][words[:-1]]
+    found = expect_sums(unit, {**signals, "first": starts})
+    bits = {name: to_bits(values, unit.ports[name]) for name, values in found.items()}
+    expected = {
+        name: [None if edge is None else digits[edge] for edge in _whole_since(unit, signals)]
+        for name, digits in bits.items()
+    }
+    return Stimulus(inputs, expected, pairs)
+
+
+def _whole_since(unit: DescribedUnit, signals: Mapping[str, Array]) -> list[int | None]:
+    """After which clock edge the sum got whole that is shown after every edge; None where a sum is being made."""
+    shown: list[int | None] = []
+    pending: list[int] = []
+    since: int | None = 0
+    for edge, (reset, ends) in enumerate(zip(signals["rst"], signals["valid"] & signals["last"], strict=True)):
+        if reset:
+            pending, since = [], edge
+        elif ends:
+            pending.append(edge + unit.delay)
+        if pending and edge >= pending[0] - unit.recovery:
+            since = pending[0] if edge == pending[0] else None
+        if pending and edge == pending[0]:
+            del pending[0]
+        shown.append(since)
+    return shown
 
 
 def _spaced(interval: int, valid: Array, *others: Array) -> tuple[Array, ...]:

@@ -11,7 +11,7 @@ from .golden import Array
 
 __all__ = ["STREAM_UNITS", "StreamField", "StreamUnit", "read_blocks", "read_requantization"]
 
-STREAM_UNITS = ("requantize", "dequantize", "block_dot")
+STREAM_UNITS = ("requantize", "dequantize", "block_dot", "unpack_trits", "unpack_fields")
 
 
 def read_requantization(described: Mapping[str, Any]) -> Requantization:
@@ -50,7 +50,7 @@ class StreamUnit:
     module: name of the top module
     weight, activation: formats; of a unit with one, it is both
     latency: cycles
-    lanes: of a ``dequantize`` and a ``block_dot``; else 1
+    lanes: of a ``dequantize`` and a ``block_dot``, bytes of those that unpack; else 1
     streams: the fields of each stream, by its name
     widths: bits of each stream's data
     description: all of UNIT.json
@@ -94,7 +94,8 @@ class StreamUnit:
             )
             widths = {port["name"]: port["width"] for port in description["ports"]}
             # Both are read here to have what is missing told here.
-            _ = unit.requantization if kind != "block_dot" else unit.blocks
+            if "packing" not in description:
+                _ = unit.requantization if kind != "block_dot" else unit.blocks
         except (KeyError, IndexError, TypeError) as error:
             raise ValueError(f"description of {kind} must have every key of UNIT.json, {error} is missing") from None
         for name, width in unit.widths.items():

@@ -95,7 +95,8 @@ class DescribedUnit:
             port = self.ports.get(name)
             if port is None or port.direction != "input" or port.width != width * self.lanes:
                 raise ValueError(f"{self.kind} must have an input {name} of {width * self.lanes} bits, not {port}")
-        needed = [self.result, *(("rst", "valid", "first", "clk") if self.accumulates else ("clk",) * self.clocked)]
+        clocked = ("rst", "valid", self.boundary, "clk") if self.accumulates else ("clk",) * self.clocked
+        needed = [self.result, *clocked]
         missing = [name for name in needed if name not in self.ports]
         if missing:
             raise ValueError(f"ports of {self.kind} must include {', '.join(missing)}")
@@ -114,6 +115,16 @@ class DescribedUnit:
     @property
     def accumulates(self) -> bool:
         return self.kind in ("mac", "dot")
+
+    @cached_property
+    def recovery(self) -> int:
+        """Cycles from the last word of a sum to the next sum's first word, beside the interval."""
+        return self.element.recovery(self.weight, self.activation) if self.accumulates else 0
+
+    @property
+    def boundary(self) -> str:
+        """The input that parts sums."""
+        return "last" if self.recovery else "first"
 
     @property
     def clocked(self) -> bool:

@@ -134,7 +134,8 @@ def _compiler() -> str:
 
 def _run(command: Sequence[object], root: Path, what: str) -> str:
     environment = {**os.environ, "VERILATOR_ROOT": str(root)}
-    done = subprocess.run([str(word) for word in command], env=environment, capture_output=True, text=True)
+    # A warning may have bytes of a mangled name in it, which are no text.
+    done = subprocess.run([str(word) for word in command], env=environment, capture_output=True, errors="replace")
     output = done.stdout + done.stderr
     if done.returncode:
         error = re.search(r"^.*(?:%Error|error:|Error).*$", output, re.MULTILINE)

@@ -66,7 +66,8 @@ def test_predictions_are_told_in_words(device, tmp_path):
     told = []
     search(tmp_path, seconds=0, say=told.append)
     assert told[0] == (
-        "lanes 1: an element is predicted to take 3.00%, a row or column 2.00%, all else 30.00% of the logic cells"
+        "lanes 1, in shares of the logic cells: an element is predicted to take 3.00%, a row or column 2.00%, "
+        "all else 30.00%; 15 products at most"
     )
 
 

@@ -26,7 +26,8 @@ def test_design_is_a_value():
     [
         (
             {"unit": "mul"},
-            "unit must be one of decode, multiply, mac, dot, block_dot, requantize, dequantize, matmul, not 'mul'",
+            "unit must be one of decode, multiply, mac, dot, block_dot, requantize, dequantize, "
+            "unpack_trits, unpack_fields, matmul, not 'mul'",
         ),
         ({"build": "fast"}, "build must be one of auto, whole, table, rows, digits, booth, not 'fast'"),
         ({"family": "xc8"}, "family must be one of ecp5, gatemate, gowin, ice40, nexus, xc7, xcup, not 'xc8'"),
@@ -35,7 +36,11 @@ def test_design_is_a_value():
         ({"terms": 0}, "terms must be 1 to 4294967296, not 0"),
         ({"pipeline": 4}, "pipeline must be 0 to 3, not 4"),
         ({"pipeline": -1}, "pipeline must be 0 to 3, not -1"),
-        ({"lanes": 4}, "lanes must be 1 for mac, not 4; the units with more are dot, block_dot, dequantize, matmul"),
+        (
+            {"lanes": 4},
+            "lanes must be 1 for mac, not 4; the units with more are dot, block_dot, dequantize, unpack_trits, "
+            "unpack_fields, matmul",
+        ),
         ({"unit": "dot", "lanes": 0}, "lanes must be 1 to 1024, not 0"),
         ({"build": "rows", "dsp": True}, "build must be 'auto' where a DSP block makes the product, not 'rows'"),
         (
@@ -102,7 +107,7 @@ def test_description_is_the_contract():
 @pytest.mark.parametrize("pipeline", range(4))
 def test_described_ports_are_the_verilog_ports(unit, pipeline):
     lanes = 4 if unit in ("dot", "block_dot", "dequantize") else 1
-    formats = (parse("float8_e5m2"), INT4)
+    formats = (parse("ternary" if unit.startswith("unpack") else "float8_e5m2"), INT4)
     if unit in ("matmul", "block_dot") and not pipeline:
         return
     if unit == "matmul":

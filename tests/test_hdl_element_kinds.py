@@ -1,9 +1,11 @@
 """The kinds of element that come with fewbit, in all units, against their golden models."""
 
+import itertools
 import re
 
 import numpy as np
 import pytest
+from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 from fewbit import sim
 from fewbit.formats import (
@@ -18,7 +20,7 @@ from fewbit.formats import (
     parse_element,
 )
 from fewbit.formats.elements.serial import twos_complement_bits
-from fewbit.hdl import Build, Mac, MatmulDesign
+from fewbit.hdl import Build, Mac, MacDesign, MatmulDesign, hardware_of
 from fewbit.hdl.products.choose_build import choose_build
 from test_hdl_elements import check_sums, sums_of
 from test_hdl_matmul import EngineBench, random_inputs
@@ -67,7 +69,6 @@ def test_counts_of_ones_are_sums_of_products_of_bits(pair, lanes, pipeline, lut_
 @pytest.mark.parametrize("pair", ["uint1 uint1", "bipolar bipolar"])
 def test_every_word_of_eight_pairs_of_bits_is_counted(pair):
     """All 65,536 words, by the counters as they are, one after the other."""
-    from amaranth.hdl import Module, Signal
     from fewbit.hdl.elements.popcount import AND, XNOR
     from fewbit.hdl.products.counters import count_pairs
 
@@ -270,6 +271,92 @@ def test_an_engine_of_narrow_accumulators_is_the_golden_product():
     check_engine(engine_of("int8 e2m1", "window:bits=10,drop=2", lanes=3), [(5, 9, 7), (4, 40, 3)])
 
 
+FLOATING = [
+    ("e4m3 e4m3", "floating:exponent_bits=5,fraction_bits=7,drop=6", 3, 2),
+    ("int8 int8", "floating:exponent_bits=3,fraction_bits=3,drop=7", 1, 1),
+    ("int8 int8", "floating:exponent_bits=3,fraction_bits=3,drop=7", 4, 3),
+    ("uint4 e2m1", "floating:exponent_bits=2,fraction_bits=2", 1, 1),
+    ("uint4 uint4", "floating:exponent_bits=4,fraction_bits=1", 1, 2),
+]
+
+
+@pytest.mark.parametrize(("pair", "element", "lanes", "pipeline"), FLOATING)
+def test_a_floating_accumulator_is_rounded_after_every_word(pair, element, lanes, pipeline):
+    check_sums(Mac(arithmetic_of(pair, element), Build("rows", pipeline=pipeline), terms=400, lanes=lanes), words=60)
+
+
+def test_sums_are_rounded_as_a_minifloat_rounds():
+    """Against the encoder of the minifloat whose values are the sums: every sum of two of its numbers."""
+    element, format = "floating:exponent_bits=3,fraction_bits=2,drop=1", parse("e3m2")
+    arithmetic, model = arithmetic_of("int8 int8", element), sim.model_of(arithmetic_of("int8 int8", element))
+    sums = np.arange(-1200, 1200)
+    expected = sim.decode(sim.encode(sums * 2.0**format.lsb_exponent / 2, format), format)
+    np.testing.assert_array_equal(model.settle(sums, arithmetic), expected * 2 / 2.0**format.lsb_exponent)
+    assert arithmetic.element.largest * 2.0**format.lsb_exponent / 2 == format.max_finite
+
+
+def test_an_engine_of_floating_accumulators_is_the_golden_product():
+    engine = engine_of("e2m1 e2m1", "floating:exponent_bits=3,fraction_bits=3", lanes=2, rows=1, columns=2)
+    check_engine(engine, [(3, 9, 3)])
+    check_cycles(engine, [(3, 9, 3)])
+
+
+@pytest.mark.parametrize(("weight", "activation"), [("int8", "ternary"), ("e2m1", "bipolar"), ("uint4", "uint1")])
+def test_every_choice_of_a_table_is_its_sum(weight, activation):
+    """All words of a group of codes, with random weights and the extreme ones, in a column of one table."""
+    arithmetic, build = arithmetic_of(f"{weight} {activation}", "table"), Build("rows", pipeline=1)
+    hardware, m, group = (
+        hardware_of(arithmetic),
+        Module(),
+        arithmetic.element.lane_multiple(*map(parse, (weight, activation))),
+    )
+    bits = [format.width for format in (arithmetic.weight, arithmetic.activation)]
+    load, swap, words = Signal(), Signal(), [Signal(group * width) for width in bits]
+    m.submodules.column = column = hardware.keeping_column(arithmetic, build, 1, group)
+    entered = [
+        bus.enter_word(
+            m, [word.word_select(k, width) for k in range(group)], [f"{k}" for k in range(group)], [None] * group
+        )
+        for bus, word, width in zip(hardware.buses(arithmetic, build), words, bits, strict=True)
+    ]
+    control = hardware.load_control(m, arithmetic, 1, load, swap)
+    m.d.comb += [column.load.eq(load), column.weight.eq(entered[0]), column.activation.eq(entered[1])]
+    m.d.comb += [getattr(column, name).eq(signal) for name, signal in control.items()]
+    known = [{code: each.integer(code) for code in each.codes} for each in (arithmetic.weight, arithmetic.activation)]
+    rng, latency = np.random.default_rng(5), hardware.column_latency(arithmetic, build, group)
+
+    async def testbench(ctx):
+        least, most = (min(known[0], key=known[0].get), max(known[0], key=known[0].get))
+        for weights in ([least] * group, [most] * group, rng.choice([*known[0]], group).tolist()):
+            ctx.set(words[0], sum(code << bits[0] * k for k, code in enumerate(weights)))
+            ctx.set(load, 1)
+            await ctx.tick()
+            ctx.set(load, 0)
+            await ctx.tick().repeat(arithmetic.load_interval)
+            ctx.set(swap, 1)
+            await ctx.tick()
+            ctx.set(swap, 0)
+            for vector in itertools.product(known[1], repeat=group):
+                ctx.set(words[1], sum(code << bits[1] * k for k, code in enumerate(vector)))
+                await ctx.tick().repeat(latency)
+                expected = sum(known[0][w] * known[1][a] for w, a in zip(weights, vector, strict=True))
+                assert ctx.get(column.partial) == expected
+
+    simulator = Simulator(m)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(testbench)
+    simulator.run()
+
+
+@pytest.mark.parametrize(
+    ("pair", "shape"), [("int4 ternary", {"lanes": 6}), ("e2m1 bipolar", {"lanes": 5, "tile_m": 30})]
+)
+def test_an_engine_of_tables_is_the_golden_product_in_the_predicted_cycles(pair, shape):
+    engine = engine_of(pair, "table", rows=2, columns=2, dataflow="weight_stationary", **shape)
+    check_engine(engine, [(5, 23, 3), (1, 1, 1)])
+    check_cycles(engine, [(1, 1, 1), (5, 23, 3), (33, 23, 2)])
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -323,6 +410,38 @@ def test_an_engine_of_narrow_accumulators_is_the_golden_product():
         ),
         (lambda: parse_element("booth_serial:digits"), "digits of element booth_serial must be an integer, not ''"),
         (lambda: parse_element("lmul:wide=--1"), "wide of element lmul must be an integer, not '--1'"),
+        (
+            lambda: arithmetic_of("int8 int8", "floating:exponent_bits=6,fraction_bits=3"),
+            "exponent_bits must be 1 to 5, not 6",
+        ),
+        (
+            lambda: arithmetic_of("e5m2 e5m2", "floating:exponent_bits=4,fraction_bits=3"),
+            "products and sums must be of at most 60 bits for element floating, not 66",
+        ),
+        (
+            lambda: arithmetic_of("int2 int9", "floating:exponent_bits=4,fraction_bits=3"),
+            "formats must be finite and of at most 8 bits for element floating, not int9",
+        ),
+        (
+            lambda: arithmetic_of("int8 int2", "table"),
+            "activation must be ternary, bipolar or uint1 for element table, not int2",
+        ),
+        (
+            lambda: arithmetic_of("float8_e5m2 ternary", "table"),
+            "weight must be finite and of at most 12 bits for element table, not float8_e5m2",
+        ),
+        (
+            lambda: engine_of("int8 ternary", "table", lanes=4, dataflow="weight_stationary"),
+            "lanes must be a multiple of 3 for int8 x ternary by table, not 4",
+        ),
+        (
+            lambda: MatmulDesign(engine_of("int8 ternary", "table", lanes=3)),
+            "dataflow must be weight_stationary for elements table, not 'output_stationary'",
+        ),
+        (
+            lambda: MacDesign(arithmetic_of("int8 ternary", "table"), 9),
+            "unit must be matmul for elements table, whose tables are filled for many words",
+        ),
     ],
 )
 def test_what_a_kind_cannot_do_is_refused(make, message):

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.sim import Simulator
 from each_of import each_of
 from fewbit.families import FAMILIES
@@ -14,13 +14,17 @@ from fewbit.formats import Arithmetic, Blocks, Engine, Requantization, parse
 from fewbit.hdl import BlockDotDesign, DotDesign, Matmul, MatmulDesign
 from fewbit.hdl.products.choose_build import choose_build
 from fewbit.hdl.products.decode import decode, is_twos_complement, operand_layout
+from fewbit.hdl.products.grid_product import grid_operand, grid_products
 from fewbit.hdl.products.packed_product import products_apart, summed_products
 from fewbit.hdl.products.packing import (
     ApartPacking,
+    GridPacking,
     HalvesPacking,
     SummedPacking,
     factor_bits,
+    find_grid,
     find_packing,
+    grid_bits,
 )
 from fewbit.hdl.products.pipeline import Pipeline
 from fewbit.hdl.units.block_dot import BlockDot
@@ -170,6 +174,104 @@ def test_products_apart_are_exact_for_all_significands(bits):
         codes = [*random.Random(1).sample(codes, 3000), tuple((1 << width) - 1 for width in bits * 2)]
     for (w0, a0, w1, a1), found in zip(codes, simulated(m, inputs, products, codes), strict=True):
         assert found == [w0 * a0, w1 * a1]
+
+
+GRIDS = [
+    ("int4", "int4", "xc7", GridPacking(2, 2, "signed", 8, False)),
+    ("int4", "int4", "ecp5", GridPacking(2, 2, "magnitudes", 7, False)),
+    ("e2m1", "int4", "ecp5", GridPacking(2, 2, "magnitudes", 7, False)),
+    ("e2m1", "e2m1", "xc7", GridPacking(2, 2, "signed", 9, False)),
+    ("int5", "int5", "xc7", GridPacking(2, 2, "magnitudes", 9, False)),
+    ("int8", "int8", "xc7", GridPacking(2, 1, "signed", 16, False)),
+    ("int8", "int4", "ecp5", GridPacking(2, 1, "signed", 12, False)),
+    ("uint4", "int3", "xcup", GridPacking(2, 2, "signed", 7, False)),
+    ("e5m2", "e5m2", "ecp5", GridPacking(2, 2, "significands", 6, False)),
+    ("e4m3", "e4m3", "xc7", GridPacking(2, 2, "significands", 8, False)),
+]
+"""What neighbours in an array share a block by."""
+
+
+def operands_of(packing, format):
+    """All that a factor of a grid may hold of that format."""
+    if packing.operands == "significands":
+        return np.arange(1 << operand_layout(format)["significand"].width)
+    return integers(format) if packing.signed else np.unique(abs(integers(format)))
+
+
+@each_of("weight, activation, family, packing", GRIDS)
+def test_products_of_a_grid_are_exact_for_all_operands(weight, activation, family, packing):
+    """Every weight by every activation, by plain integers, with the borrow of what is below."""
+    formats = parse(weight), parse(activation)
+    block = FAMILIES[family].block
+    assert find_grid(*formats, block, 3, 3) == packing
+    sides = [operands_of(packing, format).astype(np.int64) for format in formats]
+    counts = packing.columns, packing.rows
+    steps = packing.weight_step, packing.activation_step
+    w, a = ([each.ravel() for each in np.meshgrid(*[side] * n)] for side, n in zip(sides, counts, strict=True))
+    factors = [sum(each << k * step for k, each in enumerate(side)) for side, step in zip((w, a), steps, strict=True)]
+    for factor, bits in zip(factors, grid_bits(packing, *formats), strict=True):
+        assert factor.min() >= (-(1 << bits - 1) if packing.signed else 0)
+        assert factor.max() < 1 << bits - packing.signed
+    assert block.holds(*grid_bits(packing, *formats), signed=packing.signed)
+    for k, first in enumerate(factors[0]):
+        product = first * factors[1]
+        for column, row in itertools.product(range(packing.columns), range(packing.rows)):
+            place = column * steps[0] + row * steps[1]
+            digits = product >> place & (1 << packing.step) - 1
+            if packing.signed:
+                digits -= digits >> packing.step - 1 << packing.step
+                digits += product >> place - 1 & 1 if place else 0
+            assert np.array_equal(digits, w[column][k] * a[row])
+
+
+@each_of("weight, activation, family, packing", GRIDS)
+def test_hardware_of_grids_is_exact(weight, activation, family, packing):
+    """Random codes and the extreme ones: magnitudes or integers, and the products of all of them."""
+    formats = parse(weight), parse(activation)
+    m = Module()
+    sides = [
+        [Signal(format.width, name=f"{name}{k}") for k in range(count)]
+        for format, name, count in zip(formats, "wa", (packing.columns, packing.rows), strict=True)
+    ]
+    operands = [
+        [grid_operand(m, packing, format, decode(m, format, code, code.name), code.name) for code in codes]
+        for format, codes in zip(formats, sides, strict=True)
+    ]
+    found = grid_products(
+        m, Pipeline(m, ()), packing, formats, *[[each.significand for each in side] for side in operands]
+    )
+    outputs = []
+    for row, activation_operand in zip(found, operands[1], strict=True):
+        for (value, carry), weight_operand in zip(row, operands[0], strict=True):
+            signs = [each.sign for each in (weight_operand, activation_operand) if each.sign is not None]
+            exact = Signal(32)
+            magnitude = value if carry is None else value + carry
+            m.d.comb += exact.eq(Mux(Cat(*signs).xor(), -magnitude, magnitude))
+            outputs.append(exact)
+    chance = random.Random(5)
+    codes = [
+        [
+            chance.choice((1 << len(code) - 1, (1 << len(code) - 1) - 1, chance.getrandbits(len(code))))
+            for code in itertools.chain(*sides)
+        ]
+        for _ in range(120)
+    ]
+    for each, products in zip(codes, simulated(m, list(itertools.chain(*sides)), outputs, codes), strict=True):
+        values = [
+            value_in_grid(packing, format, code)
+            for format, code in zip([formats[0]] * packing.columns + [formats[1]] * packing.rows, each, strict=True)
+        ]
+        w, a = values[: packing.columns], values[packing.columns :]
+        assert products == [one * other % (1 << 32) for other in a for one in w]
+
+
+def value_in_grid(packing, format, code):
+    """What a grid multiplies for a code: its integer, or what is still to be shifted."""
+    if packing.operands != "significands":
+        return format.integer(code)
+    fraction, exponent = code & (1 << format.fraction_bits) - 1, code >> format.fraction_bits
+    significand = fraction | (exponent & (1 << format.exponent_bits) - 1 != 0) << format.fraction_bits
+    return -significand if code >> format.width - 1 else significand
 
 
 def test_products_apart_never_meet():

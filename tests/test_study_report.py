@@ -286,6 +286,18 @@ def test_views_of_one_network_are_told_apart(made_up):
     assert "1 points without a score (NaN); 126 prices of hardware that may use DSPs" in page
 
 
+def test_a_network_trained_in_few_bits_is_compared_with_the_one_it_was_made_from(made_up):
+    base = next(point for point in made_up.points if point.network == "resnet8")
+    trained = replace(base, network="resnet8_ternary", weight="ternary", activation="int8", float32={"top1": 0.5})
+    (view,) = views(replace(made_up, points=[trained, base]))
+    assert view.name == "resnet8" and [point.network for point in view.points] == ["resnet8", "resnet8_ternary"]
+    drawn = rows(join(view.points, made_up.prices, "xc7"))
+    assert [row["float32"] for row in drawn] == [100 * base.float32["top1"]] * 2
+    assert (drawn[1]["kind"], drawn[1]["pair"]) == ("trained", "ternary × int8, trained")
+    for other in (replace(base, edges="int8"), replace(base, samples=9), replace(base, network="vit")):
+        assert {each.name for each in views(replace(made_up, points=[trained, other]))} >= {"resnet8_ternary"}
+
+
 def test_findings_without_points_have_no_report(made_up):
     with pytest.raises(ValueError, match="findings must have points and prices, not 0 of the one"):
         next(report_files(Findings([], made_up.prices), COMMAND))

@@ -9,6 +9,7 @@ import onnxruntime
 import pytest
 from fewbit.study.zoo import glosses, stamps
 from fewbit.study.zoo import networks as zoo
+from fewbit.study.zoo.few_bits import TRAINED
 from fewbit.study.zoo.files import read_npz
 
 SMALL = ("resnet8", "vit")
@@ -25,7 +26,7 @@ def empty_cache(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", [*SMALL, "resnet8_ternary", "vit_bipolar"])
 def test_small_networks_are_as_good_as_the_readme_says(name):
     network = zoo.network(name)
     test = network.test()
@@ -73,9 +74,10 @@ def test_unknown_and_absent_networks_are_told(empty_cache):
         ) as told:
             zoo.network(name)
         assert "\n" not in str(told.value)
-    assert zoo.available() == ["resnet8", "mobilenet", "vit"]
+    small = ["resnet8", "mobilenet", "vit", *TRAINED]
+    assert zoo.available() == small
     assert list(zoo.missing()) == ["efficientnet_lite0", "vit_s", "minilm"]
-    assert list(zoo.networks()) == ["resnet8", "mobilenet", "vit", "efficientnet_lite0", "vit_s", "minilm"]
+    assert list(zoo.networks()) == [*small, "efficientnet_lite0", "vit_s", "minilm"]
 
 
 def test_missing_packages_are_named(empty_cache, monkeypatch, capsys):

@@ -35,6 +35,8 @@ def test_cells_are_counted_by_kind():
     assert (counts.luts, counts.luts_by_size) == (8, {"2": 3, "6": 5})
     assert (counts.carry, counts.ff, counts.inverters, counts.estimated_cells) == (5, 7, 2, 9)
     assert FAMILIES["xc7"].area(counts) == 10
+    rams = FAMILIES["xc7"].count({"RAM32M": 2, "RAM64X1D": 1, "RAM32X1S": 3, "LUT3": 1})
+    assert (rams.luts, rams.luts_by_size) == (14, {"3": 1, "6": 13})
 
 
 def test_ecp5_carry_takes_the_place_of_two_luts():

@@ -1,22 +1,27 @@
 """The search for the largest array: its way through the candidates, its predictions, and a real one."""
 
 import json
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fewbit.cli.app import run
 from fewbit.formats import Engine, Requantization, parse
 from fewbit.hdl import Design
-from fewbit.synth import FitQuestion, Flow, NothingFits, parse_target, write_csv
-from fewbit.synth.fit import fit
-from fewbit.synth.fit_runner import repeated_modules
-from fewbit.synth.fit_search import PROBES, Attempt, Model, Shape, search
+from fewbit.synth import Cache, FitQuestion, Flow, NothingFits, parse_target, read_json, write_csv
+from fewbit.synth.fit import _prediction, fit
+from fewbit.synth.fit_runner import FitRunner, repeated_modules
+from fewbit.synth.fit_search import PROBES, Attempt, Model, Prediction, Shape, climb, most_products, search
 from fewbit.synth.fit_table import Fit, fit_markdown
 from fewbit.synth.flow import synthesize
 from fewbit.synth.harness import wrap
 from fewbit.synth.recipes import RECIPES
+from fewbit.synth.tools import ToolTimeout
 from fewbit.synth.tools import run as run_tool
 
+CHECKOUT = Path(__file__).parent.parent
 CANDIDATES = [Shape(1, columns, 1) for columns in range(1, 21)]
 
 
@@ -82,13 +87,74 @@ def test_model_is_right_where_it_was_measured():
     assert Model.of([model.cells(Shape(*sides, 1)) for sides in PROBES]) == model
 
 
+@pytest.mark.parametrize(
+    ("worth", "first", "best", "asked"),
+    [
+        ({1: 1, 2: 2, 4: 3, 8: 2, 16: 9}, 2, 4, [2, 4, 8]),
+        ({1: 5, 2: 4, 4: 3, 8: 2, 16: 1}, 4, 1, [4, 8, 2, 1]),
+        ({1: 1, 2: 1, 4: 1, 8: 1, 16: 1}, 4, 4, [4, 8, 2]),
+        ({1: 1, 2: 4, 4: 3, 8: 2, 16: 1}, 16, 2, [16, 8, 4, 2, 1]),
+    ],
+)
+def test_a_climb_looks_at_no_more_than_it_must(worth, first, best, asked):
+    seen = []
+    assert climb((16, 8, 4, 2, 1), first, lambda value: seen.append(value) or worth[value]) == best
+    assert seen == asked
+
+
+def test_dsps_save_as_far_as_there_are_some():
+    prediction = Prediction(Model(100, 10, 50), saved=20, dsp_elements=5)
+    assert prediction.taken(Shape(2, 2, 4)) == 100 + 40 + 4 * 50 - 4 * 20
+    assert prediction.taken(Shape(2, 3, 4)) == 100 + 50 + 6 * 50 - 5 * 20
+    shapes = [Shape(2, columns, 4) for columns in (2, 3, 4)]
+    assert most_products(shapes, prediction, 350) == 24 and most_products(shapes, prediction, 0) == 0
+    assert prediction.told(str).endswith("20 less for each of up to 5 elements by DSPs")
+
+
+@pytest.mark.parametrize(
+    ("cells", "dsps", "elements"),
+    [
+        ((400, 320, 340), (0, 8, 4), (72, True)),
+        ((400, 300, 390), (0, 8, 4), (36, False)),
+        ((400, 400, 400), (0, 8, 4), None),
+    ],
+    ids=["shared", "not shared", "in logic"],
+)
+def test_multipliers_are_shared_where_more_products_fit_so(cells, dsps, elements):
+    """By what four elements are said to take: in logic, with multipliers of their own, and with shared ones."""
+    question = FitQuestion(_engine(), parse_target("ecp5"), "auto", lanes=(4,))
+
+    def build(design):
+        way = 1 + design.dsp_grid if design.dsp_elements else 0
+        taken = cells[way] * design.engine.rows * design.engine.columns
+        return SimpleNamespace(cells=taken, used={"MULT18X18D": dsps[way]})
+
+    runner = SimpleNamespace(question=question, multipliers={}, build=build, cells=lambda built: built.cells)
+    _prediction(runner, "output_stationary", 4, [Shape(rows, 2, 4) for rows in range(2, 60)])
+    assert runner.multipliers.get(4) == elements
+
+
+def test_out_of_time_nothing_larger_is_tried_and_no_tool_goes_on(tmp_path):
+    question = FitQuestion(_engine(), parse_target("ice40-up5k"), within=100)
+    with closing(Cache(tmp_path)) as store:
+        runner = FitRunner(question, store, tmp_path, lambda text: None, fitting=True)
+        assert 99 < runner.may_take() <= 100
+        runner.began -= 51
+        assert str(runner.attempt(Shape(2, 2, 1))) == "2x2x1: 105.0%, out of time"
+        runner.began -= 50
+        with pytest.raises(ToolTimeout, match=r"^out of time: the search was stopped after 100 s$"):
+            runner.may_take()
+        assert runner.route(runner.design(Shape(2, 2, 1)), 1) == "out of time: the search was stopped after 100 s"
+
+
 def test_shapes_are_those_that_the_engine_can_have():
     question = FitQuestion(_engine(), parse_target("ice40-up5k"), lanes=(1, 2))
-    shapes = list(question.shapes())
+    shapes = [shape for lanes in (1, 2) for shape in question.shapes("output_stationary", lanes)]
     assert Shape(1, 1, 1) in shapes and Shape(3, 6, 2) in shapes and Shape(8, 4, 2) in shapes
     assert Shape(3, 7, 2) not in shapes and Shape(2, 2, 4) not in shapes
     wide = FitQuestion(replace(_engine(), columns=4, outputs=4), parse_target("ecp5"), lanes=(1,))
-    assert {shape.columns % 4 for shape in wide.shapes()} == {0}
+    assert next(iter(question.shapes("weight_stationary", 32))).dataflow == "weight_stationary"
+    assert {shape.columns % 4 for shape in wide.shapes("output_stationary", 1)} == {0}
 
 
 def test_elements_are_kept_apart():
@@ -102,6 +168,8 @@ def test_elements_are_kept_apart():
         ({"dsp": "some"}, "dsp must be none or auto, not 'some'"),
         ({"target": parse_target("xc7")}, "family must be one that arrays can be fitted into, not 'xc7'"),
         ({"lanes": ()}, r"lanes must be 1 or more, not \(\)"),
+        ({"dataflows": ("sideways",)}, "dataflows must be one or more of output_stationary, weight_stationary, not"),
+        ({"within": 0}, "within must be above 0, not 0"),
         ({"fill": 2}, "fill must be above 0 and at most 1.05, not 2"),
         ({"seeds": (1,)}, "seeds must be 3 or more different ones"),
         ({"timeout": 0}, "timeout must be above 0, not 0"),
@@ -145,10 +213,19 @@ def test_thin_harness_is_taken_away_to_the_cell(tmp_path, prepared):
     assert used[0] == used[1] > 0
 
 
+def test_the_table_tells_the_dataflow():
+    (row, *_) = read_json(CHECKOUT / "results" / "fit.json", Fit)
+    array = " x ".join(str(row.parameters[name]) for name in ("rows", "columns", "lanes"))
+    assert f"| {array} |" in fit_markdown([row])
+    other = replace(row, parameters={**row.parameters, "dataflow": "weight_stationary"})
+    assert f"| {array}, weight-stationary |" in fit_markdown([other])
+
+
 @pytest.mark.slow
 def test_array_of_two_by_two(tmp_path, prepared):
     """A real search that is held to the smallest arrays, and the same again out of the cache."""
     question = FitQuestion(_engine(), parse_target("ice40-up5k"), lanes=(1,), fill=0.25, climb=False)
+    question = replace(question, dataflows=("output_stationary",))
     said: list[str] = []
     found = fit(question, cache_folder=tmp_path / "cache", say=said.append, command="fewbit engine fit")
     assert found.products == found.parameters["rows"] * found.parameters["columns"] <= 6

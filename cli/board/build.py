@@ -50,9 +50,9 @@ def build(
     from ...boards.build.bitstream import build as build_bitstream
     from ...boards.build.bitstream import check_name
     from ...boards.build.bitstream_request import Request
-    from ...boards.build.largest import LANES
     from ...boards.build.largest import largest as find_largest
     from ...boards.build.route import tools_of
+    from ...synth.fit_search import LANES
     from ..common.files import check_folder
     from ..common.first_start import prepare
 

@@ -49,16 +49,20 @@ def fit(
     dsp: Dsp = "none",
     lanes: Annotated[
         str, typer.Option("--lanes", help="Products a cycle of an element, to choose from, with commas between.")
-    ] = "1,2,4,8",
+    ] = "1,2,4,8,16,32",
     pipeline: Stages = 2,
     build: Build = "auto",
     mhz: Annotated[
         float | None, mhz_option("Clock to ask nextpnr for.", shown="30 for up5k, 80 hx8k, 100 ecp5")
     ] = None,
     seeds: Seeds = "1,2,3",
-    fill: Annotated[float, fill_option(True)] = 0.97,
+    fill: Annotated[float | None, fill_option()] = None,
     climb: Annotated[bool, typer.Option("--climb/--no-climb", help="Try larger ones once one fits.")] = True,
     timeout: Annotated[float, timeout_option("Seconds after which a run of a tool is given up.")] = 3600,
+    within: Annotated[
+        float,
+        typer.Option("--within", metavar="SECONDS", help="Seconds after which each search ends with what it has."),
+    ] = 7200,
     jobs: Annotated[
         int, typer.Option("--jobs", min=1, help="Seeds to route at the same time; a large device takes gigabytes each.")
     ] = 1,
@@ -71,9 +75,11 @@ def fit(
     """Find the largest matmul engine that places and routes, and its speed; write fit.csv, fit.json and fit.md.
 
     Unless asked otherwise, the engine is small around its array: k is up to 256, a panel has as many rows as the array,
-    streams have 32 bits, and outputs are int8 scaled by a power of two. Every attempt is told when it ends, and is
-    remembered. The same command goes on from where it was stopped.
+    streams have 32 bits, and outputs are int8 scaled by a power of two. The dataflow is the one that makes more
+    products, unless --dataflow names one. Every attempt is told when it ends, and is remembered. The same command goes
+    on from where it was stopped.
     """
+    from ...formats import DATAFLOWS
     from ...places import alone
     from ...synth import Fit, FitQuestion, NothingFits, read_json, write_csv, write_json, write_whole
     from ...synth.fit import fit as find
@@ -89,6 +95,7 @@ def fit(
             target,
             policy,
             lanes=parse_integers("lanes", lanes),
+            dataflows=(engine.dataflow,) if engine.dataflow else DATAFLOWS,
             pipeline=pipeline,
             build=build,
             target_mhz=mhz,
@@ -96,6 +103,7 @@ def fit(
             fill=fill,
             climb=climb,
             timeout=timeout,
+            within=within,
             recipe=recipe,
         )
         for each, _, _ in pairs

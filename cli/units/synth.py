@@ -99,8 +99,22 @@ def synth(
         engines = [design for design in designs if isinstance(design, MatmulDesign)]
         if engines:
             _show_elements(engines, rows, mhz, seed_numbers)
+        _show_hints(designs)
     if not json:
         print(f"written: {out / unit}_cost.csv and .json")
+
+
+def _show_hints(designs: "list[Design]") -> None:
+    """Say where another kind of element may be cheaper than the exact one."""
+    from ...formats import EXACT, element_hints
+    from ...hdl import MacDesign, MatmulDesign
+    from ..common.console import say
+
+    for design in designs:
+        if not isinstance(design, (MacDesign, MatmulDesign)) or design.computes.element != EXACT:
+            continue
+        for name, reason in element_hints(design.weight, design.activation).items():
+            say(f"hint: --element {name} for {design.weight} x {design.activation}: {reason}")
 
 
 def _with_room(design: "MatmulDesign", targets: "list[Target]", free: bool) -> "MatmulDesign":

@@ -29,9 +29,16 @@ UNIT_OPTIONS: dict[str, set[str]] = {
     "block_dot": _PRODUCTS | _BLOCKS | {"terms", "lanes"},
     "requantize": _OUTPUT | _SUM | {"weight", "activation", "terms", "dsp", "cycles_an_output"},
     "dequantize": _OUTPUT | {"weight", "lanes", "dsp", "block_size"},
+    "unpack_trits": {"weight", "lanes"},
+    "unpack_fields": {"weight", "lanes"},
     "matmul": _PRODUCTS | _ELEMENT | _OUTPUT | _SUM | _ENGINE | _BLOCKS | {"lanes", "size", "stalls", "tool"},
 }
 """The options that a unit has, of those that not every unit has, by the names of their parameters."""
+
+_UNPACKED = {
+    "weight": {"help": "Format of the codes: ternary."},
+    "lanes": {"help": "Bytes a cycle."},
+}
 
 _WORDS: dict[str, dict[str, dict[str, Any]]] = {
     "decode": {"weight": {"help": "Formats of the codes, with commas between, as e2m1,int4 or 'e4*' or 4bit."}},
@@ -55,6 +62,8 @@ _WORDS: dict[str, dict[str, dict[str, Any]]] = {
         "scale": {"show_default": "float8_e8m0fnu"},
         "block_size": {"help": "Codes that share a scale, a multiple of the lanes.", "show_default": "32"},
     },
+    "unpack_trits": _UNPACKED,
+    "unpack_fields": _UNPACKED,
     "matmul": {
         "lanes": {"help": "Products a cycle of each element."},
         "pipeline": {"help": "Register stages, 1 to 3."},

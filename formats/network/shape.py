@@ -84,7 +84,7 @@ class NetworkShape:
                 f"zero_points must be False unless activation and between are integers, not {self.activation} and "
                 f"{self.between}"
             )
-        if self.arithmetic.interval > 1:
+        if self.arithmetic.interval > 1 or self.arithmetic.recovery:
             raise ValueError(f"element must take a product a cycle, not {self.element}")
 
     @property

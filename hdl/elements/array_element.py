@@ -14,4 +14,6 @@ def array_element(engine: Engine, build: Build) -> wiring.Component:
     hardware = hardware_of(engine.arithmetic)
     if engine.output_stationary:
         return hardware.element(engine.arithmetic, build, engine.accumulator, engine.lanes)
+    if hardware.keeps_weights:
+        return hardware.keeping_column(engine.arithmetic, build, engine.rows, engine.lanes)
     return hardware.column(engine.arithmetic, build, engine.rows * engine.lanes)

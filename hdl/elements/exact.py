@@ -14,6 +14,7 @@ from ..products.operand_bus import Edge
 from ..products.packed_terms import packed_terms
 from ..products.pipeline import Pipeline
 from ..products.product_term import Term, make_term
+from .element_tile import ElementTile
 from .hardware import ElementHardware, ProductPorts, SumPorts, register_hardware
 from .lane_sum import accumulate_words, adder_levels
 from .processing_element import ProcessingElement
@@ -103,6 +104,16 @@ class ExactHardware(ElementHardware):
         edge: Build | None = None,
     ) -> ShiftingElement:
         return ShiftingElement(self, arithmetic, build, accumulator, lanes=lanes, edge=edge)
+
+    def tile(
+        self,
+        arithmetic: Arithmetic,
+        build: Build,
+        accumulator: FixedPoint,
+        lanes: int,
+        edge: Build | None = None,
+    ) -> ElementTile:
+        return ElementTile(self, arithmetic, build, accumulator, lanes=lanes, edge=edge)
 
     def column(self, arithmetic: Arithmetic, build: Build, count: int) -> WeightColumn:
         return WeightColumn(self, arithmetic, build, count=count)

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Const, Module, Signal, Value
 from amaranth.lib import wiring
 
 from ...formats import Arithmetic, Element, FixedPoint
@@ -26,6 +26,7 @@ class SumPorts(Protocol):
     accumulator_format: FixedPoint
     valid: Signal
     first: Signal
+    last: Signal
     weight: Signal
     activation: Signal
     accumulator: Signal
@@ -61,12 +62,14 @@ class ElementHardware(ABC):
     least_pipeline: fewest register stages of a MAC or dot product
     has_multiplier: whether it makes single products too, by ``multiply_codes``
     can_shift: whether it makes elements whose sums shift, by ``shifting_element``
+    keeps_weights: whether its columns hold their weights themselves, see ``keeping_column``
     """
 
     dataflows: ClassVar[tuple[str, ...]] = ("output_stationary",)
     least_pipeline: ClassVar[int] = 1
     has_multiplier: ClassVar[bool] = False
     can_shift: ClassVar[bool] = False
+    keeps_weights: ClassVar[bool] = False
 
     @abstractmethod
     def buses(self, arithmetic: Arithmetic, build: Build) -> tuple[OperandBus, OperandBus]:
@@ -135,6 +138,17 @@ class ElementHardware(ABC):
         """
         raise ValueError(f"elements must be of a kind whose sums shift, not {arithmetic.element}")
 
+    def tile(
+        self,
+        arithmetic: Arithmetic,
+        build: Build,
+        accumulator: FixedPoint,
+        lanes: int,
+        edge: Build | None = None,
+    ) -> wiring.Component:
+        """Neighbouring elements that share multipliers, as ``ElementTile`` tells. Raises ValueError for other kinds."""
+        raise ValueError(f"elements must be of a kind that shares multipliers, not {arithmetic.element}")
+
     def column(self, arithmetic: Arithmetic, build: Build, count: int) -> wiring.Component:
         """A column of a weight-stationary array: its output ``partial`` is the sum of ``count`` products.
 
@@ -142,6 +156,26 @@ class ElementHardware(ABC):
         such column. Raises ValueError for them.
         """
         raise ValueError(f"elements must be of a kind that has columns, not {arithmetic.element}")
+
+    def keeping_column(self, arithmetic: Arithmetic, build: Build, rows: int, lanes: int) -> wiring.Component:
+        """A ``column`` of ``rows * lanes`` products that takes its weights in words of ``lanes``, one of them for each
+        row, and holds those that follow beside those in use.
+
+        Its inputs are ``activation``, ``weight`` with ``load``, and those of ``load_control``. Raises ValueError for
+        kinds whose ``keeps_weights`` is not set.
+        """
+        raise ValueError(f"elements must be of a kind whose columns hold weights, not {arithmetic.element}")
+
+    def load_control(
+        self, m: Module, arithmetic: Arithmetic, rows: int, load: Value, swap: Value
+    ) -> Mapping[str, Value]:
+        """The control of columns that hold weights, by the names of their inputs.
+
+        A word of weights comes with ``load``, ``arithmetic.load_interval`` cycles after the one before or later; those
+        that came last are put to use by the word of activations that enters the array with ``swap``. Raises ValueError
+        as ``keeping_column`` does.
+        """
+        raise ValueError(f"elements must be of a kind whose columns hold weights, not {arithmetic.element}")
 
     def column_latency(self, arithmetic: Arithmetic, build: Build, count: int) -> int:
         """Cycles from the operands of a column to ``partial``. Raises ValueError for kinds without columns."""
@@ -186,7 +220,9 @@ class ElementHardware(ABC):
                 [None] * lanes,
             )
             m.d.comb += getattr(element, name).eq(bus.hold(m, arithmetic.interval, unit.valid, word, name))
-        control = self.control(m, arithmetic, unit.build, unit.valid, unit.first, None)
+        last = unit.last if arithmetic.recovery else None
+        first = Const(0, 1) if arithmetic.recovery else unit.first
+        control = self.control(m, arithmetic, unit.build, unit.valid, first, last)
         m.d.comb += [getattr(element, name).eq(signal) for name, signal in control.items()]
         m.d.comb += unit.accumulator.eq(element.sum)
         m.d.comb += [getattr(unit, name).eq(getattr(element, name)) for name in unit.accumulator_format.specials]

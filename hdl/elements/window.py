@@ -1,29 +1,22 @@
 """The element with a narrow accumulator: products lose their lowest bits, and the sum saturates."""
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed
 
 from ...formats import Arithmetic, FixedPoint
 from ...formats.elements.window import WindowSum
-from ..products.accumulate import SumControl, accumulate
-from ..products.adder_tree import sum_terms, term_shape
+from ..products.accumulate import saturated
 from ..products.build import Build
 from ..products.decode import Operand
 from ..products.pipeline import Pipeline
 from ..products.product_term import Term
-from .exact import ExactHardware
-from .hardware import ElementHardware, SumPorts, register_hardware
-from .processing_element import SummingElement
-from .product_lanes import later_cuts
+from .hardware import register_hardware
+from .settling_element import SettlingElement, SettlingHardware
 
 __all__ = ["WindowHardware"]
 
 
-class WindowHardware(ExactHardware):
+class WindowHardware(SettlingHardware):
     """Exact products, cut; a tree; an accumulator that saturates."""
-
-    dataflows = ("output_stationary",)  # type: ignore[assignment]  # a dataflow less
-    least_pipeline = 1
-    can_shift = False
 
     def term(
         self,
@@ -55,32 +48,12 @@ class WindowHardware(ExactHardware):
     ) -> "WindowElement":
         return WindowElement(self, arithmetic, build, accumulator, lanes=lanes, edge=edge)
 
-    def sum_codes(self, m: Module, unit: SumPorts) -> None:
-        ElementHardware.sum_codes(self, m, unit)
 
+class WindowElement(SettlingElement):
+    """``lanes`` products a cycle into one sum that saturates."""
 
-class WindowElement(SummingElement):
-    """``lanes`` products a cycle into one sum that saturates.
-
-    Parameters
-    ----------
-    accumulator: the sum's form
-    lanes: products a cycle
-
-    Members
-    -------
-    add, start, done: In(1), as in ``SumControl``, at the adder
-    sum: Out, the finished sum; holds until the next ``done``
-    """
-
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        pipeline = Pipeline(m, later_cuts(self.build))
-        terms = self.terms(m, pipeline, term_shape(self.arithmetic).width)
-        word, carry = sum_terms(m, terms, self.arithmetic)
-        control = SumControl(self.add, self.start, self.done, early=True)
-        accumulate(m, control, word, carry, [], self.sum, {}, saturates=True)
-        return m
+    def settle(self, m: Module, exact: Value, shape: Shape) -> Value:
+        return saturated(m, exact, shape)
 
 
 register_hardware(WindowSum, WindowHardware())

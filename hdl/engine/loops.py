@@ -55,7 +55,7 @@ class LoopNest:
         self._by_name = {loop.name: loop for loop in loops}
         self.left = {loop.name: Signal(self._bits(loop), name=f"{name}_{loop.name}_left") for loop in loops}
         self.last = {loop.name: Signal(name=f"{name}_{loop.name}_last") for loop in loops}
-        self.wraps: dict[str, Value] = {}
+        self.wraps: dict[str, Signal] = {}
         inner: Value = Const(1, 1)
         for loop in reversed(loops):
             wrap = Signal(name=f"{name}_{loop.name}_wraps")

@@ -5,6 +5,7 @@ from amaranth.lib import stream
 
 from ...formats import Engine
 from .handover import Handover
+from .held_steps import HeldSteps
 from .loops import Loop, LoopNest, no_more
 from .output_stationary import OutputStationary
 from .panel_loader import PanelLoader
@@ -27,7 +28,7 @@ def schedule_output_stationary(
     if engine.blocks is not None:
         k_loops = [Loop("block", config["k"], engine.blocks.size), Loop("k", None, engine.lanes, within="block")]
     whole_k = k_loops[0].name
-    nest = LoopNest(
+    loops = LoopNest(
         m,
         "compute",
         [
@@ -38,15 +39,17 @@ def schedule_output_stationary(
         ],
         array.build.short_paths,
     )
+    # No word is present earlier than two cycles after the start, so steps that are held cost no cycle.
+    nest = HeldSteps(m, "compute", loops) if array.build.short_paths else loops
     if engine.element.droppable:
         config = {**config, "dropped_digits": _dropped_digits(m, config["dropped_digits"], engine.element.droppable)}
-    active = Signal()
     first = Signal()
     issue = Signal()
     last = Signal()
-    present = [loader.full.bit_select(handover.half[name], 1) for name, loader in loaders.items() if name != "p"]
+    # Loaders hold the words of this product and no others, so nothing is present before it or after it.
+    present = [loader.present for name, loader in loaders.items() if name != "p"]
     m.d.comb += last.eq(nest.last["k"])
-    m.d.comb += issue.eq(_spaced(m, issue, active & Cat(*present).all() & ~(last & handover.pending), engine, config))
+    m.d.comb += issue.eq(_spaced(m, issue, last, Cat(*present).all() & ~(last & handover.pending), engine, config))
 
     follow = {name: Signal(name=f"{name}_read") for name in ("valid", "first", "last")}
     m.d.sync += [follow["valid"].eq(issue), follow["first"].eq(first), follow["last"].eq(last)]
@@ -75,8 +78,6 @@ def schedule_output_stationary(
     with m.If(issue):
         m.d.sync += first.eq(last)
         nest.advance()
-        with m.If(nest.done):
-            m.d.sync += active.eq(0)
     with m.If(issue & last):
         m.d.sync += [
             handover.pending.eq(1),
@@ -99,7 +100,7 @@ def schedule_output_stationary(
             ]
     with m.If(begin):
         nest.start()
-        m.d.sync += [active.eq(1), first.eq(1)]
+        m.d.sync += first.eq(1)
 
     m.d.comb += handover.go.eq(array.done)
     if engine.sums_rows:
@@ -136,14 +137,15 @@ def _dropped_digits(m: Module, written: Signal, most: int) -> Signal:
     return dropped
 
 
-def _spaced(m: Module, issue: Signal, wanted: Value, engine: Engine, config: dict[str, Signal]) -> Value:
-    """``wanted``, where the element is done with the operands of the issue before."""
-    interval = engine.arithmetic.interval
-    if interval == 1:
+def _spaced(m: Module, issue: Signal, last: Signal, wanted: Value, engine: Engine, config: dict[str, Signal]) -> Value:
+    """``wanted``, where the element is done with the issue before, and with the sum that was over with it."""
+    interval, recovery = engine.arithmetic.interval, engine.arithmetic.recovery
+    if interval == 1 and not recovery:
         return wanted
-    rest = Signal(range(interval), name="issue_rest")
+    rest = Signal(range(interval + recovery), name="issue_rest", init=recovery)
+    whole = Mux(last, interval - 1 + recovery, interval - 1) if recovery else interval - 1
     with m.If(issue):
-        m.d.sync += rest.eq(interval - 1 - config.get("dropped_digits", Const(0, 1)))
+        m.d.sync += rest.eq(whole - config.get("dropped_digits", Const(0, 1)))
     with m.Elif(rest != 0):
         m.d.sync += rest.eq(rest - 1)
     return wanted & (rest == 0)
@@ -180,7 +182,7 @@ def schedule_weight_stationary(
     row = Signal(range(engine.tile_m))
     issue = Signal()
     last = Signal()
-    present = loaders["a"].full.bit_select(handover.half["a"], 1)
+    present = loaders["a"].present
     m.d.comb += [
         last.eq(nest.wraps["k"]),
         issue.eq(active & present & (weights_complete | ~tile_begins) & ~pause & ~(last & handover.pending)),
@@ -254,8 +256,14 @@ def _load_weights(
         Signal(name=f"weights_{name}") for name in ("active", "complete", "taken", "transfer")
     )
     place = Signal(range(engine.k_step + 1), name="weights_place")
+    ready = active & (~complete | taken)
+    rest = None
+    interval = engine.arithmetic.load_interval
+    if interval > 1:
+        rest, ends = Signal(range(interval), name="weights_rest"), Signal(name="weights_end")
+        ready = ready & (rest == 0)
     m.d.comb += [
-        weights.ready.eq(active & (~complete | taken)),
+        weights.ready.eq(ready),
         transfer.eq(weights.valid & weights.ready),
         array.load.eq(transfer),
         array.weight.eq(weights.payload),
@@ -263,10 +271,18 @@ def _load_weights(
     ]
     with m.If(taken):
         m.d.sync += complete.eq(0)
+    if rest is not None:
+        with m.If(transfer):
+            m.d.sync += [rest.eq(interval - 1), ends.eq(nest.last["row"])]
+        with m.Elif(rest != 0):
+            m.d.sync += rest.eq(rest - 1)
+        with m.If((rest == 1) & ends):
+            m.d.sync += complete.eq(1)
     with m.If(transfer):
         m.d.sync += place.eq(Mux(nest.last["row"], 0, place + engine.lanes))
-        with m.If(nest.last["row"]):
-            m.d.sync += complete.eq(1)
+        if rest is None:
+            with m.If(nest.last["row"]):
+                m.d.sync += complete.eq(1)
         nest.advance()
         with m.If(nest.done):
             m.d.sync += active.eq(0)

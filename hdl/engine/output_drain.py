@@ -106,12 +106,10 @@ def drain_sums(
     chunk = Signal(range(chunks))
     columns_left = Signal.like(handover.columns)
     blocks_at_rest = Signal(init=1)
-    m.d.comb += [
-        present.eq(draining & blocks_at_rest),
-        row_last.eq(handover.row + 1 == handover.rows),
-        chunk_last.eq(no_more(columns_left, engine.outputs)),
-        handover.take.eq(advance & present),
-    ]
+    m.d.comb += [present.eq(draining & blocks_at_rest), handover.take.eq(advance & present)]
+    if not build.short_paths:
+        m.d.comb += row_last.eq(handover.row + 1 == handover.rows)
+        m.d.comb += chunk_last.eq(no_more(columns_left, engine.outputs))
     if build.short_paths:
         m.d.comb += handover.moves.eq(advance)
     if handover.shifts:
@@ -122,8 +120,13 @@ def drain_sums(
         m.d.comb += [loader.enable.eq(handover.take), loader.offset.eq(chunk), loader.which_half.eq(half)]
     with m.If(handover.take):
         m.d.sync += [chunk.eq(chunk + 1), columns_left.eq(columns_left - engine.outputs)]
+        if build.short_paths:
+            m.d.sync += chunk_last.eq(no_more(columns_left, 2 * engine.outputs))
         with m.If(chunk_last):
             m.d.sync += [chunk.eq(0), columns_left.eq(handover.columns), handover.row.eq(handover.row + 1)]
+            if build.short_paths:
+                m.d.sync += chunk_last.eq(no_more(handover.columns, engine.outputs))
+                m.d.sync += row_last.eq(handover.row + 2 == handover.rows)
             with m.If(row_last):
                 m.d.sync += [draining.eq(0), handover.pending.eq(0)]
                 if "p" in loaders:
@@ -132,6 +135,9 @@ def drain_sums(
                         m.d.sync += handover.half["p"].eq(~handover.half["p"])
     with m.If(handover.go):
         m.d.sync += [draining.eq(1), handover.row.eq(0), chunk.eq(0), columns_left.eq(handover.columns)]
+        if build.short_paths:
+            m.d.sync += chunk_last.eq(no_more(handover.columns, engine.outputs))
+            m.d.sync += row_last.eq(handover.rows == 1)
 
     valid = Signal(name="row_valid"), Signal(name="choice_valid")
     block = None
@@ -154,13 +160,15 @@ def drain_sums(
     place = _hold(m, "row", advance, place)
     chosen = _hold(m, "choice", advance, _choose(engine, config, loaders, handover, place))
     taken, waits = Signal(name="choice_taken"), valid[1]
-    moves: Value = taken
+    moves: Value = taken | ~valid[1]
     if build.short_paths:
-        full = Signal(name="choice_full")
+        full, stuck = Signal(name="choice_full"), Signal(name="choice_stuck")
         chosen, waits = _buffer(m, "waiting", full, chosen, waits, taken)
-        moves = ~full
+        # The register says what ``full & valid[1]`` is: hundreds of flip-flops are enabled by it.
+        m.d.sync += stuck.eq(~taken & (stuck | ((full | valid[1]) & valid[0])))
+        moves = ~stuck
     ready, distance = _finish(m, engine, build, cycles, config, waits, chosen, outputs)
-    m.d.comb += [taken.eq(ready), advance.eq(moves | ~valid[1])]
+    m.d.comb += [taken.eq(ready), advance.eq(moves)]
     if engine.blocks is not None:
         # A block finds the one before it written back: it follows by so many cycles in which these move,
         # and by two more, since what is on its way to them may catch up, or by three where one more may wait.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from amaranth.hdl import Const, Module, Shape, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Shape, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,6 +10,7 @@ from ...formats import Arithmetic, Engine, FixedPoint
 from ..elements.hardware import hardware_of
 from ..elements.weight_column import ONE, row_sum_build
 from ..products.build import Build
+from ..products.packing import GridPacking
 
 __all__ = ["OutputStationary", "shifts_sums", "sum_layout"]
 
@@ -100,9 +101,14 @@ class OutputStationary(wiring.Component):
         rows = self._enter(m, "activation", engine.rows)
         columns = self._enter(m, "weight", engine.columns)
         multipliers = self.build.multipliers or self.build
+        shared = isinstance(multipliers.packing, GridPacking)
+        tiled = self._make_tiles(m, multipliers, rows, columns, control) if shared else set()
         for r in range(engine.rows):
             for c in range(engine.columns):
-                build = multipliers if r * engine.columns + c < self.dsp_elements else self.build
+                if (r, c) in tiled:
+                    continue
+                in_blocks = not shared and r * engine.columns + c < self.dsp_elements
+                build = (multipliers if in_blocks else self.build).without_grid
                 make = self._hardware.shifting_element if self.shifts else self._hardware.element
                 element = make(engine.arithmetic, build, engine.accumulator, engine.lanes, self.build)
                 m.submodules[f"element{r}_{c}"] = element
@@ -123,6 +129,34 @@ class OutputStationary(wiring.Component):
                 self._connect(m, summer, rows[r], Const((1 << engine.lanes) - 1, engine.lanes), control)
                 m.d.comb += self.row_sums[r].eq(summer.sum)
         return m
+
+    def _make_tiles(
+        self, m: Module, build: Build, rows: list[Value], columns: list[Value], control: Mapping[str, Value]
+    ) -> set[tuple[int, int]]:
+        """Make the elements that share multipliers with their neighbours, and return their rows and columns."""
+        engine, packing, made = self.engine, build.packing, set()
+        assert isinstance(packing, GridPacking)
+        corners = [
+            (r, c)
+            for r in range(0, engine.rows - packing.rows + 1, packing.rows)
+            for c in range(0, engine.columns - packing.columns + 1, packing.columns)
+        ]
+        if self.build.multipliers is not None:
+            corners = corners[: self.dsp_elements // packing.products]
+        for r, c in corners:
+            tile = self._hardware.tile(engine.arithmetic, build, engine.accumulator, engine.lanes, self.build)
+            m.submodules[f"tile{r}_{c}"] = tile
+            row = Cat(*rows[r : r + packing.rows])
+            self._connect(m, tile, row, Cat(*columns[c : c + packing.columns]), control)
+            for i in range(packing.rows):
+                for j in range(packing.columns):
+                    sums = self.sums[r + i][c + j]
+                    m.d.comb += sums.accumulator.eq(tile.sum[i][j])
+                    m.d.comb += [
+                        getattr(sums, name).eq(getattr(tile, name)[i][j]) for name in engine.accumulator.specials
+                    ]
+                    made.add((r + i, c + j))
+        return made
 
     def _connect(
         self,

@@ -52,7 +52,7 @@ class PanelLoader(wiring.Component):
     half: name of the loop at whose end a half is complete
     depth: words in a half, at most
     parts: consecutive words that are read as one
-    ahead: of its ``LoopNest``
+    ahead: of its ``LoopNest``. ``present`` and ``i.ready`` are registers then, too
     late: whether a word comes two cycles after ``enable``. Each half then has a memory of its own with a register
         behind it, so that nothing but a wire follows a memory
 
@@ -61,7 +61,9 @@ class PanelLoader(wiring.Component):
     start: In(1); m, k, n: In, steady from then on
     i: In(stream.Signature(bits))
     full: Out(2), which halves can be read
-    release: In(2), which halves are done with
+    present: Out(1), whether ``which_half`` can be read
+    release: In(2), which halves are done with. Where ``present`` is asked for, ``which_half`` has to change at the end
+        of just that cycle
     enable: In(1), offset: In, which_half: In(1), read a word
     word: Out(bits * parts), the cycle after, or the one after that where ``late``
     """
@@ -91,6 +93,7 @@ class PanelLoader(wiring.Component):
                 **{name: In(width) for name, width in size_bits(engine).items()},
                 "i": In(stream.Signature(unsigned(bits))),
                 "full": Out(2),
+                "present": Out(1),
                 "release": In(2),
                 "enable": In(1),
                 "which_half": In(1),
@@ -113,10 +116,7 @@ class PanelLoader(wiring.Component):
         offset = Signal(offset_bits)
         part = Signal(range(self.parts))
         transfer = Signal()
-        m.d.comb += [
-            self.i.ready.eq(active & ~self.full.bit_select(half, 1)),
-            transfer.eq(self.i.valid & self.i.ready),
-        ]
+        m.d.comb += transfer.eq(self.i.valid & self.i.ready)
         for k, (write, _) in enumerate(writes):
             mine = transfer & (half == k) if self.late else transfer
             m.d.comb += [
@@ -125,6 +125,21 @@ class PanelLoader(wiring.Component):
                 write.en.eq(mine.replicate(len(write.en)) & (1 << part)),
             ]
         m.d.sync += self.full.eq(self.full & ~self.release)
+        if self.ahead:
+            ready = Signal()
+            fills = transfer & nest.wraps[self.half]
+            left = self.full & ~self.release
+            filled = self.full | Mux(fills, 1 << half, 0)
+            next_half = self.which_half ^ self.release.any()
+            m.d.sync += self.present.eq(filled.bit_select(next_half, 1) & ~self.start)
+            stays = active & ~(transfer & nest.done)
+            m.d.sync += ready.eq(
+                self.start | (stays & ~Mux(fills, left.bit_select(~half, 1), left.bit_select(half, 1)))
+            )
+            m.d.comb += self.i.ready.eq(ready)
+        else:
+            m.d.comb += self.present.eq(self.full.bit_select(self.which_half, 1))
+            m.d.comb += self.i.ready.eq(active & ~self.full.bit_select(half, 1))
         with m.If(transfer):
             nest.advance()
             with m.If(part == self.parts - 1):

@@ -1,6 +1,6 @@
 """In a weight-stationary array weights stay, while rows of activations stream past and partial sums add up."""
 
-from amaranth.hdl import Cat, Module, Mux, Shape, Signal
+from amaranth.hdl import Cat, Module, Mux, Shape, Signal, Value
 from amaranth.lib import data, memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -28,8 +28,9 @@ class WeightStationary(wiring.Component):
     """``columns`` dot products of ``rows * lanes`` products a cycle, added up in a memory with a word for every row.
 
     The next weights are shifted in, ``rows`` words, while the present ones are in use, and are put to use by the
-    word that comes with ``swap``. A sum is complete in the memory ``latency`` cycles after its last word. No stall: a
-    cycle without ``valid`` is skipped. Words for the same ``row`` must be ``MIN_TILE`` cycles apart.
+    word that comes with ``swap``. Words of weights are ``engine.arithmetic.load_interval`` cycles apart, or more. A sum
+    is complete in the memory ``latency`` cycles after its last word. No stall: a cycle without ``valid`` is skipped.
+    Words for the same ``row`` must be ``MIN_TILE`` cycles apart.
 
     Parameters
     ----------
@@ -80,21 +81,45 @@ class WeightStationary(wiring.Component):
         m = Module()
         engine = self.engine
         activation = self._activation(m)
-        weights = self._weights(m)
-        partials = []
         count = engine.rows * engine.lanes
-        for c in range(engine.columns):
-            column = self._hardware.column(engine.arithmetic, self.build, count)
-            m.submodules[f"column{c}"] = column
-            m.d.comb += [column.activation.eq(activation), column.weight.eq(weights[c])]
-            partials.append(column)
+        make = self._keeping_columns if self._hardware.keeps_weights else self._columns
+        columns = make(m, activation)
         row_sum = None
         if engine.weight_zero_point:
             row_sum = self._hardware.column(Arithmetic(ONE, engine.activation), row_sum_build(self.build), count)
             m.submodules.row_sum = row_sum
             m.d.comb += [row_sum.activation.eq(activation), row_sum.weight.eq((1 << count) - 1)]
-        self._accumulate(m, partials, row_sum)
+        self._accumulate(m, columns, row_sum)
         return m
+
+    def _columns(self, m: Module, activation: Signal) -> list[wiring.Component]:
+        engine = self.engine
+        weights = self._weights(m)
+        columns = []
+        for c in range(engine.columns):
+            column = self._hardware.column(engine.arithmetic, self.build, engine.rows * engine.lanes)
+            m.submodules[f"column{c}"] = column
+            m.d.comb += [column.activation.eq(activation), column.weight.eq(weights[c])]
+            columns.append(column)
+        return columns
+
+    def _keeping_columns(self, m: Module, activation: Signal) -> list[wiring.Component]:
+        """Columns that hold their weights themselves."""
+        engine = self.engine
+        swap = self.valid & self.swap
+        control = self._hardware.load_control(m, engine.arithmetic, engine.rows, self.load, swap)
+        columns = []
+        for c in range(engine.columns):
+            column = self._hardware.keeping_column(engine.arithmetic, self.build, engine.rows, engine.lanes)
+            m.submodules[f"column{c}"] = column
+            m.d.comb += [
+                column.activation.eq(activation),
+                column.load.eq(self.load),
+                column.weight.eq(self._loaded(m, c)),
+                *(getattr(column, name).eq(signal) for name, signal in control.items()),
+            ]
+            columns.append(column)
+        return columns
 
     def _activation(self, m: Module) -> Signal:
         engine = self.engine
@@ -117,13 +142,7 @@ class WeightStationary(wiring.Component):
         lanes = edge.word_bits(engine.lanes)
         in_use = []
         for c in range(engine.columns):
-            codes = self.weight.word_select(c, engine.lanes * engine.weight.width)
-            operands = edge.enter_word(
-                m,
-                [codes.word_select(lane, engine.weight.width) for lane in range(engine.lanes)],
-                [f"weight{c}_{lane}" for lane in range(engine.lanes)],
-                list(self.load_keep),
-            )
+            operands = self._loaded(m, c)
             following = Signal(engine.rows * lanes, name=f"next_weight{c}", reset_less=True)
             present = Signal(engine.rows * lanes, name=f"weight{c}_held", reset_less=True)
             with m.If(self.load):
@@ -132,6 +151,18 @@ class WeightStationary(wiring.Component):
                 m.d.sync += present.eq(following)
             in_use.append(present)
         return in_use
+
+    def _loaded(self, m: Module, c: int) -> Value:
+        """What travels of the word of weights that enters, for a column."""
+        engine = self.engine
+        edge, _ = self._hardware.buses(engine.arithmetic, self.build)
+        codes = self.weight.word_select(c, engine.lanes * engine.weight.width)
+        return edge.enter_word(
+            m,
+            [codes.word_select(lane, engine.weight.width) for lane in range(engine.lanes)],
+            [f"weight{c}_{lane}" for lane in range(engine.lanes)],
+            list(self.load_keep),
+        )
 
     def _accumulate(self, m: Module, columns: list[wiring.Component], row_sum: wiring.Component | None) -> None:
         engine = self.engine

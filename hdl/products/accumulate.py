@@ -8,7 +8,10 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 from ...formats import SPECIALS
 from .pipeline import CUTS, Pipeline
 
-__all__ = ["ShiftedSum", "SumControl", "accumulate", "accumulate_to_shift", "sticky_flags", "sum_control"]
+__all__ = [
+    *("ShiftedSum", "SumControl", "accumulate", "accumulate_to_shift"),
+    *("saturated", "sticky_flags", "sum_control"),
+]
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def accumulate(
     flags: dict[str, Signal],
     *,
     plus: Callable[[Signal], Value] | None = None,
-    saturates: bool = False,
+    settle: Callable[[Module, Value, Shape], Value] | None = None,
 ) -> None:
     """Add ``addend + carry`` to a sum by ``control``; ``accumulator`` and ``flags`` show it when it is done.
 
@@ -65,7 +68,7 @@ def accumulate(
     ----------
     specials: for every product of this cycle, its flags by name
     plus: the sum of the running one and this cycle's products, in the place of ``addend`` and ``carry``
-    saturates: whether the sum becomes the nearest one that there is where it is out of range
+    settle: what the sum, which is given exactly, becomes in the accumulator's shape by a rule, as ``saturated`` does
     """
     # Its name sorts before the addend's: yosys writes Verilog in that order, and reading it gives the carry chain the
     # first of the two past the LUT, which has to be the register.
@@ -76,7 +79,7 @@ def accumulate(
     else:
         assert addend is not None
         exact = running + addend if carry is None else running + addend + carry
-    m.d.comb += total.eq(_saturated(m, exact, total.shape()) if saturates else exact)
+    m.d.comb += total.eq(exact if settle is None else settle(m, exact, total.shape()))
     raised = {name: Cat(*(special[name] for special in specials)).any() for name in flags}
     running_flags = {name: Signal(name=f"running_{name}") for name in flags}
     total_flags = sticky_flags(m, running_flags, raised)
@@ -104,7 +107,7 @@ def accumulate(
             m.d.sync += running_flags[name].eq(0)
 
 
-def _saturated(m: Module, value: Value, shape: Shape) -> Value:
+def saturated(m: Module, value: Value, shape: Shape) -> Value:
     """The value, or the end of the range of ``shape`` that it is beyond."""
     wide = Signal(value.shape(), name="total_exact")
     m.d.comb += wide.eq(value)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from ...formats import Format, Minifloat
-from .packing import Packing, SummedPacking
+from .packing import GridPacking, Packing, SummedPacking
 from .significand_product import PRODUCTS
 
 __all__ = ["CHAIN", "MAX_PIPELINE", "Build"]
@@ -154,6 +154,11 @@ class Build:
             return self
         registers = "aligned" if self.registers in ADDED else self.registers
         return replace(self, sums="tree", registers=registers, onto_sum=False)
+
+    @property
+    def without_grid(self) -> "Build":
+        """The build of an element of an array that shares no multiplication with its neighbours."""
+        return replace(self, packing=None) if isinstance(self.packing, GridPacking) else self
 
     @property
     def cuts(self) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ from ...formats import EXACT, Arithmetic, Format
 from .build import MAX_PIPELINE, Build
 from .build_of_gated_lanes import build_of_gated_lanes
 from .build_of_lanes import build_of_integers, build_of_lanes, registers_of_digits
+from .ccu2c import CELL
 from .decode import is_twos_complement, operand_layout
-from .packing import SummedPacking, find_packing, integer_bits, product_bits
+from .packing import SummedPacking, find_grid, find_packing, integer_bits, product_bits
 from .recoding import recoding
 
 __all__ = ["BUILDS", "FAMILIES", "check_table", "choose_build", "multiplications"]
@@ -39,6 +40,7 @@ def choose_build(
     packed: bool = False,
     mixed: bool = False,
     sharing: int = 1,
+    grid: tuple[int, int] = (1, 1),
 ) -> Build:
     """The build of that name, or for ``auto`` the one that measures smallest, with the rest of it chosen for the
     family.
@@ -55,12 +57,15 @@ def choose_build(
     packed: whether several of them may be made by one multiplication
     mixed: whether multipliers are for some elements of an array alone; their build is then in ``Build.multipliers``
     sharing: how many products share a decoder, as in an array
+    grid: rows and columns of an array, neighbours in which may share multipliers
     """
     described = FAMILIES.get(family or "")
     if dsp:
         logic = _of_logic(weight, activation, build, pipeline, described, recode=False, lanes=lanes)
         block = described.block if described else None
         multipliers = _of_multipliers(weight, activation, logic, block, lanes if packed else 1)
+        if packed and block is not None:
+            multipliers = _of_grid(weight, activation, logic, block, lanes, grid) or multipliers
         if multipliers is not None:
             return replace(logic, multipliers=multipliers) if mixed else multipliers
     return _of_logic(weight, activation, build, pipeline, described, recode=recode, lanes=lanes, sharing=sharing)
@@ -155,6 +160,23 @@ def _of_multipliers(
         return operator if taken else None
     integers = taken and isinstance(packing, SummedPacking)
     return replace(operator if taken else logic, packing=packing, integers=integers, shares_cells=logic.shares_cells)
+
+
+def _of_grid(
+    weight: Format, activation: Format, logic: Build, block: DspBlock, lanes: int, grid: tuple[int, int]
+) -> Build | None:
+    """The build of elements that share multipliers with their neighbours in ``grid``, or None where none can."""
+    packing = None if logic.shares_cells else find_grid(weight, activation, block, *grid)
+    if packing is None:
+        return None
+    if packing.operands == "significands":
+        # As above: a table holds the shift too.
+        return None if logic.product == "whole" else replace(logic, product="operator", packing=packing)
+    how = Build("operator", pipeline=logic.pipeline, apart=logic.apart, short_paths=logic.short_paths)
+    how = replace(how, tree=logic.tree, lut_inputs=logic.lut_inputs, integers=logic.integers, packing=packing)
+    if packing.signed or lanes == 1 or not (weight.signed or activation.signed):
+        return how
+    return replace(how, sums="signs", registers="chains", cell=CELL if logic.lut_inputs == 4 else None)
 
 
 def _spares(weight: Format, activation: Format, packing: SummedPacking) -> bool:

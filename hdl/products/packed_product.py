@@ -10,7 +10,7 @@ from .packing import SummedPacking, factor_bits, integer_bits
 from .pipeline import Pipeline
 from .truth_table import truth_table
 
-__all__ = ["products_apart", "summed_products"]
+__all__ = ["factor_of", "integer_of", "products_apart", "summed_products"]
 
 MAX_TABLE_BITS = 7
 """Bits of an operand's fields that become its integer by a truth table."""
@@ -30,8 +30,8 @@ def summed_products(
 ) -> tuple[Value, Value]:
     """The sum of the products of all ``operands``, ``packing.products`` or fewer, as ``(value, carry)``, behind all
     cuts of the pipeline; ``apart`` keeps its registers out of DSP blocks."""
-    weights = [_integer(m, weight_format, weight, f"weight{k}") for k, (weight, _) in enumerate(operands)]
-    activations = [_integer(m, activation_format, each, f"activation{k}") for k, (_, each) in enumerate(operands)]
+    weights = [integer_of(m, weight_format, weight, f"weight{k}") for k, (weight, _) in enumerate(operands)]
+    activations = [integer_of(m, activation_format, each, f"activation{k}") for k, (_, each) in enumerate(operands)]
     idle = [Const(0, signed(1))] * (packing.products - len(operands))
     factors = []
     for name, format, integers in (
@@ -39,7 +39,7 @@ def summed_products(
         ("activations", activation_format, (activations + idle)[::-1]),
     ):
         factor = Signal(signed(factor_bits(format, packing)), name=name)
-        m.d.comb += factor.eq(_factor(m, integers, packing.step, name))
+        m.d.comb += factor.eq(factor_of(m, integers, packing.step, name))
         factors.append(_late(pipeline, name, factor))
     parity: Value = Const(0, 1)
     for weight, activation in zip(weights[1:], activations, strict=False):
@@ -71,7 +71,7 @@ def products_apart(m: Module, pipeline: Pipeline, step: int, pairs: Sequence[tup
     return [product[: lengths[0]], product[2 * step :][: lengths[1]]]
 
 
-def _integer(m: Module, format: Format, operand: Operand, name: str) -> Value:
+def integer_of(m: Module, format: Format, operand: Operand, name: str) -> Value:
     """The integer that a finite operand is, in two's complement."""
     if operand.exponent is None:
         return as_signed(m, operand, name)
@@ -96,7 +96,7 @@ def _integer(m: Module, format: Format, operand: Operand, name: str) -> Value:
     return integer
 
 
-def _factor(m: Module, integers: Sequence[Value], step: int, name: str) -> Value:
+def factor_of(m: Module, integers: Sequence[Value], step: int, name: str) -> Value:
     """The operands as one number, the first in the lowest bits. A negative one borrows one from the next."""
     parts, borrow = [], None
     for k, integer in enumerate(integers):

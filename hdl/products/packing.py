@@ -9,6 +9,8 @@ ones, and what corrects the digits that one coefficient takes from the next.
 - ``ApartPacking``: two products of unsigned significands, which may still be shifted each by itself. They are the
   first and the last coefficient.
 - ``HalvesPacking``: two products by a block that has a mode for them.
+- ``GridPacking``: the products of one or two weights and one or two activations, each weight by each activation, which
+  elements of an array have in neighbouring rows and columns. All coefficients are products.
 """
 
 from dataclasses import dataclass
@@ -20,8 +22,8 @@ from ...formats import Format
 from .decode import is_twos_complement, operand_layout
 
 __all__ = [
-    *("ApartPacking", "HalvesPacking", "Packing", "SummedPacking"),
-    *("factor_bits", "find_packing", "integer_bits", "product_bits"),
+    *("ApartPacking", "GridPacking", "HalvesPacking", "Packing", "SummedPacking"),
+    *("factor_bits", "find_grid", "find_packing", "grid_bits", "integer_bits", "product_bits"),
 ]
 
 MAX_SUMMED = 4
@@ -86,7 +88,58 @@ class HalvesPacking:
     products = 2
 
 
-Packing = SummedPacking | ApartPacking | HalvesPacking
+@dataclass(frozen=True)
+class GridPacking:
+    """The products of ``columns`` weights by ``rows`` activations, each by each, as the coefficients of
+    ``(w0 + w1 y) * (a0 + a1 x)``.
+
+    Operands are integers in two's complement, integers' magnitudes, or significands that are still to be shifted. In
+    two's complement, all below a product is a number that lies within its digits: where it is negative, it has borrowed
+    one from the product, which its top bit says. Of the others, signs are apart, and there is nothing to correct: both
+    factors are operands with zeros between them.
+
+    Parameters
+    ----------
+    rows, columns: how many activations and weights, 1 or 2 each
+    operands: one of ``GRID_OPERANDS``
+    step: digits of a product
+    by_columns: whether ``y`` is ``2**step``, and ``x`` that for each of the columns; or the other way around
+    """
+
+    rows: int
+    columns: int
+    operands: str
+    step: int
+    by_columns: bool
+
+    @property
+    def products(self) -> int:
+        """Of a multiplication, of which every element of an array has one."""
+        return self.rows * self.columns
+
+    @property
+    def signed(self) -> bool:
+        """Whether operands are in two's complement."""
+        return self.operands == "signed"
+
+    @property
+    def weight_step(self) -> int:
+        """Bits from one weight to the next."""
+        return self.step * (1 if self.by_columns else self.rows)
+
+    @property
+    def activation_step(self) -> int:
+        """Bits from one activation to the next."""
+        return self.step * (self.columns if self.by_columns else 1)
+
+
+Packing = SummedPacking | ApartPacking | HalvesPacking | GridPacking
+
+GRID_OPERANDS = ("signed", "magnitudes", "significands")
+"""What a grid multiplies, the smallest way first."""
+
+GRIDS = ((2, 2), (2, 1), (1, 2))
+"""Rows and columns of elements that may share a block, the best first."""
 
 
 def find_packing(weight: Format, activation: Format, block: DspBlock, lanes: int) -> Packing | None:
@@ -100,6 +153,58 @@ def find_packing(weight: Format, activation: Format, block: DspBlock, lanes: int
     if lanes > 1:
         found += filter(None, (_apart(weight, activation, block), _halves(weight, activation, block)))
     return min(found, key=lambda packing: -(-lanes // packing.products), default=None)
+
+
+def find_grid(weight: Format, activation: Format, block: DspBlock, rows: int, columns: int) -> GridPacking | None:
+    """The packing by which most elements of an array of so many rows and columns share a block, or None."""
+    for grid in GRIDS:
+        if grid[0] > rows or grid[1] > columns:
+            continue
+        for operands in GRID_OPERANDS:
+            for by_columns in (False, True):
+                packing = _grid(weight, activation, grid, operands, by_columns)
+                if packing is not None and _holds_grid(packing, weight, activation, block):
+                    return packing
+    return None
+
+
+def _grid(
+    weight: Format, activation: Format, grid: tuple[int, int], operands: str, by_columns: bool
+) -> GridPacking | None:
+    formats = weight, activation
+    if operands == "significands":
+        if any(map(is_twos_complement, formats)) or not weight.max_shift + activation.max_shift:
+            return None
+        step = sum(_significand(format).width for format in formats)
+    else:
+        if not all(format.finite for format in formats) or max(map(integer_bits, formats)) > MAX_INTEGER_BITS:
+            return None
+        corners = [w * a for w in _ends(weight) for a in _ends(activation)]
+        signed = operands == "signed"
+        step = _bits(min(corners) - 1, max(corners)) if signed else max(map(abs, corners)).bit_length()
+    return GridPacking(*grid, operands, step, by_columns)
+
+
+def _holds_grid(packing: GridPacking, weight: Format, activation: Format, block: DspBlock) -> bool:
+    return block.holds(*grid_bits(packing, weight, activation), signed=packing.signed)
+
+
+def grid_bits(packing: GridPacking, weight: Format, activation: Format) -> tuple[int, int]:
+    """Bits of the factors of weights and activations of a grid, in two's complement where operands are."""
+    found = []
+    for format, count, step in (
+        (weight, packing.columns, packing.weight_step),
+        (activation, packing.rows, packing.activation_step),
+    ):
+        places = sum(1 << k * step for k in range(count))
+        least, most = _ends(format)
+        if packing.signed:
+            found.append(_bits(least * places, most * places))
+        else:
+            magnitude = max(-least, most)
+            bits = _significand(format).width if packing.operands == "significands" else magnitude.bit_length()
+            found.append((count - 1) * step + bits)
+    return found[0], found[1]
 
 
 def integer_bits(format: Format) -> int:

@@ -14,7 +14,15 @@ from .recoding import controls, recoded_rows, recoding
 from .significand_product import ProductRow, booth_rows, significand_product, sum_rows
 from .truth_table import truth_table
 
-__all__ = ["Term", "common_signedness", "is_shifted_product", "make_term", "term_of_product"]
+__all__ = [
+    "Term",
+    "common_signedness",
+    "is_shifted_product",
+    "make_term",
+    "special_product",
+    "term_of_product",
+    "total_shift",
+]
 
 
 @dataclass(frozen=True)
@@ -60,23 +68,23 @@ def make_term(
             for operand, name in zip(operands, ("weight", "activation"), strict=True)
         ]
         gated = gated_rows(*sorted(integers, key=len, reverse=True))
-        return Term(Const(0, 1), None, _special_product(m, pipeline, *operands), gated=gated)
+        return Term(Const(0, 1), None, special_product(m, pipeline, *operands), gated=gated)
     rows = _rows_apart(m, pipeline, build, weight_format, *operands)
     if rows:
-        return Term(Const(0, 1), None, _special_product(m, pipeline, *operands), rows=rows)
+        return Term(Const(0, 1), None, special_product(m, pipeline, *operands), rows=rows)
     carry = None
     if build.product == "whole":
         body, negate = _whole_table(m, weight_format, activation_format, operands)
         shift = None
     elif build.product == "recoded":
-        shift = _total_shift(m, operands, activation_format.max_shift)
+        shift = total_shift(m, operands, activation_format.max_shift)
         late_carry = build.registers != "aligned" and shift is None
         body, carry = _recoded(m, pipeline, build, weight_format, weight, activation, late_carry)
         negate, shift = _cross_rows(pipeline, None, shift)
     else:
         (w, a), negate = common_signedness(m, operands)
         long, short = (w, a) if len(w) >= len(a) else (a, w)
-        shift = _total_shift(m, operands, weight_format.max_shift + activation_format.max_shift)
+        shift = total_shift(m, operands, weight_format.max_shift + activation_format.max_shift)
         apart = apart and not is_shifted(shift)
         # A carry that is not shifted goes in at the accumulator's own adder.
         late_carry = build.registers != "aligned" and shift is None and long.shape().signed
@@ -106,7 +114,7 @@ def term_of_product(
 ) -> Term:
     """A product of significands on the rest of its way. It stands behind the cut ``sums``, and has crossed ``held``,
     ``product`` or ``align``, besides; the latter only where it is not shifted."""
-    shift = _total_shift(m, operands, sum(format.max_shift for format in formats))
+    shift = total_shift(m, operands, sum(format.max_shift for format in formats))
     apart = apart and not is_shifted(shift)
     negate, shift = _cross_rows(pipeline, negate, shift)
     body = body if held == "product" else pipeline.cross("product", "body", body, apart=apart)
@@ -138,11 +146,11 @@ def _aligned(
     if build.sums in ("signs", "turned") and negate is not None:
         addend, _ = align(m, pipeline, body, None, shift, build.group, width, apart, held=held)
         sign = pipeline.cross("align", "negate", negate)
-        return Term(addend, None, _special_product(m, pipeline, *operands), sign=sign)
+        return Term(addend, None, special_product(m, pipeline, *operands), sign=sign)
     coded = build.sums == "chains"
     addend, negate = align(m, pipeline, body, negate, shift, build.group, width, apart, coded, held)
     carry = pipeline.cross("align", "carry", carry) if negate is None else negate
-    return Term(addend, carry, _special_product(m, pipeline, *operands))
+    return Term(addend, carry, special_product(m, pipeline, *operands))
 
 
 def _rows_apart(
@@ -215,7 +223,7 @@ def common_signedness(m: Module, operands: tuple[Operand, Operand]) -> tuple[tup
     return (weight.significand, activation.significand), negate
 
 
-def _total_shift(m: Module, operands: tuple[Operand, Operand], reach: int) -> Shift | None:
+def total_shift(m: Module, operands: tuple[Operand, Operand], reach: int) -> Shift | None:
     present = [(operand.exponent, operand.exponent_offset) for operand in operands if operand.exponent is not None]
     if not present:
         return None
@@ -255,7 +263,7 @@ def _integer(format: Format, code: int) -> int:
     return 0 if format.special(code) else format.integer(code)
 
 
-def _special_product(m: Module, pipeline: Pipeline, weight: Operand, activation: Operand) -> dict[str, Value]:
+def special_product(m: Module, pipeline: Pipeline, weight: Operand, activation: Operand) -> dict[str, Value]:
     """NaN, positive and negative infinity of the product, by IEEE 754-2019, 6.1 and 7.2."""
     nans = [operand.nan for operand in (weight, activation) if operand.nan is not None]
     infinities = []

@@ -20,7 +20,7 @@ __all__ = ["BlockDot", "check_element"]
 def check_element(arithmetic: Arithmetic, build: Build, lanes: int) -> None:
     """Raise ValueError where a block's sum cannot be made of such elements."""
     in_step = hardware_of(arithmetic).latency(arithmetic, build, lanes) == build.pipeline + 1
-    if not (arithmetic.is_exact and arithmetic.interval == 1 and in_step):
+    if not (arithmetic.is_exact and arithmetic.interval == 1 and not arithmetic.recovery and in_step):
         raise ValueError(
             f"element must be exact and take a word in every cycle with block scales, not {str(arithmetic.element)!r}"
         )

@@ -38,6 +38,9 @@ class Mac(wiring.Component):
     -------
     valid: In(1), the operands count in this cycle
     first: In(1), the sum starts anew with this product; means nothing without ``valid``
+    last: In(1), in the place of ``first`` where the arithmetic has a ``recovery``: the sum is over with this product,
+        and the next one starts anew. ``valid`` must not be up for so many cycles more after it, nor after a reset, and
+        ``accumulator`` is whole from ``latency`` cycles after it on, until the next ``last``
     weight, activation: In(lanes * width), codes, lane 0 in the lowest bits
     accumulator: Out, signed unless no product is negative; holds while no product arrives
     nan, positive_infinity, negative_infinity: Out(1), those that can occur; at most one is up
@@ -58,7 +61,7 @@ class Mac(wiring.Component):
         super().__init__(
             {
                 "valid": In(1),
-                "first": In(1),
+                "last" if arithmetic.recovery else "first": In(1),
                 "weight": In(lanes * arithmetic.weight.width),
                 "activation": In(lanes * arithmetic.activation.width),
                 "accumulator": Out(Shape(self.accumulator_format.width, self.accumulator_format.signed)),
@@ -88,6 +91,7 @@ class MacDesign(SumDesign):
     meanings: ClassVar[Mapping[str, str]] = {
         "valid": "the operands of this cycle count",
         "first": "the sum starts anew with this product; means nothing without valid",
+        "last": "the sum is over with this product, the next starts anew; means nothing without valid",
         "weight": "code of the weight",
         "activation": "code of the activation",
         "accumulator": "the exact sum in units of 2**lsb_exponent; holds while no product arrives",
@@ -114,7 +118,8 @@ class MacDesign(SumDesign):
 
     @property
     def contract(self) -> str:
-        return f"accumulator = sum of {self._products} since first, {self.by_rule} for up to {self.terms} terms"
+        span = "up to last" if self.arithmetic.recovery else "since first"
+        return f"accumulator = sum of {self._products} {span}, {self.by_rule} for up to {self.terms} terms"
 
     @property
     def _products(self) -> str:

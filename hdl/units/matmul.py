@@ -42,6 +42,8 @@ class MatmulDesign(ProductDesign):
     engine: formats, element, shape, requantization and buses
     dsp_elements: how many elements of an output-stationary array leave their products to the device's multipliers
         where ``dsp`` is set, all others are built as without; None for all
+    dsp_grid: whether elements that do share multipliers with their neighbours in rows and columns, where the family's
+        can be shared: that takes fewer multipliers, and more LUTs. The elements are then as many as whole tiles hold
     """
 
     unit = "matmul"
@@ -51,6 +53,7 @@ class MatmulDesign(ProductDesign):
 
     engine: Engine
     dsp_elements: int | None = None
+    dsp_grid: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -60,6 +63,8 @@ class MatmulDesign(ProductDesign):
         check_memory(self.engine)
         if self.dsp_elements is not None:
             self._check_dsp_elements(self.dsp_elements)
+        if self.dsp_grid and not (self.dsp and self.engine.output_stationary):
+            raise ValueError("dsp_grid must be False but for an output-stationary matmul with dsp, not True")
 
     def _check_dsp_elements(self, elements: int) -> None:
         if not self.dsp or not self.engine.output_stationary:
@@ -91,6 +96,10 @@ class MatmulDesign(ProductDesign):
     @property
     def is_mixed(self) -> bool:
         return self.dsp_elements is not None
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        return (self.engine.rows, self.engine.columns) if self.dsp_grid else (1, 1)
 
     @property
     def packs(self) -> bool:

@@ -66,6 +66,11 @@ class ProductDesign(Design):
         return 1
 
     @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of elements that may share multipliers with their neighbours."""
+        return 1, 1
+
+    @property
     def packs(self) -> bool:
         """Whether a multiplier may make several products."""
         return True
@@ -98,6 +103,7 @@ class ProductDesign(Design):
             packed=exact and self.packs,
             mixed=self.is_mixed,
             sharing=self.sharing,
+            grid=self.grid,
         )
 
     @property
@@ -112,11 +118,14 @@ class ProductDesign(Design):
     def parameters(self) -> dict[str, Any]:
         element = self.computes.element
         found = super().parameters
-        return found if element == EXACT else found | {"element": element.text, "interval": element.interval}
+        if element != EXACT:
+            found = found | {"element": element.text, "interval": element.interval}
+        return found | {"recovery": self.computes.recovery} if self.computes.recovery else found
 
     def describe(self) -> dict[str, Any]:
-        element = self.computes.element
-        return {"arithmetic": {"element": element.text, "rule": element.rule}}
+        element, recovery = self.computes.element, self.computes.recovery
+        told: dict[str, Any] = {"element": element.text, "rule": element.rule}
+        return {"arithmetic": told | {"recovery": recovery} if recovery else told}
 
 
 @dataclass(frozen=True)

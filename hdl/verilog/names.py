@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from .identifiers import plain
-from .netlist import REGISTERS, Bit, Cell, Netlist
+from .netlist import Bit, Cell, Netlist
 
 __all__ = ["Names", "Variable"]
 
@@ -76,7 +76,7 @@ class Names:
     def _name(self, cell: Cell, bits: list[Bit], otherwise: str = "") -> bool:
         """Whether there is a name for that result, from the source or the other one."""
         found = self._found(bits, bool(otherwise))
-        is_register = cell.type in REGISTERS or cell.type == "$memrd_v2"
+        is_register = cell.is_register
         if found is None and not otherwise:
             return False
         if found is None:
@@ -145,8 +145,7 @@ class Names:
                 left.remove(id(cell))
                 numbers[name] = numbers.get(name, 0) + 1
                 own = self.unique(f"{name}_t{numbers[name]}")
-                is_register = cell.type in REGISTERS or cell.type == "$memrd_v2"
-                self._add(Variable(own, tuple(cell.result), 0, False, is_register))
+                self._add(Variable(own, tuple(cell.result), 0, False, cell.is_register))
                 self.anonymous.add(own)
                 waiting += [(name, operand) for pin, operand in cell.pins.items() if pin not in cell.outputs]
 

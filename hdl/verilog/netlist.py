@@ -53,6 +53,11 @@ class Cell:
         return self.pins[self.outputs[0]]
 
     @property
+    def is_register(self) -> bool:
+        """Whether the result changes at a clock."""
+        return self.type in REGISTERS or (self.type == "$memrd_v2" and bool(self.number("CLK_ENABLE")))
+
+    @property
     def is_signed(self) -> bool:
         """Whether the operands are two's complement."""
         return bool(self.number("A_SIGNED")) and bool(self.number("B_SIGNED") or "B" not in self.pins)

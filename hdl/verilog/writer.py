@@ -222,8 +222,8 @@ class _Module:
                 raise ValueError(f"memory must have read ports without {what}, not {cell.name}")
         name = self.names.place[cell.result[0]][0].name
         word = f"{plain(cell.parameters['MEMID'][1:])}[{self._index(cell.pins['ADDR'])}]"
-        if not cell.number("CLK_ENABLE"):
-            raise ValueError(f"memory must be read at a clock, not as {cell.name}")
+        if not cell.is_register:
+            return f"  assign {name} = {word};"
         enable = cell.pins["EN"][0]
         guard = "" if enable == "1" else f"if ({self._operands.text([enable])}) "
         return _clocked(self._clock(cell), f"{guard}{name} <= {word};")

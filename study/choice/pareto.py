@@ -11,6 +11,7 @@ from ...synth import FAMILIES
 from ..measurement.point import Point
 from ..prices.network_price import NetworkPrice
 from ..prices.price import Price
+from ..zoo.few_bits import TRAINED
 
 __all__ = [
     "AXES",
@@ -31,7 +32,7 @@ __all__ = [
     "with_cost",
 ]
 
-KINDS = ("integer", "minifloat", "mixed", "table")
+KINDS = ("integer", "minifloat", "mixed", "table", "trained")
 
 STANDARD_ERRORS = 2
 """Two accuracies that differ by at most so many standard errors are taken to be equal."""
@@ -64,13 +65,19 @@ class Candidate:
 
     @property
     def kind(self) -> str:
-        return kind_of(self.point.weight, self.point.activation)
+        """The kind of the formats, or ``trained`` for a network that was trained with weights of few bits."""
+        return "trained" if self._is_trained else kind_of(self.point.weight, self.point.activation)
 
     @property
     def pair(self) -> str:
         """The pair for people: ``e2m1`` if both formats are alike, and ``e2m1 × int4`` otherwise."""
         weight, activation = self.point.weight, self.point.activation
-        return weight if weight == activation else f"{weight} × {activation}"
+        pair = weight if weight == activation else f"{weight} × {activation}"
+        return f"{pair}, trained" if self._is_trained else pair
+
+    @property
+    def _is_trained(self) -> bool:
+        return TRAINED.get(self.point.network, ("", ""))[1] == self.point.weight
 
     @property
     def accuracy(self) -> float:

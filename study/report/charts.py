@@ -16,12 +16,18 @@ DATA = "candidates"
 
 INK, QUIET, GRID = "#1a1a1a", "#666666", "#e6e6e6"
 
-COLORS = {"integer": "#0072b2", "minifloat": "#d55e00", "mixed": "#009e73", "table": "#cc79a7"}
+COLORS = {
+    **{"integer": "#0072b2", "minifloat": "#d55e00", "mixed": "#009e73", "table": "#cc79a7"},
+    "trained": "#e69f00",
+}
 """These colours are Okabe and Ito's, which colour-blind people can tell apart. Each kind has a shape of its own,
 too."""
 
-SHAPES = {"integer": "circle", "minifloat": "diamond", "mixed": "triangle-up", "table": "square"}
-DASHES = {"integer": [1, 0], "minifloat": [7, 3], "mixed": [2, 2], "table": [1, 3]}
+SHAPES = {
+    **{"integer": "circle", "minifloat": "diamond", "mixed": "triangle-up", "table": "square"},
+    "trained": "triangle-down",
+}
+DASHES = {"integer": [1, 0], "minifloat": [7, 3], "mixed": [2, 2], "table": [1, 3], "trained": [5, 2, 1, 2]}
 
 ON_A_FRONT = "datum.on_front || datum.on_front_of_kind"
 

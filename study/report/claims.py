@@ -13,6 +13,7 @@ from ..choice.pareto import AXES, STANDARD_ERRORS, join, kind_of, target_of, tar
 from ..measurement.point import Point
 from ..measurement.scores import mean_difference
 from ..prices.price import Price
+from ..zoo.few_bits import TRAINED
 from ..zoo.networks import LARGE, SMALL
 from .duels import Duel, Score, duels, surely
 from .fronts import integers_on_fronts
@@ -24,7 +25,8 @@ AGREES, IN_PART, NOT, NOTHING = "agrees", "agrees in part", "does not agree", "n
 VISION_TRANSFORMERS = ("vit", "deit", "swin")
 """A network is a vision transformer if its name begins with one of these."""
 
-ZOO = frozenset((*SMALL, *LARGE))
+ZOO = frozenset((*SMALL, *LARGE)) - frozenset(TRAINED)
+"""Networks of the paper's question, which is what quantization after training loses."""
 
 USEFUL = 0.9
 """A point of a front counts from this share of float32's accuracy on. What is below is cheap, but of no use."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...formats import parse
@@ -10,6 +10,7 @@ from ..choice.findings import Findings, Ground, alike, share_of_float32, shown, 
 from ..choice.pareto import AXES, Axis, Candidate, pareto, tied, with_cost
 from ..choice.recommend import scheme_of
 from ..measurement.point import Point
+from ..zoo.few_bits import base_of
 
 __all__ = [
     "BEHIND",
@@ -49,9 +50,23 @@ class ReportView:
 
 
 def views(findings: Findings) -> list[ReportView]:
-    """All views, in the order of the points."""
+    """All views, in the order of the points.
+
+    A network that was trained with weights of few bits is in the view of the network that it was made from, where that
+    has one, and is compared with its accuracy in float32.
+    """
     groups = alike(findings.points)
+    for ground in [*groups]:
+        for other in groups:
+            if base_of(ground.network) == other.network != ground.network and _same_test(ground, other):
+                reference = groups[other][0].float32
+                groups[other] += [replace(point, float32=reference) for point in groups.pop(ground)]
+                break
     return [_view(ground, points, [*groups]) for ground, points in groups.items()]
+
+
+def _same_test(ground: Ground, other: Ground) -> bool:
+    return ground._replace(network=other.network, network_hash=other.network_hash) == other
 
 
 def _view(ground: Ground, points: list[Point], grounds: Sequence[Ground]) -> ReportView:

@@ -60,7 +60,7 @@ def _files(
 
 
 _NOTE = (
-    "Lines: Pareto fronts of integer, minifloat and mixed pairs; the grey band: of all. Bars on fronts: one standard "
+    "Lines: Pareto fronts of the kinds of pairs; the grey band: of all. Bars on fronts: one standard "
     "error. Dotted: float32. What has less than half of float32's accuracy is left out."
 )
 

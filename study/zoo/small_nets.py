@@ -19,8 +19,9 @@ class ConvNorm(nn.Module):
         return self.norm(self.conv(x))
 
     def fold(self) -> None:
-        self.conv = fuse_conv_bn_eval(self.conv, self.norm)
-        self.norm = nn.Identity()
+        if isinstance(self.norm, nn.BatchNorm2d):  # it is not folded yet
+            self.conv = fuse_conv_bn_eval(self.conv, self.norm)
+            self.norm = nn.Identity()
 
 
 class ResidualBlock(nn.Module):

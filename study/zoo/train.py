@@ -12,6 +12,7 @@ good they are.
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,7 +26,7 @@ from .files import write_npz
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["RECIPES", "Recipe", "main", "train", "write_data"]
+__all__ = ["RECIPES", "Recipe", "fit", "main", "train", "write_all", "write_data", "write_network"]
 
 Array = NDArray[Any]
 
@@ -57,11 +58,19 @@ def train(name: str, images: Array, labels: Array, seed: int = 0) -> "torch.nn.M
 
     from .small_nets import NETWORKS
 
-    recipe = RECIPES[name]
+    torch.manual_seed(seed)
+    return fit(name, NETWORKS[name](), RECIPES[name], images, labels, seed)
+
+
+def fit(
+    name: str, network: "torch.nn.Module", recipe: Recipe, images: Array, labels: Array, seed: int = 0
+) -> "torch.nn.Module":
+    """Train a network by a recipe, on one thread, and return it in evaluation mode. Says on stderr how far it is."""
+    import torch
+
     torch.set_flush_denormal(True)  # or it slows down several times
     torch.set_num_threads(1)
-    torch.manual_seed(seed)
-    network = NETWORKS[name]().to(memory_format=torch.channels_last)
+    network = network.to(memory_format=torch.channels_last).train()
     kinds: dict[str, Any] = {"SGD": {"momentum": 0.9, "nesterov": True}, "AdamW": {}}
     optimizer = getattr(torch.optim, recipe.optimizer)(
         network.parameters(), lr=recipe.peak, weight_decay=recipe.weight_decay, **kinds[recipe.optimizer]
@@ -144,6 +153,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("network", nargs="?", default="all", choices=[*RECIPES, "all"])
     parser.add_argument("--out", type=Path, required=True, help="folder for the networks and the data")
     options = parser.parse_args(arguments)
+
+    def write() -> None:
+        images, labels = fashion.read("train")
+        write_data(options.out)
+        for name in RECIPES if options.network == "all" else [options.network]:
+            write_network(name, train(name, images, labels), options.out / f"{name}.onnx")
+
+    return write_all(write)
+
+
+def write_all(write: Callable[[], None]) -> int:
+    """Call what trains and writes; the exit code is 2, and a line says why, where torch or the data are missing."""
     try:
         import onnxscript  # noqa: F401
         import torch  # noqa: F401
@@ -151,10 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
         _say(f"training needs torch and onnxscript ({error}): pip install torch==2.13.0 onnxscript")
         return 2
     try:
-        images, labels = fashion.read("train")
-        write_data(options.out)
-        for name in RECIPES if options.network == "all" else [options.network]:
-            write_network(name, train(name, images, labels), options.out / f"{name}.onnx")
+        write()
     except OSError as error:
         _say(str(error))
         return 2

@@ -12,6 +12,7 @@
     minifloat: '<path d="M7 1L12 7L7 13L2 7Z" fill="#d55e00"/>',
     mixed: '<path d="M7 2L13 12L1 12Z" fill="#009e73"/>',
     table: '<path d="M3 3H11V11H3Z" fill="#cc79a7"/>',
+    trained: '<path d="M7 12L1 2L13 2Z" fill="#e69f00"/>',
   };
   const EVERY_COLUMN = [
     ["weight", "weights"], ["activation", "activations"], ["kind", "kind"], ["accuracy", "accuracy", "accuracy_text"],
