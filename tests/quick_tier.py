@@ -91,6 +91,13 @@ LARGE = {
     "test_sim_network_cycles.py": [
         "test_simulation_takes_the_cycles_that_are_predicted",
     ],
+    "test_study_engines.py": [
+        "test_blocks_by_their_definition",
+        "test_both_engines_agree_to_the_bit_where_float32_holds_the_sums",
+        "test_engines_differ_by_float32_rounding_alone_where_sums_are_longer",
+        "test_every_layer_is_what_fractions_give",
+        "test_long_sums_agree_to_the_bit_too",
+    ],
 }
 """Tests of five cases or more that take a second of CPU time or more together, by file."""
 
