@@ -1,6 +1,6 @@
 """CPU time of the study's evaluations of a network, as multiples of onnxruntime's own float32 on the same samples.
 
-OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python tests/study_speed.py --model resnet8 --format int8 --samples 200
+OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python tests/study_speed.py --model resnet8 --format int8 --samples 1000
 """
 
 import argparse
@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="resnet8")
     parser.add_argument("--format", default="int8")
-    parser.add_argument("--samples", type=int, default=200)
+    parser.add_argument("--samples", type=int, default=1000)
     given = parser.parse_args()
     study = Study(network(given.model), samples=given.samples)
     format = parse(given.format)
