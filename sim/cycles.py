@@ -61,7 +61,8 @@ def engine_cycles(
         drain  = array + blocks + requantize + 3 + output words of the last sums * requantize_interval
 
     and where they are not, steady is about the greatest of ``cycle_limits``. An element that takes several cycles a
-    product makes steady so many times as long, less the cycles after the last word; one that takes several cycles for a
+    product makes steady so many times as long, less the cycles after the last word; one with a ``recovery`` makes it so
+    much longer for every sum but the last; one that takes several cycles for a
     word of weights that stay takes W as if its words had so many beats. To the cycle it is a recurrence
     over sums: their words are issued one a cycle, or every so many cycles as the element takes, once their panels are
     loaded, the last one only when the sums before have been taken. The panel after next is loaded as soon as one is

@@ -1,9 +1,11 @@
-"""CPU time of the study's evaluations of a network, as multiples of onnxruntime's own float32 on the same samples.
+"""CPU time of the study's evaluations of a network, as multiples of onnxruntime's own float32 on the same samples,
+and the most memory that they took.
 
-OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python tests/study_speed.py --model resnet8 --format int8 --samples 200
+OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python tests/study_speed.py --model resnet8 --format int8 --samples 1000
 """
 
 import argparse
+import resource
 import time
 from collections.abc import Callable
 
@@ -30,7 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="resnet8")
     parser.add_argument("--format", default="int8")
-    parser.add_argument("--samples", type=int, default=200)
+    parser.add_argument("--samples", type=int, default=1000)
     given = parser.parse_args()
     study = Study(network(given.model), samples=given.samples)
     format = parse(given.format)
@@ -45,6 +47,8 @@ def main() -> None:
     for evaluation in ("float", "integer"):
         taken = cpu_time(lambda evaluation=evaluation: study.outputs(layers, evaluation))  # type: ignore[misc]
         print(f"{given.model} {given.format} {evaluation}: {taken / base:.1f} times onnxruntime's float32")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    print(f"{given.model} {given.format}: {peak:.2f} GB of memory at the peak")
 
 
 if __name__ == "__main__":

@@ -94,6 +94,14 @@ def test_bins_are_at_most_32_where_nothing_is_said():
     assert bins == {"e7m0": (8, 32), "e6m1": (4, 32), "e5m2": (2, 32), "e4m3": (1, 31), "e2m1": (1, 7)}
 
 
+def test_a_unit_tells_its_recovery_and_has_last_in_the_place_of_first():
+    described = design_of("e5m2 e5m2", 4).description()
+    assert described["arithmetic"] == {"element": "bins:places=4", "rule": "exact", "recovery": 16}
+    names = [port["name"] for port in described["ports"]]
+    assert "last" in names and "first" not in names
+    assert described["latency"] == 2 + 3 + 16
+
+
 def test_bins_are_named_where_they_measured_smaller():
     named = [name for name in ("e7m0", "e5m2", "e4m3", "int8") if element_hints(parse(name), parse(name))]
     assert named == ["e7m0", "e5m2"]

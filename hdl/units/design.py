@@ -116,8 +116,8 @@ class Design(metaclass=_Named):
 
     @staticmethod
     def matmul(engine: Engine, **options: Any) -> Any:
-        """The design of a matmul engine; ``options`` are pipeline, dsp, build, family, dsp_elements, as MatmulDesign
-        has them."""
+        """The design of a matmul engine; ``options`` are pipeline, dsp, build, family, dsp_elements, dsp_grid, as
+        MatmulDesign has them."""
         return UNITS["matmul"](engine=engine, **options)  # type: ignore[call-arg]  # a MatmulDesign
 
     @property

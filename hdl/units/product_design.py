@@ -123,8 +123,9 @@ class ProductDesign(Design):
         return found | {"recovery": self.computes.recovery} if self.computes.recovery else found
 
     def describe(self) -> dict[str, Any]:
-        element = self.computes.element
-        return {"arithmetic": {"element": element.text, "rule": element.rule}}
+        element, recovery = self.computes.element, self.computes.recovery
+        told: dict[str, Any] = {"element": element.text, "rule": element.rule}
+        return {"arithmetic": told | {"recovery": recovery} if recovery else told}
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ __all__ = ["codes", "floats", "round_to", "values"]
 
 Array = NDArray[Any]
 
-CHUNK = 1 << 15
-"""Codes that are looked up at a time: NumPy makes 64-bit indices of them, which stay in the processor's cache."""
+CHUNK, PART = 1 << 15, 1 << 16
+"""Codes that are looked up, and values that are rounded, at a time. NumPy makes 64-bit indices of codes; what is worked
+on stays in the processor's cache."""
 
 
 def codes(tensor: Array, format: Format) -> Array:
@@ -34,32 +35,45 @@ def values(tensor: Array, format: Format) -> NDArray[np.float32]:
     return found
 
 
-def round_to(tensor: Array, format: Format) -> NDArray[np.float32]:
+def round_to(
+    tensor: Array, format: Format, divisor: Array | None = None, room: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
     """The nearest values of a format: those of ``codes``, of which a zero may have the other sign.
 
     Float32 is rounded without a table where the format allows it. That takes a fifth of the time.
+
+    Parameters
+    ----------
+    divisor: what the tensor is divided by before, float32, of a shape that broadcasts to the tensor's
+    room: what the result may be written into, at least as many values as the tensor has: fresh memory costs a page
+        fault for every few values, and as much time as the rounding
     """
     steps = _steps(format)
+    if divisor is not None and (steps is None or divisor.ndim):
+        tensor, divisor = tensor / divisor, None
     if steps is None or tensor.dtype != np.float32:
-        return values(codes(tensor, format), format)
-    flat, found = np.ascontiguousarray(tensor).reshape(-1), np.empty(tensor.shape, np.float32)
-    whole = found.reshape(-1)
-    for start in range(0, flat.size, CHUNK):
-        part = whole[start : start + CHUNK]
-        np.clip(flat[start : start + CHUNK], steps.least, steps.most, out=part)
+        return values(codes(tensor if divisor is None else tensor / divisor, format), format)
+    flat = np.ascontiguousarray(tensor).reshape(-1)
+    whole = np.empty(flat.size, np.float32) if room is None else room[: flat.size]
+    scratch = np.empty(min(flat.size, PART), np.uint32)
+    for start in range(0, flat.size, PART):
+        part, source = whole[start : start + PART], flat[start : start + PART]
+        if divisor is not None:
+            source = np.divide(source, divisor, out=part)
+        np.clip(source, steps.least, steps.most, out=part)
         if not format.has_nan and np.isnan(part.max()):
             np.nan_to_num(part, copy=False)
         if not steps.above:
             np.rint(part, out=part)
             continue
         # half as much again as the power of two at which float32 has the format's steps: adding it rounds
-        bits = part.view(np.uint32) & _EXPONENT
-        np.maximum(bits, steps.subnormal, out=bits)
+        bits = np.bitwise_and(part.view(np.uint32), _EXPONENT, out=scratch[: part.size])
+        np.clip(bits, steps.subnormal, _EXPONENT, out=bits)  # thrice as fast as maximum
         bits += steps.above
         magic = bits.view(np.float32)
         part += magic
         part -= magic
-    return found
+    return whole.reshape(tensor.shape)
 
 
 class _Steps(NamedTuple):

@@ -36,12 +36,13 @@ class float_engine:
         self._floats = {
             name: _float_layer(layer, threads) for name, layer in layers.items() if isinstance(layer, QuantizedLayer)
         }
+        self._memory = [np.empty(0, np.float32), np.empty(0, np.float32)]
 
     def __call__(self, layer: Layer, operands: list[Array]) -> Array:
         quantized = self._layers[layer.name]
         if isinstance(quantized, BlockLayer):
             return quantized.fast(operands)
-        values = [grid.round_to(scaled, format) for scaled, format in quantized.scaled(operands)]
+        values = [*quantized.values(operands, self._rooms(operands))]
         if quantized.zero_point:
             values[0] = values[0] - np.float32(quantized.zero_point)
         border = _border(quantized)
@@ -49,6 +50,13 @@ class float_engine:
             pads = layer.convolution.pads_of(values[0].shape[2:])
             values[0] = np.pad(values[0], ((0, 0), (0, 0), *pads), constant_values=border)
         return self._floats[layer.name](values)
+
+    def _rooms(self, operands: list[Array]) -> list[Array]:
+        """Memory for rounded operands, which nobody reads any more when the next layer is computed."""
+        for place, operand in enumerate(operands):
+            if self._memory[place].size < operand.size:
+                self._memory[place] = np.empty(operand.size, np.float32)
+        return self._memory
 
 
 def _float_layer(quantized: QuantizedLayer, threads: int) -> FloatLayer:
@@ -92,9 +100,8 @@ class integer_engine:
             return quantized.exact(operands)
         convolution = self._convolutions.get(layer.name)
         if convolution is not None:
-            (scaled, format), *_ = quantized.scaled(operands)
-            values = grid.round_to(scaled, format)
-            if format.finite or np.isfinite(values).all():
+            (values,) = quantized.values(operands)
+            if quantized.activation_format.finite or np.isfinite(values).all():
                 return _from_floats(quantized, convolution(values), convolution.bound)
         codes = [*quantized.rounded(operands)]
         if layer.convolution is not None:

@@ -87,17 +87,29 @@ class QuantizedLayer:
         """The values of the codes, as float32: (groups, k, n)."""
         return None if self.codes is None else grid.values(self.codes, self.weight_format)
 
-    def scaled(self, operands: list[Array]) -> Iterator[tuple[Array, Format]]:
-        """The operands that are activations, divided by their scales, with the formats to round them to."""
-        left = operands[0] / self.layer.by_channel(self.divisor)
-        yield left + np.float32(self.zero_point) if self.zero_point else left, self.activation_format
-        if self.other_divisor is not None:
-            yield operands[1] / self.other_divisor, self.weight_format
+    def values(self, operands: list[Array], rooms: list[Array] | None = None) -> Iterator[NDArray[np.float32]]:
+        """The values of the operands that are activations, rounded; a zero may have the other sign than its code's.
+
+        ``rooms``: for each operand what its values may be written into, as ``grid.round_to`` has it.
+        """
+        each = [None, None] if rooms is None else rooms
+        for (operand, divisor, format), room in zip(self._divided(operands), each, strict=False):
+            yield grid.round_to(operand, format, divisor, room)
 
     def rounded(self, operands: list[Array]) -> Iterator[Array]:
         """The codes of the operands that are activations."""
-        for scaled, format in self.scaled(operands):
-            yield grid.codes(scaled, format)
+        for operand, divisor, format in self._divided(operands):
+            yield grid.codes(operand if divisor is None else operand / divisor, format)
+
+    def _divided(self, operands: list[Array]) -> Iterator[tuple[Array, Array | None, Format]]:
+        """The operands that are activations, what each is still to be divided by, and the format to round it to."""
+        divisor = self.layer.by_channel(self.divisor)
+        if self.zero_point:
+            yield operands[0] / divisor + np.float32(self.zero_point), None, self.activation_format
+        else:
+            yield operands[0], divisor, self.activation_format
+        if self.other_divisor is not None:
+            yield operands[1], self.other_divisor, self.weight_format
 
 
 def quantize(graph: Graph, scheme: Scheme, statistics: CalibrationStatistics) -> dict[str, QuantizedLayer | BlockLayer]:
