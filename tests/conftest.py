@@ -8,6 +8,13 @@ import signal
 import pytest
 from amaranth.hdl import Cat, Signal
 from fewbit.cli.common.first_start import prepare
+from quick_tier import leave_to_the_whole_suite
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Ahead of the choice by markers."""
+    leave_to_the_whole_suite(items)
 
 
 @pytest.fixture(scope="session")
