@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
+from each_of import each_of
 from fewbit import sim
 from fewbit.formats import (
     EXACT,
@@ -301,7 +302,11 @@ def test_an_engine_of_floating_accumulators_is_the_golden_product():
     check_cycles(engine, [(3, 9, 3)])
 
 
-@pytest.mark.parametrize(("weight", "activation"), [("int8", "ternary"), ("e2m1", "bipolar"), ("uint4", "uint1")])
+TABLE_PAIRS = [("int8", "ternary"), ("e2m1", "bipolar"), ("uint4", "uint1"), ("e5m2", "ternary"), ("ue4m3", "uint1")]
+"""Weights of the last two are integers of many bits."""
+
+
+@pytest.mark.parametrize(("weight", "activation"), TABLE_PAIRS)
 def test_every_choice_of_a_table_is_its_sum(weight, activation):
     """All words of a group of codes, with random weights and the extreme ones, in a column of one table."""
     arithmetic, build = arithmetic_of(f"{weight} {activation}", "table"), Build("rows", pipeline=1)
@@ -452,3 +457,16 @@ def test_what_a_kind_cannot_do_is_refused(make, message):
 def test_kinds_are_found_by_their_files():
     assert {"exact", "popcount"} <= {*element_kinds()}
     assert all(isinstance(parse_element("popcount"), Element) for _ in range(2)) and parse_element("exact") == EXACT
+
+
+LONG_SUMS = [("floating:exponent_bits=5,fraction_bits=12", 8191 << 30), ("window:bits=64", (1 << 63) - 1)]
+
+
+@each_of("element, most", LONG_SUMS)
+def test_sums_of_the_longest_products_are_exact_before_a_rule_settles_them(element, most):
+    """64 products of 60 bits a word, beyond what NumPy's integers hold."""
+    arithmetic = arithmetic_of("e5m2 nf4", element)
+    formats = arithmetic.weight, arithmetic.activation
+    codes = [np.full((3, 64), max(format.codes, key=format.integer)) for format in formats]
+    assert sim.dot(*codes, *formats, arithmetic.element).integers.tolist() == [most] * 3
+    assert sim.mac(*codes, *formats, element=arithmetic.element).integers.tolist() == [most] * 3

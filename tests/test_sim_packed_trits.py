@@ -48,9 +48,16 @@ def test_blocks_of_gguf_are_such_words():
     [
         ([0, 1, 3, 0], "trits", r"^codes must be a multiple of 5 along the last axis, not of shape \(4,\)$"),
         ([0, 1, 2, 0], "fields", "^codes must be 0, 1 or 3, those of ternary$"),
+        ([0, 1, 0.5, 0], "fields", "^codes must be 0, 1 or 3, those of ternary$"),
         ([0, 1, 3, 0], "nibbles", "^packing must be trits or fields, not 'nibbles'$"),
     ],
 )
 def test_what_does_not_fit_is_refused(codes, packing, message):
     with pytest.raises(ValueError, match=message):
         pack_trits(codes, packing)
+
+
+@pytest.mark.parametrize("data", [[256], [-1], [0.5], 3], ids=str)
+def test_what_is_no_byte_is_refused(data):
+    with pytest.raises(ValueError, match=r"^data must be an array of bytes, 0 to 255$"):
+        unpack_trits(data, "trits")

@@ -7,7 +7,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, 
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...formats import Arithmetic, FixedPoint, Format, Integer
+from ...formats import Arithmetic, FixedPoint, Format
 from ...formats.elements.serial import twos_complement_bits
 from ...formats.elements.table import SumTable, TableSums, sum_table
 from ..memories import UNRELATED
@@ -236,10 +236,11 @@ class TableColumn(wiring.Component):
             most = 1 << shape.width - 1
             rows.append(ProductRow(found, 0, -most, most, carry))
         terms = [Term(Const(0, 1), None, {}, rows=(row,)) for row in rows]
-        # Sums of a group are integers that a choice of sign alone is multiplied with.
-        added = Arithmetic(Integer(shape.width), Integer(1))
         pipeline = Pipeline(m, CUTS[: self.build.pipeline - 1])
-        value, last = sum_chains(m, pipeline, terms, added, _chain(self.build), registered=True)
+        products = self.rows * self.lanes
+        value, last = sum_chains(
+            m, pipeline, terms, self.arithmetic, _chain(self.build), registered=True, products=products
+        )
         m.d.sync += self.partial.eq(value if last is None else value + last)
         return m
 

@@ -34,6 +34,7 @@ def sum_chains(
     length: int,
     *,
     registered: bool = False,
+    products: int | None = None,
 ) -> tuple[Value, Value | None]:
     """The sum of all terms as ``(value, carry)``, behind the cuts ``chain`` and ``total``.
 
@@ -42,11 +43,12 @@ def sum_chains(
     terms: the products, 1 or more, whose rows are all at the same positions
     length: lanes to a chain; with 1, a tree adds the rows of every position, and its adders take in no logic
     registered: whether every level of the tree that adds the chains ends in registers
+    products: how many all terms stand for; None for one each
     """
     rows = [term.rows or (_whole_row(term, arithmetic),) for term in terms]
     parts = [_sum_position(m, pipeline, lanes, length, registered) for lanes in zip(*rows, strict=True)]
     total = sum_by_tree(parts, lambda low, high, _: add_rows(m, low, high))
-    shape = term_shape(arithmetic, len(terms))
+    shape = term_shape(arithmetic, products or len(terms))
     value = Cat(Const(0, total.position), total.value) if total.position else total.value
     # A carry is still to be added: the value of unsigned products may be -1.
     below = total.least < 0

@@ -21,7 +21,9 @@ class FloatingModel(OrderedModel):
     def settle(self, sums: Array, arithmetic: Arithmetic) -> Array:
         element = arithmetic.element
         assert isinstance(element, FloatingSum)
-        magnitude = np.abs(sums).astype(np.int64)
+        # What is twice the greatest number becomes that number anyway, and NumPy's integers hold it.
+        beyond = 2 * element.largest
+        magnitude = np.abs(np.asarray(np.clip(sums, -beyond, beyond), np.int64))
         # By powers of two, for a logarithm of a long integer is not exact.
         rest, bits = magnitude.copy(), (magnitude > 0).astype(np.int64)
         for step in (32, 16, 8, 4, 2, 1):
