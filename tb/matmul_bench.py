@@ -53,7 +53,7 @@ def random_sizes(generator: np.random.Generator, most: int) -> Sizes:
     """Sizes of a product of up to so many steps; small ones are as likely as large ones."""
     ends = {"m": 2 * engine.tile_m + 2, "k": engine.max_k, "n": 3 * engine.columns + 1}
     m, k, n = (int(np.exp(generator.uniform(0, np.log(end + 0.99)))) for end in ends.values())
-    while steps((m, k, n)) > most:
+    while steps((m, k, n)) > most and max(m, k, n) > 1:
         m, k, n = (-(-size // 2) if generator.random() < 0.5 else size for size in (m, k, n))
     return m, k, n
 

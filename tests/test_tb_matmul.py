@@ -1,7 +1,9 @@
 """The testbench of ``matmul`` passes the emitted Verilog of engines of every kind, and fails wrong ones."""
 
+import importlib
 import json
 import re
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fewbit import sim
-from fewbit.formats import Blocks, Dyadic, Engine, Overflow, Requantization, Rounding, parse
+from fewbit.formats import Blocks, Dyadic, Engine, Overflow, Requantization, Rounding, parse, parse_element
 from fewbit.hdl import Design
 from fewbit.sim.cycles import engine_cycles
 from fewbit.tb import lint, simulate, simulate_matmul, simulate_product
@@ -197,3 +199,21 @@ def test_a_trained_layer(own_cache: Path, name: str) -> None:
     assert (codes == sim.engine_matmul(made, activation, weight, scale=scale, bias=bias)).all()
     scores = sim.decode(codes, how.output) * c_step @ layer["weight_2"] + layer["bias_2"]
     assert (scores.argmax(axis=1) == layer["labels"]).mean() > 0.9
+
+
+def test_sizes_end_where_the_smallest_product_takes_longer_than_is_allowed(tmp_path, monkeypatch):
+    """The sums of 32 words of weights are filled in 13 cycles a word."""
+    how = Requantization(parse("float32"))
+    tables = Engine(
+        *(parse("int8"), parse("ternary"), how),
+        **{"rows": 32, "columns": 1, "lanes": 3, "dataflow": "weight_stationary"},
+        element=parse_element("table"),
+    )
+    job = {"description": Design.matmul(tables).description(), "random_cycles": 4000}
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "fewbit.tb.matmul_bench", raising=False)
+    bench = importlib.import_module("fewbit.tb.matmul_bench")
+    monkeypatch.delitem(sys.modules, "fewbit.tb.matmul_bench")
+    assert bench.steps((1, 1, 1)) > bench.budget // 16
+    assert bench.random_sizes(np.random.default_rng(0), bench.budget // 16) == (1, 1, 1)
