@@ -14,7 +14,19 @@ from ..formats import DATAFLOWS
 from ..hdl import MatmulDesign
 from .cache import Cache
 from .fit_runner import HEADROOM, FitQuestion, FitRunner
-from .fit_search import PROBES, Model, NothingFits, Prediction, Shape, climb, middle, most_products, search
+from .fit_search import (
+    PROBES,
+    Model,
+    NothingFits,
+    Prediction,
+    Shape,
+    cheapest_shapes,
+    climb,
+    has_probes,
+    middle,
+    most_products,
+    search,
+)
 from .fit_table import Fit
 from .recipes import RECIPES
 from .room import check_room
@@ -91,8 +103,7 @@ def _predictions(runner: FitRunner) -> dict[tuple[str, int], Prediction]:
 
     def worth(dataflow: str, lanes: int) -> int:
         shapes = [*question.shapes(dataflow, lanes)]
-        probed = {Shape(*sides, lanes, dataflow) for sides in PROBES} <= {*shapes}
-        if not probed:
+        if not has_probes(shapes):
             return 0
         found[dataflow, lanes] = prediction = _prediction(runner, dataflow, lanes, shapes)
         most = most_products(shapes, prediction, question.room)
@@ -113,6 +124,8 @@ def _prediction(runner: FitRunner, dataflow: str, lanes: int, shapes: Sequence[S
     best = Prediction(Model.of([runner.cells(built) for built in probes]))
     if question.dsp == "none" or dataflow != DATAFLOWS[0]:
         return best
+    # A former recipe may have had multipliers where this one has none.
+    runner.multipliers.pop(lanes, None)
     elements = PROBES[0][0] * PROBES[0][1]
     name = question.router.dsp
     fixed = probes[0].used.get(name, 0)
@@ -135,15 +148,10 @@ def _prediction(runner: FitRunner, dataflow: str, lanes: int, shapes: Sequence[S
 
 def _candidates(question: FitQuestion, predictions: dict[tuple[str, int], Prediction]) -> tuple[list[Shape], int]:
     """The cheapest shape for each number of products, in ascending order, and the one to begin with."""
-    cheapest: dict[int, tuple[float, Shape]] = {}
-    for kind, prediction in predictions.items():
-        for shape in question.shapes(*kind):
-            taken = prediction.taken(shape)
-            if taken <= HEADROOM * question.capacity.luts:
-                cheapest[shape.products] = min(cheapest.get(shape.products, (taken, shape)), (taken, shape))
-    if not cheapest:
+    predicted = ((prediction, question.shapes(*kind)) for kind, prediction in predictions.items())
+    best = cheapest_shapes(predicted, HEADROOM * question.capacity.luts)
+    if not best:
         raise NothingFits(f"no array fits: even the smallest is predicted to be over {question.target.name}'s capacity")
-    best = [cheapest[products] for products in sorted(cheapest)]
     start = max((i for i, (taken, _) in enumerate(best) if taken <= question.room), default=0)
     chosen = [best[start][1]]
     for _, shape in best[start + 1 :]:

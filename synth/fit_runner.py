@@ -15,19 +15,15 @@ from ..families import Capacity, CellCounts, HarnessCells, Nextpnr, Target
 from ..formats import DATAFLOWS, Engine
 from ..hdl import MatmulDesign
 from .cache import Cache
-from .fit_search import LANES, Attempt, Shape
+from .fit_search import LANES, Attempt, Shape, possible_shapes
 from .flow import SEEDS, Flow, code_hash, rtl_hash, smallest, synthesis_script
 from .harness import wrap
 from .nextpnr import NETLIST, PlaceAndRoute
 from .recipes import RECIPES, SynthesisRecipe
-from .room import has_room
 from .sweep import design_key
 from .tools import ToolError, ToolTimeout
 
 __all__ = ["HEADROOM", "Built", "FitQuestion", "FitRunner", "repeated_modules"]
-
-MOST_OBLONG = 2
-"""Sides of an array differ by this factor at most."""
 
 HEADROOM = 1.05
 """Candidates may be predicted to take up to this share of the device, since a prediction may err."""
@@ -140,15 +136,7 @@ class FitQuestion:
 
     def shapes(self, dataflow: str, lanes: int) -> Iterator[Shape]:
         """All shapes of these that the engine can have, that are not too oblong, and whose memories the device has."""
-        for rows in range(1, 65):
-            for columns in range(-(-rows // MOST_OBLONG), min(64, MOST_OBLONG * rows) + 1):
-                shape = Shape(rows, columns, lanes, dataflow)
-                try:
-                    engine = self.design(shape, 0).engine
-                except ValueError:
-                    continue
-                if has_room(engine, self.target):
-                    yield shape
+        return possible_shapes(lanes, dataflow, lambda shape: self.design(shape, 0).engine, self.target)
 
 
 @dataclass(frozen=True)

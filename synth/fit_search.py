@@ -1,9 +1,11 @@
 """The search for the largest array: shapes, what small arrays predict of large ones, and which to try next."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ..formats import DATAFLOWS
+from ..families import Target
+from ..formats import DATAFLOWS, Engine
+from .room import has_room
 
 __all__ = [
     "LANES",
@@ -13,14 +15,23 @@ __all__ = [
     "NothingFits",
     "Prediction",
     "Shape",
+    "cheapest_shapes",
     "climb",
+    "has_probes",
     "middle",
     "most_products",
+    "possible_shapes",
     "search",
 ]
 
 LANES = (1, 2, 4, 8, 16, 32)
 """The numbers of lanes to choose from unless the caller names others."""
+
+MOST_SIDE = 64
+"""Rows, and columns, of the largest array that is looked at."""
+
+MOST_OBLONG = 2
+"""Sides of an array differ by this factor at most."""
 
 PROBES = ((2, 2), (2, 4), (4, 4))
 """Rows and columns of the small arrays that a prediction is made from; ``Model.of`` solves for exactly these."""
@@ -50,6 +61,27 @@ class Shape:
     def __str__(self) -> str:
         shape = f"{self.rows}x{self.columns}x{self.lanes}"
         return shape if self.dataflow == DATAFLOWS[0] else f"{shape} {self.dataflow}"
+
+
+def possible_shapes(lanes: int, dataflow: str, engine_of: Callable[[Shape], Engine], target: Target) -> Iterator[Shape]:
+    """All shapes of these that there are engines of, that are not too oblong, and whose memories the device has.
+
+    ``engine_of`` makes the engine of a shape, and raises ValueError where there is none.
+    """
+    for rows in range(1, MOST_SIDE + 1):
+        for columns in range(-(-rows // MOST_OBLONG), min(MOST_SIDE, MOST_OBLONG * rows) + 1):
+            shape = Shape(rows, columns, lanes, dataflow)
+            try:
+                engine = engine_of(shape)
+            except ValueError:
+                continue
+            if has_room(engine, target):
+                yield shape
+
+
+def has_probes(shapes: Iterable[Shape]) -> bool:
+    """Whether the small arrays that a prediction is made from are among these, of one number of lanes."""
+    return {*PROBES} <= {(shape.rows, shape.columns) for shape in shapes}
 
 
 @dataclass(frozen=True)
@@ -185,6 +217,18 @@ class Prediction:
 def most_products(shapes: Iterable[Shape], prediction: Prediction, room: float) -> int:
     """The most products of those shapes that are predicted to take ``room`` at most; 0 if there are none."""
     return max((shape.products for shape in shapes if prediction.taken(shape) <= room), default=0)
+
+
+def cheapest_shapes(predicted: Iterable[tuple[Prediction, Iterable[Shape]]], room: float) -> list[tuple[float, Shape]]:
+    """What the cheapest shape for each number of products takes, and the shape, if it takes ``room`` at most; in
+    ascending order of products."""
+    cheapest: dict[int, tuple[float, Shape]] = {}
+    for prediction, shapes in predicted:
+        for shape in shapes:
+            found = prediction.taken(shape), shape
+            if found[0] <= room:
+                cheapest[shape.products] = min(cheapest.get(shape.products, found), found)
+    return [cheapest[products] for products in sorted(cheapest)]
 
 
 def middle(lanes: Sequence[int]) -> int:

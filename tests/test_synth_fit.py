@@ -129,7 +129,9 @@ def test_multipliers_are_shared_where_more_products_fit_so(cells, dsps, elements
         taken = cells[way] * design.engine.rows * design.engine.columns
         return SimpleNamespace(cells=taken, used={"MULT18X18D": dsps[way]})
 
-    runner = SimpleNamespace(question=question, multipliers={}, build=build, cells=lambda built: built.cells)
+    runner = SimpleNamespace(
+        question=question, multipliers={4: (1, True)}, build=build, cells=lambda built: built.cells
+    )
     _prediction(runner, "output_stationary", 4, [Shape(rows, 2, 4) for rows in range(2, 60)])
     assert runner.multipliers.get(4) == elements
 

@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from ...formats import Engine
+from ...formats import DATAFLOWS, Engine
 from ...synth.cache import Cache
-from ...synth.fit_runner import HEADROOM, MOST_OBLONG
+from ...synth.fit_runner import HEADROOM
 from ...synth.fit_search import (
     LANES,
     PROBES,
@@ -18,12 +19,14 @@ from ...synth.fit_search import (
     NothingFits,
     Prediction,
     Shape,
+    cheapest_shapes,
     climb,
+    has_probes,
     middle,
     most_products,
+    possible_shapes,
     search,
 )
-from ...synth.room import has_room
 from ...synth.tools import ToolError
 from ..gateware.pll import Settings
 from ..targets.board import Board
@@ -115,7 +118,7 @@ def largest(
 
         def worth(each: int) -> int:
             shapes = [*_shapes(request, each)]
-            if not {Shape(*sides, each) for sides in PROBES} <= {*shapes}:
+            if not has_probes(shapes):
                 return 0
             predictions[each] = prediction = _prediction(request, router, settings, each)
             most = most_products(shapes, prediction, share)
@@ -141,15 +144,7 @@ def largest(
 
 def _shapes(request: Request, lanes: int) -> Iterator[Shape]:
     """All shapes that the engine can have, that are not too oblong, and whose memories the board has."""
-    for rows in range(1, 65):
-        for columns in range(-(-rows // MOST_OBLONG), min(64, MOST_OBLONG * rows) + 1):
-            shape = Shape(rows, columns, lanes)
-            try:
-                engine = _engine(request, shape)
-            except ValueError:
-                continue
-            if has_room(engine, request.board.part.target):
-                yield shape
+    return possible_shapes(lanes, DATAFLOWS[0], partial(_engine, request), request.board.part.target)
 
 
 def _prediction(request: Request, router: BoardRouter, settings: Settings, lanes: int) -> Prediction:
@@ -186,18 +181,14 @@ def _attempt(request: Request, router: BoardRouter, settings: Settings) -> Attem
 
 def _candidates(request: Request, predictions: dict[int, Prediction], fill: float) -> tuple[list[Shape], int]:
     """The cheapest shape for each number of products, in ascending order, and the one to begin with."""
-    cheapest: dict[int, tuple[float, Shape]] = {}
-    for lanes, prediction in predictions.items():
-        for shape in _shapes(request, lanes):
-            predicted = prediction.taken(shape)
-            if predicted <= HEADROOM:
-                known = cheapest.get(shape.products, (predicted, shape))
-                cheapest[shape.products] = min(known, (predicted, shape))
+    cheapest = cheapest_shapes(
+        ((prediction, _shapes(request, lanes)) for lanes, prediction in predictions.items()), HEADROOM
+    )
     if not cheapest:
         raise NothingFits(f"array must be smaller than any on {request.board.name}: none is predicted to fit")
-    chosen = [cheapest[min(cheapest)]]
-    for products in sorted(cheapest):
-        if products >= STEP * chosen[-1][1].products:
-            chosen.append(cheapest[products])
+    chosen = cheapest[:1]
+    for found in cheapest:
+        if found[1].products >= STEP * chosen[-1][1].products:
+            chosen.append(found)
     start = max((i for i, (predicted, _) in enumerate(chosen) if predicted <= fill), default=0)
     return [shape for _, shape in chosen], start
