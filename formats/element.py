@@ -71,6 +71,14 @@ class Element:
     def check(self, weight: Format, activation: Format) -> None:
         """Raise ValueError where the element cannot multiply these two formats."""
 
+    def _check_finite(self, most: int, *formats: Format) -> None:
+        """Raise ValueError where a format is not finite or has more than ``most`` bits."""
+        for format in formats:
+            if not format.finite or format.width > most:
+                raise ValueError(
+                    f"formats must be finite and of at most {most} bits for element {self.name}, not {format}"
+                )
+
     def recovery(self, weight: Format, activation: Format) -> int:
         """Cycles from the last word of a sum to the next sum's first word, beside the interval.
 

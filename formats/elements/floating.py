@@ -43,11 +43,7 @@ class FloatingSum(Element):
             value = getattr(self, name)
             if not (isinstance(value, int) and least <= value <= most):
                 raise ValueError(f"{name} must be {least} to {most}, not {value!r}")
-        for format in (weight, activation):
-            if not format.finite or format.width > MAX_WIDTH:
-                raise ValueError(
-                    f"formats must be finite and of at most {MAX_WIDTH} bits for element floating, not {format}"
-                )
+        self._check_finite(MAX_WIDTH, weight, activation)
         bits = max(self.magnitude_bits, max(map(abs, super().product_range(weight, activation))).bit_length())
         if bits > MAX_BITS:
             raise ValueError(f"products and sums must be of at most {MAX_BITS} bits for element floating, not {bits}")

@@ -28,12 +28,6 @@ def rounded(integer: int, drop: int) -> int:
     return integer if drop == 0 else (integer + (1 << 2 * drop - 1)) >> 2 * drop
 
 
-def _check_formats(name: str, weight: Format, activation: Format) -> None:
-    for format in (weight, activation):
-        if not format.finite or format.width > MAX_BITS:
-            raise ValueError(f"formats must be finite and of at most {MAX_BITS} bits for element {name}, not {format}")
-
-
 @register_element
 @dataclass(frozen=True)
 class BoothSerial(Element):
@@ -69,7 +63,7 @@ class BoothSerial(Element):
         return 0
 
     def check(self, weight: Format, activation: Format) -> None:
-        _check_formats(self.name, weight, activation)
+        self._check_finite(MAX_BITS, weight, activation)
         if self.run_time not in (0, 1):
             raise ValueError(f"run_time must be 0 or 1, not {self.run_time!r}")
         needed = booth_digits(weight) - self.dropped
@@ -140,7 +134,7 @@ class BitSerial(Element):
         return self.weight_bits * self.activation_bits
 
     def check(self, weight: Format, activation: Format) -> None:
-        _check_formats(self.name, weight, activation)
+        self._check_finite(MAX_BITS, weight, activation)
         for name, format in (("weight", weight), ("activation", activation)):
             given, needed = getattr(self, f"{name}_bits"), twos_complement_bits(format)
             if given != needed:

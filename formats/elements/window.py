@@ -45,11 +45,7 @@ class WindowSum(Element):
             value = getattr(self, name)
             if not (isinstance(value, int) and least <= value <= most):
                 raise ValueError(f"{name} must be {least} to {most}, not {value!r}")
-        for format in (weight, activation):
-            if not format.finite or format.width > MAX_WIDTH:
-                raise ValueError(
-                    f"formats must be finite and of at most {MAX_WIDTH} bits for element window, not {format}"
-                )
+        self._check_finite(MAX_WIDTH, weight, activation)
 
     def product_range(self, weight: Format, activation: Format) -> tuple[int, int]:
         least, most = super().product_range(weight, activation)
