@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ...formats import Arithmetic, FixedPoint, Format, parse
 from ...formats.elements.serial import twos_complement_bits
 from ..products.accumulate import accumulate, sum_control
-from ..products.build import CHAIN
+from ..products.build import chain_length
 from ..products.chains import sum_chains
 from ..products.pipeline import Pipeline
 from ..products.product_term import Term
@@ -81,6 +81,6 @@ class ComplexDot(wiring.Component):
                 rows.append(ProductRow(value, 0, -(1 << bits - 1), 1 << bits - 1, negative))
             terms = [Term(Const(0, 1), None, {}, rows=(row,)) for row in rows]
             signs = Arithmetic(self.activation, parse("ternary"))
-            value, carry = sum_chains(m, pipeline, terms, signs, CHAIN if self.lut_inputs >= 6 else 1)
+            value, carry = sum_chains(m, pipeline, terms, signs, chain_length(self.lut_inputs))
             accumulate(m, control, value, carry, [], getattr(self, f"sum_{name}"), {})
         return m

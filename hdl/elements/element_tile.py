@@ -13,7 +13,7 @@ from ..products.grid_product import grid_operand, grid_products
 from ..products.operand_bus import Edge
 from ..products.packing import GridPacking
 from ..products.pipeline import Pipeline
-from ..products.product_term import Term, term_of_product
+from ..products.product_term import Term, sign_of_product, term_of_product
 from .lane_sum import accumulate_words
 from .product_lanes import ProductHardware, later_cuts
 
@@ -100,7 +100,9 @@ class ElementTile(wiring.Component):
                     body = pipeline.cross(cut, "body", body, apart=apart)
                     carry = pipeline.cross(cut, "carry", carry, apart=apart)
                 return Term(body, carry, {})
-            return term_of_product(m, pipeline, self.build, formats, pair, body, _sign(pair), width, apart, "")
+            return term_of_product(
+                m, pipeline, self.build, formats, pair, body, sign_of_product(pair), width, apart, ""
+            )
 
         return [
             [term((weight, activation), product) for weight, product in zip(weights, row, strict=True)]
@@ -115,9 +117,3 @@ class ElementTile(wiring.Component):
             operand = edge.leave(m, value, f"{name}{k}")
             found.append(grid_operand(m, self.packing, edge.format, operand, f"{name}{k}_{lane}"))
         return found
-
-
-def _sign(pair: tuple[Operand, Operand]) -> Value | None:
-    """The sign of a product of magnitudes, None where it has none."""
-    signs = [operand.sign for operand in pair if operand.sign is not None]
-    return signs[0] ^ signs[1] if len(signs) == 2 else signs[0] if signs else None

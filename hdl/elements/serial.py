@@ -16,7 +16,7 @@ from amaranth.lib.wiring import In, Out
 from ...formats import Arithmetic, FixedPoint, Format, Integer
 from ...formats.elements.serial import BitSerial, BoothRounded, BoothSerial, twos_complement_bits, word_sum
 from ..products.accumulate import SumControl, accumulate
-from ..products.build import CHAIN, Build
+from ..products.build import Build, chain_length
 from ..products.chains import sum_chains
 from ..products.counters import count_pairs
 from ..products.decode import decode_as_integer
@@ -217,7 +217,7 @@ class BoothSerialElement(SerialElement):
         ]
         # A digit is one of the values that an integer of three bits has.
         digits = Arithmetic(Integer(3), self.arithmetic.activation)
-        return sum_chains(m, pipeline, terms, digits, CHAIN if self.build.lut_inputs >= 6 else 1)
+        return sum_chains(m, pipeline, terms, digits, chain_length(self.build.lut_inputs))
 
     def shift_word(self, word: Signal) -> Value:
         return (word << 2)[: len(word)].as_signed()

@@ -12,7 +12,7 @@ from ...formats.elements.serial import twos_complement_bits
 from ...formats.elements.table import SumTable, TableSums, sum_table
 from ..memories import UNRELATED
 from ..products.adder_tree import term_shape, tree_depth
-from ..products.build import CHAIN, Build
+from ..products.build import Build, chain_length
 from ..products.chains import chain_count, sum_chains
 from ..products.operand_bus import OperandBus, filled
 from ..products.pipeline import Pipeline
@@ -113,15 +113,12 @@ class TableHardware(ElementHardware):
     def check_pipeline(self, arithmetic: Arithmetic, pipeline: int) -> None:
         raise ValueError(_alone(arithmetic))
 
-    def column(self, arithmetic: Arithmetic, build: Build, count: int) -> wiring.Component:
-        return self.keeping_column(arithmetic, build, 1, count)
-
     def keeping_column(self, arithmetic: Arithmetic, build: Build, rows: int, lanes: int) -> "TableColumn":
         return TableColumn(self.buses(arithmetic, build), arithmetic, build, rows, lanes)
 
     def column_latency(self, arithmetic: Arithmetic, build: Build, count: int) -> int:
         groups = count // sum_table(arithmetic.activation).group
-        return 1 + len(CUTS[: build.pipeline - 1]) + tree_depth(chain_count(groups, _chain(build))) + 1
+        return 1 + len(CUTS[: build.pipeline - 1]) + tree_depth(chain_count(groups, chain_length(build.lut_inputs))) + 1
 
     def load_control(
         self, m: Module, arithmetic: Arithmetic, rows: int, load: Value, swap: Value
@@ -161,10 +158,6 @@ class TableHardware(ElementHardware):
 
 def _alone(arithmetic: Arithmetic) -> str:
     return f"unit must be matmul for elements {arithmetic.element}, whose tables are filled for many words"
-
-
-def _chain(build: Build) -> int:
-    return CHAIN if build.lut_inputs >= 6 else 1
 
 
 class TableColumn(wiring.Component):
@@ -239,7 +232,13 @@ class TableColumn(wiring.Component):
         pipeline = Pipeline(m, CUTS[: self.build.pipeline - 1])
         products = self.rows * self.lanes
         value, last = sum_chains(
-            m, pipeline, terms, self.arithmetic, _chain(self.build), registered=True, products=products
+            m,
+            pipeline,
+            terms,
+            self.arithmetic,
+            chain_length(self.build.lut_inputs),
+            registered=True,
+            products=products,
         )
         m.d.sync += self.partial.eq(value if last is None else value + last)
         return m

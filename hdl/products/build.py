@@ -6,7 +6,7 @@ from ...formats import Format, Minifloat
 from .packing import GridPacking, Packing, SummedPacking
 from .significand_product import PRODUCTS
 
-__all__ = ["CHAIN", "MAX_PIPELINE", "Build"]
+__all__ = ["CHAIN", "CHAINED_LUT_INPUTS", "MAX_PIPELINE", "Build", "chain_length"]
 
 MAX_PIPELINE = 3
 """Most register stages of a unit."""
@@ -28,6 +28,14 @@ SUMS = ("tree", "chains", "signs", "gated", "turned")
 
 CHAIN = 8
 """Lanes to a chain, where the clock has the time."""
+
+CHAINED_LUT_INPUTS = 6
+"""Inputs of a LUT whose adders take in a product's last level of logic."""
+
+
+def chain_length(lut_inputs: int) -> int:
+    """Lanes to a chain whose adders take in logic, with LUTs of so many inputs; 1, which is a tree, where none do."""
+    return CHAIN if lut_inputs >= CHAINED_LUT_INPUTS else 1
 
 
 @dataclass(frozen=True)

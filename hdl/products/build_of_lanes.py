@@ -4,13 +4,10 @@ decodes once for many of them: what ``auto`` takes for them."""
 from dataclasses import replace
 
 from ...formats import Format, Integer, Minifloat
-from .build import CHAIN, Build
+from .build import CHAIN, CHAINED_LUT_INPUTS, Build
 from .decode import is_twos_complement, operand_layout
 
 __all__ = ["build_of_integers", "build_of_lanes", "luts_of_digits", "registers_of_digits"]
-
-CHAINED_LUT_INPUTS = 6
-"""Inputs of a LUT whose adders take in a product's last level of logic."""
 
 WIDE_REACH = 12
 """Positions over which products are shifted, from which on it pays on LUT4 that no adders of lanes are merged."""

@@ -19,6 +19,7 @@ __all__ = [
     "common_signedness",
     "is_shifted_product",
     "make_term",
+    "sign_of_product",
     "special_product",
     "term_of_product",
     "total_shift",
@@ -218,9 +219,13 @@ def common_signedness(m: Module, operands: tuple[Operand, Operand]) -> tuple[tup
     weight, activation = operands
     if weight.significand.shape().signed or activation.significand.shape().signed:
         return (as_signed(m, weight, "weight"), as_signed(m, activation, "activation")), None
+    return (weight.significand, activation.significand), sign_of_product(operands)
+
+
+def sign_of_product(operands: tuple[Operand, Operand]) -> Value | None:
+    """The sign of a product of magnitudes, None where it has none."""
     signs = [operand.sign for operand in operands if operand.sign is not None]
-    negate = signs[0] ^ signs[1] if len(signs) == 2 else signs[0] if signs else None
-    return (weight.significand, activation.significand), negate
+    return signs[0] ^ signs[1] if len(signs) == 2 else signs[0] if signs else None
 
 
 def total_shift(m: Module, operands: tuple[Operand, Operand], reach: int) -> Shift | None:
