@@ -1,13 +1,11 @@
 """The kinds of element that come with fewbit, in all units, against their golden models."""
 
-import itertools
 import re
 
 import numpy as np
 import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
-from each_of import each_of
 from fewbit import sim
 from fewbit.formats import (
     EXACT,
@@ -21,7 +19,7 @@ from fewbit.formats import (
     parse_element,
 )
 from fewbit.formats.elements.serial import twos_complement_bits
-from fewbit.hdl import Build, Mac, MacDesign, MatmulDesign, hardware_of
+from fewbit.hdl import Build, Mac, MacDesign, MatmulDesign
 from fewbit.hdl.products.choose_build import choose_build
 from test_hdl_elements import check_sums, sums_of
 from test_hdl_matmul import EngineBench, random_inputs
@@ -232,137 +230,6 @@ def test_an_engine_of_lmul_is_the_golden_product():
 
 
 @pytest.mark.parametrize(
-    ("pair", "element"),
-    [
-        ("int8 int8", "window:bits=16"),
-        ("int4 e2m1", "window:bits=7,drop=2"),
-        ("e4m3 e3m2", "window:bits=12,drop=9"),
-        ("uint4 ue2m1", "window:bits=8,drop=1"),
-        ("e2m1 e2m1", "window:bits=40,drop=1"),
-    ],
-)
-@pytest.mark.parametrize(("lanes", "pipeline"), [(1, 1), (5, 3)])
-def test_a_narrow_accumulator_cuts_products_and_saturates(pair, element, lanes, pipeline):
-    arithmetic = arithmetic_of(pair, element)
-    build = choose_build(arithmetic.weight, arithmetic.activation, "auto", pipeline=pipeline, family=None, dsp=False)
-    unit = Mac(arithmetic, build, terms=1 << 20, lanes=lanes)
-    assert unit.accumulator_format.width <= arithmetic.element.bits
-    check_sums(unit, words=80)
-
-
-def test_a_narrow_sum_is_what_python_makes_of_the_rule():
-    arithmetic = arithmetic_of("int8 int8", "window:bits=12,drop=3")
-    rng = np.random.default_rng(5)
-    a, w = (rng.integers(0, 256, shape) for shape in ((3, 21), (21, 4)))
-    found = sim.matmul(a, w, arithmetic.activation, arithmetic.weight, arithmetic.element).integers
-    for row in range(3):
-        for column in range(4):
-            total = 0
-            for k in range(21):
-                x, y = (int(code) - 256 * (code > 127) for code in (a[row, k], w[k, column]))
-                total = min(max(total + int(x * y / 8), -2048), 2047)
-            assert found[row, column] == total
-    assert (np.abs(found) >= 2047).any()
-    np.testing.assert_array_equal(
-        sim.dot(w.T[:, None], a, arithmetic.weight, arithmetic.activation, arithmetic.element).integers, found.T
-    )
-
-
-def test_an_engine_of_narrow_accumulators_is_the_golden_product():
-    check_engine(engine_of("int8 e2m1", "window:bits=10,drop=2", lanes=3), [(5, 9, 7), (4, 40, 3)])
-
-
-FLOATING = [
-    ("e4m3 e4m3", "floating:exponent_bits=5,fraction_bits=7,drop=6", 3, 2),
-    ("int8 int8", "floating:exponent_bits=3,fraction_bits=3,drop=7", 1, 1),
-    ("int8 int8", "floating:exponent_bits=3,fraction_bits=3,drop=7", 4, 3),
-    ("uint4 e2m1", "floating:exponent_bits=2,fraction_bits=2", 1, 1),
-    ("uint4 uint4", "floating:exponent_bits=4,fraction_bits=1", 1, 2),
-]
-
-
-@pytest.mark.parametrize(("pair", "element", "lanes", "pipeline"), FLOATING)
-def test_a_floating_accumulator_is_rounded_after_every_word(pair, element, lanes, pipeline):
-    check_sums(Mac(arithmetic_of(pair, element), Build("rows", pipeline=pipeline), terms=400, lanes=lanes), words=60)
-
-
-def test_sums_are_rounded_as_a_minifloat_rounds():
-    """Against the encoder of the minifloat whose values are the sums: every sum of two of its numbers."""
-    element, format = "floating:exponent_bits=3,fraction_bits=2,drop=1", parse("e3m2")
-    arithmetic, model = arithmetic_of("int8 int8", element), sim.model_of(arithmetic_of("int8 int8", element))
-    sums = np.arange(-1200, 1200)
-    expected = sim.decode(sim.encode(sums * 2.0**format.lsb_exponent / 2, format), format)
-    np.testing.assert_array_equal(model.settle(sums, arithmetic), expected * 2 / 2.0**format.lsb_exponent)
-    assert arithmetic.element.largest * 2.0**format.lsb_exponent / 2 == format.max_finite
-
-
-def test_an_engine_of_floating_accumulators_is_the_golden_product():
-    engine = engine_of("e2m1 e2m1", "floating:exponent_bits=3,fraction_bits=3", lanes=2, rows=1, columns=2)
-    check_engine(engine, [(3, 9, 3)])
-    check_cycles(engine, [(3, 9, 3)])
-
-
-TABLE_PAIRS = [("int8", "ternary"), ("e2m1", "bipolar"), ("uint4", "uint1"), ("e5m2", "ternary"), ("ue4m3", "uint1")]
-"""Weights of the last two are integers of many bits."""
-
-
-@pytest.mark.parametrize(("weight", "activation"), TABLE_PAIRS)
-def test_every_choice_of_a_table_is_its_sum(weight, activation):
-    """All words of a group of codes, with random weights and the extreme ones, in a column of one table."""
-    arithmetic, build = arithmetic_of(f"{weight} {activation}", "table"), Build("rows", pipeline=1)
-    hardware, m, group = (
-        hardware_of(arithmetic),
-        Module(),
-        arithmetic.element.lane_multiple(*map(parse, (weight, activation))),
-    )
-    bits = [format.width for format in (arithmetic.weight, arithmetic.activation)]
-    load, swap, words = Signal(), Signal(), [Signal(group * width) for width in bits]
-    m.submodules.column = column = hardware.keeping_column(arithmetic, build, 1, group)
-    entered = [
-        bus.enter_word(
-            m, [word.word_select(k, width) for k in range(group)], [f"{k}" for k in range(group)], [None] * group
-        )
-        for bus, word, width in zip(hardware.buses(arithmetic, build), words, bits, strict=True)
-    ]
-    control = hardware.load_control(m, arithmetic, 1, load, swap)
-    m.d.comb += [column.load.eq(load), column.weight.eq(entered[0]), column.activation.eq(entered[1])]
-    m.d.comb += [getattr(column, name).eq(signal) for name, signal in control.items()]
-    known = [{code: each.integer(code) for code in each.codes} for each in (arithmetic.weight, arithmetic.activation)]
-    rng, latency = np.random.default_rng(5), hardware.column_latency(arithmetic, build, group)
-
-    async def testbench(ctx):
-        least, most = (min(known[0], key=known[0].get), max(known[0], key=known[0].get))
-        for weights in ([least] * group, [most] * group, rng.choice([*known[0]], group).tolist()):
-            ctx.set(words[0], sum(code << bits[0] * k for k, code in enumerate(weights)))
-            ctx.set(load, 1)
-            await ctx.tick()
-            ctx.set(load, 0)
-            await ctx.tick().repeat(arithmetic.load_interval)
-            ctx.set(swap, 1)
-            await ctx.tick()
-            ctx.set(swap, 0)
-            for vector in itertools.product(known[1], repeat=group):
-                ctx.set(words[1], sum(code << bits[1] * k for k, code in enumerate(vector)))
-                await ctx.tick().repeat(latency)
-                expected = sum(known[0][w] * known[1][a] for w, a in zip(weights, vector, strict=True))
-                assert ctx.get(column.partial) == expected
-
-    simulator = Simulator(m)
-    simulator.add_clock(1e-6)
-    simulator.add_testbench(testbench)
-    simulator.run()
-
-
-@pytest.mark.parametrize(
-    ("pair", "shape"), [("int4 ternary", {"lanes": 6}), ("e2m1 bipolar", {"lanes": 5, "tile_m": 30})]
-)
-def test_an_engine_of_tables_is_the_golden_product_in_the_predicted_cycles(pair, shape):
-    engine = engine_of(pair, "table", rows=2, columns=2, dataflow="weight_stationary", **shape)
-    check_engine(engine, [(5, 23, 3), (1, 1, 1)])
-    check_cycles(engine, [(1, 1, 1), (5, 23, 3), (33, 23, 2)])
-
-
-@pytest.mark.parametrize(
     ("make", "message"),
     [
         (
@@ -457,16 +324,3 @@ def test_what_a_kind_cannot_do_is_refused(make, message):
 def test_kinds_are_found_by_their_files():
     assert {"exact", "popcount"} <= {*element_kinds()}
     assert all(isinstance(parse_element("popcount"), Element) for _ in range(2)) and parse_element("exact") == EXACT
-
-
-LONG_SUMS = [("floating:exponent_bits=5,fraction_bits=12", 8191 << 30), ("window:bits=64", (1 << 63) - 1)]
-
-
-@each_of("element, most", LONG_SUMS)
-def test_sums_of_the_longest_products_are_exact_before_a_rule_settles_them(element, most):
-    """64 products of 60 bits a word, beyond what NumPy's integers hold."""
-    arithmetic = arithmetic_of("e5m2 nf4", element)
-    formats = arithmetic.weight, arithmetic.activation
-    codes = [np.full((3, 64), max(format.codes, key=format.integer)) for format in formats]
-    assert sim.dot(*codes, *formats, arithmetic.element).integers.tolist() == [most] * 3
-    assert sim.mac(*codes, *formats, element=arithmetic.element).integers.tolist() == [most] * 3
