@@ -93,6 +93,16 @@ def test_elements_that_share_multipliers(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_blocks_add_to_the_sum_of_those_before_them(tmp_path: Path) -> None:
+    """All adders but the accumulator's are in the blocks."""
+    design = Design("dot", parse("int8"), parse("int6"), terms=1000, lanes=4, family="xc7", dsp=True)
+    netlist = synthesize(design, "synth_xilinx -flatten", tmp_path)
+    assert netlist.count("DSP48E1 ") == 4 and netlist.count("CARRY4 ") <= -(-design.accumulator_bits // 4)
+    result = simulate_netlist(netlist, design.description(command=""), [SHARE / "xilinx" / "cells_sim.v"])
+    assert result.ok, result.failed
+
+
+@pytest.mark.slow
 def test_sums_by_exponent_in_lut_ram(tmp_path: Path) -> None:
     arithmetic = Arithmetic(parse("e2m1"), parse("float8_e5m2"), parse_element("bins"))
     design = DotDesign(arithmetic, terms=1000, lanes=2, family="xc7")

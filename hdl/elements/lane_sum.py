@@ -66,8 +66,15 @@ def sum_lanes(
         if build.sums == "turned":
             return sum_turned(m, pipeline, terms, arithmetic, build.chain, registered=registered)
         return sum_by_signs(m, pipeline, terms, arithmetic, build.cell, registered=registered)
-    how = {"registered": registered, "apart": build.keeps_apart(len(terms)), "kept": build.dsp}
-    value, carry = sum_terms(m, terms, arithmetic, **how)
+    value, carry = sum_terms(
+        m,
+        terms,
+        arithmetic,
+        registered=registered,
+        apart=build.keeps_apart(len(terms)),
+        kept=build.dsp,
+        cascade=build.cascade,
+    )
     for cut in ("chain", "total"):
         value, carry = pipeline.cross(cut, "sum", value), pipeline.cross(cut, "carry", carry)
     return value, carry

@@ -73,6 +73,8 @@ class Build:
     integers: whether minifloats become integers before they are multiplied
     packing: how several products are made by one multiplication, where they are; ``product`` is for one that is left
         over
+    cascade: how many products are added one after the other before the tree, for adders that DSP blocks have; 0 where
+        all are added by the tree
     lut_inputs: inputs of the family's LUTs
     multipliers: in an array of which some elements leave their products to the device's multipliers, the build of
         those; None where there are no such elements, or where they are built like the others
@@ -92,6 +94,7 @@ class Build:
     onto_sum: bool = False
     integers: bool = False
     packing: Packing | None = None
+    cascade: int = 0
     lut_inputs: int = 6
     multipliers: "Build | None" = None
 
