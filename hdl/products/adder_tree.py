@@ -62,7 +62,6 @@ def sum_terms(
     registered: bool = False,
     apart: bool = False,
     kept: bool = False,
-    cascade: int = 0,
 ) -> tuple[Value, Value | None]:
     """The sum of all terms as ``(value, carry)``; each adder takes one term's carry, and one is left over.
 
@@ -73,16 +72,11 @@ def sum_terms(
     apart: whether these stay out of DSP blocks
     kept: whether adders stay adders. yosys's ``alumacc`` makes one sum of those that nothing stands between, and of
         that compressors, which take two LUTs a bit; products in DSP blocks have no logic that could share those
-    cascade: how many terms without carries are added one after the other before that, where no registers end levels
     """
     attributes = KEPT if kept or (registered and apart) else None
     shape = term_shape(arithmetic)
     level = [(_as(term.addend, shape), term.carry, term.products) for term in terms]
     depth = 0
-    if cascade > 1 and not registered and all(carry is None for _, carry, _ in level):
-        level = [
-            _one_by_one(m, level[k : k + cascade], arithmetic, f"cascade{k}") for k in range(0, len(level), cascade)
-        ]
     while len(level) > 1:
         following = []
         for k in range(0, len(level) - 1, 2):
@@ -100,19 +94,6 @@ def sum_terms(
         depth += 1
     ((value, carry, _),) = level
     return value, carry
-
-
-def _one_by_one(
-    m: Module, terms: Sequence[tuple[Value, None, int]], arithmetic: Arithmetic, name: str
-) -> tuple[Value, None, int]:
-    """The sum of some terms, each added to that of those before it."""
-    total, _, count = terms[0]
-    for k, (value, _, more) in enumerate(terms[1:], 1):
-        count += more
-        following = Signal(term_shape(arithmetic, count), name=f"{name}_{k}", attrs=KEPT)
-        m.d.comb += following.eq(total + value)
-        total = following
-    return total, None, count
 
 
 def _as(value: Value, shape: Shape) -> Value:

@@ -17,6 +17,7 @@ REGISTERS = {
     "sums": ("sums", "align"),
     "chains": ("chain", "total"),
     "shifted": ("align", "chain"),
+    "blocks": ("product", "chain"),
 }
 """The cuts that the second and the third register stage are at, by what these hold."""
 
@@ -54,7 +55,7 @@ class Build:
     registers: what the second register stage holds, one of ``REGISTERS``: the ``aligned`` product, or for ``booth`` and
         ``recoded`` its ``rows`` (a register's reset then makes the zero digits for free) or their ``sums`` by pairs
         (faster); where products are added in another way than a tree, the ``chains`` (or sums of four lanes), or the
-        ``shifted`` products before them
+        ``shifted`` products before them; where they are added in DSP blocks, what these ``blocks`` have registers for
     tree: whether rows are summed as a balanced tree, faster, rather than one after the other
     apart: whether registers before an adder of several products stay out of DSP blocks. yosys 0.70's ``ice40_dsp``
         takes such a register into the block of either product, and then one of the two products is lost

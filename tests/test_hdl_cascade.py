@@ -1,4 +1,4 @@
-"""Terms that are added one after the other before the tree."""
+"""Products that are added one after the other, as DSP blocks do."""
 
 import random
 
@@ -8,7 +8,9 @@ from each_of import each_of
 from fewbit.families import FAMILIES
 from fewbit.formats import Arithmetic, parse
 from fewbit.hdl.products.adder_tree import sum_terms
+from fewbit.hdl.products.cascade import sum_in_blocks
 from fewbit.hdl.products.choose_build import choose_build
+from fewbit.hdl.products.pipeline import Pipeline
 from fewbit.hdl.products.product_term import Term
 
 INT8 = Arithmetic(parse("int8"), parse("int8"))
@@ -19,7 +21,9 @@ def test_cascades_add_up_all_terms(count, cascade):
     least, most = INT8.product_range
     m = Module()
     products = [Signal(signed(16), name=f"product{k}") for k in range(count)]
-    value, carry = sum_terms(m, [Term(each, None, {}) for each in products], INT8, kept=True, cascade=cascade)
+    terms = sum_in_blocks(m, Pipeline(m, ()), [Term(each, None, {}) for each in products], INT8, cascade)
+    assert len(terms) == -(-count // cascade)
+    value, carry = sum_terms(m, terms, INT8, kept=True)
     assert carry is None
     total = Signal(signed(32))
     m.d.comb += total.eq(value)
