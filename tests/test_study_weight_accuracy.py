@@ -16,6 +16,7 @@ from fewbit.study.network.network import Network, Samples
 from fewbit.study.network.with_weights import with_weights
 from fewbit.study.quantization.quantize import quantize
 from fewbit.study.quantization.rounded_weights import BlocksOfWeights
+from fewbit.study.quantization.scales import error_of_results
 from fewbit.study.quantization.scheme import Scheme
 from fewbit.study.quantization.tensor_formats import parse_operand
 
@@ -54,15 +55,23 @@ def test_a_network_gets_other_weights_and_nothing_else():
 
 
 @pytest.mark.parametrize("name", ["int4", "apot4", "bitmod3", "kmeans3", "ant4", "uint3z", "bcq3"])
-def test_weights_are_those_of_the_layers_of_a_study(name, network):
+@pytest.mark.parametrize("size", [16, 32])
+def test_weights_are_those_of_the_layers_of_a_study(name, size, network):
     study, operand = Study(network), parse_operand(name)
-    scheme = Scheme(weight=operand, activation=parse("int8"), scale_per="block", block_size=16)
+    scheme = Scheme(weight=operand, activation=parse("int8"), scale_per="block", block_size=size)
     layers = quantize(study.graph, scheme, study.statistics)
     # a study adds up the errors of a convolution's groups in units of their own, by which one table is found for all
     for layer in study.graph.layers[1:] if name == "kmeans3" else study.graph.layers:
-        blocks = BlocksOfWeights(layer.weight, study.statistics.gram[layer.name], 16)
+        blocks = BlocksOfWeights(layer.weight, study.statistics.gram[layer.name], size)
         assert np.array_equal(blocks.rounded(operand), layers[layer.name].weights)
-        assert blocks.scales == np.prod(layer.weight.shape[::2]) * -(-layer.weight.shape[1] // 16)
+        assert blocks.scales == np.prod(layer.weight.shape[::2]) * -(-layer.weight.shape[1] // size)
+
+
+def test_a_block_that_is_not_filled_has_the_error_of_one_filled_up_with_zeros():
+    gram, filled = np.array([[[4.0]]]), np.zeros((1, 4, 4))
+    filled[0, 0, 0] = 4
+    expected = error_of_results(filled)(np.array([[3, 0, 0, 0]], np.float32))
+    assert np.array_equal(error_of_results(gram, terms=4)(np.array([[3]], np.float32)), expected)
 
 
 def test_groups_that_are_wider_than_a_sum_are_channels(network):

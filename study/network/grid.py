@@ -80,7 +80,7 @@ def round_to(
     return whole.reshape(tensor.shape)
 
 
-def _by_thresholds(tensor: NDArray[np.float32], format: Format) -> NDArray[np.float32]:
+def _by_thresholds(tensor: Array, format: Format) -> NDArray[np.float32]:
     """The nearest values of a finite format, by counting how many of the thresholds between them a number reaches."""
     thresholds, table = _thresholds(format)
     flat, found = np.ascontiguousarray(tensor).reshape(-1), np.empty(tensor.shape, np.float32)

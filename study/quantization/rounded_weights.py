@@ -40,7 +40,8 @@ class BlocksOfWeights:
     def __init__(self, weight: Array, gram: Array | None, size: int | None):
         self._weight, self._gram = weight, gram
         groups, k, n = weight.shape
-        self._size, self._terms = (k, k) if size is None else (min(size, k), size)
+        self._terms = k if size is None else size
+        self._size = min(self._terms, k)
         self.scales = groups * n * -(-k // self._size)
 
     def rounded(self, operand: Operand) -> Array:
