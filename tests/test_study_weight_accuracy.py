@@ -63,8 +63,8 @@ def test_weights_are_those_of_the_layers_of_a_study(name, size, network):
     # a study adds up the errors of a convolution's groups in units of their own, by which one table is found for all
     for layer in study.graph.layers[1:] if name == "kmeans3" else study.graph.layers:
         blocks = BlocksOfWeights(layer.weight, study.statistics.gram[layer.name], size)
-        assert np.array_equal(blocks.rounded(operand), layers[layer.name].weights)
-        assert blocks.scales == np.prod(layer.weight.shape[::2]) * -(-layer.weight.shape[1] // size)
+        values, bits = blocks.rounded(operand)
+        assert np.array_equal(values, layers[layer.name].weights) and bits == layers[layer.name].weight_bits
 
 
 def test_a_block_that_is_not_filled_has_the_error_of_one_filled_up_with_zeros():
@@ -79,8 +79,18 @@ def test_groups_that_are_wider_than_a_sum_are_channels(network):
     layer = study.graph.layers[0]
     gram = study.statistics.gram[layer.name]
     wide, channel = (BlocksOfWeights(layer.weight, gram, size) for size in (32, None))
-    assert wide.scales == channel.scales == 6
-    assert np.array_equal(wide.rounded(parse_operand("uint4z")), channel.rounded(parse_operand("uint4z")))
+    (values, bits), (expected, fewest) = (blocks.rounded(parse_operand("uint4z")) for blocks in (wide, channel))
+    assert np.array_equal(values, expected) and bits == fewest == 4 * 108 + 6 * (16 + 4)
+
+
+def test_outliers_are_apart_as_in_the_layers_of_a_study(network):
+    study, gobo = Study(network), parse_operand("gobo3")
+    scheme = Scheme(weight=gobo, activation=parse("int8"), scale_per="tensor")
+    layers = quantize(study.graph, scheme, study.statistics)
+    for layer in study.graph.layers:
+        values, bits = BlocksOfWeights(layer.weight, None, 32).rounded(gobo)
+        step = gobo.fit(layer.weight).scale(parse("bfloat16"))
+        assert np.array_equal(values, layers[layer.name].weights * step) and bits == layers[layer.name].weight_bits + 16
 
 
 def test_an_accuracy_is_that_of_the_network_with_those_weights(network):
@@ -92,7 +102,7 @@ def test_an_accuracy_is_that_of_the_network_with_those_weights(network):
     layers = {layer.name: layer for layer in study.graph.layers}
     grams = study.statistics.gram
     weights = {
-        name: BlocksOfWeights(each.weight, grams[name], 32).rounded(operands[0]) for name, each in layers.items()
+        name: BlocksOfWeights(each.weight, grams[name], 32).rounded(operands[0])[0] for name, each in layers.items()
     }
     given = outputs(with_weights(study.graph, weights), network.test().inputs["x"])
     assert found[0].metrics == study.judge(given)[0] and found[0].metrics["sqnr"] > 10

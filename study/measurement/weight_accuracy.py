@@ -19,8 +19,7 @@ from ..network.execute import batches
 from ..network.runtime import run_session, session
 from ..network.with_weights import with_weights
 from ..quantization.rounded_weights import BlocksOfWeights
-from ..quantization.scheme import SCALE_FORMAT
-from ..quantization.tensor_formats import Operand, stored_bits
+from ..quantization.tensor_formats import Operand
 from .evaluate import Study
 from .fingerprint import versions
 
@@ -45,7 +44,7 @@ class WeightAccuracy:
     network, weight: the names of the network and of the format, or of how a format is found for each tensor
     block_size: so many weights along K share a scale; None where those of an output channel do
     samples: how many inputs of the test set were used, from the first on
-    bits: bits a weight, with scales, selectors and zero points
+    bits: bits a weight, with scales and what else is stored beside weights
     metrics, standard_errors, float32: as of a ``Point``; among them is sqnr, that of the judged output in dB
     seconds: how long it took
     """
@@ -92,16 +91,13 @@ def _accuracy(
 ) -> WeightAccuracy:
     began = time.monotonic()
     rounded = {name: each.rounded(operand) for name, each in blocks.items()}
-    metrics, errors = study.judge(_outputs(study, rounded))
-    of_weight, of_scale = stored_bits(operand, SCALE_FORMAT.width)
-    count = sum(weight.size for weight in rounded.values())
-    scales = sum(each.scales for each in blocks.values())
+    metrics, errors = study.judge(_outputs(study, {name: values for name, (values, _) in rounded.items()}))
     return WeightAccuracy(
         network=study.network.name,
         weight=operand.name,
         block_size=size,
         samples=len(study.test),
-        bits=of_weight + scales * of_scale / count,
+        bits=sum(bits for _, bits in rounded.values()) / sum(values.size for values, _ in rounded.values()),
         metrics=metrics,
         standard_errors=errors,
         float32=study.float32,

@@ -1,4 +1,4 @@
-"""Weights as float32 values that are rounded to a format, with scales by channels or by blocks, and nothing else."""
+"""Weights as float32 values that are rounded to a format, with scales by channels or by blocks."""
 
 from functools import cached_property
 from typing import Any
@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from ...formats import Format
 from ..network.grid import round_to
 from .binary_planes import BinaryPlanes
+from .outliers import WithOutliers
 from .scales import error_of_results, share_of_results, squares
 from .scheme import SCALE_FORMAT
-from .tensor_formats import Operand, Rows, format_of
+from .tensor_formats import Operand, Rows, format_of, stored_bits
 from .weight_blocks import by_block, moments_of_blocks
 from .zero_points import WithZeroPoints
 
@@ -31,10 +32,6 @@ class BlocksOfWeights:
     weight: (groups, k, n), float32
     gram: the mean outer products of rows of operands, (groups, k, k); None for the squared error of weights
     size: weights that share a scale; None for all of an output channel
-
-    Members
-    -------
-    scales: how many scales there are
     """
 
     def __init__(self, weight: Array, gram: Array | None, size: int | None):
@@ -42,10 +39,21 @@ class BlocksOfWeights:
         groups, k, n = weight.shape
         self._terms = k if size is None else size
         self._size = min(self._terms, k)
-        self.scales = groups * n * -(-k // self._size)
+        self._scales = groups * n * -(-k // self._size)
 
-    def rounded(self, operand: Operand) -> Array:
-        """The values of the rounded weights, (groups, k, n), float32."""
+    def rounded(self, operand: Operand) -> tuple[Array, int]:
+        """The values of the rounded weights, (groups, k, n), float32, and the bits that are stored for them.
+
+        Weights with outliers apart have one table and one scale for the whole layer.
+        """
+        if isinstance(operand, WithOutliers):
+            held = operand.fit(self._weight)
+            step = held.scale(SCALE_FORMAT)
+            return held.integers(self._weight, step).astype(np.float32) * step, held.bits + SCALE_FORMAT.width
+        of_weight, of_scale = stored_bits(operand, SCALE_FORMAT.width)
+        return self._values(operand), self._weight.size * of_weight + self._scales * of_scale
+
+    def _values(self, operand: Operand) -> Array:
         if isinstance(operand, BinaryPlanes):
             return self._of_planes(operand)
         rows = self._rows
