@@ -10,8 +10,8 @@ TRAINED = {
 }
 """The networks by name: the network from whose weights training started, and the format of the weights.
 
-All layers with weights have that format but the first and the last one, which it has too in those of ``WHOLE``. Weights are exactly a scale of the output
-channel, a value of bfloat16, times a value of the format.
+All layers with weights have that format but the first and the last one, which it has too in those of ``WHOLE``. Weights
+are exactly a scale of the output channel, a value of bfloat16, times a value of the format.
 """
 
 WHOLE = frozenset({"resnet8_ternary_all"})

@@ -101,7 +101,7 @@ def _unfold(module: ConvNorm) -> None:
 
 
 def round_weights(network: nn.Module, format: str, edges: bool = False) -> None:
-    """Round the weights of all layers, those of the first and the last one if ``edges``, from now on, by ``FewBits``."""
+    """Round the weights of all layers, of the first and the last one if ``edges``, from now on, by ``FewBits``."""
     layers = [each for each in network.modules() if isinstance(each, nn.Conv2d | nn.Linear)]
     for layer in layers if edges else layers[1:-1]:
         parametrize.register_parametrization(layer, "weight", FewBits(format))
