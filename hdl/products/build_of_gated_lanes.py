@@ -48,13 +48,14 @@ def build_of_gated_lanes(
         if integers or (weight.max_shift + activation.max_shift == 0 and (twos_complement or unsigned)):
             if short == 1:
                 return alone
+            has_minifloat = any(isinstance(each, Minifloat) for each in (weight, activation))
             positions = _of_positions(short, long, lanes, cell)
             products = _of_products(short, long, lanes, cell)
-            signed = exact and twos_complement and weight.signed and activation.signed
+            signed = twos_complement and weight.signed and activation.signed
             # A product of one digit has no adder that stands between those of the tree, and yosys merges these. Of a
             # number without a sign there is a digit more, but no row.
-            booth = signed and short > 2 and _of_digits(short, long, lanes, cell) <= min(positions, products)
-            if signed and cell is not None and alone.pipeline > 1:
+            booth = exact and signed and short > 2 and _of_digits(short, long, lanes, cell) <= min(positions, products)
+            if signed and (exact or not has_minifloat) and cell is not None and alone.pipeline > 1:
                 decoders = _of_decoders(short, lanes, sharing)
                 before = _of_digits(short, long, lanes, cell) + decoders if booth else min(positions, products)
                 registers = _registers_of_multiples(short, long, lanes, sharing)
