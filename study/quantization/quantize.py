@@ -14,13 +14,14 @@ from ..network.layer import Layer
 from .activations import Activations
 from .balance import balance, levels
 from .binary_planes import BinaryPlanes
-from .block_layer import BlockLayer, format_of_blocks, stored_blocks, unit
+from .block_layer import BlockLayer
 from .calibrate import LONG, CalibrationStatistics
 from .outliers import WithOutliers
 from .rounding import gptq, learned
 from .scales import best_scales, error_of_results, share_of_results
 from .scheme import Scheme
 from .tensor_formats import Operand, Rows, format_of
+from .weight_blocks import format_of_blocks, stored_blocks, unit
 from .zero_points import WithZeroPoints
 
 __all__ = ["QuantizedLayer", "as_integers", "quantize"]

@@ -4,6 +4,7 @@ names of all that a scheme takes for an operand."""
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,16 @@ class Rows:
 
         Where the format has a selector, each row has that of least error.
         """
+        if format not in self._searched:
+            self._searched[format] = self._search(format)
+        return self._searched[format]
+
+    @cached_property
+    def _searched(self) -> dict[Format, tuple[Array, float]]:
+        """What was found for each format: many ask for the same one."""
+        return {}
+
+    def _search(self, format: Format) -> tuple[Array, float]:
         unit, error = self.unit(format), self.error or squares
         least, best = np.full(len(self.values), np.inf), np.ones(len(self.values), np.float32)
         for choice in format.choices or (format,):
