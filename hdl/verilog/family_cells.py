@@ -57,8 +57,13 @@ _CARRY_LOGIC = {
     0x95AA: ("{a} ^ ~({b} & {c})", "{a}"),
     0x96AA: ("{a} ^ {b} ^ {c}", "{a}"),
     0x7888: ("({a} & {b}) ^ ({c} & {d})", "{a} & {b}"),
+    0x956A: ("{a} ^ ({b} & {c}) ^ {d}", "{a}"),
 }
 """What a position of CCU2C adds to its carry, and what its carry is where that is 0, by the content of its LUT."""
+
+
+_OF_FOUR = (0x7888, 0x956A)
+"""Those that all four inputs change."""
 
 
 def _ccu2c(parameters: Mapping[str, int], pins: Mapping[str, str], unique: str) -> list[str]:
@@ -67,7 +72,7 @@ def _ccu2c(parameters: Mapping[str, int], pins: Mapping[str, str], unique: str) 
     for half in ("0", "1"):
         init = parameters[f"INIT{half}"]
         inputs = {name.lower(): pins[f"{name}{half}"] for name in "ABCD"}
-        if init not in _CARRY_LOGIC or (init != 0x7888 and inputs["d"] not in ("1'h1", "1'h0")):
+        if init not in _CARRY_LOGIC or (init not in _OF_FOUR and inputs["d"] not in ("1'h1", "1'h0")):
             raise ValueError(f"CCU2C must have a LUT that is known, not {init:04x} of {inputs}")
         added, otherwise = (text.format(**inputs) for text in _CARRY_LOGIC[init])
         if f"S{half}" in pins or half == "0" or "COUT" in pins:
