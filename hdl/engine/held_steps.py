@@ -1,6 +1,6 @@
 """The step that a nest of loops is at, in registers, for a fast clock."""
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value
 
 from .loops import LoopNest
 
@@ -11,7 +11,7 @@ class HeldSteps:
     """Registers hold what a nest says of the step at hand, so that no chain of gates finds which loops it ends.
 
     The nest itself is a step further. After ``start`` the first step is at hand two cycles later. Methods and members
-    are those of ``LoopNest``.
+    are those of ``LoopNest``, and ``following``.
     """
 
     def __init__(self, m: Module, name: str, nest: LoopNest):
@@ -25,7 +25,8 @@ class HeldSteps:
             m.d.sync += [register.eq(values[key]) for key, register in found.items()]
             return found
 
-        with m.If(self._advance | ~self._there):
+        self._moves = self._advance | ~self._there
+        with m.If(self._moves):
             self.left, self.last = held("left", nest.left), held("last", nest.last)
             self.wraps = held("wraps", nest.wraps)
             m.d.sync += self._there.eq(1)
@@ -34,6 +35,10 @@ class HeldSteps:
     @property
     def done(self) -> Value:
         return self.wraps[self._nest.loops[0].name]
+
+    def following(self, name: str) -> Value:
+        """What ``last`` of a loop is in the next cycle."""
+        return Mux(self._moves, self._nest.last[name], self.last[name])
 
     def start(self) -> None:
         self._nest.start()

@@ -94,7 +94,8 @@ class PanelLoader(wiring.Component):
                 "i": In(stream.Signature(unsigned(bits))),
                 "full": Out(2),
                 "present": Out(1),
-                "release": In(2),
+                **({"coming": Out(1)} if ahead else {}),
+                "release": In(1 if ahead else 2),
                 "enable": In(1),
                 "which_half": In(1),
                 "offset": In(max(1, (self.depth - 1).bit_length())),
@@ -124,18 +125,21 @@ class PanelLoader(wiring.Component):
                 write.data.eq(self.i.payload.replicate(self.parts)),
                 write.en.eq(mine.replicate(len(write.en)) & (1 << part)),
             ]
-        m.d.sync += self.full.eq(self.full & ~self.release)
+        released = self.release << self.which_half if self.ahead else self.release
+        m.d.sync += self.full.eq(self.full & ~released)
         if self.ahead:
             ready = Signal()
             fills = transfer & nest.wraps[self.half]
-            left = self.full & ~self.release
-            filled = self.full | Mux(fills, 1 << half, 0)
-            next_half = self.which_half ^ self.release.any()
-            m.d.sync += self.present.eq(filled.bit_select(next_half, 1) & ~self.start)
+            # All is ready before it is known whether the half that is read is released.
+            filled = [self.full[k] | (fills & (half == k)) for k in (0, 1)]
+            here, there = Mux(self.which_half, filled[1], filled[0]), Mux(self.which_half, filled[0], filled[1])
+            m.d.comb += self.coming.eq(Mux(self.release, there, here) & ~self.start)
+            m.d.sync += self.present.eq(self.coming)
             stays = active & ~(transfer & nest.done)
-            m.d.sync += ready.eq(
-                self.start | (stays & ~Mux(fills, left.bit_select(~half, 1), left.bit_select(half, 1)))
-            )
+            next_half = half ^ fills
+            free = stays & ~self.full.bit_select(next_half, 1)
+            freed = stays & (next_half == self.which_half)
+            m.d.sync += ready.eq(self.start | free | (self.release & freed))
             m.d.comb += self.i.ready.eq(ready)
         else:
             m.d.comb += self.present.eq(self.full.bit_select(self.which_half, 1))
