@@ -22,8 +22,8 @@ class ColumnOfSums(wiring.Component):
     -------
     sums: In(bits).array(rows)
     begin: In(1), the row at hand is the first one from the next cycle on
-    move: In(1), ``sum`` takes the row at hand
-    step: In(1), it is the one after where ``move`` is up, too
+    step: In(1), it is the one after
+    stays: In(1), ``sum`` does not take the row at hand
     sum: Out(bits)
     """
 
@@ -33,7 +33,7 @@ class ColumnOfSums(wiring.Component):
         super().__init__(
             {
                 "sums": In(unsigned(bits)).array(rows),
-                **{name: In(1) for name in ("begin", "move", "step")},
+                **{name: In(1) for name in ("begin", "step", "stays")},
                 "sum": Out(unsigned(bits)),
             }
         )
@@ -42,11 +42,10 @@ class ColumnOfSums(wiring.Component):
         m = Module()
         row = Signal(self.rows)
         held = Signal(self.bits, reset_less=True)
-        with m.If(self.move & self.step):
-            m.d.sync += row.eq(row << 1)
-        with m.If(self.begin):
-            m.d.sync += row.eq(1)
-        with m.If(self.move):
+        # Written so, each bit of the row has a LUT before it, and no enable, whose wire would be a long one.
+        step, begin = self.step.replicate(self.rows), self.begin.replicate(self.rows)
+        m.d.sync += row.eq((((row << 1) & step) | (row & ~step)) & ~begin | (begin & 1))
+        with m.If(~self.stays):
             m.d.sync += held.eq(reduce(or_, (self.sums[r] & row[r].replicate(self.bits) for r in range(self.rows))))
         m.d.comb += self.sum.eq(held)
         return m

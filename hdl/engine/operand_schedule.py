@@ -40,29 +40,38 @@ def schedule_output_stationary(
         ],
         array.build.short_paths,
     )
+    fast = array.build.short_paths
+    moves = Signal(name="compute_moves")
     # No word is present earlier than two cycles after the start, so steps that are held cost no cycle.
-    nest = HeldSteps(m, "compute", loops) if array.build.short_paths else loops
+    nest = HeldSteps(m, "compute", loops, moves) if fast else loops
     if engine.element.droppable:
         config = {**config, "dropped_digits": _dropped_digits(m, config["dropped_digits"], engine.element.droppable)}
     first = Signal()
     issue = Signal()
     last = Signal()
-    # Loaders hold the words of this product and no others, so nothing is present before it or after it.
-    operands = [loader for name, loader in loaders.items() if name != "p"]
+    # Which word of its half each memory reads next: on, back to the beginning, or over to the other half.
+    steps = {"a": Const(1, 1), "w": Const(1, 1), "a_scales": last, "w_scales": last}
+    restarts = {"a": nest.wraps["row"], "w": nest.wraps[whole_k]}
+    switches = {"a": nest.wraps["column"], "w": nest.wraps["row"]}
+    operands = {name: loaders[name] for name in steps if name in loaders}
     m.d.comb += last.eq(nest.last["k"])
+    # Loaders hold the words of this product and no others, so nothing is present before it or after it.
     if isinstance(nest, HeldSteps) and engine.arithmetic.interval == 1 and not engine.arithmetic.recovery:
-        # A register says what is issued, since that goes to all loops and memories.
-        stays = (issue & last) | (handover.pending & ~handover.ends)
-        m.d.sync += issue.eq(Cat(loader.coming for loader in operands).all() & ~(nest.following("k") & stays))
+        coming = _coming(nest, issue, last, operands, switches, handover)
+        m.d.sync += [issue.eq(coming), moves.eq(coming | begin)]
     else:
-        wanted = Cat(loader.present for loader in operands).all() & ~(last & handover.pending)
+        wanted = Cat(loader.present for loader in operands.values()).all() & ~(last & handover.pending)
         m.d.comb += issue.eq(_spaced(m, issue, last, wanted, engine, config))
+        if fast:
+            begun = Signal(name="compute_begun")
+            m.d.sync += begun.eq(begin)
+            m.d.comb += moves.eq(issue | begun)
 
     follow = {name: Signal(name=f"{name}_read") for name in ("valid", "first", "last")}
     m.d.sync += [follow["valid"].eq(issue), follow["first"].eq(first), follow["last"].eq(last)]
     keep = Signal(engine.lanes)
     m.d.sync += keep.eq(Cat(~no_more(nest.left["k"], lane) for lane in range(engine.lanes)))
-    if array.build.short_paths:
+    if fast:
         # Words are a cycle later than their control, which is what an array wants whose elements hold that.
         late = Signal.like(keep, name="keep_late", reset_less=True)
         m.d.sync += late.eq(keep)
@@ -72,11 +81,7 @@ def schedule_output_stationary(
     if engine.element.droppable:
         m.d.comb += array.dropped_digits.eq(config["dropped_digits"])
 
-    # Which word of its half each memory reads next: on, back to the beginning, or over to the other half.
-    steps = {"a": Const(1, 1), "w": Const(1, 1), "a_scales": last, "w_scales": last}
-    restarts = {"a": nest.wraps["row"], "w": nest.wraps[whole_k]}
-    switches = {"a": nest.wraps["column"], "w": nest.wraps["row"]}
-    for name in [name for name in steps if name in loaders]:
+    for name in operands:
         offset = handover.read(m, loaders[name], name, issue)
         with m.If(issue & steps[name]):
             m.d.sync += offset.eq(Mux(restarts[name[0]], 0, offset + 1))
@@ -85,7 +90,8 @@ def schedule_output_stationary(
             handover.leave_half(m, loaders[name], name)
     with m.If(issue):
         m.d.sync += first.eq(last)
-        nest.advance()
+        if not fast:
+            loops.advance()
     with m.If(issue & last):
         m.d.sync += [
             handover.pending.eq(1),
@@ -107,7 +113,7 @@ def schedule_output_stationary(
                 handover.column_scales.eq(loaders["w_scales"].word),
             ]
     with m.If(begin):
-        nest.start()
+        loops.start()
         m.d.sync += first.eq(1)
 
     m.d.comb += handover.go.eq(array.done)
@@ -116,12 +122,32 @@ def schedule_output_stationary(
             m.d.sync += handover.row_sum.eq(
                 Cat(*array.row_sums).word_select(handover.row, len(handover.row_sum)).as_signed()
             )
-    if array.build.short_paths:
+    if fast:
         _choose_rows(m, array, handover)
     else:
         _take_rows(m, array, handover)
     if array.shifts:
         m.d.comb += array.shift.eq(handover.take & handover.row_ends)
+
+
+def _coming(
+    nest: HeldSteps,
+    issue: Signal,
+    last: Signal,
+    operands: dict[str, PanelLoader],
+    switches: dict[str, Signal],
+    handover: Handover,
+) -> Value:
+    """Whether a word is issued in the next cycle, so that a register can say it, which goes to all loops and memories.
+
+    All but the last choice is made before it is known whether one is issued in this cycle.
+    """
+    stays = handover.pending & ~handover.ends
+    last_comes, last_comes_behind = nest.following("k")
+    comes = Cat(loader.here for loader in operands.values()).all() & ~(last_comes & stays)
+    present = (Mux(switches[name[0]], loader.there, loader.here) for name, loader in operands.items())
+    comes_behind = Cat(present).all() & ~(last_comes_behind & (last | stays))
+    return Mux(issue, comes_behind, comes)
 
 
 def _take_rows(m: Module, array: OutputStationary, handover: Handover) -> None:
@@ -144,8 +170,8 @@ def _choose_rows(m: Module, array: OutputStationary, handover: Handover) -> None
         m.d.comb += [
             *(column.sums[r].eq(array.sums[r][c].as_value()) for r in range(engine.rows)),
             column.begin.eq(handover.go),
-            column.move.eq(handover.moves),
-            column.step.eq(handover.row_ends),
+            column.step.eq(handover.take & handover.row_ends),
+            column.stays.eq(handover.stays),
             handover.word.word_select(c, bits).eq(column.sum),
         ]
 

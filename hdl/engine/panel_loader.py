@@ -58,12 +58,14 @@ class PanelLoader(wiring.Component):
 
     Members
     -------
-    start: In(1); m, k, n: In, steady from then on
+    start: In(1); m, k, n: In, steady from then on, or from the cycle before it where ``ahead``
     i: In(stream.Signature(bits))
     full: Out(2), which halves can be read
     present: Out(1), whether ``which_half`` can be read
-    release: In(2), which halves are done with. Where ``present`` is asked for, ``which_half`` has to change at the end
-        of just that cycle
+    here, there: Out(1), where ``ahead``: whether ``which_half`` could be read in the next cycle if it were the same as
+        in this one, and if it were the other one
+    release: In(2), which halves are done with; In(1) where ``ahead``, whether that is done with which is read. Where
+        ``present`` is asked for, ``which_half`` has to change at the end of just that cycle
     enable: In(1), offset: In, which_half: In(1), read a word
     word: Out(bits * parts), the cycle after, or the one after that where ``late``
     """
@@ -94,7 +96,7 @@ class PanelLoader(wiring.Component):
                 "i": In(stream.Signature(unsigned(bits))),
                 "full": Out(2),
                 "present": Out(1),
-                **({"coming": Out(1)} if ahead else {}),
+                **({"here": Out(1), "there": Out(1)} if ahead else {}),
                 "release": In(1 if ahead else 2),
                 "enable": In(1),
                 "which_half": In(1),
@@ -132,9 +134,9 @@ class PanelLoader(wiring.Component):
             fills = transfer & nest.wraps[self.half]
             # All is ready before it is known whether the half that is read is released.
             filled = [self.full[k] | (fills & (half == k)) for k in (0, 1)]
-            here, there = Mux(self.which_half, filled[1], filled[0]), Mux(self.which_half, filled[0], filled[1])
-            m.d.comb += self.coming.eq(Mux(self.release, there, here) & ~self.start)
-            m.d.sync += self.present.eq(self.coming)
+            m.d.comb += self.here.eq(Mux(self.which_half, filled[1], filled[0]) & ~self.start)
+            m.d.comb += self.there.eq(Mux(self.which_half, filled[0], filled[1]) & ~self.start)
+            m.d.sync += self.present.eq(Mux(self.release, self.there, self.here))
             stays = active & ~(transfer & nest.done)
             next_half = half ^ fills
             free = stays & ~self.full.bit_select(next_half, 1)
