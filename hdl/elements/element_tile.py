@@ -58,7 +58,6 @@ class ElementTile(wiring.Component):
         self.arithmetic = arithmetic
         self.build = build
         self.accumulator = accumulator
-        self.leads = edge is not None and edge.short_paths
         self.lanes = lanes
         self.weight_edge, self.activation_edge = hardware.buses(arithmetic, edge or build)
         grid = self.packing.rows, self.packing.columns
@@ -76,7 +75,7 @@ class ElementTile(wiring.Component):
         m = Module()
         pipeline = Pipeline(m, later_cuts(self.build))
         lanes = [self._lane(m, pipeline, lane) for lane in range(self.lanes)]
-        control = SumControl(self.add, self.start, self.done, early=True, leads=self.leads)
+        control = SumControl(self.add, self.start, self.done, early=True)
         for r in range(self.packing.rows):
             for c in range(self.packing.columns):
                 terms = [lane[r][c] for lane in lanes]

@@ -29,7 +29,6 @@ class SummingElement(ProductLanes):
         edge: Build | None = None,
     ):
         self.accumulator = accumulator
-        self.leads = edge is not None and edge.short_paths
         members = {
             **{name: In(1) for name in ("add", "start", "done")},
             "sum": Out(Shape(accumulator.width, accumulator.signed)),
@@ -70,6 +69,6 @@ class ProcessingElement(SummingElement):
     def elaborate(self, platform) -> Module:
         m = Module()
         pipeline, terms, flags = self._words(m)
-        control = SumControl(self.add, self.start, self.done, early=True, leads=self.leads)
+        control = SumControl(self.add, self.start, self.done, early=True)
         accumulate_words(m, pipeline, self.build, control, self.arithmetic, terms, self.sum, flags)
         return m

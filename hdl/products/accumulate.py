@@ -23,15 +23,12 @@ class SumControl:
     add: the terms of this cycle count
     start: a sum starts anew, with the terms of the next cycle where ``early``, else with those of this one
     done: the sum is complete with this cycle's terms
-    leads: whether the running sum is the first of the two that the adder feeds. On ECP5, nextpnr takes the first into
-        the adder's slices, and the running sum is what a fast clock waits for
     """
 
     add: Value
     start: Value
     done: Value
     early: bool
-    leads: bool = False
 
 
 def sum_control(m: Module, pipeline: Pipeline, valid: Value, first: Value, last: Value | None = None) -> SumControl:
@@ -87,34 +84,27 @@ def accumulate(
     running_flags = {name: Signal(name=f"running_{name}") for name in flags}
     total_flags = sticky_flags(m, running_flags, raised)
 
-    def finish() -> None:
-        with m.If(control.done):
-            m.d.sync += accumulator.eq(total)
-            for name, flag in flags.items():
-                m.d.sync += flag.eq(total_flags[name])
-        if flags:
-            # Last, so that it becomes the registers' reset and takes no logic before them.
-            with m.If(control.done & Cat(*total_flags.values()).any()):
-                m.d.sync += accumulator.eq(0)
-
-    def grow() -> None:
-        with m.If(control.add):
-            m.d.sync += running.eq(total)
-            for name in flags:
-                m.d.sync += running_flags[name].eq(total_flags[name])
-        with m.If(control.start):
-            m.d.sync += running.eq(0)
-            for name in flags:
-                m.d.sync += running_flags[name].eq(0)
-
+    with m.If(control.done):
+        m.d.sync += accumulator.eq(total)
+        for name, flag in flags.items():
+            m.d.sync += flag.eq(total_flags[name])
+    if flags:
+        # Last, so that it becomes the registers' reset and takes no logic before them.
+        with m.If(control.done & Cat(*total_flags.values()).any()):
+            m.d.sync += accumulator.eq(0)
     if not control.early:
-        finish()
         m.d.comb += running.eq(Mux(control.start, 0, accumulator))
         for name, flag in flags.items():
             m.d.comb += running_flags[name].eq(flag & ~control.start)
         return
-    for part in (grow, finish) if control.leads else (finish, grow):
-        part()
+    with m.If(control.add):
+        m.d.sync += running.eq(total)
+        for name in flags:
+            m.d.sync += running_flags[name].eq(total_flags[name])
+    with m.If(control.start):
+        m.d.sync += running.eq(0)
+        for name in flags:
+            m.d.sync += running_flags[name].eq(0)
 
 
 def saturated(m: Module, value: Value, shape: Shape) -> Value:
