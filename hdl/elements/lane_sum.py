@@ -6,6 +6,7 @@ from ...formats import Arithmetic
 from ..products.accumulate import SumControl, accumulate
 from ..products.adder_tree import sum_terms, term_shape, tree_depth
 from ..products.build import Build
+from ..products.cascade import sum_in_blocks
 from ..products.chains import chain_count, chain_onto, sum_chains
 from ..products.gated_chains import sum_gated
 from ..products.pipeline import Pipeline
@@ -66,9 +67,13 @@ def sum_lanes(
         if build.sums == "turned":
             return sum_turned(m, pipeline, terms, arithmetic, build.chain, registered=registered)
         return sum_by_signs(m, pipeline, terms, arithmetic, build.cell, registered=registered)
+    cuts = ["chain", "total"]
+    if build.cascade:
+        terms = sum_in_blocks(m, pipeline, terms, arithmetic, 1 if registered else build.cascade)
+        cuts.remove("chain")
     how = {"registered": registered, "apart": build.keeps_apart(len(terms)), "kept": build.dsp}
     value, carry = sum_terms(m, terms, arithmetic, **how)
-    for cut in ("chain", "total"):
+    for cut in cuts:
         value, carry = pipeline.cross(cut, "sum", value), pipeline.cross(cut, "carry", carry)
     return value, carry
 

@@ -17,6 +17,7 @@ REGISTERS = {
     "sums": ("sums", "align"),
     "chains": ("chain", "total"),
     "shifted": ("align", "chain"),
+    "blocks": ("product", "chain"),
 }
 """The cuts that the second and the third register stage are at, by what these hold."""
 
@@ -54,7 +55,7 @@ class Build:
     registers: what the second register stage holds, one of ``REGISTERS``: the ``aligned`` product, or for ``booth`` and
         ``recoded`` its ``rows`` (a register's reset then makes the zero digits for free) or their ``sums`` by pairs
         (faster); where products are added in another way than a tree, the ``chains`` (or sums of four lanes), or the
-        ``shifted`` products before them
+        ``shifted`` products before them; where they are added in DSP blocks, what these ``blocks`` have registers for
     tree: whether rows are summed as a balanced tree, faster, rather than one after the other
     apart: whether registers before an adder of several products stay out of DSP blocks. yosys 0.70's ``ice40_dsp``
         takes such a register into the block of either product, and then one of the two products is lost
@@ -73,6 +74,8 @@ class Build:
     integers: whether minifloats become integers before they are multiplied
     packing: how several products are made by one multiplication, where they are; ``product`` is for one that is left
         over
+    cascade: how many products are added one after the other before the tree, for adders that DSP blocks have; 0 where
+        all are added by the tree
     lut_inputs: inputs of the family's LUTs
     multipliers: in an array of which some elements leave their products to the device's multipliers, the build of
         those; None where there are no such elements, or where they are built like the others
@@ -92,6 +95,7 @@ class Build:
     onto_sum: bool = False
     integers: bool = False
     packing: Packing | None = None
+    cascade: int = 0
     lut_inputs: int = 6
     multipliers: "Build | None" = None
 
