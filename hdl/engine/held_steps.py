@@ -36,7 +36,6 @@ class HeldSteps:
     def done(self) -> Value:
         return self.wraps[self._nest.loops[0].name]
 
-    def following(self, name: str) -> tuple[Value, Value]:
-        """What ``last`` of a loop is in the next cycle: if it is known nothing of this one, and if this ends a step."""
-        further = self._nest.last[name]
-        return Mux(self._moves, further, self.last[name]), further
+    def following(self, name: str) -> Value:
+        """What ``last`` of a loop is in the next cycle."""
+        return Mux(self._moves, self._nest.last[name], self.last[name])

@@ -57,15 +57,17 @@ def schedule_output_stationary(
     m.d.comb += last.eq(nest.last["k"])
     # Loaders hold the words of this product and no others, so nothing is present before it or after it.
     if isinstance(nest, HeldSteps) and engine.arithmetic.interval == 1 and not engine.arithmetic.recovery:
-        coming = _coming(nest, issue, last, operands, switches, handover)
-        m.d.sync += [issue.eq(coming), moves.eq(coming | begin)]
+        # A register says what is issued, since that goes to all loops and memories.
+        pending = (issue & last) | (handover.pending & ~handover.ends)
+        issues = Cat(loader.coming for loader in operands.values()).all() & ~(nest.following("k") & pending)
+        m.d.sync += issue.eq(issues)
     else:
         wanted = Cat(loader.present for loader in operands.values()).all() & ~(last & handover.pending)
         m.d.comb += issue.eq(_spaced(m, issue, last, wanted, engine, config))
-        if fast:
-            begun = Signal(name="compute_begun")
-            m.d.sync += begun.eq(begin)
-            m.d.comb += moves.eq(issue | begun)
+    if fast:
+        begun = Signal(name="compute_begun")
+        m.d.sync += begun.eq(begin)
+        m.d.comb += moves.eq(issue | begun)
 
     follow = {name: Signal(name=f"{name}_read") for name in ("valid", "first", "last")}
     m.d.sync += [follow["valid"].eq(issue), follow["first"].eq(first), follow["last"].eq(last)]
@@ -128,26 +130,6 @@ def schedule_output_stationary(
         _take_rows(m, array, handover)
     if array.shifts:
         m.d.comb += array.shift.eq(handover.take & handover.row_ends)
-
-
-def _coming(
-    nest: HeldSteps,
-    issue: Signal,
-    last: Signal,
-    operands: dict[str, PanelLoader],
-    switches: dict[str, Signal],
-    handover: Handover,
-) -> Value:
-    """Whether a word is issued in the next cycle, so that a register can say it, which goes to all loops and memories.
-
-    All but the last choice is made before it is known whether one is issued in this cycle.
-    """
-    stays = handover.pending & ~handover.ends
-    last_comes, last_comes_behind = nest.following("k")
-    comes = Cat(loader.here for loader in operands.values()).all() & ~(last_comes & stays)
-    present = (Mux(switches[name[0]], loader.there, loader.here) for name, loader in operands.items())
-    comes_behind = Cat(present).all() & ~(last_comes_behind & (last | stays))
-    return Mux(issue, comes_behind, comes)
 
 
 def _take_rows(m: Module, array: OutputStationary, handover: Handover) -> None:

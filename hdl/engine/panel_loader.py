@@ -62,8 +62,7 @@ class PanelLoader(wiring.Component):
     i: In(stream.Signature(bits))
     full: Out(2), which halves can be read
     present: Out(1), whether ``which_half`` can be read
-    here, there: Out(1), where ``ahead``: whether ``which_half`` could be read in the next cycle if it were the same as
-        in this one, and if it were the other one
+    coming: Out(1), where ``ahead``: what ``present`` is in the next cycle
     release: In(2), which halves are done with; In(1) where ``ahead``, whether that is done with which is read. Where
         ``present`` is asked for, ``which_half`` has to change at the end of just that cycle
     enable: In(1), offset: In, which_half: In(1), read a word
@@ -96,7 +95,7 @@ class PanelLoader(wiring.Component):
                 "i": In(stream.Signature(unsigned(bits))),
                 "full": Out(2),
                 "present": Out(1),
-                **({"here": Out(1), "there": Out(1)} if ahead else {}),
+                **({"coming": Out(1)} if ahead else {}),
                 "release": In(1 if ahead else 2),
                 "enable": In(1),
                 "which_half": In(1),
@@ -132,16 +131,14 @@ class PanelLoader(wiring.Component):
         if self.ahead:
             ready = Signal()
             fills = transfer & nest.wraps[self.half]
-            # All is ready before it is known whether the half that is read is released.
-            filled = [self.full[k] | (fills & (half == k)) for k in (0, 1)]
-            m.d.comb += self.here.eq(Mux(self.which_half, filled[1], filled[0]) & ~self.start)
-            m.d.comb += self.there.eq(Mux(self.which_half, filled[0], filled[1]) & ~self.start)
-            m.d.sync += self.present.eq(Mux(self.release, self.there, self.here))
-            stays = active & ~(transfer & nest.done)
-            next_half = half ^ fills
-            free = stays & ~self.full.bit_select(next_half, 1)
-            freed = stays & (next_half == self.which_half)
-            m.d.sync += ready.eq(self.start | free | (self.release & freed))
+            read_half = self.which_half ^ self.release
+            m.d.comb += self.coming.eq(Mux(read_half, self.full[1], self.full[0]) | (fills & (half == read_half)))
+            m.d.sync += self.present.eq(self.coming)
+            # Both cases are ready before it is known whether a word is taken.
+            free = [~self.full[k] | (self.release & (self.which_half == k)) for k in (0, 1)]
+            here, there = Mux(half, free[1], free[0]), Mux(half, free[0], free[1])
+            behind = ~nest.done & Mux(nest.wraps[self.half], there, here)
+            m.d.sync += ready.eq(self.start | (active & Mux(transfer, behind, here)))
             m.d.comb += self.i.ready.eq(ready)
         else:
             m.d.comb += self.present.eq(self.full.bit_select(self.which_half, 1))
