@@ -63,7 +63,8 @@ def test_ecp5(tmp_path: Path) -> None:
     "pair, family",
     [
         *((pair, "xc7") for pair in ("int4 int4", "e2m1 e2m1", "int4 e2m1", "e3m2 e3m2")),
-        *itertools.product(("int2 int5", "e2m1 e2m2", "int4 e2m1"), ("ice40", "ecp5")),
+        *itertools.product(("int2 int5", "e2m1 e2m2"), ("ice40", "ecp5")),
+        *(("int4 e2m1", "ice40"), ("int6 int6", "ecp5")),
     ],
 )
 def test_every_way_to_add_lanes(pair: str, family: str, tmp_path: Path) -> None:

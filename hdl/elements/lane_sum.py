@@ -8,6 +8,7 @@ from ..products.adder_tree import sum_terms, term_shape, tree_depth
 from ..products.build import Build
 from ..products.cascade import sum_in_blocks
 from ..products.chains import chain_count, chain_onto, sum_chains
+from ..products.digit_chains import sum_digits
 from ..products.gated_chains import sum_gated
 from ..products.pipeline import Pipeline
 from ..products.product_term import Term
@@ -61,6 +62,8 @@ def sum_lanes(
     if build.sums == "gated":
         rows = [term.gated for term in terms]
         return sum_gated(m, pipeline, rows, arithmetic, build.chain, build.cell, registered=registered), None
+    if build.sums == "digits":
+        return sum_digits(m, pipeline, [term.digits for term in terms], arithmetic, build.chain, registered=registered)
     if build.sums == "chains":
         return sum_chains(m, pipeline, terms, arithmetic, build.chain, registered=registered)
     if terms[0].sign is not None:

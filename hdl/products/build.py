@@ -18,13 +18,14 @@ REGISTERS = {
     "chains": ("chain", "total"),
     "shifted": ("align", "chain"),
     "blocks": ("product", "chain"),
+    "multiples": ("partial", "chain"),
 }
 """The cuts that the second and the third register stage are at, by what these hold."""
 
-ADDED = ("chains", "shifted")
+ADDED = ("chains", "shifted", "multiples")
 """What registers hold only where products are added in another way than a tree."""
 
-SUMS = ("tree", "chains", "signs", "gated", "turned")
+SUMS = ("tree", "chains", "signs", "gated", "digits", "turned")
 """Ways to add the products of several lanes."""
 
 CHAIN = 8
@@ -66,7 +67,8 @@ class Build:
         ``Family``; an array then holds its sums another way
     sums: how products of several lanes are added, one of ``SUMS``: in a ``tree`` of two's complement, in ``chains``
         whose adders take in the logic of a product's last level, or by relative ``signs``, of products that have
-        their signs apart; by rows that are ``gated``; or in chains whose sum is ``turned`` over where signs differ
+        their signs apart; by rows that are ``gated``, or by Booth's ``digits`` that a carry cell applies; or in chains
+        whose sum is ``turned`` over where signs differ
     cell: the carry cell of the family that adders are made of which take in logic, None where yosys makes them
     chain: lanes to a chain; 1 for a tree of rows of unsigned numbers, where adders take in no logic
     onto_sum: whether products in chains are added to the sum itself, the first chain one after the other, where no
@@ -112,6 +114,8 @@ class Build:
             raise ValueError(f"registers must be 'aligned' for {self.product!r}, not {self.registers!r}")
         if self.sums not in SUMS:
             raise ValueError(f"sums must be one of {', '.join(SUMS)}, not {self.sums!r}")
+        if self.sums == "digits" and self.product != "booth":
+            raise ValueError(f"product must be 'booth' for sums 'digits', not {self.product!r}")
         if self.chain < 1:
             raise ValueError(f"chain must be 1 or more, not {self.chain!r}")
         if self.registers in ADDED and self.sums == "tree":
@@ -129,7 +133,7 @@ class Build:
     @property
     def in_chains(self) -> bool:
         """Whether products of several lanes are added some lanes to a chain, and chains by a tree."""
-        return self.sums in ("chains", "gated", "turned")
+        return self.sums in ("chains", "gated", "digits", "turned")
 
     @property
     def adds_rows(self) -> bool:

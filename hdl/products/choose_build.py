@@ -61,7 +61,7 @@ def choose_build(
     """
     described = FAMILIES.get(family or "")
     if dsp:
-        logic = _of_logic(weight, activation, build, pipeline, described, recode=False, lanes=lanes)
+        logic = _of_logic(weight, activation, build, pipeline, described, recode=False, lanes=lanes, sharing=sharing)
         block = described.block if described else None
         multipliers = _of_multipliers(weight, activation, logic, block, lanes if packed else 1)
         if packed and block is not None:
