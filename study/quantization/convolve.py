@@ -69,7 +69,10 @@ class FloatConvolution:
     def __call__(self, values: Array) -> Array:
         """The sums for values of activations, finite ones, (batch, channels, ...): (batch, groups * n, ...), whole
         numbers in units of the arithmetic's lowest bit."""
-        return _products(_windows(self._integers(values), self.shape), self.weights)
+        integers = self._integers(values)
+        if integers.shape[1] == len(self.weights) and self.weights.shape[1] == 1:
+            return _by_channel(integers, self.weights.reshape(-1, *self.shape.kernel), self.shape)
+        return _products(_windows(integers, self.shape), self.weights)
 
     def _integers(self, values: Array) -> Array:
         """The activations' integers, with the border around them."""
@@ -97,12 +100,9 @@ def _products(windows: Array, weights: Array) -> Array:
     """The sums of windows by weights (groups, n, k): (batch, groups * n, positions ...)."""
     groups, n, terms = weights.shape
     count = (windows.ndim - 2) // 2
-    batch, channels = windows.shape[:2]
-    kernel, places = windows.shape[2 : 2 + count], windows.shape[2 + count :]
+    batch = len(windows)
+    places = windows.shape[2 + count :]
     found = np.empty((batch, groups * n, *places), weights.dtype)
-    if channels == groups and n == 1:
-        _add_positions(windows, weights.reshape(channels, *kernel), found)
-        return found
     positions = int(np.prod(places))
     together = max(1, ROOM // max(1, groups * terms * positions))
     for start in range(0, batch, together):
@@ -112,16 +112,51 @@ def _products(windows: Array, weights: Array) -> Array:
     return found
 
 
-def _add_positions(windows: Array, weights: Array, sums: Array) -> None:
-    """A depthwise convolution, one position of the kernel after the other."""
-    factors = weights.reshape(*weights.shape, *[1] * (sums.ndim - 2))
-    positions = list(np.ndindex(*weights.shape[1:]))
-    together = max(1, ROOM // 8 // max(1, int(np.prod(sums.shape[2:]))))
-    for image, whole in zip(windows, sums, strict=True):
+def _by_channel(tensor: Array, weights: Array, shape: Convolution) -> Array:
+    """The sums of a depthwise convolution of a tensor with its border by weights (channels, kernel ...).
+
+    A position of the kernel multiplies a channel from an offset on, in one piece, so what lies between rows is computed
+    in vain. With strides, the channel is parted first into what positions apart by them read.
+    """
+    reach = [(size - 1) * dilation for size, dilation in zip(shape.kernel, shape.dilations, strict=True)]
+    strides = shape.strides
+    places = [(size - far - 1) // step + 1 for size, far, step in zip(tensor.shape[2:], reach, strides, strict=True)]
+    sizes = [place + far // step for place, far, step in zip(places, reach, strides, strict=True)]
+    apart = [int(np.prod(sizes[axis + 1 :])) for axis in range(len(sizes))]
+    length = 1 + sum((place - 1) * each for place, each in zip(places, apart, strict=True))
+    positions: dict[tuple[int, ...], list[tuple[int, tuple[int, ...]]]] = {}
+    for position in np.ndindex(*shape.kernel):
+        at = [index * dilation for index, dilation in zip(position, shape.dilations, strict=True)]
+        phase = tuple(index % step for index, step in zip(at, strides, strict=True))
+        offset = sum(index // step * each for index, step, each in zip(at, strides, apart, strict=True))
+        positions.setdefault(phase, []).append((offset, position))
+    found = np.empty((*tensor.shape[:2], *places), tensor.dtype)
+    together = max(1, ROOM // 4 // (places[0] * apart[0]))
+    sums, product = np.empty((2, together, length), tensor.dtype)
+    padded = np.zeros((together, places[0] * apart[0]), tensor.dtype)
+    inside = (slice(None), *map(slice, places))
+    for image, whole in zip(tensor, found, strict=True):
         for start in range(0, len(weights), together):
-            part = slice(start, start + together)
-            total, product = whole[part], np.empty_like(whole[part])
-            np.multiply(image[(part, *positions[0])], factors[(part, *positions[0])], out=total)
-            for place in positions[1:]:
-                np.multiply(image[(part, *place)], factors[(part, *place)], out=product)
-                total += product
+            part = image[start : start + together]
+            factors = weights[start : start + together, ..., None]
+            total, each = sums[: len(part)], product[: len(part)]
+            total[...] = 0
+            for phase, reads in positions.items():
+                row = _phase(part, phase, strides, sizes)
+                for offset, position in reads:
+                    np.multiply(row[:, offset : offset + length], factors[:, *position], out=each)
+                    total += each
+            padded[: len(part), :length] = total
+            whole[start : start + together] = padded[: len(part)].reshape(-1, places[0], *sizes[1:])[inside]
+    return found
+
+
+def _phase(part: Array, phase: tuple[int, ...], strides: tuple[int, ...], sizes: list[int]) -> Array:
+    """Of channels, what is read from a place on in steps of the strides, in so many places: (channels, values)."""
+    steps = (slice(start, None, step) for start, step in zip(phase, strides, strict=True))
+    read = part[:, *steps][:, *map(slice, sizes)]
+    if read.shape[1:] != tuple(sizes):
+        whole = np.zeros((len(part), *sizes), part.dtype)
+        whole[:, *map(slice, read.shape[1:])] = read
+        read = whole
+    return np.ascontiguousarray(read).reshape(len(part), -1)

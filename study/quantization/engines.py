@@ -140,9 +140,10 @@ def _from_floats(quantized: QuantizedLayer, sums: Array, bound: int) -> Array:
     placed, bias = quantized.layer.by_channel, quantized.bias
     longest = bound + (0 if bias is None else int(np.abs(bias).max(initial=0)))
     if float_for(longest) is not None:
-        total = sums if bias is None else np.add(sums, placed(bias), dtype=np.float64)
         result = requantize_floats(
-            total, longest, quantized.lsb_exponent, SCALED, scale=placed(_scale_codes(quantized))
+            *(sums, longest, quantized.lsb_exponent, SCALED),
+            scale=placed(_scale_codes(quantized)),
+            bias=0 if bias is None else placed(bias),
         )
         if result is not None:
             return _shifted(quantized, result, placed)
