@@ -16,6 +16,9 @@ Array = NDArray[Any]
 FLOAT32 = parse("float32")
 FLOAT32_BITS = 128
 """A magnitude below two to this power, less one for the rounding, is no infinity in float32."""
+FLOAT32_NORMAL = 2.0**-126
+BEHIND_FLOAT32, TIE = (1 << 29) - 1, 1 << 28
+"""The bits of float64 that a normal float32 lacks, and what they are in the middle of two float32."""
 DOUBLE_BITS, LOW_BITS, SAFE_EXPONENT = 53, 26, 1000
 """Of float64: bits of a significand and of its lower half, and exponents that no subnormal and no overflow is near."""
 BLOCK = 1 << 15
@@ -71,12 +74,16 @@ def requantize_floats(
     scaled = [factor for factor in scaled if long or not np.all(factor == 1)]
     # A negative sum by a scale of zero is an exact zero, too.
     signed = any((np.signbit(factor) | (factor == 0)).any() for factor, _ in factors)
+    # the least result but 0 is normal in float32
+    normal = all(np.abs(factor[factor != 0]).min(initial=1.0) >= FLOAT32_NORMAL for factor in scaled)
 
     def found(sums: Array, bias: Array, *factors: Array) -> Array:
         # Adding zero makes every zero positive, and so it stays unless it is multiplied by what has a sign.
         values = np.asarray(np.add(sums, bias, dtype=np.float64))
         for factor in factors:
-            if long:
+            if long and how.output == FLOAT32 and normal:
+                values = _rounded_off_ties(values, factor)
+            elif long:
                 values = _rounded_to_odd(values, factor)
             else:
                 values *= factor
@@ -115,6 +122,16 @@ def _blocks(shape: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
             yield (part,)
         else:
             yield from ((part, *rest) for rest in _blocks(shape[1:]))
+
+
+def _rounded_off_ties(values: Array, factor: Array) -> Array:
+    """The products, rounded to nearest, and to odd where float32 would take them for ties: rounding them to normal
+    numbers of float32 gives what rounding the exact products gives."""
+    found = values * factor
+    ties = (found.view(np.int64) & BEHIND_FLOAT32) == TIE
+    if ties.any():
+        found[ties] = _rounded_to_odd(values[ties], np.broadcast_to(factor, values.shape)[ties])
+    return found
 
 
 def _rounded_to_odd(values: Array, factor: Array) -> Array:

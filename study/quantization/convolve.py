@@ -1,6 +1,7 @@
 """The sums of a convolution by the golden model, a quicker way: floats hold integers."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from ...formats import Arithmetic
 from ...sim import as_floats, float_for, largest_integer
 from ..network.layer import Convolution
+from .depthwise import Depthwise
 
 __all__ = ["FloatConvolution", "float_convolution"]
 
@@ -70,9 +72,16 @@ class FloatConvolution:
         """The sums for values of activations, finite ones, (batch, channels, ...): (batch, groups * n, ...), whole
         numbers in units of the arithmetic's lowest bit."""
         integers = self._integers(values)
-        if integers.shape[1] == len(self.weights) and self.weights.shape[1] == 1:
-            return _by_channel(integers, self.weights.reshape(-1, *self.shape.kernel), self.shape)
+        if self._depthwise is not None:
+            return self._depthwise(integers)
         return _products(_windows(integers, self.shape), self.weights)
+
+    @cached_property
+    def _depthwise(self) -> Depthwise | None:
+        groups, n, terms = self.weights.shape
+        if n > 1 or terms != np.prod(self.shape.kernel):
+            return None
+        return Depthwise(self.weights.reshape(groups, *self.shape.kernel), self.shape)
 
     def _integers(self, values: Array) -> Array:
         """The activations' integers, with the border around them."""
@@ -110,53 +119,3 @@ def _products(windows: Array, weights: Array) -> Array:
         columns = np.ascontiguousarray(part).reshape(len(part), groups, terms, positions)
         np.matmul(weights, columns, out=found[start : start + together].reshape(len(part), groups, n, positions))
     return found
-
-
-def _by_channel(tensor: Array, weights: Array, shape: Convolution) -> Array:
-    """The sums of a depthwise convolution of a tensor with its border by weights (channels, kernel ...).
-
-    A position of the kernel multiplies a channel from an offset on, in one piece, so what lies between rows is computed
-    in vain. With strides, the channel is parted first into what positions apart by them read.
-    """
-    reach = [(size - 1) * dilation for size, dilation in zip(shape.kernel, shape.dilations, strict=True)]
-    strides = shape.strides
-    places = [(size - far - 1) // step + 1 for size, far, step in zip(tensor.shape[2:], reach, strides, strict=True)]
-    sizes = [place + far // step for place, far, step in zip(places, reach, strides, strict=True)]
-    apart = [int(np.prod(sizes[axis + 1 :])) for axis in range(len(sizes))]
-    length = 1 + sum((place - 1) * each for place, each in zip(places, apart, strict=True))
-    positions: dict[tuple[int, ...], list[tuple[int, tuple[int, ...]]]] = {}
-    for position in np.ndindex(*shape.kernel):
-        at = [index * dilation for index, dilation in zip(position, shape.dilations, strict=True)]
-        phase = tuple(index % step for index, step in zip(at, strides, strict=True))
-        offset = sum(index // step * each for index, step, each in zip(at, strides, apart, strict=True))
-        positions.setdefault(phase, []).append((offset, position))
-    found = np.empty((*tensor.shape[:2], *places), tensor.dtype)
-    together = max(1, ROOM // 4 // (places[0] * apart[0]))
-    sums, product = np.empty((2, together, length), tensor.dtype)
-    padded = np.zeros((together, places[0] * apart[0]), tensor.dtype)
-    inside = (slice(None), *map(slice, places))
-    for image, whole in zip(tensor, found, strict=True):
-        for start in range(0, len(weights), together):
-            part = image[start : start + together]
-            factors = weights[start : start + together, ..., None]
-            total, each = sums[: len(part)], product[: len(part)]
-            total[...] = 0
-            for phase, reads in positions.items():
-                row = _phase(part, phase, strides, sizes)
-                for offset, position in reads:
-                    np.multiply(row[:, offset : offset + length], factors[:, *position], out=each)
-                    total += each
-            padded[: len(part), :length] = total
-            whole[start : start + together] = padded[: len(part)].reshape(-1, places[0], *sizes[1:])[inside]
-    return found
-
-
-def _phase(part: Array, phase: tuple[int, ...], strides: tuple[int, ...], sizes: list[int]) -> Array:
-    """Of channels, what is read from a place on in steps of the strides, in so many places: (channels, values)."""
-    steps = (slice(start, None, step) for start, step in zip(phase, strides, strict=True))
-    read = part[:, *steps][:, *map(slice, sizes)]
-    if read.shape[1:] != tuple(sizes):
-        whole = np.zeros((len(part), *sizes), part.dtype)
-        whole[:, *map(slice, read.shape[1:])] = read
-        read = whole
-    return np.ascontiguousarray(read).reshape(len(part), -1)
