@@ -21,7 +21,7 @@ BEHIND_FLOAT32, TIE = (1 << 29) - 1, 1 << 28
 """The bits of float64 that a normal float32 lacks, and what they are in the middle of two float32."""
 DOUBLE_BITS, LOW_BITS, SAFE_EXPONENT = 53, 26, 1000
 """Of float64: bits of a significand and of its lower half, and exponents that no subnormal and no overflow is near."""
-BLOCK = 1 << 15
+BLOCK = 1 << 16
 """Sums that are worked on at a time, which stay in the processor's cache."""
 
 
@@ -66,22 +66,21 @@ def requantize_floats(
         return None
     if lowest <= -SAFE_EXPONENT or highest >= SAFE_EXPONENT:
         return None
-    unit, scaled = 2.0**lsb_exponent, []
-    for factor, _ in factors:
-        scaled, unit = [*scaled, factor * unit], 1.0
-    if unit != 1:
-        scaled = [np.asarray(unit)]
+    scaled = [factor for factor, _ in factors] or [np.ones(())]
+    scaled[0] = scaled[0] * 2.0**lsb_exponent
     scaled = [factor for factor in scaled if long or not np.all(factor == 1)]
     # A negative sum by a scale of zero is an exact zero, too.
     signed = any((np.signbit(factor) | (factor == 0)).any() for factor, _ in factors)
     # the least result but 0 is normal in float32
     normal = all(np.abs(factor[factor != 0]).min(initial=1.0) >= FLOAT32_NORMAL for factor in scaled)
+    single = how.output == FLOAT32
+    largest = np.finfo(np.float32).max
 
     def found(sums: Array, bias: Array, *factors: Array) -> Array:
         # Adding zero makes every zero positive, and so it stays unless it is multiplied by what has a sign.
         values = np.asarray(np.add(sums, bias, dtype=np.float64))
         for factor in factors:
-            if long and how.output == FLOAT32 and normal:
+            if long and single and normal:
                 values = _rounded_off_ties(values, factor)
             elif long:
                 values = _rounded_to_odd(values, factor)
@@ -91,16 +90,14 @@ def requantize_floats(
             values += 0.0
         if how.relu:
             np.maximum(values, 0.0, out=values)
-        if how.output != FLOAT32:
+        if not single:
             return encode(values, how.output)
-        with np.errstate(over="ignore"):
-            single = values.astype(np.float32)
         if highest >= FLOAT32_BITS:
-            largest = np.finfo(np.float32).max
-            np.clip(single, -largest, largest, out=single)
-        return single.view(np.uint32)
+            np.clip(values, -largest, largest, out=values)
+        return values.astype(np.float32).view(np.uint32)
 
-    operands = [np.asarray(sums), *(np.broadcast_to(each, np.shape(sums)) for each in (bias, *scaled))]
+    others = (np.asarray(bias, np.float64), *scaled)
+    operands = [np.asarray(sums), *(np.broadcast_to(each, np.shape(sums)) for each in others)]
     if operands[0].size <= BLOCK:
         return found(*operands)
     blocks = ((block, found(*(each[block] for each in operands))) for block in _blocks(operands[0].shape))

@@ -20,11 +20,12 @@ def with_clips(graph: Graph) -> Graph:
     steps: list[Layer | Segment | Quantizer] = []
     for step, unneeded in zip(graph.steps, graph.last_uses, strict=True):
         last = steps[-1] if steps else None
-        clip = _clip(graph, step) if isinstance(step, Segment) else None
-        if clip is not None and isinstance(last, Layer) and step.inputs == [last.output] and last.output in unneeded:
-            steps[-1] = replace(last, output=step.outputs[0], clip=clip)
-        else:
-            steps.append(step)
+        if isinstance(last, Layer) and isinstance(step, Segment) and last.output in unneeded:
+            clip = _clip(graph, step)
+            if clip is not None and step.inputs == [last.output] and step.outputs:
+                steps[-1] = replace(last, output=step.outputs[0], clip=clip)
+                continue
+        steps.append(step)
     return graph.in_steps(steps)
 
 

@@ -14,6 +14,8 @@ __all__ = ["FloatLayer", "layer_nodes", "plain_engine"]
 
 Array = NDArray[Any]
 
+_BOUNDS = ("least", "most")
+
 
 class FloatLayer:
     """``((operand @ weight) + before) * scale + after``, every step rounded to float32.
@@ -40,9 +42,8 @@ class FloatLayer:
     ):
         nodes, constants = layer_nodes(layer, weight, before, scale, after)
         if layer.clip is not None:
-            bounds = dict(zip(("least", "most"), map(np.float32, layer.clip), strict=True))
-            constants |= bounds
-            nodes.append(helper.make_node("Clip", [nodes[-1].output[0], *bounds], ["clipped"]))
+            constants |= {name: np.array(bound, np.float32) for name, bound in zip(_BOUNDS, layer.clip, strict=True)}
+            nodes.append(helper.make_node("Clip", [nodes[-1].output[0], *_BOUNDS], ["clipped"]))
         inputs = ["x", "w"] if weight is None else ["x"]
         graph = helper.make_graph(
             nodes,

@@ -5,11 +5,11 @@ from typing import Protocol
 
 from .layer import Layer
 
-__all__ = ["Step", "last_uses"]
+__all__ = ["last_uses"]
 
 
-class Step(Protocol):
-    """What a network does after one another, other than its layers."""
+class Between(Protocol):
+    """What a network does between layers: a segment, or a quantizer that it came with."""
 
     @property
     def inputs(self) -> list[str]: ...
@@ -18,7 +18,7 @@ class Step(Protocol):
     def outputs(self) -> list[str]: ...
 
 
-def last_uses(steps: Sequence[Layer | Step], kept: Sequence[str]) -> list[list[str]]:
+def last_uses(steps: Sequence[Layer | Between], kept: Sequence[str]) -> list[list[str]]:
     """For every step, the tensors that nothing behind it needs, but for those that are kept."""
     last: dict[str, int] = {}
     for place, step in enumerate(steps):

@@ -86,27 +86,30 @@ class Depthwise:
         whole = np.zeros((together, places[0] * apart[0]), image.dtype)
         inside = (slice(None), *map(slice, places))
         for start in range(0, channels, together):
-            part, weights = (each[start : start + together] for each in (image, self._weights[..., None]))
+            part, weights = image[start : start + together], self._weights[start : start + together, ..., None]
             count = len(part)
             total[:count] = 0
             for phase, reads in positions.items():
                 values = _phase(part, phase, strides, sizes)
-                for offset, position in reads:
+                for offset, place in reads:
                     read = values[:, offset : offset + length]
-                    np.multiply(read, weights[:, *position], out=product[:count])
+                    np.multiply(read, weights[place], out=product[:count])
                     total[:count] += product[:count]
             whole[:count, :length] = total[:count]
             sums[start : start + together] = whole[:count].reshape(-1, places[0], *sizes[1:])[inside]
 
-    def _positions(self, apart: list[int]) -> dict[tuple[int, ...], list[tuple[int, tuple[int, ...]]]]:
-        """The offsets of all weights in a phase of a channel, by phase; ``apart``: values between neighbours there."""
-        found: dict[tuple[int, ...], list[tuple[int, tuple[int, ...]]]] = {}
+    def _positions(self, apart: list[int]) -> dict[tuple[int, ...], list[tuple[int, Any]]]:
+        """For each phase, the offset in it that a weight reads from, and the weight's place in all channels.
+
+        ``apart``: values between neighbours in a phase, by axis.
+        """
+        found: dict[tuple[int, ...], list[tuple[int, Any]]] = {}
         for position in np.ndindex(*self._shape.kernel):
             at = [index * dilation for index, dilation in zip(position, self._shape.dilations, strict=True)]
             phase = tuple(index % step for index, step in zip(at, self._shape.strides, strict=True))
             steps = zip(at, self._shape.strides, apart, strict=True)
             offset = sum(index // step * each for index, step, each in steps)
-            found.setdefault(phase, []).append((offset, position))
+            found.setdefault(phase, []).append((offset, (slice(None), *position)))
         return found
 
 
