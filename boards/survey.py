@@ -10,9 +10,10 @@ import numpy as np
 from .. import __version__
 from ..formats import Engine, Format, Requantization, parse
 from ..hdl import priced_unit
-from ..synth.fit_search import Shape
+from ..synth.fit_search import LANES, Shape
 from ..synth.sweep import sweep
-from .build.bitstream import Bitstream, build
+from .build.bitstream import Bitstream
+from .build.bitstream import build as build_bitstream
 from .build.bitstream_request import Request
 from .build.largest import default_max_k, largest, with_shape
 from .host.challenge import Challenge, compute
@@ -49,6 +50,7 @@ class SurveyRow:
     ----------
     board, device, weight, activation, output: their names
     rows, columns, lanes, dsp_policy: the shape of the array, and how it uses DSPs
+    pipeline, build: its register stages, and how its products are built
     tile_m, max_k: the panels of the engine
     used, available: how many of each resource are used, with the link, and how many there are, by nextpnr's name of it
     fmax_mhz, clock_mhz: Fmax by place and route, and the clock that the PLL was set to
@@ -72,6 +74,8 @@ class SurveyRow:
     columns: int
     lanes: int
     dsp_policy: str
+    pipeline: int
+    build: str
     tile_m: int
     max_k: int
     used: dict[str, int]
@@ -120,6 +124,9 @@ def survey(
     *,
     size: Size,
     search: bool = False,
+    lanes: tuple[int, ...] | None = None,
+    pipeline: int | None = None,
+    build: str | None = None,
     seconds: float = 3600,
     fill: float | None = None,
     out: Path,
@@ -132,20 +139,30 @@ def survey(
     ----------
     size: m, k, n of the product that is measured
     search: whether to search for the largest array even if one is known
+    lanes, pipeline, build: of the arrays that are searched; all lanes, 2 and ``auto`` unless given
     seconds, fill: limits of that search, as in ``largest``
     out: the folder into which the bitstream is written
 
-    Raises ValueError for a board that bitstreams cannot be built for, everything that ``build`` and ``largest`` raise,
+    Raises ValueError for a board that bitstreams cannot be built for, and where lanes, stages or a build are given for
+    an array that is known; everything that ``build`` and ``largest`` raise,
     and RuntimeError if the simulated board multiplies wrongly.
     """
     check_board(board)
     request = _request(board, weight, activation)
-    shape = board.shapes.get((weight.name, activation.name))
-    if shape is None or search:
-        request, _ = largest(request, seconds=seconds, fill=fill, cache_folder=cache_folder, say=say)
+    known = board.arrays.get((weight.name, activation.name))
+    if known is None or search:
+        stages = request.pipeline if pipeline is None else pipeline
+        request = replace(request, pipeline=stages, build=build or request.build)
+        request, _ = largest(
+            request, lanes=lanes or LANES, seconds=seconds, fill=fill, cache_folder=cache_folder, say=say
+        )
+    elif lanes or build or pipeline is not None:
+        pair = f"{weight} x {activation} on {board.name}"
+        raise ValueError(f"lanes, pipeline and build must be left out without a search: the array of {pair} is known")
     else:
-        request = with_shape(replace(request, dsp=shape[3]), Shape(*shape[:3]))
-    made = build(request, out, cache_folder=cache_folder, say=say)
+        how = replace(request, dsp=known.dsp, pipeline=known.pipeline, build=known.build)
+        request = with_shape(how, Shape(*known[:3]))
+    made = build_bitstream(request, out, cache_folder=cache_folder, say=say)
     return _row(made, request, size, cache_folder)
 
 
@@ -174,6 +191,8 @@ def _row(made: Bitstream, request: Request, size: Size, cache_folder: Path | Non
         output=engine.requantization.output.name,
         **{name: getattr(engine, name) for name in ("rows", "columns", "lanes", "tile_m", "max_k")},
         dsp_policy=request.dsp,
+        pipeline=request.pipeline,
+        build=request.build,
         used={name: used for name, (used, _) in made.utilization.items()},
         available={name: there for name, (_, there) in made.utilization.items()},
         fmax_mhz=made.fmax_mhz,

@@ -97,6 +97,8 @@ class DspBlock:
     least_factor, least_product: bits of either factor and of the product from which on yosys takes a block
     halves: bits of the factors of each of two products that SB_MAC16 makes in the place of one; 0 where a block has no
         such mode
+    cascade: products that one block after the other adds to the sum of those before it, where yosys finds that; 0 where
+        blocks have no such adders
     """
 
     bits: tuple[int, int]
@@ -104,6 +106,7 @@ class DspBlock:
     least_factor: int = 2
     least_product: int = 0
     halves: int = 0
+    cascade: int = 0
 
     def takes(self, a_bits: int, b_bits: int, product_bits: int) -> bool:
         """Whether yosys leaves a product of such factors to a block, or to several where they are long."""

@@ -51,7 +51,7 @@ def amd_family(name: str, title: str, longest_factor: int) -> Family:
         ff=r"FD[RSCP]E(_1)?",
         dsp=r"DSP48E\d",
         bram=r"RAMB.*",
-        block=DspBlock((longest_factor, 18), unsigned=False, least_product=9),
+        block=DspBlock((longest_factor, 18), unsigned=False, least_product=9, cascade=8),
         ram=BlockRam(
             36864, ((72, 512), (36, 1024), (18, 2048), (9, 4096), (4, 8192), (2, 16384), (1, 32768)), least_words=512
         ),

@@ -26,6 +26,8 @@ ROW = SurveyRow(
     columns=3,
     lanes=1,
     dsp_policy="none",
+    pipeline=3,
+    build="booth",
     tile_m=4,
     max_k=256,
     used={"ICESTORM_LC": 2640, "ICESTORM_DSP": 0, "ICESTORM_RAM": 15},
@@ -72,6 +74,13 @@ def test_a_product_is_measured_on_the_bitstreams_design(tmp_path, own_cache, pre
     assert SurveyRow.from_dict(json.loads(json.dumps(row.to_dict()))) == row
 
 
+def test_a_known_array_is_not_searched_in_other_ways(tmp_path):
+    int8 = parse("int8")
+    for named in ({"lanes": (2,)}, {"pipeline": 3}, {"build": "booth"}):
+        with pytest.raises(ValueError, match="without a search: the array of int8 x int8 on icebreaker is known"):
+            survey(find_board("icebreaker"), int8, int8, size=(1, 1, 1), out=tmp_path, **named)
+
+
 def test_a_board_without_place_and_route_is_refused(tmp_path):
     with pytest.raises(ValueError, match="board must be one with open place and route, not arty_a7"):
         survey(find_board("arty_a7"), parse("int8"), parse("int8"), size=(1, 1, 1), out=tmp_path)
@@ -105,7 +114,7 @@ def test_rows_are_written_and_added_to(in_folder, measured, capsys):
     assert first["logic cells"] == "2640 (50.0 %)" and first["a single MAC's"] == "4.0 times"
     page = (in_folder / "made/boards.md").read_text()
     assert all(command in page for command in kept["commands"])
-    assert "| icebreaker | int8 x int8 | 2 x 3 x 1 | 6 | 2640 (50.0 %) | 0 (0.0 %) | 15 (50.0 %) |" in page
+    assert "| icebreaker | int8 x int8 | 2 x 3 x 1 | 3, booth | 6 | 2640 (50.0 %) | 0 (0.0 %) | 15 (50.0 %) |" in page
 
 
 def test_all_boards_are_those_with_place_and_route(in_folder, measured, monkeypatch):
@@ -124,8 +133,9 @@ def test_what_is_committed_is_of_one_make(tmp_path):
     for made, there in (("json", "results/boards.json"), ("csv", "results/boards.csv"), ("md", "docs/boards.md")):
         assert (tmp_path / f"boards.{made}").read_text() == (root / there).read_text(), there
     for row in rows:
-        known = find_board(row.board).shapes[row.weight, row.activation]
-        assert known == (row.rows, row.columns, row.lanes, row.dsp_policy), row.board
+        known = find_board(row.board).arrays[row.weight, row.activation]
+        made = (row.rows, row.columns, row.lanes, row.dsp_policy, row.pipeline, row.build)
+        assert known == made, row.board
         assert row.clock_mhz <= 0.95 * row.fmax_mhz
 
 

@@ -9,6 +9,9 @@ from fewbit.hdl.verilog.family_cells import computed
 
 NAMES = "abcd"
 
+OF_FOUR = ("ands", "digit")
+"""Kinds of addends that all four inputs of a LUT make."""
+
 
 def positions(init: int, a: int, b: int, c: int, d: int, carry: int) -> tuple[int, int]:
     """Sum and carry of a position, as yosys's ``cells_sim.v`` has them."""
@@ -23,9 +26,10 @@ def test_a_position_adds_what_it_is_named_after(logic: str) -> None:
         "nand": lambda a, b, c, d: a + 1 - (b & c),
         "xor": lambda a, b, c, d: a + (b ^ c),
         "ands": lambda a, b, c, d: (a & b) + (c & d),
+        "digit": lambda a, b, c, d: a + ((b & c) ^ d),
     }
     for a, b, c, d, carry in itertools.product((0, 1), repeat=5):
-        if d or logic == "ands":
+        if d or logic in OF_FOUR:
             bit, following = positions(LOGIC[logic], a, b, c, d, carry)
             assert bit + 2 * following == addends[logic](a, b, c, d) + carry
 
@@ -33,13 +37,13 @@ def test_a_position_adds_what_it_is_named_after(logic: str) -> None:
 @pytest.mark.parametrize("logic", LOGIC)
 def test_the_text_computes_what_the_cell_does(logic: str) -> None:
     pins = {f"{name.upper()}{half}": f"{name}{half}" for name in NAMES for half in (0, 1)}
-    if logic != "ands":
+    if logic not in OF_FOUR:
         pins |= {"D0": "1'h1", "D1": "1'h1"}
     pins |= {"CIN": "cin", "S0": "s0", "S1": "s1", "COUT": "cout"}
     lines = computed("CCU2C", {"INIT0": LOGIC[logic], "INIT1": LOGIC[logic]}, pins, "cell0")
     for bits in itertools.product((0, 1), repeat=9):
         values = dict(zip((*(f"{name}{half}" for half in (0, 1) for name in NAMES), "cin"), bits, strict=True))
-        if logic != "ands" and not (values["d0"] and values["d1"]):
+        if logic not in OF_FOUR and not (values["d0"] and values["d1"]):
             continue
         expected = {}
         carry = values["cin"]
@@ -62,13 +66,16 @@ def test_other_contents_of_luts_are_refused() -> None:
         computed("CCU2C", {"INIT0": 0x1234, "INIT1": 0x1234}, pins, "cell0")
 
 
-@pytest.mark.parametrize("logic, carry", [("and", False), ("nand", True), ("xor", True), ("ands", False)])
+@pytest.mark.parametrize(
+    "logic, carry", [("and", False), ("nand", True), ("xor", True), ("ands", False), ("digit", True)]
+)
 def test_amaranth_simulates_what_the_cells_compute(logic: str, carry: bool) -> None:
     width = 3
     adder = Ccu2c(width, logic, carry=carry)
 
     async def testbench(ctx):
-        for a, b, gate, other in itertools.product(range(8), range(8), (0, 1), (0, 1)):
+        thirds = range(8) if logic == "digit" else (0,)
+        for a, b, third, gate, other in itertools.product(range(8), range(8), thirds, (0, 1), (0, 1)):
             ctx.set(adder.a, a)
             ctx.set(adder.b, b)
             ctx.set(adder.gate, gate)
@@ -76,9 +83,14 @@ def test_amaranth_simulates_what_the_cells_compute(logic: str, carry: bool) -> N
                 ctx.set(adder.carry, other)
             if logic == "ands":
                 ctx.set(adder.other_gate, other)
+            if logic == "digit":
+                ctx.set(adder.other, third)
             bit_carry, expected = other if carry else 0, 0
             for k in range(width):
-                inputs = (a >> k & 1, other, b >> k & 1, gate) if logic == "ands" else (a >> k & 1, b >> k & 1, gate, 1)
+                one, two, three = (number >> k & 1 for number in (a, b, third))
+                inputs = {"ands": (one, other, two, gate), "digit": (one, two, three, gate)}.get(
+                    logic, (one, two, gate, 1)
+                )
                 bit, bit_carry = positions(LOGIC[logic], *inputs, bit_carry)
                 expected |= bit << k
             assert ctx.get(adder.sum) == expected

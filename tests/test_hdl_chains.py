@@ -83,6 +83,28 @@ def test_adders_that_take_in_a_bit_give_the_golden_sum(pair, cell):
     check_dots(pair, builds, LANES, 40)
 
 
+@pytest.mark.parametrize("pair", [("int8", "int8"), ("int3", "int6"), ("int4", "e2m1"), ("int2", "int5s")])
+def test_digits_that_carry_cells_apply_give_the_golden_sum(pair):
+    build = Build("booth", sums="digits", registers="multiples", chain=3, cell="CCU2C", integers=True)
+    check_dots(pair, [replace(build, pipeline=pipeline) for pipeline in (2, 3, 0, 2, 1, 3)], LANES, 40)
+
+
+def test_digits_are_applied_where_neither_luts_nor_registers_are_more_than_before():
+    def sums(weight, activation, lanes, sharing, pipeline=2, family="ecp5"):
+        how = {"pipeline": pipeline, "family": family, "dsp": False, "recode": True, "lanes": lanes, "sharing": sharing}
+        return choose_build(parse(weight), parse(activation), "auto", **how).sums
+
+    assert {sums("int8", "int8", 4, 4), sums("int8", "int8", 8, 1), sums("int4", "e2m1", 4, 4)} == {"digits"}
+    # Operands' registers of one sum alone; no register before the adders; numbers without signs; no carry cells.
+    others = [
+        ("int4", "int4", 4, 1),
+        ("int8", "int8", 4, 4, 1),
+        ("uint8", "int8", 4, 4),
+        ("int8", "int8", 4, 4, 2, "ice40"),
+    ]
+    assert all(sums(*each) != "digits" for each in others)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("place", "pair"), enumerate(KINDS + SPECIAL_KINDS + RECODED))
 def test_every_way_to_add_lanes_is_the_golden_sum(place, pair):

@@ -254,7 +254,10 @@ def ResetIn(fragment, cycles):
         (("shift",), "product must be one of whole, recoded, gated, table, rows, digits, booth, operator, not 'shift'"),
         (("rows", 6), "group must be a power of two, not 6"),
         (("rows", 8, "rows"), "registers must be 'aligned' for 'rows', not 'rows'"),
-        (("booth", 8, "all"), "registers must be one of aligned, rows, sums, chains, shifted, not 'all'"),
+        (
+            ("booth", 8, "all"),
+            "registers must be one of aligned, rows, sums, chains, shifted, blocks, multiples, not 'all'",
+        ),
         (("booth", 8, "chains"), "registers must be aligned, rows or sums for sums 'tree', not 'chains'"),
         (("booth", 8, "rows", False, False, -1), "pipeline must be 0 to 3, not -1"),
     ],
@@ -267,13 +270,14 @@ def test_build_says_what_it_must_be(arguments, message):
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"sums": "loop"}, "sums must be one of tree, chains, signs, gated, turned, not 'loop'"),
+        ({"sums": "loop"}, "sums must be one of tree, chains, signs, gated, digits, turned, not 'loop'"),
         ({"sums": "chains", "chain": 0}, "chain must be 1 or more, not 0"),
+        ({"product": "rows", "sums": "digits"}, "product must be 'booth' for sums 'digits', not 'rows'"),
     ],
 )
 def test_build_says_how_products_can_be_added(fields, message):
     with pytest.raises(ValueError, match=message):
-        Build("booth", **fields)
+        Build(**{"product": "booth"} | fields)
 
 
 def test_mac_says_what_it_must_be():

@@ -12,8 +12,8 @@ from fewbit.sim import block_matmul, decode, engine_matmul, spread_activations, 
 from fewbit.study.measurement.evaluate import Study
 from fewbit.study.network.network import Network, Samples
 from fewbit.study.quantization.binary_planes import PLANES
-from fewbit.study.quantization.block_layer import stored_blocks
 from fewbit.study.quantization.scheme import Scheme
+from fewbit.study.quantization.weight_blocks import stored_blocks
 
 SCALE, INT8 = parse("bfloat16"), parse("int8")
 BLOCKS = {"scale_per": "block", "block_size": 16}

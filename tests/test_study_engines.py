@@ -76,9 +76,10 @@ def test_engines_differ_by_float32_rounding_alone_where_sums_are_longer(toy, for
 
 
 NAMED = ["int16", "uint8", "int4s", "sm5", "ue4m3", "e5m10", "e4m3b-20", "float8_e4m3fn", "float8_e5m2", "bfloat16"]
+NARROW = ["apot4", "nf4", "iq4nl", "flint4", "nupes3", "pow2_4", "pow2_3", "ue4m0", "bipolar", "ternary"]
 
 
-@pytest.mark.parametrize("format", [*map(str, study_formats()), *NAMED, "bipolar"])
+@pytest.mark.parametrize("format", [*map(str, study_formats()), *NAMED, *NARROW])
 def test_rounding_at_once_gives_what_codes_stand_for(format):
     """Of float32 of every exponent, both signs, infinities and NaN, at ties and next to them."""
     format, patterns = parse(format), np.arange(1 << 32, step=1 << 19, dtype=np.uint64)

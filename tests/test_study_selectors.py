@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from fewbit.formats import parse
 from fewbit.study.network import grid
-from fewbit.study.quantization.block_layer import weight_blocks
 from fewbit.study.quantization.scales import error_of_results
 from fewbit.study.quantization.scheme import Scheme
+from fewbit.study.quantization.weight_blocks import weight_blocks
 
 SCALE = parse("bfloat16")
 

@@ -63,7 +63,8 @@ def test_ecp5(tmp_path: Path) -> None:
     "pair, family",
     [
         *((pair, "xc7") for pair in ("int4 int4", "e2m1 e2m1", "int4 e2m1", "e3m2 e3m2")),
-        *itertools.product(("int2 int5", "e2m1 e2m2", "int4 e2m1"), ("ice40", "ecp5")),
+        *itertools.product(("int2 int5", "e2m1 e2m2"), ("ice40", "ecp5")),
+        *(("int4 e2m1", "ice40"), ("int6 int6", "ecp5")),
     ],
 )
 def test_every_way_to_add_lanes(pair: str, family: str, tmp_path: Path) -> None:
@@ -93,11 +94,42 @@ def test_elements_that_share_multipliers(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_sums_by_exponent_in_lut_ram(tmp_path: Path) -> None:
-    arithmetic = Arithmetic(parse("e2m1"), parse("float8_e5m2"), parse_element("bins"))
-    design = DotDesign(arithmetic, terms=1000, lanes=2, family="xc7")
+@pytest.mark.parametrize("pair, lanes, pipeline, registers", [("int8 int8", 10, 2, 0), ("int8 int6", 6, 3, 2)])
+def test_blocks_add_to_the_sum_of_those_before_them(
+    pair: str, lanes: int, pipeline: int, registers: int, tmp_path: Path
+) -> None:
+    """Cascades of eight and two blocks, and of four and two that have a register behind the last: all adders are in the
+    blocks but those of the two cascades and of the accumulator."""
+    weight, activation = map(parse, pair.split())
+    design = Design("dot", weight, activation, terms=1000, lanes=lanes, pipeline=pipeline, family="xc7", dsp=True)
+    netlist = synthesize(design, "synth_xilinx -flatten", tmp_path)
+    adds = ".OPMODE(7'h15)"
+    assert (netlist.count("DSP48E1 "), netlist.count(adds)) == (lanes, lanes - 2)
+    assert netlist.count(".PREG(1'h1)") == registers
+    assert netlist.count("CARRY4 ") <= 2 * -(-design.accumulator_bits // 4)
+    description, cells = design.description(command=""), [SHARE / "xilinx" / "cells_sim.v"]
+    result = simulate_netlist(netlist, description, cells)
+    assert result.ok, result.failed
+    assert not simulate_netlist(netlist.replace(adds, ".OPMODE(7'h05)", 1), description, cells).ok
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "element, pair, lanes, cell",
+    [
+        ("bins", "e2m1 float8_e5m2", 2, "RAM32M"),
+        ("popcount", "uint1 bipolar", 9, "CARRY4"),
+        ("booth_serial:digits=2", "int4 int3", 3, "CARRY4"),
+        ("bit_serial:weight_bits=2,activation_bits=3", "int2 int3", 5, "CARRY4"),
+        ("lmul", "e2m1 e2m1", 2, "CARRY4"),
+        ("window:bits=8,drop=3", "e2m1 int4", 2, "CARRY4"),
+    ],
+)
+def test_elements(element: str, pair: str, lanes: int, cell: str, tmp_path: Path) -> None:
+    arithmetic = Arithmetic(*map(parse, pair.split()), parse_element(element))
+    design = DotDesign(arithmetic, terms=1000, lanes=lanes, family="xc7")
     netlist = synthesize(design, "synth_xilinx -family xc7", tmp_path)
-    assert "RAM32M" in netlist
+    assert f"{cell} " in netlist
     result = simulate_netlist(netlist, design.description(command=""), [SHARE / "xilinx" / "cells_sim.v"])
     assert result.ok, result.failed
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...families import Target
 from ..families import BoardFamily, board_families
 from ..pin import Pin
 
-__all__ = ["BAUDS", "BITS_A_BYTE", "Board", "HostLink", "Part", "Programming", "Usb"]
+__all__ = ["BAUDS", "BITS_A_BYTE", "Board", "HostLink", "KnownArray", "Part", "Programming", "Usb"]
 
 BITS_A_BYTE = 10
 """Bits that a byte takes on a serial line: a start bit, eight data bits, and a stop bit."""
@@ -17,7 +17,16 @@ BITS_A_BYTE = 10
 BAUDS = (3_000_000, 2_000_000, 1_000_000, 921_600, 460_800, 115_200)
 """The rates, in bits a second, that a link may run at. The fastest comes first."""
 
-Shape = tuple[int, int, int, str]
+
+class KnownArray(NamedTuple):
+    """An array that was found to fit a board, and the engine's DSP policy, register stages and build of products."""
+
+    rows: int
+    columns: int
+    lanes: int
+    dsp: str = "none"
+    pipeline: int = 2
+    build: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -138,7 +147,7 @@ class Board:
     programming: how a bitstream gets into it
     lights: resources (name, number) of two LEDs, for "a product is at hand" and "an error since the last reset"
     high: pins that have to be held at 1
-    shapes: rows, columns, lanes and DSP policy of the largest array that was found to fit, by weight and activation
+    arrays: the largest array that was found to fit, by weight and activation
     network: rows, columns, lanes and outputs of a network's accelerator unless others are named
     network_dsp: its DSP policy unless another is named, where the device has DSPs
     """
@@ -152,7 +161,7 @@ class Board:
     programming: Programming
     lights: tuple[tuple[str, int], ...] = ()
     high: tuple[str, ...] = ()
-    shapes: Mapping[tuple[str, str], Shape] = field(default_factory=dict, hash=False)
+    arrays: Mapping[tuple[str, str], KnownArray] = field(default_factory=dict, hash=False)
     network: tuple[int, int, int, int] = (1, 8, 4, 1)
     network_dsp: str = "auto"
 

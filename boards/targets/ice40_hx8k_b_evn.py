@@ -2,7 +2,7 @@
 
 from amaranth_boards.ice40_hx8k_b_evn import ICE40HX8KBEVNPlatform
 
-from .board import Board, HostLink, Programming, Usb
+from .board import Board, HostLink, KnownArray, Programming, Usb
 from .parts import HX8K
 
 USB = Usb(0x0403, 0x6010, ("Lattice FTUSB", "Dual RS232-HS"))
@@ -16,10 +16,10 @@ BOARD = Board(
     link=HostLink("FT2232H", 3_000_000, USB, interface=1),
     programming=Programming("ice40_generic", USB, volatile=False, iceprog=True),
     lights=(("led", 0), ("led", 1)),
-    shapes={
-        ("int8", "int8"): (2, 3, 4, "none"),
-        ("e4m3", "e4m3"): (2, 2, 4, "none"),
-        ("e2m1", "int4"): (3, 5, 4, "none"),
-        ("e2m1", "e2m1"): (4, 4, 4, "none"),
+    arrays={
+        ("int8", "int8"): KnownArray(2, 3, 4, "none"),
+        ("e4m3", "e4m3"): KnownArray(2, 2, 4, "none"),
+        ("e2m1", "int4"): KnownArray(3, 5, 4, "none"),
+        ("e2m1", "e2m1"): KnownArray(4, 4, 4, "none"),
     },
 )

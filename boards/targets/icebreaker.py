@@ -5,7 +5,7 @@ from dataclasses import replace
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 
 from .board import Board, HostLink, Programming, Usb
-from .parts import UP5K, UP5K_SHAPES
+from .parts import UP5K, UP5K_ARRAYS
 
 USB = Usb(0x0403, 0x6010, ("iCEBreaker",))
 
@@ -18,5 +18,5 @@ BOARD = Board(
     link=HostLink("FT2232H", 3_000_000, USB, interface=1),
     programming=Programming("ice40_generic", USB, volatile=False, iceprog=True),
     lights=(("led_g", 0), ("led_r", 0)),
-    shapes=UP5K_SHAPES,
+    arrays=UP5K_ARRAYS,
 )

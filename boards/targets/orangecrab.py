@@ -5,7 +5,7 @@ from dataclasses import replace
 from amaranth_boards.orangecrab_r0_2 import OrangeCrabR0_2_25FPlatform
 
 from .board import Board, HostLink, Programming, Usb
-from .parts import ECP5_24K_SHAPES, ECP5_25F
+from .parts import ECP5_24K_ARRAYS, ECP5_25F
 
 ADAPTER = "connect a USB serial adapter of 3.3 V: its TX to the pin marked 0, its RX to the one marked 1, and ground"
 BUTTON = "hold the button while plugging it in: the LED then shows the bootloader"
@@ -20,6 +20,6 @@ BOARD = Board(
     programming=Programming(
         "orangeCrab", Usb(0x1209, 0x5AF0, ("OrangeCrab",)), volatile=False, readable=False, note=BUTTON
     ),
-    shapes=ECP5_24K_SHAPES,
+    arrays=ECP5_24K_ARRAYS,
     network=(1, 16, 4, 2),
 )

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from ...families import FAMILIES, Capacity, FpgaDevice, Target, parse_target
-from .board import Part
+from .board import KnownArray, Part
 
-__all__ = ["ECP5_12F", "ECP5_24K_SHAPES", "ECP5_25F", "ECP5_85F", "GW1NR_9C", "HX8K", "UP5K", "UP5K_SHAPES", "XC7A35T"]
+__all__ = ["ECP5_12F", "ECP5_24K_ARRAYS", "ECP5_25F", "ECP5_85F", "GW1NR_9C", "HX8K", "UP5K", "UP5K_ARRAYS", "XC7A35T"]
 
 
 def _ecp5(title: str, size: str, package: str, speed: int, capacity: Capacity) -> Part:
@@ -14,12 +14,12 @@ def _ecp5(title: str, size: str, package: str, speed: int, capacity: Capacity) -
     return Part(title, Target(FAMILIES["ecp5"], device), "ecp5", 60, ("--compress",))
 
 
-UP5K_SHAPES = {
-    ("int8", "int8"): (3, 3, 2, "auto"),
-    ("e4m3", "e4m3"): (1, 2, 4, "auto"),
-    ("e2m1", "int4"): (3, 3, 4, "auto"),
-    ("e2m1", "e2m1"): (3, 3, 4, "auto"),
-    ("e2m1", "int8"): (2, 3, 4, "auto"),
+UP5K_ARRAYS = {
+    ("int8", "int8"): KnownArray(3, 3, 2, "auto"),
+    ("e4m3", "e4m3"): KnownArray(1, 2, 4, "auto"),
+    ("e2m1", "int4"): KnownArray(3, 3, 4, "auto"),
+    ("e2m1", "e2m1"): KnownArray(3, 3, 4, "auto"),
+    ("e2m1", "int8"): KnownArray(2, 3, 4, "auto"),
 }
 """Arrays that a search could place and route, on boards with an oscillator of 12 MHz."""
 
@@ -29,11 +29,11 @@ UP5K = Part("Lattice iCE40-UP5K", parse_target("ice40-up5k"), "ice40", 24, file_
 ECP5_12F = _ecp5("Lattice LFE5U-12F", "12k", "CABGA381", 6, Capacity(24288, 28, 56))
 """The die is the 25F's, and the open tools use all of it; the maker promises 12,000 LUTs and 32 block RAMs."""
 
-ECP5_24K_SHAPES = {
-    ("int8", "int8"): (4, 6, 4, "auto"),
-    ("e4m3", "e4m3"): (9, 6, 1, "auto"),
-    ("e2m1", "int4"): (11, 17, 1, "auto"),
-    ("e2m1", "e2m1"): (9, 11, 2, "auto"),
+ECP5_24K_ARRAYS = {
+    ("int8", "int8"): KnownArray(4, 6, 4, "auto"),
+    ("e4m3", "e4m3"): KnownArray(9, 6, 1, "auto"),
+    ("e2m1", "int4"): KnownArray(11, 17, 1, "auto"),
+    ("e2m1", "e2m1"): KnownArray(9, 11, 2, "auto"),
 }
 """Arrays for the 12F and the 25F that a search could place and route on the 12F."""
 

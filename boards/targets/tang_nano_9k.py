@@ -2,7 +2,7 @@
 
 from amaranth_boards.tang_nano_9k import TangNano9kPlatform
 
-from .board import Board, HostLink, Programming, Usb
+from .board import Board, HostLink, KnownArray, Programming, Usb
 from .parts import GW1NR_9C
 
 USB = Usb(0x0403, 0x6010, ("JTAG Debugger", "SIPEED", "USB Debugger"))
@@ -16,10 +16,10 @@ BOARD = Board(
     link=HostLink("BL702", 2_000_000, USB, interface=1),
     programming=Programming("tangnano9k", USB, readable=False),
     lights=(("led", 0), ("led", 1)),
-    shapes={
-        ("int8", "int8"): (4, 4, 1, "auto"),
-        ("e4m3", "e4m3"): (2, 2, 4, "auto"),
-        ("e2m1", "int4"): (3, 5, 4, "auto"),
-        ("e2m1", "e2m1"): (3, 5, 4, "auto"),
+    arrays={
+        ("int8", "int8"): KnownArray(4, 4, 1, "auto"),
+        ("e4m3", "e4m3"): KnownArray(2, 2, 4, "auto"),
+        ("e2m1", "int4"): KnownArray(3, 5, 4, "auto"),
+        ("e2m1", "e2m1"): KnownArray(3, 5, 4, "auto"),
     },
 )

@@ -3,7 +3,7 @@
 from amaranth_boards.ulx3s import ULX3S_12F_Platform
 
 from .board import Board, HostLink, Programming, Usb
-from .parts import ECP5_12F, ECP5_24K_SHAPES
+from .parts import ECP5_12F, ECP5_24K_ARRAYS
 
 USB = Usb(0x0403, 0x6015, ("ULX3S",))
 
@@ -16,6 +16,6 @@ BOARD = Board(
     link=HostLink("FT231X", 3_000_000, USB),
     programming=Programming("ulx3s", USB),
     lights=(("led", 0), ("led", 1)),
-    shapes=ECP5_24K_SHAPES,
+    arrays=ECP5_24K_ARRAYS,
     network=(1, 16, 4, 2),
 )

@@ -3,7 +3,7 @@
 from amaranth_boards.upduino_v3 import UpduinoV3Platform
 
 from .board import Board, HostLink, Programming, Usb
-from .parts import UP5K, UP5K_SHAPES
+from .parts import UP5K, UP5K_ARRAYS
 
 USB = Usb(0x0403, 0x6014, ("UPduino",))
 SOLDER = "solder the jumper OSC, which brings the 12 MHz oscillator to pin 20"
@@ -19,5 +19,5 @@ BOARD = Board(
         *("ice40_generic", USB), volatile=False, iceprog=True, options=("--vid", "0x0403", "--pid", "0x6014")
     ),
     high=("16",),  # the flash's chip select, or the flash would talk on the serial line
-    shapes=UP5K_SHAPES,
+    arrays=UP5K_ARRAYS,
 )

@@ -9,7 +9,7 @@ from ..common.choices import choice, known
 from ..common.console import say
 from ..common.designs import choose_pairs, parse_integers
 from ..common.engine_options import EngineOptions
-from ..common.options import Build, OneActivation, Seeds, Stages, Weight
+from ..common.options import OneActivation, Seeds, Weight, builds
 from ..common.options import board as board_option
 from ..common.options import mhz as mhz_option
 from ..common.options import recipe as recipe_option
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from ...boards.targets.board import Board
     from ...formats import Engine, Format
 
-__all__ = ["DEFAULT_SHAPE", "SHOWN", "BitstreamOptions"]
+__all__ = ["DEFAULT_ARRAY", "SHOWN", "BitstreamOptions"]
 
-DEFAULT_SHAPE = (2, 2, 1, "none")
-"""Rows, columns, lanes and DSP policy of the array if the largest was not searched for."""
+DEFAULT_ARRAY = (2, 2, 1)
+"""Rows, columns and lanes of the array if the largest was not searched for."""
 
 SHOWN = {"rows": "the board's", "columns": "the board's", "max_k": "256 or 1024", "tile_m": "as RAM allows"}
 """The defaults of engines on boards, in the words of help."""
@@ -45,8 +45,12 @@ class BitstreamOptions:
         str | None,
         choice(known("none", "auto"), "--dsp", help="Use of the device's multipliers.", show_default="the board's"),
     ] = None
-    pipeline: Stages = 2
-    build: Build = "auto"
+    pipeline: Annotated[
+        int | None, typer.Option("--pipeline", help="Register stages, 1 to 3.", show_default="the board's, or 2")
+    ] = None
+    build: Annotated[
+        str | None, choice(builds, "--build", help="How products are built.", show_default="the board's, or auto")
+    ] = None
     mhz: Annotated[float | None, mhz_option("Highest clock to use.", shown="the highest that is met")] = None
     margin: Annotated[float, typer.Option("--margin", help="Share of Fmax that the clock stays below it.")] = 0.05
     baud: Annotated[
@@ -67,8 +71,6 @@ class BitstreamOptions:
         network.check(engine)
         found = find_board(self.board)
         common: dict[str, Any] = {
-            "pipeline": self.pipeline,
-            "build": self.build,
             "mhz": self.mhz,
             "margin": self.margin,
             "baud": self.baud,
@@ -81,7 +83,7 @@ class BitstreamOptions:
 
             dsp = self.dsp or usual_dsp(found)
             program = network.fitting(engine, self.weight, self.activation, self.lanes, found, dsp)
-            made = NetworkRequest(found, program, dsp=dsp, buffer_bytes=buffer_for(program), **common)
+            made = NetworkRequest(found, program, dsp=dsp, buffer_bytes=buffer_for(program), **self.named, **common)
             layers = self.by_layers(made, engine, common) if made.lacks else None
             if layers is None:
                 return made
@@ -100,11 +102,19 @@ class BitstreamOptions:
         self, options: EngineOptions, board: "Board", weight: "Format", activation: "Format", common: dict[str, Any]
     ) -> "Request":
         from ...boards.build.bitstream_request import Request
+        from ...boards.targets.board import KnownArray
 
-        shape = board.shapes.get((weight.name, activation.name), DEFAULT_SHAPE)
-        lanes = shape[2] if self.lanes is None else self.lanes
-        made = _engine(options, board, weight, activation, shape[:2], lanes)
-        return Request(board, made, dsp=shape[3] if self.dsp is None else self.dsp, **common)
+        known = board.arrays.get((weight.name, activation.name), KnownArray(*DEFAULT_ARRAY))
+        lanes = known.lanes if self.lanes is None else self.lanes
+        made = _engine(options, board, weight, activation, known[:2], lanes)
+        how: dict[str, Any] = {"pipeline": known.pipeline, "build": known.build} | self.named
+        return Request(board, made, dsp=self.dsp or known.dsp, **how, **common)
+
+    @property
+    def named(self) -> dict[str, Any]:
+        """Register stages and build of products, as far as they were named."""
+        given = {"pipeline": self.pipeline, "build": self.build}
+        return {name: value for name, value in given.items() if value is not None}
 
     def by_layers(
         self, network: "NetworkRequest", options: EngineOptions, common: dict[str, Any]

@@ -13,7 +13,7 @@ from ..common.options import fill as fill_option
 from ..common.options import name as name_option
 from ..common.options import timeout as timeout_option
 from ..common.program_options import ProgramOptions
-from .bitstream_options import DEFAULT_SHAPE, SHOWN, BitstreamOptions
+from .bitstream_options import DEFAULT_ARRAY, SHOWN, BitstreamOptions
 
 if TYPE_CHECKING:
     from ...boards.build.bitstream import Bitstream
@@ -99,19 +99,22 @@ def _check_array(
     ``own``: rows, columns and lanes as they were given
     """
     board, pair = request.board, (request.engine.weight.name, request.engine.activation.name)
-    if not largest and own == (None, None, None) and pair not in board.shapes:
+    if not largest and own == (None, None, None) and pair not in board.arrays:
         say(
             f"note: how large an array of {' x '.join(pair)} goes into {board.name} was not searched: "
-            f"{DEFAULT_SHAPE[0]} x {DEFAULT_SHAPE[1]} here; --largest searches, --rows and --columns name another"
+            f"{DEFAULT_ARRAY[0]} x {DEFAULT_ARRAY[1]} here; --largest searches, --rows and --columns name another"
         )
     if largest and (*own[:2], tile_m) != (None, None, None):
         raise ValueError("--rows, --columns and --tile-m must be left out with --largest, which finds them")
 
 
 def _as_default(request: "Request") -> str:
+    from ...boards.targets.board import KnownArray
+
     engine = request.engine
-    pair, shape = (engine.weight.name, engine.activation.name), (engine.rows, engine.columns, engine.lanes, request.dsp)
-    return f"shapes={{{pair}: {shape}}} in boards/targets/{request.board.name}.py makes it the default"
+    pair = engine.weight.name, engine.activation.name
+    known = KnownArray(engine.rows, engine.columns, engine.lanes, request.dsp, request.pipeline, request.build)
+    return f"arrays={{{pair}: {known}}} in boards/targets/{request.board.name}.py makes it the default"
 
 
 def _show(made: "Bitstream", request: "BitstreamRequest") -> None:

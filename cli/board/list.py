@@ -6,7 +6,7 @@ from ..common.console import PLAIN_WIDTH, print_json, print_table, screen
 from ..common.options import Json
 
 if TYPE_CHECKING:
-    from ...boards.targets.board import Board
+    from ...boards.targets.board import Board, KnownArray
 
 __all__ = ["list_boards"]
 
@@ -37,7 +37,7 @@ def list_boards(json: Json = False) -> None:
         capacity = board.part.target.device.capacity
         assert capacity is not None
         arrays = ("\n" if narrow else ", ").join(
-            f"{weight} x {activation}: {_array(shape)}" for (weight, activation), shape in _shapes(board)
+            f"{weight} x {activation}: {_array(known)}" for (weight, activation), known in sorted(board.arrays.items())
         )
         table.add_row(
             board.name,
@@ -57,12 +57,8 @@ def list_boards(json: Json = False) -> None:
             print(f"{board.name}: netlist only, no open place and route in PyPI")
 
 
-def _array(shape: tuple[int, int, int, str]) -> str:
-    return "x".join(map(str, shape[:3]))
-
-
-def _shapes(board: "Board") -> list[tuple[tuple[str, str], tuple[int, int, int, str]]]:
-    return sorted(board.shapes.items())
+def _array(known: "KnownArray") -> str:
+    return "x".join(map(str, known[:3]))
 
 
 def _kilobytes(board: "Board") -> int:
@@ -88,7 +84,8 @@ def _described(board: "Board") -> dict[str, Any]:
         "usb": str(board.programming.usb),
         "bitstream": board.part.routed,
         "largest": [
-            {"weight": weight, "activation": activation, "array": list(shape[:3]), "dsp": shape[3]}
-            for (weight, activation), shape in _shapes(board)
+            {"weight": weight, "activation": activation, "array": list(known[:3]), "dsp": known.dsp}
+            | {"pipeline": known.pipeline, "build": known.build}
+            for (weight, activation), known in sorted(board.arrays.items())
         ],
     }

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..common.choices import choice
 from ..common.command import command_line
 from ..common.console import percent, print_json, print_table, say
-from ..common.designs import parse_size
-from ..common.options import Append, Json, Out
+from ..common.designs import parse_integers, parse_size
+from ..common.options import Append, Json, Out, builds
 from ..common.options import board as board_option
 from ..common.options import fill as fill_option
 from ..common.options import size as size_option
@@ -47,6 +48,22 @@ def survey(
     search: Annotated[
         bool, typer.Option("--search", help="Search for the largest array even if one is known.")
     ] = False,
+    lanes: Annotated[
+        str | None,
+        typer.Option(
+            "--lanes",
+            metavar="<str>",
+            help="Of arrays that are searched, with commas between.",
+            show_default="1,2,4,8,16,32",
+        ),
+    ] = None,
+    pipeline: Annotated[
+        int | None, typer.Option("--pipeline", help="Register stages of arrays that are searched.", show_default="2")
+    ] = None,
+    build: Annotated[
+        str | None,
+        choice(builds, "--build", help="How products of arrays that are searched are built.", show_default="auto"),
+    ] = None,
     timeout: Annotated[float, timeout_option("Seconds after which a search ends, about.")] = 3600,
     fill: Annotated[float | None, fill_option()] = None,
     append: Append = False,
@@ -85,6 +102,9 @@ def survey(
                     *(each, weight, activation),
                     size=wanted_size,
                     search=search,
+                    lanes=parse_integers("lanes", lanes) if lanes else None,
+                    pipeline=pipeline,
+                    build=build,
                     seconds=timeout,
                     fill=fill,
                     out=out / "bitstreams",
@@ -173,6 +193,7 @@ larger arrays in a row do not fit.
 
 - **Array**: the rows, columns and lanes of processing elements; their product is the number of products a cycle at
   the peak.
+- **Stages, build**: `--pipeline`, and how products are built (`--build`).
 - **Logic cells, DSP, RAM**: what the whole FPGA uses, with the link. The DSPs of Tang Nano 9K are multipliers of 9 x
   9 bits, two for each of the 20 that `fewbit board list` has.
 - **Peak**: products a second if every element made one in every cycle. Beside it: how many single MACs of the same
@@ -190,6 +211,7 @@ HEADS = (
     "board",
     "weight x activation",
     "array",
+    "stages, build",
     "products a cycle",
     "logic cells",
     "DSP",
@@ -217,6 +239,7 @@ def _cells(row: "SurveyRow") -> list[str]:
         row.board,
         f"{row.weight} x {row.activation}",
         row.array,
+        f"{row.pipeline}, {row.build}",
         str(row.rows * row.columns * row.lanes),
         *(_used(row, names) for names in RESOURCES.values()),
         f"{row.fmax_mhz:.1f}",

@@ -31,6 +31,7 @@ __all__ = [
         "activations",
         "board",
         "boards",
+        "builds",
         "families",
         "family",
         "fill",
@@ -100,7 +101,7 @@ def element(**others: Any) -> Any:
     )
 
 
-def _builds() -> "Sequence[str]":
+def builds() -> "Sequence[str]":
     from ...hdl import BUILDS
 
     return BUILDS
@@ -131,7 +132,7 @@ Terms = Annotated[
 Lanes = Annotated[int, typer.Option("--lanes", help="Products a cycle, of a matmul in each element.")]
 Pipeline = Annotated[int, typer.Option("--pipeline", help="Register stages, 0 to 3.")]
 Stages = Annotated[int, typer.Option("--pipeline", help="Register stages, 1 to 3.")]
-Build = Annotated[str, choice(_builds, "--build", help="How products are built.")]
+Build = Annotated[str, choice(builds, "--build", help="How products are built.")]
 Dsp = Annotated[str, choice(known("none", "auto", "both"), "--dsp", help="Use of the device's multipliers.")]
 
 Families = Annotated[

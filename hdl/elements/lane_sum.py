@@ -6,7 +6,9 @@ from ...formats import Arithmetic
 from ..products.accumulate import SumControl, accumulate
 from ..products.adder_tree import sum_terms, term_shape, tree_depth
 from ..products.build import Build
+from ..products.cascade import sum_in_blocks
 from ..products.chains import chain_count, chain_onto, sum_chains
+from ..products.digit_chains import sum_digits
 from ..products.gated_chains import sum_gated
 from ..products.pipeline import Pipeline
 from ..products.product_term import Term
@@ -60,15 +62,21 @@ def sum_lanes(
     if build.sums == "gated":
         rows = [term.gated for term in terms]
         return sum_gated(m, pipeline, rows, arithmetic, build.chain, build.cell, registered=registered), None
+    if build.sums == "digits":
+        return sum_digits(m, pipeline, [term.digits for term in terms], arithmetic, build.chain, registered=registered)
     if build.sums == "chains":
         return sum_chains(m, pipeline, terms, arithmetic, build.chain, registered=registered)
     if terms[0].sign is not None:
         if build.sums == "turned":
             return sum_turned(m, pipeline, terms, arithmetic, build.chain, registered=registered)
         return sum_by_signs(m, pipeline, terms, arithmetic, build.cell, registered=registered)
+    cuts = ["chain", "total"]
+    if build.cascade:
+        terms = sum_in_blocks(m, pipeline, terms, arithmetic, 1 if registered else build.cascade)
+        cuts.remove("chain")
     how = {"registered": registered, "apart": build.keeps_apart(len(terms)), "kept": build.dsp}
     value, carry = sum_terms(m, terms, arithmetic, **how)
-    for cut in ("chain", "total"):
+    for cut in cuts:
         value, carry = pipeline.cross(cut, "sum", value), pipeline.cross(cut, "carry", carry)
     return value, carry
 

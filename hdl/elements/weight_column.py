@@ -19,7 +19,7 @@ ONE = Integer(1, unsigned=True)
 def row_sum_build(build: Build) -> Build:
     """How a row of A is summed in step with products of ``build``: as products with weights of one."""
     # Rows that are there or not, and sums that are turned over, are of products that are built so themselves.
-    sums = "chains" if build.sums in ("gated", "turned") else build.sums
+    sums = "chains" if build.sums in ("gated", "digits", "turned") else build.sums
     return Build("rows", pipeline=build.pipeline, sums=sums, chain=build.chain, integers=build.integers)
 
 

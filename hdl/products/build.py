@@ -17,13 +17,15 @@ REGISTERS = {
     "sums": ("sums", "align"),
     "chains": ("chain", "total"),
     "shifted": ("align", "chain"),
+    "blocks": ("product", "chain"),
+    "multiples": ("partial", "chain"),
 }
 """The cuts that the second and the third register stage are at, by what these hold."""
 
-ADDED = ("chains", "shifted")
+ADDED = ("chains", "shifted", "multiples")
 """What registers hold only where products are added in another way than a tree."""
 
-SUMS = ("tree", "chains", "signs", "gated", "turned")
+SUMS = ("tree", "chains", "signs", "gated", "digits", "turned")
 """Ways to add the products of several lanes."""
 
 CHAIN = 8
@@ -54,7 +56,7 @@ class Build:
     registers: what the second register stage holds, one of ``REGISTERS``: the ``aligned`` product, or for ``booth`` and
         ``recoded`` its ``rows`` (a register's reset then makes the zero digits for free) or their ``sums`` by pairs
         (faster); where products are added in another way than a tree, the ``chains`` (or sums of four lanes), or the
-        ``shifted`` products before them
+        ``shifted`` products before them; where they are added in DSP blocks, what these ``blocks`` have registers for
     tree: whether rows are summed as a balanced tree, faster, rather than one after the other
     apart: whether registers before an adder of several products stay out of DSP blocks. yosys 0.70's ``ice40_dsp``
         takes such a register into the block of either product, and then one of the two products is lost
@@ -65,7 +67,8 @@ class Build:
         ``Family``; an array then holds its sums another way
     sums: how products of several lanes are added, one of ``SUMS``: in a ``tree`` of two's complement, in ``chains``
         whose adders take in the logic of a product's last level, or by relative ``signs``, of products that have
-        their signs apart; by rows that are ``gated``; or in chains whose sum is ``turned`` over where signs differ
+        their signs apart; by rows that are ``gated``, or by Booth's ``digits`` that a carry cell applies; or in chains
+        whose sum is ``turned`` over where signs differ
     cell: the carry cell of the family that adders are made of which take in logic, None where yosys makes them
     chain: lanes to a chain; 1 for a tree of rows of unsigned numbers, where adders take in no logic
     onto_sum: whether products in chains are added to the sum itself, the first chain one after the other, where no
@@ -73,6 +76,8 @@ class Build:
     integers: whether minifloats become integers before they are multiplied
     packing: how several products are made by one multiplication, where they are; ``product`` is for one that is left
         over
+    cascade: how many products are added one after the other before the tree, for adders that DSP blocks have; 0 where
+        all are added by the tree
     lut_inputs: inputs of the family's LUTs
     multipliers: in an array of which some elements leave their products to the device's multipliers, the build of
         those; None where there are no such elements, or where they are built like the others
@@ -92,6 +97,7 @@ class Build:
     onto_sum: bool = False
     integers: bool = False
     packing: Packing | None = None
+    cascade: int = 0
     lut_inputs: int = 6
     multipliers: "Build | None" = None
 
@@ -108,6 +114,8 @@ class Build:
             raise ValueError(f"registers must be 'aligned' for {self.product!r}, not {self.registers!r}")
         if self.sums not in SUMS:
             raise ValueError(f"sums must be one of {', '.join(SUMS)}, not {self.sums!r}")
+        if self.sums == "digits" and self.product != "booth":
+            raise ValueError(f"product must be 'booth' for sums 'digits', not {self.product!r}")
         if self.chain < 1:
             raise ValueError(f"chain must be 1 or more, not {self.chain!r}")
         if self.registers in ADDED and self.sums == "tree":
@@ -125,7 +133,7 @@ class Build:
     @property
     def in_chains(self) -> bool:
         """Whether products of several lanes are added some lanes to a chain, and chains by a tree."""
-        return self.sums in ("chains", "gated", "turned")
+        return self.sums in ("chains", "gated", "digits", "turned")
 
     @property
     def adds_rows(self) -> bool:

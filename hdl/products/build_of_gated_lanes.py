@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from ...formats import Format, Minifloat
 from .build import CHAIN, Build
-from .build_of_lanes import luts_of_digits, registers_of_digits
+from .build_of_lanes import TERMS_BITS, luts_of_digits, registers_of_digits
 from .ccu2c import CELL
 from .decode import is_twos_complement, operand_layout
 
@@ -48,14 +48,23 @@ def build_of_gated_lanes(
         if integers or (weight.max_shift + activation.max_shift == 0 and (twos_complement or unsigned)):
             if short == 1:
                 return alone
+            has_minifloat = any(isinstance(each, Minifloat) for each in (weight, activation))
             positions = _of_positions(short, long, lanes, cell)
             products = _of_products(short, long, lanes, cell)
+            signed = twos_complement and weight.signed and activation.signed
             # A product of one digit has no adder that stands between those of the tree, and yosys merges these. Of a
             # number without a sign there is a digit more, but no row.
-            digits = exact and twos_complement and short > 2 and weight.signed and activation.signed
-            if digits and _of_digits(short, long, lanes, cell) <= min(positions, products):
-                registers = registers_of_digits(alone, short, LUT_INPUTS, sharing)
-                return replace(alone, product="booth", integers=integers, registers=registers)
+            booth = exact and signed and short > 2 and _of_digits(short, long, lanes, cell) <= min(positions, products)
+            if signed and (exact or not has_minifloat) and cell is not None and alone.pipeline > 1:
+                decoders = _of_decoders(short, lanes, sharing)
+                before = _of_digits(short, long, lanes, cell) + decoders if booth else min(positions, products)
+                registers = _registers_of_multiples(short, long, lanes, sharing)
+                if max(_of_multiples(short, long, lanes, cell) + decoders, registers) <= before:
+                    found = replace(found, product="booth", integers=integers)
+                    return replace(found, sums="digits", registers="multiples", chain=SHORT_CHAIN)
+            if booth:
+                held = registers_of_digits(alone, short, LUT_INPUTS, sharing)
+                return replace(alone, product="booth", integers=integers, registers=held)
             found = replace(found, product="gated", integers=integers, registers="aligned")
             if positions <= products:
                 return replace(found, sums="gated", registers="chains", chain=SHORT_CHAIN)
@@ -122,6 +131,31 @@ def _of_digits(short: int, long: int, lanes: int, cell: str | None) -> int:
     """
     carries = (short + 1) // 2 if cell is None else 0
     return lanes * (luts_of_digits(short, long) + carries) + _tree(short + long, lanes, cell)
+
+
+def _of_multiples(short: int, long: int, lanes: int, cell: str) -> int:
+    """LUTs of products by Booth's digits that carry cells apply, added by their positions, and of what joins these."""
+    length = min(SHORT_CHAIN, lanes)
+    chain = long + 1 + sum(_adder(long + 1 + (k - 1).bit_length(), cell) for k in range(2, length + 1))
+    grown = long + 1 + (length - 1).bit_length()
+    position = lanes * chain // length + _tree(grown, -(-lanes // length), cell)
+    whole = long + 1 + (lanes - 1).bit_length()
+    positions = (short + 1) // 2
+    return positions * position + (positions - 1) * _adder(whole + short // 2, cell)
+
+
+def _registers_of_multiples(short: int, long: int, lanes: int, sharing: int) -> int:
+    """Registers of such products beyond one for each LUT of a sum: multiples, what goes with the digits, the operands
+    where only this sum has them, and a second one for each bit of the sum."""
+    first = -(-lanes // SHORT_CHAIN)
+    multiples = (short + 1) // 2 * (first * (long + 1) + (lanes - first) * 2 * long)
+    operands = lanes * (short + long) if sharing == 1 else 0
+    return multiples + _of_decoders(short, lanes, sharing) + operands + short + long + TERMS_BITS
+
+
+def _of_decoders(short: int, lanes: int, sharing: int) -> int:
+    """LUTs of the decoders of digits, and registers of what these tell."""
+    return 3 * ((short + 1) // 2) * lanes // sharing
 
 
 def _of_positions(short: int, long: int, lanes: int, cell: str | None) -> int:

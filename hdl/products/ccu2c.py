@@ -10,9 +10,9 @@ __all__ = ["CELL", "LOGIC", "Ccu2c"]
 
 CELL = "CCU2C"
 
-LOGIC = {"and": 0x6AAA, "nand": 0x95AA, "xor": 0x96AA, "ands": 0x7888}
+LOGIC = {"and": 0x6AAA, "nand": 0x95AA, "xor": 0x96AA, "ands": 0x7888, "digit": 0x956A}
 """The LUT's content for each kind of addends: ``a`` and ``b & gate``; ``a`` and ``~(b & gate)``; ``a`` and
-``b ^ gate``; ``a & other_gate`` and ``b & gate``.
+``b ^ gate``; ``a & other_gate`` and ``b & gate``; ``a`` and ``(b & other) ^ gate``.
 
 A position adds with the carry what the LUT makes of its four inputs, and gives on ``A``, or ``A & B``, where that is 0.
 """
@@ -42,6 +42,7 @@ class Ccu2c(wiring.Component):
     -------
     a, b: In(width)
     gate: In(1), for all bits of ``b``
+    other: In(width); with ``digit`` alone
     other_gate: In(1), for all bits of ``a``; with ``ands`` alone
     carry: In(1), where there is one
     sum: Out(width)
@@ -57,6 +58,7 @@ class Ccu2c(wiring.Component):
                 "b": In(width),
                 "gate": In(1),
                 **({"other_gate": In(1)} if logic == "ands" else {}),
+                **({"other": In(width)} if logic == "digit" else {}),
                 **({"carry": In(1)} if carry else {}),
                 "sum": Out(width),
             }
@@ -73,6 +75,7 @@ class Ccu2c(wiring.Component):
         gate: Value,
         *,
         other_gate: Value | None = None,
+        other: Value | None = None,
         carry: Value | None = None,
     ) -> Value:
         """The sum of two numbers of the same width by such an adder, which becomes the submodule ``name``."""
@@ -81,6 +84,8 @@ class Ccu2c(wiring.Component):
         m.d.comb += [adder.a.eq(a), adder.b.eq(b), adder.gate.eq(gate)]
         if other_gate is not None:
             m.d.comb += adder.other_gate.eq(other_gate)
+        if other is not None:
+            m.d.comb += adder.other.eq(other)
         if carry is not None:
             m.d.comb += adder.carry.eq(carry)
         return adder.sum
@@ -100,12 +105,16 @@ class Ccu2c(wiring.Component):
         if self.logic == "ands":
             a = a & self.other_gate.replicate(self.width)
         b = {"and": self.b & gates, "nand": ~(self.b & gates), "xor": self.b ^ gates, "ands": self.b & gates}
+        if self.logic == "digit":
+            b["digit"] = (self.b & self.other) ^ gates
         m.d.comb += self.sum.eq(a + b[self.logic] + (self.carry if self.has_carry else 0))
 
     def _of_cells(self, m: Module) -> None:
         one = Const(1, 1)
         if self.logic == "ands":
             positions = [_LutInputs(self.a[k], self.other_gate, self.b[k], self.gate) for k in range(self.width)]
+        elif self.logic == "digit":
+            positions = [_LutInputs(self.a[k], self.b[k], self.other[k], self.gate) for k in range(self.width)]
         else:
             positions = [_LutInputs(self.a[k], self.b[k], self.gate, one) for k in range(self.width)]
         sums: list[Signal | None] = [Signal(name=f"sum{k}") for k in range(self.width)]
@@ -115,8 +124,10 @@ class Ccu2c(wiring.Component):
             carry = self.carry
             if self.width % 2:
                 # A position is left over. The carry goes through its LUT, and no cell is put in before the first.
-                second = {"and": (self.carry, one), "nand": (Const(0, 1), one), "xor": (self.carry, Const(0, 1))}
-                positions.insert(0, _LutInputs(self.carry, *second[self.logic], one))
+                zero = Const(0, 1)
+                others = {"and": (self.carry, one, one), "nand": (zero, one, one), "xor": (self.carry, zero, one)}
+                others["digit"] = (zero, zero, self.carry)
+                positions.insert(0, _LutInputs(self.carry, *others[self.logic]))
                 sums.insert(0, None)
                 carry = Const(0, 1)
         init = Const(LOGIC[self.logic], 16)

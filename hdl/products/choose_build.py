@@ -61,7 +61,7 @@ def choose_build(
     """
     described = FAMILIES.get(family or "")
     if dsp:
-        logic = _of_logic(weight, activation, build, pipeline, described, recode=False, lanes=lanes)
+        logic = _of_logic(weight, activation, build, pipeline, described, recode=False, lanes=lanes, sharing=sharing)
         block = described.block if described else None
         multipliers = _of_multipliers(weight, activation, logic, block, lanes if packed else 1)
         if packed and block is not None:
@@ -157,6 +157,9 @@ def _of_multipliers(
     else:
         logic = logic.of_one_product
     if packing is None:
+        if taken and block.cascade and packed > 1 and not shifted:
+            cascade = block.cascade // 2 if logic.tree else block.cascade
+            return replace(operator, cascade=cascade, registers="blocks")
         return operator if taken else None
     integers = taken and isinstance(packing, SummedPacking)
     return replace(operator if taken else logic, packing=packing, integers=integers, shares_cells=logic.shares_cells)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Const, Module, Signal, Value
 
 __all__ = ["CUTS", "KEPT", "Pipeline"]
 
@@ -37,11 +37,12 @@ class Pipeline:
         value: Value | None,
         *,
         clear: Value | None = None,
+        cleared: int = 0,
         reset: bool = False,
         apart: bool = False,
     ):
-        """``value`` behind the cut; zero where ``clear`` is high, which a register does with its own reset and no
-        logic.
+        """``value`` behind the cut; ``cleared`` where ``clear`` is high, which a register does with its own reset and
+        no logic.
 
         ``reset`` says that the design's reset clears the register too; only what decides validity needs it. ``apart``
         keeps the register out of DSP blocks.
@@ -51,10 +52,13 @@ class Pipeline:
         value = Value.cast(value)
         if clear is None and not self.registered(cut):
             return value
-        behind = Signal(value.shape(), name=f"{name}_{cut}", reset_less=not reset, attrs=KEPT if apart else None)
+        # Registers of some families begin with what they are cleared to.
+        init = Const(cleared, value.shape()).value
+        how = {"init": init, "reset_less": not reset, "attrs": KEPT if apart else None}
+        behind = Signal(value.shape(), name=f"{name}_{cut}", **how)
         domain = self.m.d.sync if self.registered(cut) else self.m.d.comb
         domain += behind.eq(value)
         if clear is not None:
             with self.m.If(clear):
-                domain += behind.eq(0)
+                domain += behind.eq(init)
         return behind

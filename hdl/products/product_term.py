@@ -8,6 +8,7 @@ from ...formats import Format
 from .align import Shift, align, is_shifted
 from .build import Build
 from .decode import Operand, as_signed
+from .digits import Digit, digits_of
 from .gated_rows import GatedRow, gated_product, gated_rows
 from .pipeline import CUTS, Pipeline
 from .recoding import controls, recoded_rows, recoding
@@ -35,7 +36,8 @@ class Term:
     addend, carry: the product is ``addend + carry`` in two's complement; or of a magnitude with a ``sign``,
         ``(-1)**sign * addend``
     specials: the flags of what is special about it, by name
-    rows, gated: where the build adds rows of all lanes, the rows whose sum it is; ``addend`` is then nothing
+    rows, gated, digits: where the build adds rows or digits of all lanes, those whose sum it is; ``addend`` is then
+        nothing
     products: of how many products it is the sum
     """
 
@@ -45,6 +47,7 @@ class Term:
     sign: Value | None = None
     rows: tuple[ProductRow, ...] = ()
     gated: tuple[GatedRow, ...] = ()
+    digits: tuple[Digit, ...] = ()
     products: int = 1
 
 
@@ -70,6 +73,10 @@ def make_term(
         ]
         gated = gated_rows(*sorted(integers, key=len, reverse=True))
         return Term(Const(0, 1), None, special_product(m, pipeline, *operands), gated=gated)
+    if build.sums == "digits":
+        (w, a), _ = common_signedness(m, operands)
+        digits = digits_of(*sorted((w, a), key=len, reverse=True))
+        return Term(Const(0, 1), None, special_product(m, pipeline, *operands), digits=digits)
     rows = _rows_apart(m, pipeline, build, weight_format, *operands)
     if rows:
         return Term(Const(0, 1), None, special_product(m, pipeline, *operands), rows=rows)

@@ -306,14 +306,18 @@ def _scheme(scheme: Scheme, layers: Mapping[str, QuantizedLayer | BlockLayer]) -
     """What a point says of its scheme, with the formats of all layers where they were found for tensors."""
     found = {**scheme.to_dict(), "techniques": scheme.techniques}
     if scheme.finds_formats:
-        found["layers"] = {
-            name: (layer.weight_format.name, layer.activation_format.name) for name, layer in layers.items()
-        }
+        found["layers"] = {name: (_of_weights(layer), layer.activation_format.name) for name, layer in layers.items()}
     return found
 
 
+def _of_weights(layer: QuantizedLayer | BlockLayer) -> str:
+    """The name of the format that an array multiplies with."""
+    table = layer.table if isinstance(layer, QuantizedLayer) else None
+    return (table or layer.weight_format).name
+
+
 def _pairs(layers: Mapping[str, QuantizedLayer | BlockLayer]) -> dict[str, tuple[str, str]]:
-    return {name: (layer.weight_format.name, layer.activation_format.name) for name, layer in layers.items()}
+    return {name: (_of_weights(layer), layer.activation_format.name) for name, layer in layers.items()}
 
 
 def _scores(name: str, judge: Judge, outputs: Array, expected: Array) -> Array:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ...places import write_whole
 from ..network.graph import Graph
 from ..quantization.binary_planes import BinaryPlanes
+from ..quantization.outliers import WithOutliers
 from ..quantization.scales import squares
 from ..quantization.scheme import SCALE_FORMAT
 from ..quantization.tensor_formats import Operand, Rows, format_of, stored_bits
@@ -41,6 +42,7 @@ class WeightNoise:
     worst: in dB, of the layer with the most noise
     bits: bits a weight, with scales and selectors
     weights: how many weights were rounded
+    outliers: the share of weights that are kept apart
     """
 
     network: str
@@ -50,6 +52,7 @@ class WeightNoise:
     worst: float
     bits: float
     weights: int
+    outliers: float = 0.0
 
 
 def weight_noises(
@@ -78,19 +81,13 @@ def weight_noises(
 def _noise(
     network: str, operand: Operand, size: int | None, layers: Sequence[Array], rows: Sequence[list[Rows]]
 ) -> WeightNoise:
-    total, bits, worst, count = 0.0, 0, 0.0, 0
-    of_weight, of_scale = stored_bits(operand, SCALE_FORMAT.width)
+    total, bits, worst, count, outliers = 0.0, 0, 0.0, 0, 0
     for layer, parts in zip(layers, rows, strict=True):
-        if isinstance(operand, BinaryPlanes | WithZeroPoints):
-            found = [each.values - operand.values(*operand.fit(each.values, SCALE_FORMAT)) for each in parts]
-            error = float(sum(squares(difference).sum() for difference in found))
-        else:
-            format = format_of(operand, parts)
-            error = sum(each.quantized(format)[1] for each in parts)
-        bits += layer.size * of_weight + sum(len(each.values) for each in parts) * of_scale
+        error, stored, apart = _rounded(operand, layer, parts)
         mean = float(np.square(layer, dtype=np.float64).mean())
         noise = error / mean / layer.size if mean else 0.0
         total, worst, count = total + noise * layer.size, max(worst, noise), count + layer.size
+        bits, outliers = bits + stored, outliers + apart
     return WeightNoise(
         network=network,
         weight=operand.name,
@@ -99,7 +96,26 @@ def _noise(
         worst=_decibels(worst),
         bits=bits / count,
         weights=count,
+        outliers=outliers / count,
     )
+
+
+def _rounded(operand: Operand, layer: Array, parts: list[Rows]) -> tuple[float, int, int]:
+    """Of a layer's weights, which are also cut into parts, the squared error, the stored bits, and how many are kept
+    apart."""
+    if isinstance(operand, WithOutliers):
+        found = operand.fit(layer)
+        step = found.scale(SCALE_FORMAT)
+        error = squares(layer - found.integers(layer, step) * step).sum()
+        return float(error), found.bits + SCALE_FORMAT.width, int(found.apart.sum())
+    if isinstance(operand, BinaryPlanes | WithZeroPoints):
+        lost = [each.values - operand.values(*operand.fit(each.values, SCALE_FORMAT)) for each in parts]
+        error = sum(squares(difference).sum() for difference in lost)
+    else:
+        format = format_of(operand, parts)
+        error = sum(each.quantized(format)[1] for each in parts)
+    of_weight, of_scale = stored_bits(operand, SCALE_FORMAT.width)
+    return float(error), layer.size * of_weight + sum(len(each.values) for each in parts) * of_scale, 0
 
 
 def _decibels(noise: float) -> float:

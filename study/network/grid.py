@@ -13,6 +13,8 @@ __all__ = ["codes", "floats", "round_to", "values"]
 
 Array = NDArray[Any]
 
+NARROW = 4
+"""Formats of so many bits have so few values that it is quicker to compare with what is between them all."""
 CHUNK, PART = 1 << 15, 1 << 16
 """Codes that are looked up, and values that are rounded, at a time. NumPy makes 64-bit indices of codes; what is worked
 on stays in the processor's cache."""
@@ -49,6 +51,8 @@ def round_to(
         fault for every few values, and as much time as the rounding
     """
     steps = _steps(format)
+    if steps is None and tensor.dtype == np.float32 and format.width <= NARROW and format.finite:
+        return _by_thresholds(tensor if divisor is None else tensor / divisor, format)
     if divisor is not None and (steps is None or divisor.ndim):
         tensor, divisor = tensor / divisor, None
     if steps is None or tensor.dtype != np.float32:
@@ -97,6 +101,36 @@ def _round_magnitudes(part: NDArray[np.float32], steps: "_Steps", scratch: NDArr
     magic = bits.view(np.float32)
     np.subtract(magic, part, out=part)
     np.subtract(magic, part, out=part)
+
+
+def _by_thresholds(tensor: Array, format: Format) -> NDArray[np.float32]:
+    """The nearest values of a finite format, by counting how many of the thresholds between them a number reaches."""
+    thresholds, table = _thresholds(format)
+    flat, found = np.ascontiguousarray(tensor).reshape(-1), np.empty(tensor.shape, np.float32)
+    whole, reached = found.reshape(-1), np.empty(min(flat.size, PART), np.uint8)
+    for start in range(0, flat.size, PART):
+        source = flat[start : start + PART]
+        if np.isnan(source.max()):
+            source = np.nan_to_num(source, nan=0.0, posinf=np.inf, neginf=-np.inf)
+        count = reached[: source.size]
+        count[:] = 0
+        for threshold in thresholds:
+            count += (source >= threshold).view(np.uint8)
+        table.take(count, out=whole[start : start + PART], mode="wrap")
+    return found
+
+
+@lru_cache(maxsize=256)
+def _thresholds(format: Format) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The least float32 numbers that are rounded to the second and to each further value, and all values in order."""
+    table = np.unique(_table(format))
+    middles = (table[:-1].astype(np.float64) + table[1:]).astype(np.float32)
+    middles /= 2  # float32 has it, or is one step away
+    below, above = (np.nextafter(middles, np.float32(end)) for end in (-np.inf, np.inf))
+    thresholds = above
+    for tried in (middles, below):
+        thresholds = np.where(values(codes(tried, format), format) == table[1:], tried, thresholds)
+    return thresholds, table
 
 
 class _Steps(NamedTuple):

@@ -14,12 +14,14 @@ from ..network.layer import Layer
 from .activations import Activations
 from .balance import balance, levels
 from .binary_planes import BinaryPlanes
-from .block_layer import BlockLayer, format_of_blocks, stored_blocks, unit
+from .block_layer import BlockLayer
 from .calibrate import LONG, CalibrationStatistics
+from .outliers import WithOutliers
 from .rounding import gptq, learned
 from .scales import best_scales, error_of_results, share_of_results
 from .scheme import Scheme
 from .tensor_formats import Operand, Rows, format_of
+from .weight_blocks import format_of_blocks, stored_blocks, unit
 from .zero_points import WithZeroPoints
 
 __all__ = ["QuantizedLayer", "as_integers", "quantize"]
@@ -46,6 +48,9 @@ class QuantizedLayer:
     zero_point: what is added to the left operand before it is rounded, so that the code of this value stands for 0.
         Only integer formats have one. The bias subtracts what it adds to sums
     element: what multiplies and adds
+    table: the format of the codes that an array multiplies with, if outliers are apart from these; ``codes`` are those
+        of both together, which have the same exact sums
+    stored_bits: bits of all weights, if they are not those of ``codes``
     """
 
     layer: Layer
@@ -59,6 +64,8 @@ class QuantizedLayer:
     after: Array | None
     zero_point: int = 0
     element: Element = EXACT
+    table: Format | None = None
+    stored_bits: int | None = None
 
     @property
     def arithmetic(self) -> Arithmetic:
@@ -72,7 +79,9 @@ class QuantizedLayer:
 
     @property
     def weight_bits(self) -> int:
-        """Bits of all codes of the weights."""
+        """Bits of all codes of the weights, and of what is stored beside them."""
+        if self.stored_bits is not None:
+            return self.stored_bits
         return 0 if self.codes is None else self.codes.size * self.weight_format.width
 
     @property
@@ -201,7 +210,10 @@ def _with_weights(
     shared = np.broadcast_to(share, whole.shape).reshape(shape)
     weight_format = format_of(operand, [Rows(whole.reshape(shape), scheme.scale_format, error, shared)])
     formats = (weight_format, activation_format)
-    if level is not None:
+    held = operand.fit(weight) if isinstance(operand, WithOutliers) else None
+    if held is not None:
+        weight_scale = held.scale(scheme.scale_format)
+    elif level is not None:
         common = best_scales(whole, weight_format, scheme.scale_format, error=error)
         weight_scale = grid.floats(common * level, scheme.scale_format)
     else:
@@ -213,7 +225,8 @@ def _with_weights(
         raise ValueError(
             f"techniques must not be gptq or rounding for sums of more than {LONG} products, as {layer.name!r} has"
         )
-    codes = _rounded(weight / step, weight_format, scheme, gram)
+    values = weight / step if held is None else held.integers(weight, step).astype(np.float32)
+    codes = _rounded(values, weight_format, scheme, gram)
     divisor = scale if factor is None else (scale * factor).astype(np.float32)
     bias = layer.bias
     if "bias" in scheme.techniques:
@@ -221,7 +234,8 @@ def _with_weights(
     result_scale = (weight_scale * scale).astype(np.float32)
     lsb = Arithmetic(*formats, scheme.element).lsb_exponent
     exact, after = as_integers(bias, result_scale, lsb)
-    return QuantizedLayer(*(layer, *formats, codes, divisor, None, result_scale, exact, after), element=scheme.element)
+    found = QuantizedLayer(*(layer, *formats, codes, divisor, None, result_scale, exact, after), element=scheme.element)
+    return found if held is None else replace(found, table=held.table(step), stored_bits=held.bits)
 
 
 def _in_blocks(

@@ -53,7 +53,7 @@ def best_scales(
     return scale if axis is not None else scale.reshape(())
 
 
-def error_of_results(gram: Array, level: Array | None = None) -> Error:
+def error_of_results(gram: Array, level: Array | None = None, terms: int | None = None) -> Error:
     """The mean squared error of a layer's results, for weights (groups * n, k) that are rounded.
 
     The errors of a column's weights are the same in every sum, and operands have means that are not zero. So errors add
@@ -64,9 +64,11 @@ def error_of_results(gram: Array, level: Array | None = None) -> Error:
     ----------
     gram: the mean outer product of rows of operands, (groups, k, k)
     level: what each column of the weights was divided by, (groups * n,), if it was
+    terms: values of a block of which only k are there: the mean, of which a share is added to the diagonal, is that of
+        so many; k unless given
     """
     size = gram.shape[-1]
-    sizes = np.trace(gram, axis1=1, axis2=2)[:, None, None] / size
+    sizes = np.trace(gram, axis1=1, axis2=2)[:, None, None] / (terms or size)
     usable = np.isfinite(sizes) & (sizes > 0)
     unit = sizes[usable].mean() if usable.any() else 1.0
     damping = DAMPING * np.where(usable, sizes / unit, 1)

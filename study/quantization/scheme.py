@@ -5,7 +5,8 @@ from typing import Any
 
 from ...formats import EXACT, Arithmetic, Element, Format, check_format, parse
 from .binary_planes import BinaryPlanes
-from .tensor_formats import FormatOfTensor, Operand
+from .outliers import WithOutliers
+from .tensor_formats import FormatOfTensor, OfWeights, Operand
 from .zero_points import WithZeroPoints
 
 __all__ = ["SCALE_FORMAT", "SCALE_PER", "TECHNIQUES", "Scheme"]
@@ -24,7 +25,7 @@ TECHNIQUES = ("equalize", "smooth", "gptq", "rounding", "bias")
 
 
 def _check_operand(name: str, format: Operand) -> None:
-    if isinstance(format, FormatOfTensor | BinaryPlanes | WithZeroPoints):
+    if isinstance(format, FormatOfTensor | OfWeights):
         return
     check_format(name, format)
     if format.scales_only or format.width > WIDEST:
@@ -40,8 +41,9 @@ class Scheme:
     Parameters
     ----------
     weight, activation: the formats of the operands of every multiplication, or how each tensor's is found, see
-        ``FormatOfTensor``; weights can also be ``BinaryPlanes`` or ``WithZeroPoints``, with scales by blocks. If both
-        operands are activations, as in attention, both have the activations' format
+        ``FormatOfTensor``; weights can also be ``BinaryPlanes`` or ``WithZeroPoints``, with scales by blocks, or
+        ``WithOutliers``, with a scale for each tensor. If both operands are activations, as in attention, both have the
+        activations' format
     edges: the format of both operands in the first and the last layers; None if they have that of all others
     layers: tuples (layer, weight, activation) for layers whose formats differ from these
     scale_per: what has a scale of its own: every weight tensor, every output channel, or every ``block_size`` products
@@ -126,7 +128,7 @@ class Scheme:
         for activation in (self.activation, *(activation for _, _, activation in self.layers)):
             if isinstance(activation, FormatOfTensor) and self.scale_per == "block":
                 raise ValueError(f"activation must be a format with scale_per block, not {activation}")
-            if isinstance(activation, BinaryPlanes | WithZeroPoints):
+            if isinstance(activation, OfWeights):
                 raise ValueError(f"activation must be a format, not {activation}, which is of weights")
         for weight in (self.weight, *(weight for _, weight, _ in self.layers)):
             if isinstance(weight, BinaryPlanes | WithZeroPoints) and self.scale_per != "block":
@@ -134,6 +136,13 @@ class Scheme:
                     f"scale_per must be block for weights that are {weight}, not {self.scale_per} (--scale-per, "
                     "--block-size)"
                 )
+            if isinstance(weight, WithOutliers) and self.scale_per != "tensor":
+                raise ValueError(
+                    f"scale_per must be tensor for weights that are {weight}, each layer having one table, not "
+                    f"{self.scale_per} (--scale-per)"
+                )
+            if isinstance(weight, WithOutliers) and not {*self.techniques} <= {"smooth", "bias"}:
+                raise ValueError(f"techniques must be of smooth, bias for {weight}, not {'+'.join(self.techniques)}")
             if isinstance(weight, BinaryPlanes) and weight.signed and not self.scale_format.signed:
                 raise ValueError(f"scale_format must have a sign for {weight}, not be {self.scale_format}")
         if isinstance(self.weight, Format) and isinstance(self.activation, Format):

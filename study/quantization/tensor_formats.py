@@ -4,6 +4,7 @@ names of all that a scheme takes for an operand."""
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ from ...formats import Format, FormatNames, parse, parse_list
 from ..network.grid import round_to
 from .binary_planes import PLANES, BinaryPlanes
 from .kmeans import codebook
+from .outliers import OUTLIERS, WithOutliers
 from .scales import Error, best_scales, squares
 from .zero_points import ZERO_POINTS, WithZeroPoints
 
 __all__ = [
-    *("FormatOfTensor", "Operand", "Rows", "format_of"),
+    *("FormatOfTensor", "OfWeights", "Operand", "Rows", "format_of"),
     *("operand_pairs", "parse_operand", "parse_operands", "stored_bits"),
 ]
 
@@ -54,6 +56,16 @@ class Rows:
 
         Where the format has a selector, each row has that of least error.
         """
+        if format not in self._searched:
+            self._searched[format] = self._search(format)
+        return self._searched[format]
+
+    @cached_property
+    def _searched(self) -> dict[Format, tuple[Array, float]]:
+        """What was found for each format: many ask for the same one."""
+        return {}
+
+    def _search(self, format: Format) -> tuple[Array, float]:
         unit, error = self.unit(format), self.error or squares
         least, best = np.full(len(self.values), np.inf), np.ones(len(self.values), np.float32)
         for choice in format.choices or (format,):
@@ -96,15 +108,18 @@ class FormatOfTensor(ABC):
         return hash(self.name)
 
 
-Operand = Format | FormatOfTensor | BinaryPlanes | WithZeroPoints
-"""What a scheme says of an operand: its format, how that is found, or, of weights, that they are sums of planes or have
-zero points."""
+OfWeights = BinaryPlanes | WithZeroPoints | WithOutliers
+"""What is of weights alone: they are sums of planes, have zero points, or have outliers apart."""
+
+Operand = Format | FormatOfTensor | OfWeights
+"""What a scheme says of an operand: its format, how that is found, or how weights are stored."""
 
 
 def format_of(operand: Operand, tensors: list[Rows]) -> Format:
     """The format that a scheme's operand is for these tensors, which all get the same one.
 
-    It is that of a plane where weights are sums of planes, and that of codes where they have zero points.
+    It is that of a plane where weights are sums of planes, that of codes where they have zero points, and that of all
+    values where outliers are apart.
     """
     if isinstance(operand, FormatOfTensor):
         return operand.format(tensors)
@@ -175,10 +190,11 @@ def stored_bits(operand: Operand, scale_bits: int) -> tuple[int, int]:
     return operand.width - selector, scale_bits + selector
 
 
-_KINDS: dict[str, FormatOfTensor | BinaryPlanes | WithZeroPoints] = {
+_KINDS: dict[str, FormatOfTensor | OfWeights] = {
     **{each.name: each for each in (*map(_BestType, range(3, 9)), *map(_Means, range(2, 7)))},
     **PLANES,
     **ZERO_POINTS,
+    **OUTLIERS,
 }
 
 
@@ -187,7 +203,7 @@ def parse_operand(name: str) -> Operand:
     return _own(name) or parse(name)
 
 
-def _own(name: str) -> FormatOfTensor | BinaryPlanes | WithZeroPoints | None:
+def _own(name: str) -> FormatOfTensor | OfWeights | None:
     """What only the study has by that name. Raises ValueError where it has such of other widths."""
     if name not in _KINDS:
         like = [known for known in _KINDS if known[:-1] == name.rstrip("0123456789")]
