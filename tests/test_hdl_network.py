@@ -14,6 +14,7 @@ from fewbit.hdl.network.network_build import NetworkBuild
 from fewbit.hdl.network.tensor_memory import TensorMemory
 from fewbit.hdl.products.build import Build
 from fewbit.hdl.products.choose_build import choose_build
+from fewbit.hdl.verilog.family_cells import computed
 from fewbit.sim import answer_order, network_answers, network_cycles
 from fewbit.tb.verilator import lint
 from network_programs import random_images, random_program
@@ -160,3 +161,10 @@ def test_memories_of_ultraplus_are_its_cells():
     }
     (text,) = to_verilog([("network", to_rtlil(network, "network"), port_order(network))])
     assert text.count("SB_SPRAM256KA") == 4
+    assert text.count("`ifdef SYNTHESIS\n  SB_SPRAM256KA") == text.count("_words [0:16383];") == 4
+
+
+def test_a_memory_of_ultraplus_that_writes_parts_of_words_is_refused():
+    pins = {"MASKWREN": "4'h3", "STANDBY": "1'h0", "SLEEP": "1'h0", "POWEROFF": "1'h1"}
+    with pytest.raises(ValueError, match=r"^SB_SPRAM256KA must be on and write whole words, not have .*4'h3"):
+        computed("SB_SPRAM256KA", {}, pins, "cell0")

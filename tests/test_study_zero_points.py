@@ -30,6 +30,12 @@ def test_a_narrower_range_is_taken_where_it_loses_less():
     assert scales[0] < whole[0] and found < np.square(rows - values).sum()
 
 
+def test_a_wider_range_is_taken_where_it_loses_less():
+    rows = np.array([[0.0, *[1.125] * 400, 3]], np.float32)
+    codes, scales, points = ZERO_POINTS["uint2z"].fit(rows, SCALE)
+    assert scales.tolist() == [1.125] and codes.tolist() == [[0, *[1] * 400, 3]] and points.tolist() == [0]
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     file = tmp_path_factory.mktemp("net") / "net.onnx"

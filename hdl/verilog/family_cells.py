@@ -88,8 +88,30 @@ def _ccu2c(parameters: Mapping[str, int], pins: Mapping[str, str], unique: str) 
     return lines
 
 
+def _sb_spram256ka(parameters: Mapping[str, int], pins: Mapping[str, str], unique: str) -> list[str]:
+    """A word is read or written at a time; what is read in a cycle of writing is not known."""
+    fixed = {"MASKWREN": "4'hf", "STANDBY": "1'h0", "SLEEP": "1'h0", "POWEROFF": "1'h1"}
+    found = {name: pins[name] for name in fixed}
+    if found != fixed:
+        raise ValueError(f"SB_SPRAM256KA must be on and write whole words, not have {found}")
+    return [
+        f"  reg [15:0] {unique}_words [0:16383];",
+        f"  reg [15:0] {unique}_read;",
+        f"  always @(posedge {pins['CLOCK']})",
+        f"    if ({pins['CHIPSELECT']}) begin",
+        f"      {unique}_read <= {unique}_words[{pins['ADDRESS']}];",
+        f"      if ({pins['WREN']}) begin",
+        f"        {unique}_words[{pins['ADDRESS']}] <= {pins['DATAIN']};",
+        f"        {unique}_read <= 16'hxxxx;",
+        "      end",
+        "    end",
+        f"  assign {pins['DATAOUT']} = {unique}_read;",
+    ]
+
+
 COMPUTED: dict[str, Callable[[Mapping[str, int], Mapping[str, str], str], list[str]]] = {
     "SB_MAC16": _sb_mac16,
     "CCU2C": _ccu2c,
+    "SB_SPRAM256KA": _sb_spram256ka,
 }
 """The cells that are known, by their names."""

@@ -253,7 +253,8 @@ class _Module:
         pins = {pin: self._connection(cell, pin) for pin in cell.pins}
         unique = self.names.unique(plain(cell.name))
         instead = computed(cell.type, {name: int(text, 2) for name, text in numbers.items()}, pins, unique)
-        return ["`ifdef SYNTHESIS", f"  {cell.type} #({given}){connected}", "`else", *instead, "`endif"]
+        parameters = f" #({given})" if given else ""
+        return ["`ifdef SYNTHESIS", f"  {cell.type}{parameters}{connected}", "`else", *instead, "`endif"]
 
     def _connection(self, cell: Cell, pin: str) -> str:
         bits = cell.pins[pin]

@@ -14,16 +14,17 @@ __all__ = ["ZERO_POINTS", "WithZeroPoints"]
 
 Array = NDArray[Any]
 
-SHRINKS = 21
-"""So many ranges are tried, from the whole one down to half of it at both ends."""
+SHARES = np.arange(50, 19, -1) / 40
+"""Of the whole range at both ends, those that are tried, from 1.25 down to a half. A wider one may have the many small
+weights nearer to its grid."""
 
 
 @dataclass(frozen=True)
 class WithZeroPoints:
     """Stands in a scheme for weights ``scale * (code - zero_point)``, with both for every block.
 
-    The range from the least to the largest weight of a block, zero among them, is mapped to all codes; of narrower
-    ranges, that is taken which has the least error.
+    The range from the least to the largest weight of a block, zero among them, is mapped to all codes; of ranges that
+    are wider or narrower at both ends, that is taken which has the least error.
 
     Members
     -------
@@ -56,7 +57,7 @@ class WithZeroPoints:
         least = np.full(len(rows), np.inf)
         best: tuple[Array, Array, Array]
         best = np.zeros(rows.shape, np.int64), np.ones(len(rows), np.float32), np.zeros(len(rows), np.int64)
-        for share in np.linspace(1, 0.5, SHRINKS):
+        for share in SHARES:
             tried = floats((high - low) * (share / most), scale_format)
             usable = (tried > 0) & np.isfinite(tried)
             scales = np.where(usable, tried, np.float32(1))

@@ -100,10 +100,10 @@ def _unfold(module: ConvNorm) -> None:
     handle = norm.register_forward_pre_hook(start)
 
 
-def round_weights(network: nn.Module, format: str) -> None:
-    """Round the weights of all layers but the first and the last one, from now on, by ``FewBits``."""
+def round_weights(network: nn.Module, format: str, edges: bool = False) -> None:
+    """Round the weights of all layers, of the first and the last one if ``edges``, from now on, by ``FewBits``."""
     layers = [each for each in network.modules() if isinstance(each, nn.Conv2d | nn.Linear)]
-    for layer in layers[1:-1]:
+    for layer in layers if edges else layers[1:-1]:
         parametrize.register_parametrization(layer, "weight", FewBits(format))
 
 

@@ -5,7 +5,8 @@
     python -m fewbit.study.zoo.train_few_bits all --out study/zoo/nets
 
 Training starts from the float network in that folder and goes on with rounded weights, see ``rounded_nets``. The first
-and the last layer stay float, and so do activations: both are quantized afterwards, by the study. On one core a
+and the last layer stay float but in ``resnet8_ternary_all``, and so do activations: both are quantized afterwards, by
+the study. On one core a
 network takes one minute or two. One thread and fixed seeds: a second run on the same machine gives the same
 networks. The test's images are looked at once, when everything is decided, to say how good the networks are.
 """
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import fashion
-from .few_bits import TRAINED
+from .few_bits import TRAINED, WHOLE
 from .train import Recipe, fit, write_all, write_network
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def train(name: str, path: Path, seed: int = 0) -> "torch.nn.Module":
     images, labels = fashion.read("train")
     network = read_network(base, path)
     unfold(network, torch.from_numpy(fashion.pixels(fashion.calibration(images, labels, FIRST_IMAGES, seed)[0])))
-    round_weights(network, format)
+    round_weights(network, format, edges=name in WHOLE)
     fit(name, network, RECIPES[base], images, labels, seed)
     bake(network)
     return network
