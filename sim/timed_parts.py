@@ -165,14 +165,17 @@ class Outputs:
 
         ends: whether they are complete; else blocks are still to be added
         """
+        stalls = [] if self.blocks is None else self.blocks.stalls
         self._take(max(time, self.rest), ends)
-        first = self.taken
+        begun = self.taken + 1
         if self.beats > 1 or self.interval > 1:
             repeat(words - 1, lambda: self._take(self.read, ends), [self], lambda: self.taken)
         else:
             self.skip(words - 1)
         if self.blocks is not None:
-            self.rest = 0 if ends else self.blocks.after(first + 1, self.block_distance + 1)
+            # What was met before the last of the words entered counts, too.
+            met = Pipe(0, [(max(start, begun), end) for start, end in stalls if end > begun])
+            self.rest = 0 if ends else met.after(begun, self.block_distance + 1)
 
     def _take(self, time: int, ends: bool) -> None:
         if time <= self.read:

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 from amaranth.sim import Simulator
+from fewbit.hdl.emit import to_rtlil
 from fewbit.hdl.products.ccu2c import LOGIC, Ccu2c
 from fewbit.hdl.verilog.family_cells import computed
 
@@ -98,3 +99,10 @@ def test_amaranth_simulates_what_the_cells_compute(logic: str, carry: bool) -> N
     simulator = Simulator(adder)
     simulator.add_testbench(testbench)
     simulator.run()
+
+
+@pytest.mark.parametrize("logic", LOGIC)
+def test_every_cell_has_the_output_that_place_and_route_asks_for(logic: str) -> None:
+    """nextpnr-ecp5 ends with an exception where the last cell of a chain has no carry out."""
+    text = to_rtlil(Ccu2c(5, logic), "adder")
+    assert text.count("cell \\CCU2C ") == 3 == text.count("connect \\COUT ")

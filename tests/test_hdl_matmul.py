@@ -75,6 +75,7 @@ class EngineBench:
         self.engine = engine
         build = Design.matmul(engine, pipeline=pipeline, family=family).chosen_build
         self.dut = Matmul(engine, build)
+        self.early = build.short_paths  # sizes have to stand before the start
         self.latency = matmul_latency(engine, build)
 
     def run(self, testbench):
@@ -93,6 +94,8 @@ class EngineBench:
             ctx.set(getattr(dut, name), value)
         for name, width in engine.tensor_fields.items():
             ctx.set(getattr(dut, name), int(inputs[name]) & (1 << width) - 1)
+        if self.early:
+            await ctx.tick()
         ctx.set(dut.start, 1)
         await ctx.tick()
         ctx.set(dut.start, 0)
@@ -205,10 +208,12 @@ INT8 = parse("int8")
 SMALL = {"rows": 2, "columns": 4, "lanes": 2, "max_k": 32, "outputs": 2}
 
 
-@pytest.mark.parametrize("dataflow", DATAFLOWS)
-def test_refused_sizes_touch_no_data(dataflow):
+@pytest.mark.parametrize(
+    ("dataflow", "build"), [*((dataflow, ()) for dataflow in DATAFLOWS), ("output_stationary", (3, "ecp5"))]
+)
+def test_refused_sizes_touch_no_data(dataflow, build):
     engine = Engine(INT8, INT8, Requantization(INT8, scale=parse("dyadic16s5")), dataflow=dataflow, tile_m=4, **SMALL)
-    bench = EngineBench(engine)
+    bench = EngineBench(engine, *build)
     dut = bench.dut
     refusals = {
         "refused_zero": [(0, 4, 4), (4, 0, 4), (4, 4, 0), (0, 0, 0)],
@@ -223,6 +228,8 @@ def test_refused_sizes_touch_no_data(dataflow):
                 ctx.set(dut.m, m)
                 ctx.set(dut.k, k)
                 ctx.set(dut.n, n)
+                if bench.early:
+                    await ctx.tick()
                 ctx.set(dut.start, 1)
                 assert ctx.get(getattr(dut, name)) == 1
                 await ctx.tick()
@@ -308,6 +315,30 @@ def test_start_at_work_is_refused_and_changes_nothing():
         assert all(refused)
 
     simulate(dut, testbench, insist)
+
+
+@pytest.mark.parametrize("dataflow", DATAFLOWS)
+def test_sizes_that_stand_before_the_end_of_a_product_are_those_of_the_next(dataflow):
+    """For a fast clock sizes stand before the start, which may come in the first cycle in which nothing is at hand."""
+    engine = Engine(INT8, INT8, Requantization(INT8, scale=parse("dyadic16s5")), dataflow=dataflow, tile_m=4, **SMALL)
+    bench = EngineBench(engine, 3, "ecp5")
+    sizes = [(5, 7, 6), (3, 19, 9), (6, 8, 4)]
+    products = [random_inputs(engine, np.random.default_rng(seed), *each) for seed, each in enumerate(sizes)]
+
+    async def testbench(ctx):
+        for inputs in products:
+            found, _ = await bench.product(ctx, inputs)
+            assert np.array_equal(found, engine_matmul(engine, **inputs))
+            bench.early = False
+
+    async def write_the_next(ctx):
+        for each in sizes[1:]:
+            await ctx.tick().until(bench.dut.busy)
+            for name, size in zip("mkn", each, strict=True):
+                ctx.set(getattr(bench.dut, name), size)
+            await ctx.tick().until(~bench.dut.busy)
+
+    simulate(bench.dut, testbench, write_the_next)
 
 
 @pytest.mark.slow

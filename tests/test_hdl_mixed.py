@@ -8,6 +8,7 @@ from amaranth.sim import Simulator
 from each_of import each_of
 from fewbit.formats import Engine, Requantization, parse
 from fewbit.hdl.engine.output_stationary import OutputStationary
+from fewbit.hdl.products.build import Build
 from fewbit.hdl.products.choose_build import choose_build
 from fewbit.hdl.products.packing import GridPacking, SummedPacking
 
@@ -94,3 +95,9 @@ def check_same_sums(engine, arrays, words=300):
     simulator.add_testbench(bench)
     simulator.run()
     assert groups > words // 15
+
+
+def test_sums_that_shift_have_no_control_of_their_own():
+    engine = Engine(parse("int4"), parse("int4"), Requantization(parse("int8")), rows=2, columns=2)
+    with pytest.raises(ValueError, match="early must be False where sums shift"):
+        OutputStationary(engine, Build("rows"), shifts=True, early=True)

@@ -145,6 +145,17 @@ def test_a_drain_that_outlasts_the_array(dataflow):
         assert max(limits, key=limits.get) == busiest
 
 
+def test_blocks_that_follow_count_stalls_from_before_their_sums_entered():
+    scale = parse("e2m1")
+    how = Requantization(parse("int3"), scale=parse("dyadic4s3"), bias_bits=8)
+    shape = {"rows": 3, "columns": 3, "lanes": 4, "tile_m": 3, "max_k": 40, "outputs": 1, "bus_bits": 8}
+    blocks = Blocks(16, scale, scale, "exact")
+    engine = Engine(parse("int2"), parse("int2"), how, blocks=blocks, cycles_an_output=5, **shape)
+    design = Design.matmul(engine, pipeline=3, family="ecp5")
+    size = 1, 40, 6
+    assert simulated(design, [size]) == [engine_cycles(design.engine, *size, latencies(design)).total] == [117]
+
+
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
 def test_outputs_take_the_cycles_that_the_shortest_sums_leave(dataflow):
     engine = engine_of(dataflow, rows=2, columns=2, lanes=1, tile_m=8, outputs=1)

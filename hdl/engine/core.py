@@ -70,7 +70,8 @@ class Matmul(wiring.Component):
     Members
     -------
     start: In(1), begin the product of sizes m, k, n
-    m, k, n: In(32); at least 1; m and n at most 65535, k at most ``engine.max_k``
+    m, k, n: In(32); at least 1; m and n at most 65535, k at most ``engine.max_k``. With ``build.short_paths`` they have
+        to stand from the cycle before ``start`` on
     scale, tensor_scale, zero_point, weight_zero_point: In, those of ``engine.tensor_fields``
     busy: Out(1), from the cycle after ``start`` to the last beat of ``c``
     done: Out(1), up for a cycle after the last beat of ``c``
@@ -108,7 +109,7 @@ class Matmul(wiring.Component):
         handover = Handover(self.engine, shifts)
         array: OutputStationary | WeightStationary
         if self.engine.output_stationary:
-            array = OutputStationary(self.engine, self.build, self.dsp_elements, shifts)
+            array = OutputStationary(self.engine, self.build, self.dsp_elements, shifts, self.build.short_paths)
             schedule_output_stationary(m, array, config, begin, loaders, handover)
         else:
             array = WeightStationary(self.engine, self.build)
@@ -136,15 +137,24 @@ class Matmul(wiring.Component):
         config = {name: Signal(bits, name=f"config_{name}") for name, bits in names.items()}
         zero = Signal()
         large = Signal()
-        m.d.comb += [
+        judged = m.d.sync if self.build.short_paths else m.d.comb
+        judged += [
             zero.eq(Cat(getattr(self, name) == 0 for name in sizes).any()),
             large.eq(Cat(self.m[sizes["m"] :].any(), self.n[sizes["n"] :].any(), ~no_more(self.k, engine.max_k)).any()),
+        ]
+        m.d.comb += [
             self.refused_busy.eq(self.start & self.busy),
             self.refused_zero.eq(self.start & ~self.busy & zero),
             self.refused_large.eq(self.start & ~self.busy & large),
         ]
+        taken = config
+        if self.build.short_paths:
+            # Loops know what they begin with when they start: sizes are taken in every cycle in which no loop counts.
+            taken = {name: held for name, held in config.items() if name not in sizes}
+            with m.If(~self.busy | (self.c.valid & self.c.payload.last)):
+                m.d.sync += [config[name].eq(getattr(self, name)) for name in sizes]
         with m.If(self.start & ~self.busy):
-            m.d.sync += [held.eq(getattr(self, name)) for name, held in config.items()]
+            m.d.sync += [held.eq(getattr(self, name)) for name, held in taken.items()]
         begin = Signal()
         m.d.sync += begin.eq(self.start & ~self.busy & ~zero & ~large)
         return config, begin

@@ -21,9 +21,11 @@ class Handover:
     ends_product: they are the last of the product
     sums_half: the half of the array's memory that they are in, where weights are stationary
     take, row: the drain takes this row of sums
-    moves: for a fast clock, whether it would take one if there were any
+    stays: for a fast clock, whether it would take none even if there were any
+    ends: for a fast clock, whether it takes the last of the sums
     shifts: whether rows of sums shift, and chunks of the row that was taken
-    row_begins, row_ends: where they shift, whether the chunk to be taken is the row's first one, or its last one
+    row_begins, row_ends: where they shift, whether the chunk to be taken is the row's first one, or its last one; the
+        latter for a fast clock, too
     layout: of a sum
     word, row_sum: the row's sums, and the sum of its activations, the cycle after
     first_block, last_block: the sums are those of the first and the last block of k
@@ -38,7 +40,8 @@ class Handover:
         self.pending = Signal(name="job_pending")
         self.go = Signal(name="job_go")
         self.take = Signal(name="job_take")
-        self.moves = Signal(name="job_moves")
+        self.stays = Signal(name="job_stays")
+        self.ends = Signal(name="job_ends")
         self.row_begins = Signal(name="job_row_begins")
         self.row_ends = Signal(name="job_row_ends")
         self.rows = Signal(range(rows + 1), name="job_rows")
@@ -63,3 +66,7 @@ class Handover:
         offset = Signal.like(loader.offset, name=f"{name}_offset")
         m.d.comb += [loader.enable.eq(issue), loader.which_half.eq(self.half[name]), loader.offset.eq(offset)]
         return offset
+
+    def leave_half(self, m: Module, loader: PanelLoader, name: str) -> None:
+        """Release the half of a loader that is read, by a statement in the context of the call."""
+        m.d.comb += loader.release.eq(1 if loader.ahead else 1 << self.half[name])

@@ -38,7 +38,7 @@ class LoopNest:
     Parameters
     ----------
     ahead: whether registers hold what loops will begin with, so that a step neither subtracts nor compares before it
-        chooses. What the loops count down has to be steady from the cycle of ``start`` on
+        chooses. What the loops count down has to be steady from the cycle before ``start`` on
 
     Members
     -------
@@ -94,14 +94,15 @@ class LoopNest:
     def start(self) -> None:
         """Put every loop at its beginning, by statements in the context of the call."""
         for loop in self.loops:
-            if loop.within is None:
-                self._begin(loop, self._whole(loop))
-                continue
-            total = self._outer_total(loop)
-            self._begin(loop, self._part(loop, total))
             if self._ahead:
-                self._take(self._present[loop.name], self._part(loop, total))
-                self._take(self._following[loop.name], self._part_but(loop, total, 1))
+                self._begin(loop, self._first[loop.name])
+                if loop.within is not None:
+                    self._take(self._present[loop.name], self._first[loop.name])
+                    self._take(self._following[loop.name], self._second[loop.name])
+            elif loop.within is None:
+                self._begin(loop, self._whole(loop))
+            else:
+                self._begin(loop, self._part(loop, self._outer_total(loop)))
 
     def advance(self) -> None:
         """Take a step of the innermost loop and of those that it ends, by statements in the context of the call."""

@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import stream
 
 from ...formats import Engine
+from .column_of_sums import ColumnOfSums
 from .handover import Handover
 from .held_steps import HeldSteps
 from .loops import Loop, LoopNest, no_more
@@ -39,45 +40,60 @@ def schedule_output_stationary(
         ],
         array.build.short_paths,
     )
+    fast = array.build.short_paths
+    moves = Signal(name="compute_moves")
     # No word is present earlier than two cycles after the start, so steps that are held cost no cycle.
-    nest = HeldSteps(m, "compute", loops) if array.build.short_paths else loops
+    nest = HeldSteps(m, "compute", loops, moves) if fast else loops
     if engine.element.droppable:
         config = {**config, "dropped_digits": _dropped_digits(m, config["dropped_digits"], engine.element.droppable)}
     first = Signal()
     issue = Signal()
     last = Signal()
-    # Loaders hold the words of this product and no others, so nothing is present before it or after it.
-    present = [loader.present for name, loader in loaders.items() if name != "p"]
+    # Which word of its half each memory reads next: on, back to the beginning, or over to the other half.
+    steps = {"a": Const(1, 1), "w": Const(1, 1), "a_scales": last, "w_scales": last}
+    restarts = {"a": nest.wraps["row"], "w": nest.wraps[whole_k]}
+    switches = {"a": nest.wraps["column"], "w": nest.wraps["row"]}
+    operands = {name: loaders[name] for name in steps if name in loaders}
     m.d.comb += last.eq(nest.last["k"])
-    m.d.comb += issue.eq(_spaced(m, issue, last, Cat(*present).all() & ~(last & handover.pending), engine, config))
+    # Loaders hold the words of this product and no others, so nothing is present before it or after it.
+    if isinstance(nest, HeldSteps) and engine.arithmetic.interval == 1 and not engine.arithmetic.recovery:
+        # A register says what is issued, since that goes to all loops and memories.
+        pending = (issue & last) | (handover.pending & ~handover.ends)
+        issues = Cat(loader.coming for loader in operands.values()).all() & ~(nest.following("k") & pending)
+        m.d.sync += issue.eq(issues)
+    else:
+        wanted = Cat(loader.present for loader in operands.values()).all() & ~(last & handover.pending)
+        m.d.comb += issue.eq(_spaced(m, issue, last, wanted, engine, config))
+    if fast:
+        begun = Signal(name="compute_begun")
+        m.d.sync += begun.eq(begin)
+        m.d.comb += moves.eq(issue | begun)
 
     follow = {name: Signal(name=f"{name}_read") for name in ("valid", "first", "last")}
     m.d.sync += [follow["valid"].eq(issue), follow["first"].eq(first), follow["last"].eq(last)]
     keep = Signal(engine.lanes)
     m.d.sync += keep.eq(Cat(~no_more(nest.left["k"], lane) for lane in range(engine.lanes)))
-    control = {**follow, "keep": keep}
-    if array.build.short_paths:
-        control = {name: _late(m, name, value) for name, value in control.items()}
-    m.d.comb += [getattr(array, name).eq(control[name]) for name in follow]
-    m.d.comb += [array.activation.eq(loaders["a"].word), array.weight.eq(loaders["w"].word)]
-    m.d.comb += array.keep.eq(control["keep"])
+    if fast:
+        # Words are a cycle later than their control, which is what an array wants whose elements hold that.
+        late = Signal.like(keep, name="keep_late", reset_less=True)
+        m.d.sync += late.eq(keep)
+        keep = late
+    m.d.comb += [getattr(array, name).eq(signal) for name, signal in follow.items()]
+    m.d.comb += [array.activation.eq(loaders["a"].word), array.weight.eq(loaders["w"].word), array.keep.eq(keep)]
     if engine.element.droppable:
         m.d.comb += array.dropped_digits.eq(config["dropped_digits"])
 
-    # Which word of its half each memory reads next: on, back to the beginning, or over to the other half.
-    steps = {"a": Const(1, 1), "w": Const(1, 1), "a_scales": last, "w_scales": last}
-    restarts = {"a": nest.wraps["row"], "w": nest.wraps[whole_k]}
-    switches = {"a": nest.wraps["column"], "w": nest.wraps["row"]}
-    for name in [name for name in steps if name in loaders]:
+    for name in operands:
         offset = handover.read(m, loaders[name], name, issue)
         with m.If(issue & steps[name]):
             m.d.sync += offset.eq(Mux(restarts[name[0]], 0, offset + 1))
         with m.If(issue & switches[name[0]]):
             m.d.sync += handover.half[name].eq(~handover.half[name])
-            m.d.comb += loaders[name].release.eq(1 << handover.half[name])
+            handover.leave_half(m, loaders[name], name)
     with m.If(issue):
         m.d.sync += first.eq(last)
-        nest.advance()
+        if not fast:
+            loops.advance()
     with m.If(issue & last):
         m.d.sync += [
             handover.pending.eq(1),
@@ -99,7 +115,7 @@ def schedule_output_stationary(
                 handover.column_scales.eq(loaders["w_scales"].word),
             ]
     with m.If(begin):
-        nest.start()
+        loops.start()
         m.d.sync += first.eq(1)
 
     m.d.comb += handover.go.eq(array.done)
@@ -108,24 +124,38 @@ def schedule_output_stationary(
             m.d.sync += handover.row_sum.eq(
                 Cat(*array.row_sums).word_select(handover.row, len(handover.row_sum)).as_signed()
             )
-    with m.If(handover.moves if array.build.short_paths else handover.take):
-        rows = [Cat(*sums) for sums in array.sums]
-        if array.shifts:
-            # Chunks of the row shift, too, so that the first of the word is always the one at hand.
-            chunk_bits = len(handover.word) * engine.outputs // engine.columns
-            m.d.sync += handover.word.eq(Mux(handover.row_begins, rows[0], handover.word[chunk_bits:]))
-        else:
-            row = handover.row[: (engine.rows - 1).bit_length()] if array.build.short_paths else handover.row
-            m.d.sync += handover.word.eq(Cat(*rows).word_select(row, len(handover.word)))
+    if fast:
+        _choose_rows(m, array, handover)
+    else:
+        _take_rows(m, array, handover)
     if array.shifts:
         m.d.comb += array.shift.eq(handover.take & handover.row_ends)
 
 
-def _late(m: Module, name: str, value: Value) -> Signal:
-    """The value a cycle later."""
-    late = Signal(value.shape(), name=f"{name}_late", reset_less=name != "valid")
-    m.d.sync += late.eq(value)
-    return late
+def _take_rows(m: Module, array: OutputStationary, handover: Handover) -> None:
+    """Take the row of sums that is asked for."""
+    rows = [Cat(*sums) for sums in array.sums]
+    with m.If(handover.take):
+        if array.shifts:
+            # Chunks of the row shift, too, so that the first of the word is always the one at hand.
+            chunk_bits = len(handover.word) * array.engine.outputs // array.engine.columns
+            m.d.sync += handover.word.eq(Mux(handover.row_begins, rows[0], handover.word[chunk_bits:]))
+        else:
+            m.d.sync += handover.word.eq(Cat(*rows).word_select(handover.row, len(handover.word)))
+
+
+def _choose_rows(m: Module, array: OutputStationary, handover: Handover) -> None:
+    """Take the row of sums that is at hand whenever the drain may move, by columns."""
+    engine, bits = array.engine, handover.layout.size
+    for c in range(engine.columns):
+        m.submodules[f"sums{c}"] = column = ColumnOfSums(engine.rows, bits)
+        m.d.comb += [
+            *(column.sums[r].eq(array.sums[r][c].as_value()) for r in range(engine.rows)),
+            column.begin.eq(handover.go),
+            column.step.eq(handover.take & handover.row_ends),
+            column.stays.eq(handover.stays),
+            handover.word.word_select(c, bits).eq(column.sum),
+        ]
 
 
 def _dropped_digits(m: Module, written: Signal, most: int) -> Signal:
@@ -208,7 +238,7 @@ def schedule_weight_stationary(
             m.d.sync += first.eq(last)
         with m.If(nest.wraps["column"]):
             m.d.sync += handover.half["a"].eq(~handover.half["a"])
-            m.d.comb += loaders["a"].release.eq(1 << handover.half["a"])
+            handover.leave_half(m, loaders["a"], "a")
         nest.advance()
         with m.If(nest.done):
             m.d.sync += active.eq(0)

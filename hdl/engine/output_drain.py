@@ -111,7 +111,7 @@ def drain_sums(
         m.d.comb += row_last.eq(handover.row + 1 == handover.rows)
         m.d.comb += chunk_last.eq(no_more(columns_left, engine.outputs))
     if build.short_paths:
-        m.d.comb += handover.moves.eq(advance)
+        m.d.comb += [handover.ends.eq(handover.take & row_last & chunk_last), handover.row_ends.eq(chunk_last)]
     if handover.shifts:
         m.d.comb += [handover.row_begins.eq(chunk == 0), handover.row_ends.eq(chunk_last)]
     if "p" in loaders:
@@ -131,7 +131,7 @@ def drain_sums(
                 m.d.sync += [draining.eq(0), handover.pending.eq(0)]
                 if "p" in loaders:
                     with m.If(handover.ends_columns):
-                        m.d.comb += loaders["p"].release.eq(1 << handover.half["p"])
+                        handover.leave_half(m, loaders["p"], "p")
                         m.d.sync += handover.half["p"].eq(~handover.half["p"])
     with m.If(handover.go):
         m.d.sync += [draining.eq(1), handover.row.eq(0), chunk.eq(0), columns_left.eq(handover.columns)]
@@ -166,6 +166,7 @@ def drain_sums(
         chosen, waits = _buffer(m, "waiting", full, chosen, waits, taken)
         # The register says what ``full & valid[1]`` is: hundreds of flip-flops are enabled by it.
         m.d.sync += stuck.eq(~taken & (stuck | ((full | valid[1]) & valid[0])))
+        m.d.comb += handover.stays.eq(stuck)
         moves = ~stuck
     ready, distance = _finish(m, engine, build, cycles, config, waits, chosen, outputs)
     m.d.comb += [taken.eq(ready), advance.eq(moves)]

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from ...formats import Arithmetic, Engine, FixedPoint
 from ..elements.hardware import hardware_of
+from ..elements.held_control import HeldControl
 from ..elements.weight_column import ONE, row_sum_build
 from ..products.build import Build
 from ..products.packing import GridPacking
@@ -48,6 +49,8 @@ class OutputStationary(wiring.Component):
     shifts: whether the sums of a row take the place of those of the row before it where ``shift`` is up, which is
         before ``done`` comes up again. They are a cycle later then, and each is ``accumulator + carry``. Only where
         ``shifts_sums`` tells that they can
+    early: whether ``valid``, ``first`` and ``last`` come a cycle before their word, and every element holds its control
+        in registers of its own. Only where sums do not shift
 
     Members
     -------
@@ -62,11 +65,14 @@ class OutputStationary(wiring.Component):
     row_sums: Out.array(rows), sums of the activations alone; only where ``engine.sums_rows``
     """
 
-    def __init__(self, engine: Engine, build: Build, dsp_elements: int = 0, shifts: bool = False):
+    def __init__(self, engine: Engine, build: Build, dsp_elements: int = 0, shifts: bool = False, early: bool = False):
+        if shifts and early:
+            raise ValueError("early must be False where sums shift")
         self.engine = engine
         self.build = build
         self.dsp_elements = dsp_elements
         self.shifts = shifts
+        self.early = early
         self.latency = latency(engine, build, shifts)
         self.layout = sum_layout(engine.accumulator, shifts)
         self.row_sum_shape = Shape(engine.row_sum.width, engine.row_sum.signed)
@@ -97,9 +103,13 @@ class OutputStationary(wiring.Component):
             late = {name: Signal(name=f"{name}_late", reset_less=name == "start") for name in ("start", "done")}
             m.d.sync += [signal.eq(control[name]) for name, signal in late.items()]
             control = {**control, **late, "shift": self.shift}
-        m.d.sync += self.done.eq(control["done"])
-        rows = self._enter(m, "activation", engine.rows)
-        columns = self._enter(m, "weight", engine.columns)
+        valid, done = self.valid, control["done"]
+        if self.early:
+            valid, done = Signal(name="valid_late"), Signal(name="done_late")
+            m.d.sync += [valid.eq(self.valid), done.eq(control["done"])]
+        m.d.sync += self.done.eq(done)
+        rows = self._enter(m, "activation", engine.rows, valid)
+        columns = self._enter(m, "weight", engine.columns, valid)
         multipliers = self.build.multipliers or self.build
         shared = isinstance(multipliers.packing, GridPacking)
         tiled = self._make_tiles(m, multipliers, rows, columns, control) if shared else set()
@@ -111,6 +121,7 @@ class OutputStationary(wiring.Component):
                 build = (multipliers if in_blocks else self.build).without_grid
                 make = self._hardware.shifting_element if self.shifts else self._hardware.element
                 element = make(engine.arithmetic, build, engine.accumulator, engine.lanes, self.build)
+                element = self._holding(element, control)
                 m.submodules[f"element{r}_{c}"] = element
                 self._connect(m, element, rows[r], columns[c], control)
                 sums = self.sums[r][c]
@@ -125,6 +136,7 @@ class OutputStationary(wiring.Component):
                 ones = Arithmetic(ONE, engine.activation)
                 build = row_sum_build(self.build)
                 summer = self._hardware.element(ones, build, engine.row_sum, engine.lanes, self.build)
+                summer = self._holding(summer, control)
                 m.submodules[f"row_sum{r}"] = summer
                 self._connect(m, summer, rows[r], Const((1 << engine.lanes) - 1, engine.lanes), control)
                 m.d.comb += self.row_sums[r].eq(summer.sum)
@@ -145,6 +157,7 @@ class OutputStationary(wiring.Component):
             corners = corners[: self.dsp_elements // packing.products]
         for r, c in corners:
             tile = self._hardware.tile(engine.arithmetic, build, engine.accumulator, engine.lanes, self.build)
+            tile = self._holding(tile, control)
             m.submodules[f"tile{r}_{c}"] = tile
             row = Cat(*rows[r : r + packing.rows])
             self._connect(m, tile, row, Cat(*columns[c : c + packing.columns]), control)
@@ -157,6 +170,10 @@ class OutputStationary(wiring.Component):
                     ]
                     made.add((r + i, c + j))
         return made
+
+    def _holding(self, element: wiring.Component, control: Mapping[str, Value]) -> wiring.Component:
+        """The element, with its control in registers where that comes early."""
+        return HeldControl(element, control.keys()) if self.early else element
 
     def _connect(
         self,
@@ -172,7 +189,7 @@ class OutputStationary(wiring.Component):
             *(getattr(element, name).eq(signal) for name, signal in control.items()),
         ]
 
-    def _enter(self, m: Module, name: str, count: int) -> list[Value]:
+    def _enter(self, m: Module, name: str, count: int, valid: Value) -> list[Value]:
         """Decode and register the operands of every row or column."""
         engine = self.engine
         format, word = getattr(engine, name), getattr(self, name)
@@ -186,5 +203,5 @@ class OutputStationary(wiring.Component):
                 [f"{name}{index}_{lane}" for lane in range(engine.lanes)],
                 [self.keep[lane] if lane else None for lane in range(engine.lanes)],
             )
-            entered.append(buses[name].hold(m, engine.arithmetic.interval, self.valid, operands, f"{name}{index}"))
+            entered.append(buses[name].hold(m, engine.arithmetic.interval, valid, operands, f"{name}{index}"))
         return entered

@@ -58,12 +58,13 @@ class PanelLoader(wiring.Component):
 
     Members
     -------
-    start: In(1); m, k, n: In, steady from then on
+    start: In(1); m, k, n: In, steady from then on, or from the cycle before it where ``ahead``
     i: In(stream.Signature(bits))
     full: Out(2), which halves can be read
     present: Out(1), whether ``which_half`` can be read
-    release: In(2), which halves are done with. Where ``present`` is asked for, ``which_half`` has to change at the end
-        of just that cycle
+    coming: Out(1), where ``ahead``: what ``present`` is in the next cycle
+    release: In(2), which halves are done with; In(1) where ``ahead``, whether that is done with which is read. Where
+        ``present`` is asked for, ``which_half`` has to change at the end of just that cycle
     enable: In(1), offset: In, which_half: In(1), read a word
     word: Out(bits * parts), the cycle after, or the one after that where ``late``
     """
@@ -94,7 +95,8 @@ class PanelLoader(wiring.Component):
                 "i": In(stream.Signature(unsigned(bits))),
                 "full": Out(2),
                 "present": Out(1),
-                "release": In(2),
+                **({"coming": Out(1)} if ahead else {}),
+                "release": In(1 if ahead else 2),
                 "enable": In(1),
                 "which_half": In(1),
                 "offset": In(max(1, (self.depth - 1).bit_length())),
@@ -124,18 +126,19 @@ class PanelLoader(wiring.Component):
                 write.data.eq(self.i.payload.replicate(self.parts)),
                 write.en.eq(mine.replicate(len(write.en)) & (1 << part)),
             ]
-        m.d.sync += self.full.eq(self.full & ~self.release)
+        released = self.release << self.which_half if self.ahead else self.release
+        m.d.sync += self.full.eq(self.full & ~released)
         if self.ahead:
             ready = Signal()
             fills = transfer & nest.wraps[self.half]
-            left = self.full & ~self.release
-            filled = self.full | Mux(fills, 1 << half, 0)
-            next_half = self.which_half ^ self.release.any()
-            m.d.sync += self.present.eq(filled.bit_select(next_half, 1) & ~self.start)
-            stays = active & ~(transfer & nest.done)
-            m.d.sync += ready.eq(
-                self.start | (stays & ~Mux(fills, left.bit_select(~half, 1), left.bit_select(half, 1)))
-            )
+            read_half = self.which_half ^ self.release
+            m.d.comb += self.coming.eq(Mux(read_half, self.full[1], self.full[0]) | (fills & (half == read_half)))
+            m.d.sync += self.present.eq(self.coming)
+            # Both cases are ready before it is known whether a word is taken.
+            free = [~self.full[k] | (self.release & (self.which_half == k)) for k in (0, 1)]
+            here, there = Mux(half, free[1], free[0]), Mux(half, free[0], free[1])
+            behind = ~nest.done & Mux(nest.wraps[self.half], there, here)
+            m.d.sync += ready.eq(self.start | (active & Mux(transfer, behind, here)))
             m.d.comb += self.i.ready.eq(ready)
         else:
             m.d.comb += self.present.eq(self.full.bit_select(self.which_half, 1))

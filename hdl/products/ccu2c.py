@@ -140,9 +140,9 @@ class Ccu2c(wiring.Component):
                 bit = None if last else sums[k + half]
                 if bit is not None:
                     pins[f"o_S{half}"] = bit
+            # nextpnr-ecp5 needs the last one's output too.
             following = Signal(name=f"carry{k + 2}")
-            if k + 2 < len(positions):
-                pins["o_COUT"] = following
+            pins["o_COUT"] = following
             m.submodules[f"cell{k // 2}"] = Instance(
                 CELL,
                 p_INIT0=init,

@@ -13,6 +13,7 @@ from ...formats import Format, parse
 from ...sim.network import NetworkModel
 from ..lowering import INT8, Lowered, Lowering, ShapeRequest
 from ..network.batching import by_sample, joined, opened_graph
+from ..network.clips import with_clips
 from ..network.execute import Multiply, batches, execute
 from ..network.float_layer import plain_engine
 from ..network.graph import Graph
@@ -113,6 +114,11 @@ class Study:
         return quantize(self.graph, scheme, self.statistics)
 
     @cached_property
+    def _clipped(self) -> Graph:
+        """The network as engines compute it."""
+        return with_clips(self.graph)
+
+    @cached_property
     def lowering(self) -> Lowering:
         """The network as an accelerator has it. Raises ValueError where it has what no record computes."""
         return Lowering(self.graph, self.network.calibration(), self.batch, (self.test,), self.seed)
@@ -156,7 +162,7 @@ class Study:
 
         def each() -> Iterator[Array]:
             for number, batch in enumerate(batches(self.test, self.batch)):
-                yield execute(self.graph, batch, multiply)[place]
+                yield execute(self._clipped, batch, multiply)[place]
                 report(min((number + 1) * self.batch, len(self.test)), len(self.test))
 
         return self._joined(each())

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..network.batching import by_sample
+from ..network.clips import with_clips
 from ..network.execute import batches, execute
 from ..network.float_layer import plain_engine
 from ..network.layer import Layer
@@ -35,7 +36,7 @@ def sensitivity(study: Study, pair: Pair, scheme: Scheme) -> dict[str, float]:
     matter. All other layers compute in float32. The results before the layer are kept, so that only what is behind it
     runs again. As many samples are used as a batch has, and at least ``LEAST_SAMPLES``.
     """
-    graph = study.graph
+    graph = with_clips(study.graph)
     place_of_output = graph.outputs.index(graph.output)
     weight, activation = pair
     engine = float_engine(study.quantized(replace(scheme, weight=weight, activation=activation)), study.threads)

@@ -36,7 +36,6 @@ def execute(
     before: called ahead of every layer with its place among the steps and with all tensors that are still needed
     """
     tensors = dict(inputs)
-    last = _last_uses(graph)
     for place, step in enumerate(graph.steps):
         if place < start:
             continue
@@ -45,7 +44,7 @@ def execute(
             tensors[step.output] = multiply(step, [_tensor(graph, tensors, name) for name in step.inputs])
         else:
             tensors.update(zip(step.outputs, step.run(tensors), strict=True))
-        for name in last.get(place, ()):
+        for name in graph.last_uses[place]:
             tensors.pop(name, None)
     return [_tensor(graph, tensors, name) for name in graph.outputs]
 
@@ -68,19 +67,4 @@ def _tensor(graph: Graph, tensors: dict[str, Array], name: str) -> Array:
     if found is None:
         found = graph.constant(name)
         assert found is not None, name
-    return found
-
-
-def _last_uses(graph: Graph) -> dict[int, list[str]]:
-    """By step, the tensors that nothing after it needs."""
-    last: dict[str, int] = {}
-    for place, step in enumerate(graph.steps):
-        made = [step.output] if isinstance(step, Layer) else step.outputs
-        for name in (*step.inputs, *made):
-            last[name] = place
-    kept = set(graph.outputs)
-    found: dict[int, list[str]] = {}
-    for name, place in last.items():
-        if name not in kept:
-            found.setdefault(place, []).append(name)
     return found

@@ -7,18 +7,21 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from .layer import Layer
+from .layer import Clip, Layer
 from .runtime import run_session, session
 
 __all__ = ["FloatLayer", "layer_nodes", "plain_engine"]
 
 Array = NDArray[Any]
 
+_BOUNDS = ("least", "most")
+
 
 class FloatLayer:
     """``((operand @ weight) + before) * scale + after``, every step rounded to float32.
 
-    Sums of products are float32 too: exact where all of them are integers below ``2**24`` times a power of two.
+    Sums of products are float32 too: exact where all of them are integers below ``2**24`` times a power of two. The
+    result is clipped where the layer says so.
 
     Parameters
     ----------
@@ -38,6 +41,9 @@ class FloatLayer:
         threads: int = 1,
     ):
         nodes, constants = layer_nodes(layer, weight, before, scale, after)
+        if layer.clip is not None:
+            constants |= {name: np.array(bound, np.float32) for name, bound in zip(_BOUNDS, layer.clip, strict=True)}
+            nodes.append(helper.make_node("Clip", [nodes[-1].output[0], *_BOUNDS], ["clipped"]))
         inputs = ["x", "w"] if weight is None else ["x"]
         graph = helper.make_graph(
             nodes,
@@ -70,12 +76,13 @@ class plain_engine:
 
     def __init__(self, threads: int = 1):
         self._threads = threads
-        self._layers: dict[str, FloatLayer] = {}
+        self._layers: dict[tuple[str, Clip | None], FloatLayer] = {}
 
     def __call__(self, layer: Layer, operands: list[Array]) -> Array:
-        if layer.name not in self._layers:
-            self._layers[layer.name] = FloatLayer.plain(layer, self._threads)
-        return self._layers[layer.name](operands)
+        key = layer.name, layer.clip
+        if key not in self._layers:
+            self._layers[key] = FloatLayer.plain(layer, self._threads)
+        return self._layers[key](operands)
 
 
 def layer_nodes(

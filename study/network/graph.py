@@ -1,5 +1,6 @@
 """An ONNX network as what multiplies, which is quantized, and what lies between, which stays float32."""
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,7 @@ from .products import may_multiply, quantized_already
 from .qonnx_read import GivenWeight, cut, is_qonnx, ordinary
 from .quantizer import Quantizer, is_quantizer
 from .runtime import folded, graphs_within, opened, reads, run_session, session, tensors
+from .uses import last_uses
 
 __all__ = ["Graph", "Segment"]
 
@@ -61,6 +63,7 @@ class Graph:
     layers: all that multiply
     quantized: whether it came quantized, as QONNX
     steps: layers and segments, and the quantizers of activations that it came with
+    last_uses: for every step, the tensors that nothing behind it needs
     skipped: kinds of nodes that are left in float32 and multiply, or of which that is not known, with how many there
         are: recurrent ones, attention in one node, products with a constant on the left, what is within branches and
         loops, and the like
@@ -106,6 +109,14 @@ class Graph:
         absorbed = self._absorb(layers)
         self.layers = [*layers.values()]
         self.steps = [*self._steps(layers, absorbed)]
+        self.last_uses = last_uses(self.steps, self.outputs)
+
+    def in_steps(self, steps: list[Layer | Segment | Quantizer]) -> "Graph":
+        """The same network in other steps."""
+        found = copy.copy(self)
+        found.steps, found.last_uses = steps, last_uses(steps, self.outputs)
+        found.layers = [step for step in steps if isinstance(step, Layer)]
+        return found
 
     def model_of(self, nodes: list[NodeProto], inputs: list[str], outputs: list[str]) -> ModelProto:
         """A model of some of the nodes, with the constants that they need."""

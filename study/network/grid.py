@@ -64,20 +64,43 @@ def round_to(
         part, source = whole[start : start + PART], flat[start : start + PART]
         if divisor is not None:
             source = np.divide(source, divisor, out=part)
-        np.clip(source, steps.least, steps.most, out=part)
-        if not format.has_nan and np.isnan(part.max()):
+        source.clip(steps.least, steps.most, out=part)
+        lowest = part.min()
+        if not format.has_nan and np.isnan(lowest):
             np.nan_to_num(part, copy=False)
         if not steps.above:
             np.rint(part, out=part)
-            continue
-        # half as much again as the power of two at which float32 has the format's steps: adding it rounds
-        bits = np.bitwise_and(part.view(np.uint32), _EXPONENT, out=scratch[: part.size])
-        np.clip(bits, steps.subnormal, _EXPONENT, out=bits)  # thrice as fast as maximum
-        bits += steps.above
-        magic = bits.view(np.float32)
-        part += magic
-        part -= magic
+        elif steps.shift and lowest >= 0:
+            _round_magnitudes(part, steps, scratch[: part.size])
+        else:
+            _round(part, steps, scratch[: part.size])
     return whole.reshape(tensor.shape)
+
+
+def _round(part: NDArray[np.float32], steps: "_Steps", scratch: NDArray[np.uint32]) -> None:
+    """Round to the steps of a minifloat, in place: adding and subtracting a number rounds to its lowest bit.
+
+    The number is half as much again as the power of two at which float32 has the format's steps.
+    """
+    bits = np.bitwise_and(part.view(np.uint32), _EXPONENT, out=scratch)
+    bits.clip(steps.subnormal, _EXPONENT, out=bits)  # thrice as fast as maximum
+    bits += steps.above
+    magic = bits.view(np.float32)
+    part += magic
+    part -= magic
+
+
+def _round_magnitudes(part: NDArray[np.float32], steps: "_Steps", scratch: NDArray[np.uint32]) -> None:
+    """The same for numbers that are not negative, in a pass less.
+
+    Each is subtracted from itself times a power of two, whose lowest bit is then worth a step. At a tie, that bit is
+    0, so the even neighbour is taken. Just above a power of two, the difference has another bit, but rounds the same.
+    """
+    bits = np.add(part.view(np.uint32), steps.shift, out=scratch)
+    bits.clip(steps.shifted, _FINITE, out=bits)
+    magic = bits.view(np.float32)
+    np.subtract(magic, part, out=part)
+    np.subtract(magic, part, out=part)
 
 
 def _by_thresholds(tensor: Array, format: Format) -> NDArray[np.float32]:
@@ -118,15 +141,20 @@ class _Steps(NamedTuple):
     least, most: the ends of the range
     subnormal: the bits of the power of two below which steps stay the same
     above: what is to be added to the bits of a power of two; 0 for integers
+    shift: what is to be added to the bits of a number to multiply it by the power of two that has its steps; 0 where
+        ``_round_magnitudes`` cannot round
+    shifted: the bits of the least of such products
     """
 
     least: np.float32
     most: np.float32
     subnormal: np.uint32
     above: np.uint32
+    shift: np.uint32 = np.uint32(0)
+    shifted: np.uint32 = np.uint32(0)
 
 
-_EXPONENT = np.uint32(0x7F800000)
+_EXPONENT, _FINITE = np.uint32(0x7F800000), np.uint32(0x7F7FFFFF)
 _HALF = 1 << 22
 
 
@@ -142,9 +170,13 @@ def _steps(format: Format) -> _Steps | None:
         return _Steps(*ends, np.uint32(0), np.uint32(0))
     fraction, lowest = format.fraction_bits, format.lsb_exponent + format.fraction_bits
     top = int(np.frexp(ends[1])[1]) - 1
-    if not fraction or fraction > 21 or lowest <= -126 or top + 23 - fraction > 126:
-        return None  # of two powers of two, the code decides which is even
-    return _Steps(*ends, np.uint32(lowest + 127 << 23), np.uint32((23 - fraction << 23) + _HALF))
+    if fraction > 21 or lowest <= -126 or top + 23 - fraction > 126:
+        return None
+    subnormal, shift = lowest + 127 << 23, 23 - fraction << 23
+    above = shift + _HALF
+    if fraction > 10:
+        return _Steps(*ends, np.uint32(subnormal), np.uint32(above))
+    return _Steps(*ends, np.uint32(subnormal), np.uint32(above), np.uint32(shift), np.uint32(subnormal + above))
 
 
 def floats(numbers: Array, format: Format) -> NDArray[np.float32]:

@@ -7,9 +7,11 @@ from numpy.typing import NDArray
 
 from ...formats import Format
 
-__all__ = ["Convolution", "Layer"]
+__all__ = ["Clip", "Convolution", "Layer"]
 
 Array = NDArray[Any]
+Clip = tuple[float, float]
+"""The least and the most that a result may be."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Layer:
     edge: whether it has weights, and no other layer with weights is before it, or none is behind it
     factor: (groups * n,) or of shape (), what the sum and its bias are multiplied by; None for nothing
     weight_format, weight_scale: where the weights came quantized: what they are rounded to, and (groups * n,) or ()
+    clip: what the result is clipped to, for a layer with the activation function behind it (``with_clips``)
     """
 
     name: str
@@ -74,6 +77,7 @@ class Layer:
     factor: Array | None = None
     weight_format: Format | None = None
     weight_scale: Array | None = None
+    clip: Clip | None = None
 
     @property
     def kind(self) -> str:

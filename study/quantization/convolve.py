@@ -1,6 +1,7 @@
 """The sums of a convolution by the golden model, a quicker way: floats hold integers."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from ...formats import Arithmetic
 from ...sim import as_floats, float_for, largest_integer
 from ..network.layer import Convolution
+from .depthwise import Depthwise
 
 __all__ = ["FloatConvolution", "float_convolution"]
 
@@ -69,7 +71,17 @@ class FloatConvolution:
     def __call__(self, values: Array) -> Array:
         """The sums for values of activations, finite ones, (batch, channels, ...): (batch, groups * n, ...), whole
         numbers in units of the arithmetic's lowest bit."""
-        return _products(_windows(self._integers(values), self.shape), self.weights)
+        integers = self._integers(values)
+        if self._depthwise is not None:
+            return self._depthwise(integers)
+        return _products(_windows(integers, self.shape), self.weights)
+
+    @cached_property
+    def _depthwise(self) -> Depthwise | None:
+        groups, n, terms = self.weights.shape
+        if n > 1 or terms != np.prod(self.shape.kernel):
+            return None
+        return Depthwise(self.weights.reshape(groups, *self.shape.kernel), self.shape)
 
     def _integers(self, values: Array) -> Array:
         """The activations' integers, with the border around them."""
@@ -97,12 +109,9 @@ def _products(windows: Array, weights: Array) -> Array:
     """The sums of windows by weights (groups, n, k): (batch, groups * n, positions ...)."""
     groups, n, terms = weights.shape
     count = (windows.ndim - 2) // 2
-    batch, channels = windows.shape[:2]
-    kernel, places = windows.shape[2 : 2 + count], windows.shape[2 + count :]
+    batch = len(windows)
+    places = windows.shape[2 + count :]
     found = np.empty((batch, groups * n, *places), weights.dtype)
-    if channels == groups and n == 1:
-        _add_positions(windows, weights.reshape(channels, *kernel), found)
-        return found
     positions = int(np.prod(places))
     together = max(1, ROOM // max(1, groups * terms * positions))
     for start in range(0, batch, together):
@@ -110,18 +119,3 @@ def _products(windows: Array, weights: Array) -> Array:
         columns = np.ascontiguousarray(part).reshape(len(part), groups, terms, positions)
         np.matmul(weights, columns, out=found[start : start + together].reshape(len(part), groups, n, positions))
     return found
-
-
-def _add_positions(windows: Array, weights: Array, sums: Array) -> None:
-    """A depthwise convolution, one position of the kernel after the other."""
-    factors = weights.reshape(*weights.shape, *[1] * (sums.ndim - 2))
-    positions = list(np.ndindex(*weights.shape[1:]))
-    together = max(1, ROOM // 8 // max(1, int(np.prod(sums.shape[2:]))))
-    for image, whole in zip(windows, sums, strict=True):
-        for start in range(0, len(weights), together):
-            part = slice(start, start + together)
-            total, product = whole[part], np.empty_like(whole[part])
-            np.multiply(image[(part, *positions[0])], factors[(part, *positions[0])], out=total)
-            for place in positions[1:]:
-                np.multiply(image[(part, *place)], factors[(part, *place)], out=product)
-                total += product

@@ -11,7 +11,7 @@ from ...formats import Requantization, parse
 from ...sim import Exact, float_for, model_of, requantize, requantize_floats
 from ..network import grid
 from ..network.float_layer import FloatLayer
-from ..network.layer import Layer
+from ..network.layer import Clip, Layer
 from ..network.patches import image, patches
 from .block_layer import BlockLayer
 from .convolve import FloatConvolution, float_convolution
@@ -32,16 +32,14 @@ class float_engine:
     """
 
     def __init__(self, layers: Mapping[str, QuantizedLayer | BlockLayer], threads: int = 1):
-        self._layers = layers
-        self._floats = {
-            name: _float_layer(layer, threads) for name, layer in layers.items() if isinstance(layer, QuantizedLayer)
-        }
+        self._layers, self._threads = layers, threads
+        self._floats: dict[tuple[str, Clip | None], FloatLayer] = {}
         self._memory = [np.empty(0, np.float32), np.empty(0, np.float32)]
 
     def __call__(self, layer: Layer, operands: list[Array]) -> Array:
         quantized = self._layers[layer.name]
         if isinstance(quantized, BlockLayer):
-            return quantized.fast(operands)
+            return _clipped(quantized.fast(operands), layer)
         values = [*quantized.values(operands, self._rooms(operands))]
         if quantized.zero_point:
             values[0] = values[0] - np.float32(quantized.zero_point)
@@ -49,7 +47,10 @@ class float_engine:
         if border and layer.convolution is not None:
             pads = layer.convolution.pads_of(values[0].shape[2:])
             values[0] = np.pad(values[0], ((0, 0), (0, 0), *pads), constant_values=border)
-        return self._floats[layer.name](values)
+        key = layer.name, layer.clip
+        if key not in self._floats:
+            self._floats[key] = _float_layer(quantized, layer.clip, self._threads)
+        return self._floats[key](values)
 
     def _rooms(self, operands: list[Array]) -> list[Array]:
         """Memory for rounded operands, which nobody reads any more when the next layer is computed."""
@@ -59,9 +60,9 @@ class float_engine:
         return self._memory
 
 
-def _float_layer(quantized: QuantizedLayer, threads: int) -> FloatLayer:
+def _float_layer(quantized: QuantizedLayer, clip: Clip | None, threads: int) -> FloatLayer:
     before = bias_before(quantized)
-    layer = quantized.layer
+    layer = replace(quantized.layer, clip=clip)
     if _border(quantized) and layer.convolution is not None:
         unpadded = tuple((0, 0) for _ in layer.convolution.kernel)
         layer = replace(layer, convolution=replace(layer.convolution, pads=unpadded, same=""))
@@ -95,6 +96,9 @@ class integer_engine:
         }
 
     def __call__(self, layer: Layer, operands: list[Array]) -> Array:
+        return _clipped(self._unclipped(layer, operands), layer)
+
+    def _unclipped(self, layer: Layer, operands: list[Array]) -> Array:
         quantized = self._layers[layer.name]
         if isinstance(quantized, BlockLayer):
             return quantized.exact(operands)
@@ -136,9 +140,10 @@ def _from_floats(quantized: QuantizedLayer, sums: Array, bound: int) -> Array:
     placed, bias = quantized.layer.by_channel, quantized.bias
     longest = bound + (0 if bias is None else int(np.abs(bias).max(initial=0)))
     if float_for(longest) is not None:
-        total = sums if bias is None else np.add(sums, placed(bias), dtype=np.float64)
         result = requantize_floats(
-            total, longest, quantized.lsb_exponent, SCALED, scale=placed(_scale_codes(quantized))
+            *(sums, longest, quantized.lsb_exponent, SCALED),
+            scale=placed(_scale_codes(quantized)),
+            bias=0 if bias is None else placed(bias),
         )
         if result is not None:
             return _shifted(quantized, result, placed)
@@ -167,6 +172,10 @@ def _scale_codes(quantized: QuantizedLayer) -> Array:
 def _shifted(quantized: QuantizedLayer, codes: Array, placed: Callable[[Array], Array]) -> Array:
     found = codes.view(np.float32)
     return found if quantized.after is None else found + placed(quantized.after)
+
+
+def _clipped(result: Array, layer: Layer) -> Array:
+    return result if layer.clip is None else result.clip(*map(np.float32, layer.clip), out=result)
 
 
 def _by_column(quantized: QuantizedLayer, values: Array) -> Array:
