@@ -12,7 +12,7 @@ from fewbit.synth.fit_runner import repeated_modules
 from fewbit.synth.flow import smallest
 from fewbit.synth.harness import wrap
 from fewbit.synth.nextpnr import NETLIST, PlaceAndRoute
-from fewbit.synth.recipes import RECIPES
+from fewbit.synth.recipes import WIDE
 
 if __name__ == "__main__":
     weight, activation, *seeds = sys.argv[1:]
@@ -20,11 +20,10 @@ if __name__ == "__main__":
     engine = Engine(parse(weight), parse(activation), how, rows=8, columns=8, lanes=1, tile_m=32)
     design, target = Design.matmul(engine, pipeline=3, family="ecp5"), parse_target("ecp5-45k")
     rtlil, cells = design.rtlil(), target.family.harness
-    chosen = [recipe for recipe in RECIPES if recipe.name == "abc9"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # Elements are mapped once and flattened then, as for boards and `fewbit engine fit`.
-        found = smallest(rtlil, "matmul", Flow(target), folder, chosen=chosen, keep=repeated_modules(rtlil))
+        found = smallest(rtlil, "matmul", Flow(target), folder, chosen=[WIDE], keep=repeated_modules(rtlil))
         print(target.family.area(found.counts), "of area,", found.counts.ff, "flip-flops")
         netlist = wrap(found.routable("matmul", target.family), "matmul", "clk", cells).netlist
         (folder / NETLIST).write_text(json.dumps(netlist))

@@ -1,6 +1,7 @@
 """Writes docs/weights.md from results/weights: ``python docs/weights.py``."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,9 +68,19 @@ class Entry:
 
 def main() -> None:
     found = {name: rows for name in NETWORKS if (rows := rows_of(name))}
-    outputs = {name: [entry_of(row) for row in rows] for name, rows in found.items()}
+    outputs = {name: [entry_of(row) for row in whole_sizes(rows)] for name, rows in found.items()}
     weights = {name: entries_of_weights(name) for name in NETWORKS}
-    parts = [HEAD, FRONTS, OF_OUTPUTS, *fronts(outputs), OF_WEIGHTS, *fronts(weights), ACCURACY, table_of_fewest(found)]
+    parts = [
+        HEAD,
+        FRONTS,
+        OF_OUTPUTS,
+        measured(found),
+        *fronts(outputs),
+        OF_WEIGHTS,
+        *fronts(weights),
+        ACCURACY,
+        table_of_fewest(found),
+    ]
     for name, rows in found.items():
         parts += [f"## {NETWORKS[name]}", described(rows), table(rows)]
     commands = [command for name in found for command in read_accuracies(RESULTS / name / NAMES[0])[1]]
@@ -80,6 +91,12 @@ def main() -> None:
 def rows_of(network: str) -> list[WeightAccuracy]:
     path = RESULTS / network / NAMES[0]
     return read_accuracies(path)[0] if path.exists() else []
+
+
+def whole_sizes(rows: list[WeightAccuracy]) -> list[WeightAccuracy]:
+    """Without groups of which some formats are still to be measured, whose place others would seem to have."""
+    count = Counter(row.block_size for row in rows)
+    return [row for row in rows if count[row.block_size] == max(count.values())]
 
 
 def entry_of(row: WeightAccuracy) -> Entry:
@@ -100,6 +117,17 @@ def formats(rows: Iterable[WeightAccuracy | Entry]) -> list[str]:
 
 def group(size: int | None) -> str:
     return "channel" if size is None else str(size)
+
+
+def measured(found: dict[str, list[WeightAccuracy]]) -> str:
+    """How many pairs of a format and a size of groups each network has."""
+    every = len(formats(row for rows in found.values() for row in rows)) * len(SIZES)
+    counts = ", ".join(f"{len(found.get(name, []))} of {title}" for name, title in NETWORKS.items())
+    return fill(
+        f"Of {every} pairs of a format and a size of groups, there are {counts}. Groups of which not all formats of a "
+        "network are there are left out.",
+        width=120,
+    )
 
 
 def fronts(found: dict[str, list[Entry]]) -> Iterator[str]:
