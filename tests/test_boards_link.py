@@ -150,10 +150,11 @@ def test_sizes_stand_before_an_engine_for_a_fast_clock_starts() -> None:
     async def test(bench, ctx):
         host, rng = bench.host, np.random.default_rng(1)
         await bench.reset(ctx, 0)
+        host.events = Event(0)
         good = payload_of(SMALL, inputs_of(SMALL, rng, 2, 3, 2))
         host.send(Kind.PRODUCT, good[:4] + b"\0\0" + good[6:])
         await bench.until(ctx, lambda: host.events == Event.ZERO_SIZE)
-        await bench.product(ctx, inputs_of(SMALL, rng, 3, 5, 2))
+        await bench.product(ctx, inputs_of(SMALL, rng, 2, 5, 2))
 
     EngineBench(SMALL, pipeline=3, family="ecp5").run(test)
 
