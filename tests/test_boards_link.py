@@ -110,9 +110,10 @@ def product_of(engine: Engine, inputs: dict, received: bytes) -> np.ndarray:
 class EngineBench(LinkBench):
     """A bench of a matmul engine's link, by its pins or by bytes."""
 
-    def __init__(self, engine: Engine, *, pins: bool = False, ratio: int = 4):
+    def __init__(self, engine: Engine, *, pins: bool = False, ratio: int = 4, **build):
         self.engine = engine
-        super().__init__((BoardTop if pins else EngineLink)(describe(engine, ratio), Design.matmul(engine)), ratio)
+        design = Design.matmul(engine, **build)
+        super().__init__((BoardTop if pins else EngineLink)(describe(engine, ratio), design), ratio)
 
     async def product(self, ctx, inputs: dict, most: int = MAX_PAYLOAD) -> None:
         """A product from frame to frame, checked to the bit."""
@@ -143,6 +144,19 @@ def test_products_on_the_pins(engine: Engine, ratio: int) -> None:
         assert bench.host.parser.dropped == 0
 
     EngineBench(engine, pins=True, ratio=ratio).run(test)
+
+
+def test_sizes_stand_before_an_engine_for_a_fast_clock_starts() -> None:
+    async def test(bench, ctx):
+        host, rng = bench.host, np.random.default_rng(1)
+        await bench.reset(ctx, 0)
+        host.events = Event(0)
+        good = payload_of(SMALL, inputs_of(SMALL, rng, 2, 3, 2))
+        host.send(Kind.PRODUCT, good[:4] + b"\0\0" + good[6:])
+        await bench.until(ctx, lambda: host.events == Event.ZERO_SIZE)
+        await bench.product(ctx, inputs_of(SMALL, rng, 2, 5, 2))
+
+    EngineBench(SMALL, pipeline=3, family="ecp5").run(test)
 
 
 def test_description_in_blocks() -> None:

@@ -1,6 +1,6 @@
 """The matmul engine is used by frames."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 
 from ...hdl import MatmulDesign
@@ -37,10 +37,15 @@ class EngineLink(FrameLink):
             m.submodules[f"words_{name}"] = parts.fresh(words)
             wiring.connect(m, getattr(dispatcher, name), words.i)
             wiring.connect(m, words.o, getattr(matmul, name))
+        start = dispatcher.start
+        if self.design.chosen_build.short_paths:
+            # Sizes appear with the dispatcher's start, and have to stand in the cycle before the engine's.
+            start = Signal(name="late_start")
+            m.d.sync += start.eq(dispatcher.start & ~parts.reset)
         statements = [
-            matmul.start.eq(dispatcher.start),
+            matmul.start.eq(start),
             *(getattr(matmul, name).eq(getattr(dispatcher, name)) for name in ("m", "n", "k", *engine.tensor_fields)),
-            results.start.eq(dispatcher.start & ~(matmul.refused_zero | matmul.refused_large)),
+            results.start.eq(start & ~(matmul.refused_zero | matmul.refused_large)),
         ]
         events = {Event.ZERO_SIZE: matmul.refused_zero, Event.TOO_LARGE: matmul.refused_large}
         return Computing(matmul.c, engine.stream_bits["c"], events, results.at_hand, statements)
