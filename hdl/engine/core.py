@@ -71,7 +71,7 @@ class Matmul(wiring.Component):
     -------
     start: In(1), begin the product of sizes m, k, n
     m, k, n: In(32); at least 1; m and n at most 65535, k at most ``engine.max_k``. With ``build.short_paths`` they have
-        to stand from the cycle before ``start`` on
+        to stand from the cycle before ``start`` on, which is none of reset
     scale, tensor_scale, zero_point, weight_zero_point: In, those of ``engine.tensor_fields``
     busy: Out(1), from the cycle after ``start`` to the last beat of ``c``
     done: Out(1), up for a cycle after the last beat of ``c``
