@@ -10,6 +10,7 @@ import numpy as np
 from .. import __version__
 from ..formats import Engine, Format, Requantization, parse
 from ..hdl import priced_unit
+from ..sim.codes import random_codes
 from ..synth.fit_search import LANES, Shape
 from ..synth.sweep import sweep
 from .build.bitstream import Bitstream
@@ -217,8 +218,7 @@ def _measure(made: Bitstream, request: Request, size: Size) -> tuple[float, dict
     described, engine = made.description, request.engine
     m, k, n = size
     chance = np.random.default_rng(1)
-    a = chance.integers(0, 1 << engine.activation.width, (m, k), dtype=np.uint8)
-    w = chance.integers(0, 1 << engine.weight.width, (k, n), dtype=np.uint8)
+    a, w = random_codes(engine.activation, chance, (m, k)), random_codes(engine.weight, chance, (k, n))
     with (
         Simulated(described, request.design) as simulated,
         Device(

@@ -9,7 +9,17 @@ from numpy.typing import ArrayLike, NDArray
 from ..formats import Dyadic, Format, Integer, Minifloat, SignMagnitude, Special, Specials, check_format, parse
 from .integers import as_integers
 
-__all__ = ["Unpacked", "all_finite", "check_codes", "code_dtype", "decode", "digit", "largest_integer", "unpack"]
+__all__ = [
+    "Unpacked",
+    "all_finite",
+    "check_codes",
+    "code_dtype",
+    "decode",
+    "digit",
+    "largest_integer",
+    "random_codes",
+    "unpack",
+]
 
 FLOAT32 = parse("float32")
 TABLE_WIDTH = 16
@@ -49,6 +59,13 @@ def check_codes(codes: ArrayLike, format: Format) -> NDArray[Any]:
         for extreme in (int(array.min()), int(array.max())):
             format.check_code(extreme)
     return array
+
+
+def random_codes(format: Format, generator: np.random.Generator, shape: int | tuple[int, ...]) -> NDArray[Any]:
+    """Codes at random, special ones too. What is no code of a format of 16 bits at most is left out."""
+    if format.width <= TABLE_WIDTH:
+        return generator.choice(np.array(format.codes, dtype=np.int64), shape)
+    return generator.integers(0, 1 << format.width, shape)
 
 
 def unpack(codes: ArrayLike, format: Format) -> Unpacked:

@@ -8,11 +8,12 @@ import numpy as np
 
 from ..formats import SPECIALS
 from ..sim import Exact, block_dot
+from ..sim.codes import random_codes
 from .golden import Array
 from .job import load_job, random_generator, record
 from .stream_unit import StreamUnit
 from .streaming import NEVER, Beat, StreamBench
-from .values import codes_of, every_code, finite_codes, random_scales, zero_code
+from .values import every_code, finite_codes, random_scales, zero_code
 
 job = load_job()
 unit = StreamUnit.from_description(job["description"])
@@ -145,7 +146,7 @@ def beats_of(sums: Sequence[Sum], generator: np.random.Generator) -> list[Beat]:
             for beat in padded.reshape(count, unit.lanes).tolist():
                 columns[name].append(sum(code << lane * width for lane, code in enumerate(beat)))
         for name in NAMES[2:]:
-            row = codes_of(FORMATS[name], generator, count)
+            row = random_codes(FORMATS[name], generator, count)
             ends = np.minimum(np.arange(1, blocks_in(k) + 1) * beats_a_block, count) - 1
             row[ends] = one[name]
             columns[name] += row.tolist()

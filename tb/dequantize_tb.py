@@ -7,11 +7,12 @@ import numpy as np
 
 from ..formats import Rounding
 from ..sim import dequantize, lfsr_words
+from ..sim.codes import random_codes
 from .golden import Array
 from .job import load_job, random_generator, record
 from .stream_unit import StreamUnit
 from .streaming import NEVER, Beat, StreamBench
-from .values import codes_of, every_code, random_scales, values_of
+from .values import every_code, random_scales, values_of
 
 job = load_job()
 unit = StreamUnit.from_description(job["description"])
@@ -47,9 +48,9 @@ def blocks_of(last: Array) -> Array:
     return blocks
 
 
-def random_codes(generator: np.random.Generator, beats: int) -> Codes:
+def rows_of_codes(generator: np.random.Generator, beats: int) -> Codes:
     """Rows that end within a block, and scales by which most codes fall within the output's range or about its ends."""
-    codes = codes_of(unit.weight, generator, (beats, unit.lanes))
+    codes = random_codes(unit.weight, generator, (beats, unit.lanes))
     last = generator.random(beats) < 0.5 / beats_a_block
     last[-1] = True
     count = int(blocks_of(last)[-1]) + 1
@@ -127,7 +128,7 @@ async def run(bench: StreamBench, given: Codes, **options: Any) -> Any:
 async def full_speed(dut: Any) -> None:
     """A beat every cycle, and its codes ``latency`` cycles later."""
     bench = await begin(dut, "full_speed")
-    given = random_codes(bench.generator, budget)
+    given = rows_of_codes(bench.generator, budget)
     times = await run(bench, given, rates=NEVER)
     late = np.array(times.taken["m_axis"]) - np.array(times.taken["s_axis"])
     assert (late == unit.latency).all(), f"latency must be {unit.latency}, not {late.min()} to {late.max()}"
@@ -146,7 +147,7 @@ async def full_speed(dut: Any) -> None:
 async def random_stalls(dut: Any) -> None:
     bench = await begin(dut, "random_stalls")
     for _ in range(3):
-        await run(bench, random_codes(bench.generator, budget // 9))
+        await run(bench, rows_of_codes(bench.generator, budget // 9))
         await bench.rest(2 * unit.latency)
         await bench.reset(1)
 
@@ -164,7 +165,7 @@ async def resets(dut: Any) -> None:
     bench = await begin(dut, "resets")
     for _ in range(12):
         cycles = int(bench.generator.integers(1, 50))
-        await run(bench, random_codes(bench.generator, 60), cycles=cycles)
+        await run(bench, rows_of_codes(bench.generator, 60), cycles=cycles)
         await bench.reset(int(bench.generator.integers(1, 4)))
-        await run(bench, random_codes(bench.generator, 30))
+        await run(bench, rows_of_codes(bench.generator, 30))
         await bench.reset(1)

@@ -7,11 +7,12 @@ import numpy as np
 
 from ..formats import Integer, Rounding
 from ..sim import Exact, lfsr_words, requantize
+from ..sim.codes import random_codes
 from .golden import Array
 from .job import load_job, random_generator, record
 from .stream_unit import StreamUnit
 from .streaming import NEVER, Beat, StreamBench
-from .values import codes_of, integers, random_scales, values_of
+from .values import integers, random_scales, values_of
 
 job = load_job()
 unit = StreamUnit.from_description(job["description"])
@@ -142,7 +143,7 @@ async def corners(dut: Any) -> None:
     columns["accumulator"] = np.resize(np.array(sums, dtype=columns["accumulator"].dtype), count)
     for name, format in (("scale", how.scale), ("tensor_scale", how.tensor_scale)):
         if format is not None:
-            columns[name] = codes_of(format, bench.generator, count)
+            columns[name] = random_codes(format, bench.generator, count)
     await bench.run(*traffic(bench.generator, columns), rates=NEVER)
 
 

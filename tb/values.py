@@ -3,12 +3,11 @@
 import numpy as np
 
 from ..formats import Format
-from ..formats.base import TABLE_WIDTH
 from ..sim import decode, encode, scale_codes
+from ..sim.codes import random_codes
 from .golden import Array
 
 __all__ = [
-    "codes_of",
     "every_code",
     "finite_codes",
     "integers",
@@ -21,13 +20,6 @@ __all__ = [
 def every_code(format: Format) -> Array:
     """All codes of a format of 16 bits at most."""
     return np.array(format.codes, dtype=np.int64)
-
-
-def codes_of(format: Format, generator: np.random.Generator, count: int | tuple[int, ...]) -> Array:
-    """Codes at random, special ones too."""
-    if format.width <= TABLE_WIDTH:
-        return generator.choice(every_code(format), count)
-    return generator.integers(0, 1 << format.width, count)
 
 
 def finite_codes(format: Format) -> Array:
@@ -84,4 +76,4 @@ def random_scales(format: Format, generator: np.random.Generator, wanted: Array,
     if format.signed and format.width > 1:
         negative = encode(-values, format)
         near = np.where(generator.random(near.shape) < 0.2, negative, near)
-    return np.where(generator.random(near.shape) < wild, codes_of(format, generator, near.shape), near)
+    return np.where(generator.random(near.shape) < wild, random_codes(format, generator, near.shape), near)

@@ -63,6 +63,12 @@ def test_tiles_make_up_the_product(name):
         assert [tile.top for tile in found] == sorted(tile.top for tile in found)
 
 
+def test_challenges_are_of_codes_alone():
+    ternary = Engine(parse("ternary"), parse("int8s"), Requantization(parse("float32")), max_k=64)
+    a, w, _ = random_challenge(ternary, np.random.default_rng(1))
+    assert {*w.flat} == {0, 1, 3} and 0x80 not in a and 0x81 in a
+
+
 @pytest.mark.parametrize("name", ENGINES)
 def test_frames_carry_the_streams_in_their_order(name):
     engine = ENGINES[name]

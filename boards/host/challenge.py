@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ...formats import Engine, Format
 from ...formats.network import Program
 from ...sim import decode, encode, image_bytes, scale_codes
-from ...sim.codes import code_dtype
+from ...sim.codes import code_dtype, random_codes
 from .device import Device
 
 __all__ = ["Challenge", "compute", "random_challenge", "random_images"]
@@ -90,7 +90,7 @@ def _size(chance: np.random.Generator, most: int) -> int:
 
 
 def _codes(format: Format, chance: np.random.Generator, shape: tuple[int, int]) -> Array:
-    codes = chance.integers(0, 1 << format.width, shape)
+    codes = random_codes(format, chance, shape)
     special = ~np.isfinite(decode(codes, format)) & (chance.random(shape) > 0.5 / shape[1])
     return np.where(special, encode(1.0, format), codes).astype(code_dtype(format))
 

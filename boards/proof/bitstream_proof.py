@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from ... import __version__
+from ...sim.codes import random_codes
 from ...synth.cache import Cache
 from ...synth.tools import TOOLS, ToolError, run, version
 from ..build.bitstream import Bitstream
@@ -284,8 +285,7 @@ def _products(
         Device.open(board.port, description=made.description, timeout=SECONDS) as device,
     ):
         for m, k, n in sizes:
-            a = random.integers(0, 1 << engine.activation.width, (m, k))
-            w = random.integers(0, 1 << engine.weight.width, (k, n))
+            a, w = random_codes(engine.activation, random, (m, k)), random_codes(engine.weight, random, (k, n))
             found, wanted = device.matmul(a, w, codes=True), device.golden(a, w, codes=True)
             if not np.array_equal(found, wanted):
                 wrong = np.argwhere(found != wanted)
