@@ -58,7 +58,7 @@ def test_a_product_is_measured_on_the_bitstreams_design(tmp_path, own_cache, pre
         made = request.description(18_000_000)
         return Bitstream("icebreaker", made, (), used, 20.0, 0.05, "abc9", 1, {}, 1.0, "0" * 64, "")
 
-    monkeypatch.setattr(survey_module, "build", build)
+    monkeypatch.setattr(survey_module, "build_bitstream", build)
     monkeypatch.setattr(survey_module, "largest", lambda request, **options: (with_shape(request, Shape(1, 2, 1)), []))
     monkeypatch.setattr(survey_module, "_single_mac_mhz", lambda request, cache_folder: 30.0)
     int4 = parse("int4")
