@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from amaranth_boards.icebreaker import ICEBreakerPlatform
 
-from .board import Board, HostLink, Programming, Usb
+from .board import Board, HostLink, KnownArray, Programming, Usb
 from .parts import UP5K, UP5K_ARRAYS
 
 USB = Usb(0x0403, 0x6010, ("iCEBreaker",))
@@ -18,5 +18,9 @@ BOARD = Board(
     link=HostLink("FT2232H", 3_000_000, USB, interface=1),
     programming=Programming("ice40_generic", USB, volatile=False, iceprog=True),
     lights=(("led_g", 0), ("led_r", 0)),
-    arrays=UP5K_ARRAYS,
+    arrays=UP5K_ARRAYS
+    | {
+        ("int8", "int8"): KnownArray(2, 3, 4, "auto", 3, "booth"),
+        ("ternary", "int8"): KnownArray(4, 5, 4, "auto"),
+    },
 )
