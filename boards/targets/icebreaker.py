@@ -21,6 +21,7 @@ BOARD = Board(
     arrays=UP5K_ARRAYS
     | {
         ("int8", "int8"): KnownArray(2, 3, 4, "auto", 3, "booth"),
+        ("e2m1", "int8"): KnownArray(3, 3, 4, "auto"),
         ("ternary", "int8"): KnownArray(4, 5, 4, "auto"),
     },
 )
