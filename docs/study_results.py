@@ -52,9 +52,7 @@ def main() -> None:
 HEAD = """# What the study found
 
 Written by `python docs/study_results.py` from `results/study/study_points.json` and `study_prices.json`; the commands
-that made those are at the end, what the columns mean is in [study](study.md). Errors are standard errors. `†`: with
-scales of weights by the former search, see [what it changed](#what-the-search-for-scales-changed); these are learned
-rounding of ViT-S alone, which takes 5 to 17 minutes a point."""
+that made those are at the end, what the columns mean is in [study](study.md). Errors are standard errors."""
 
 ALIKE = """Weights and activations in one format, every layer quantized, a scale for each channel of the weights and
 one for each tensor of activations, no technique. `*`: the float evaluation; all others are the golden model's of MACs
@@ -139,7 +137,7 @@ def score(point: Point | None, mark: bool = True) -> str:
     if point is None:
         return ""
     text = f"{shown(point.accuracy, unit(point))} ± {shown(point.standard_error, unit(point))}"
-    return text + (" *" if mark and point.evaluation == "float" else "") + ("" if point.scores else " †")
+    return text + (" *" if mark and point.evaluation == "float" else "")
 
 
 def by_network(points: Iterable[Point]) -> dict[str, list[Point]]:
