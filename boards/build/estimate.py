@@ -17,7 +17,7 @@ from .network_request import NetworkRequest
 __all__ = ["CLOCKS", "Amount", "Estimate", "estimate", "reason"]
 
 CLOCKS = {
-    "Lattice iCE40-UP5K": (19.1, 28.1),
+    "Lattice iCE40-UP5K": (20.6, 28.1),
     "Lattice iCE40-HX8K": (51.8, 73.5),
     "Lattice LFE5U-12F": (60.0, 73.8),
     "Lattice LFE5U-85F": (51.9, 70.8),
