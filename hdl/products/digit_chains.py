@@ -9,7 +9,7 @@ to the running sum: see ``Ccu2c``. That costs registers, of which there is one b
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from amaranth.hdl import Module, Mux, Shape, Signal, Value, signed
+from amaranth.hdl import Module, Shape, Signal, Value, signed
 
 from ...formats import Arithmetic
 from .adder_tree import sum_by_tree, term_shape
@@ -17,7 +17,7 @@ from .adders import add
 from .ccu2c import Ccu2c
 from .digits import Digit
 from .pipeline import Pipeline
-from .significand_product import ProductRow, add_rows
+from .significand_product import ProductRow, add_rows, digit_multiple, held_multiple
 
 __all__ = ["sum_digits"]
 
@@ -89,7 +89,7 @@ def _sum_shape(bits: int, count: int) -> Shape:
 def _chain(m: Module, pipeline: Pipeline, digits: Sequence[Digit], name: str) -> _Chain:
     """The sum of some products, one after the other. The first one is made by LUTs, since no adder takes it in."""
     bits = len(digits[0].multiplied) + 1
-    total, open_carry = _first(pipeline, digits[0], bits, name)
+    total, open_carry = _first(pipeline, digits[0], name)
     for k, digit in enumerate(digits[1:], 1):
         shape = _sum_shape(bits, k + 1)
         a, once, twice = (Signal(shape, name=f"{name}_{what}{k}") for what in ("sum", "once", "twice"))
@@ -100,11 +100,10 @@ def _chain(m: Module, pipeline: Pipeline, digits: Sequence[Digit], name: str) ->
     return _Chain(total, open_carry, len(digits))
 
 
-def _first(pipeline: Pipeline, digit: Digit, bits: int, name: str) -> tuple[Value, Value]:
-    a, triple = digit.multiplied, digit.triple
-    multiple = Mux(triple[0] == triple[1], a << 1, a)[:bits] ^ triple[2].replicate(bits)
-    value = pipeline.cross("partial", f"{name}_0", multiple, clear=triple.all() | ~triple.any())
-    return value.as_signed(), pipeline.cross("partial", f"{name}_0_carry", triple[2] & ~triple.all())
+def _first(pipeline: Pipeline, digit: Digit, name: str) -> tuple[Value, Value]:
+    multiple = digit_multiple(digit.multiplied, digit.triple)
+    value, carry = held_multiple(pipeline, digit.triple, multiple, f"{name}_0", f"{name}_0_carry")
+    return value.as_signed(), carry
 
 
 def _held(pipeline: Pipeline, digit: Digit, bits: int, name: str) -> tuple[Value, Value, Value, Value]:

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Const, Value
+from amaranth.hdl import Value
+
+from .significand_product import booth_triples
 
 __all__ = ["Digit", "digits_of"]
 
@@ -25,5 +27,4 @@ class Digit:
 
 def digits_of(a: Value, b: Value) -> tuple[Digit, ...]:
     """The digits of ``b`` whose products with ``a`` add up to ``a * b``; both are signed."""
-    padded = Cat(Const(0, 1), b, b[-1])
-    return tuple(Digit(a, padded[k : k + 3], k) for k in range(0, len(b), 2))
+    return tuple(Digit(a, triple, 2 * k) for k, triple in enumerate(booth_triples(b)))

@@ -17,7 +17,10 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, signed, 
 from .pipeline import Pipeline
 from .truth_table import truth_table
 
-__all__ = ["PRODUCTS", "ProductRow", "add_rows", "booth_rows", "digit_row", "significand_product", "sum_rows"]
+__all__ = [
+    *("PRODUCTS", "ProductRow", "add_rows", "booth_rows", "booth_triples", "digit_row", "digit_multiple"),
+    *("held_multiple", "significand_product", "sum_rows"),
+]
 
 
 def significand_product(
@@ -161,8 +164,23 @@ def booth_rows(a: Value, b: Value) -> Iterator[ProductRow]:
 
 def digit_row(a: Value, triple: Value) -> ProductRow:
     """The row of ``a``, which is signed, by the one Booth digit of three bits; as those of ``booth_rows``."""
-    multiple = Mux(triple[0] == triple[1], a << 1, a)[: len(a) + 1]
-    return _booth_row(a, 0, _open_row(triple, multiple), triple[2])
+    return _booth_row(a, 0, _open_row(triple, digit_multiple(a, triple)), triple[2])
+
+
+def digit_multiple(a: Value, triple: Value) -> Value:
+    """``a``, which is signed, or its double: the multiple by the Booth digit of three bits but for its sign, if the
+    digit is not 0."""
+    return Mux(triple[0] == triple[1], a << 1, a)[: len(a) + 1]
+
+
+def held_multiple(
+    pipeline: Pipeline, triple: Value, multiple: Value, name: str, carry_name: str
+) -> tuple[Value, Value]:
+    """The multiple by a Booth digit as a value and a carry, behind the cut ``partial``: there a register's reset makes
+    the zero digits for free."""
+    negative, zero = triple[2], triple.all() | ~triple.any()
+    value = pipeline.cross("partial", name, multiple ^ negative.replicate(len(multiple)), clear=zero)
+    return value, pipeline.cross("partial", carry_name, negative & ~triple.all())
 
 
 def _open_row(triple: Value, multiple: Value) -> Value:
@@ -170,27 +188,24 @@ def _open_row(triple: Value, multiple: Value) -> Value:
 
 
 def _booth(m: Module, pipeline: Pipeline, a: Value, b: Value) -> Iterator[ProductRow]:
-    """Radix-4 Booth. The rows cross the cut ``partial``: there a register's reset makes the zero digits for free."""
+    """Radix-4 Booth."""
     for k, (triple, multiple) in enumerate(_booth_multiples(a, b)):
-        negative = triple[2]
-        zero = triple.all() | ~triple.any()
-        row = pipeline.cross("partial", f"row{k}", multiple ^ negative.replicate(len(multiple)), clear=zero)
-        carry = pipeline.cross("partial", f"carry{k}", negative & ~triple.all())
-        yield _booth_row(a, k, row, carry)
+        yield _booth_row(a, k, *held_multiple(pipeline, triple, multiple, f"row{k}", f"carry{k}"))
 
 
 def _booth_multiples(a: Value, b: Value) -> Iterator[tuple[Value, Value]]:
     """For every digit of ``b`` its three bits, and ``a`` or its double, which is the multiple if the digit is not 0."""
-    is_signed = a.shape().signed
+    extended = a if a.shape().signed else Cat(a, Const(0, 1)).as_signed()
+    for triple in booth_triples(b):
+        yield triple, digit_multiple(extended, triple)
+
+
+def booth_triples(b: Value) -> list[Value]:
+    """The three bits of each radix-4 Booth digit of ``b``, from the lowest on."""
+    is_signed = b.shape().signed
     top = b[-1] if is_signed else Const(0, 1)
-    digits = (len(b) + (1 if is_signed else 2)) // 2
     padded = Cat(Const(0, 1), b, top, top)
-    width = len(a) + (1 if is_signed else 2)
-    extended = a if is_signed else Cat(a, Const(0, 1)).as_signed()
-    for k in range(digits):
-        triple = padded[2 * k : 2 * k + 3]
-        doubled = triple[0] == triple[1]
-        yield triple, Mux(doubled, extended << 1, extended)[:width]
+    return [padded[k : k + 3] for k in range(0, len(b) + (not is_signed), 2)]
 
 
 def _booth_row(a: Value, number: int, row: Value, carry: Value) -> ProductRow:
