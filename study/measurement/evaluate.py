@@ -306,7 +306,7 @@ def _scheme(scheme: Scheme, layers: Mapping[str, QuantizedLayer | BlockLayer]) -
     """What a point says of its scheme, with the formats of all layers where they were found for tensors."""
     found = {**scheme.to_dict(), "techniques": scheme.techniques}
     if scheme.finds_formats:
-        found["layers"] = {name: (_of_weights(layer), layer.activation_format.name) for name, layer in layers.items()}
+        found["layers"] = _pairs(layers)
     return found
 
 
