@@ -2,18 +2,15 @@
 
 from fractions import Fraction
 from itertools import product
-from pathlib import Path
 
-import networks
 import numpy as np
 import pytest
 from fewbit.formats import Blocks, Engine, Requantization, parse
 from fewbit.sim import block_matmul, decode, engine_matmul, spread_activations, spread_planes
-from fewbit.study.measurement.evaluate import Study
-from fewbit.study.network.network import Network, Samples
 from fewbit.study.quantization.binary_planes import PLANES
 from fewbit.study.quantization.scheme import Scheme
 from fewbit.study.quantization.weight_blocks import stored_blocks
+from small_studies import study_of_convolutions
 
 SCALE, INT8 = parse("bfloat16"), parse("int8")
 BLOCKS = {"scale_per": "block", "block_size": 16}
@@ -106,10 +103,7 @@ def test_what_cannot_be_spread_is_refused():
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    file = tmp_path_factory.mktemp("net") / "net.onnx"
-    file.write_bytes(networks.convolutions())
-    samples = Samples({"image": np.random.default_rng(2).standard_normal((4, 1, 8, 8)).astype(np.float32)})
-    return Study(Network("net", "", Path(file), lambda: samples, lambda: samples, ("sqnr",)), threads=1)
+    return study_of_convolutions(tmp_path_factory.mktemp("net"))
 
 
 @pytest.mark.parametrize("name", ["bcq3", "fdb"])

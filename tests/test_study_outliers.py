@@ -1,15 +1,11 @@
 """Weights with outliers apart: how they are divided, and that both evaluations have table and outliers."""
 
-from pathlib import Path
-
-import networks
 import numpy as np
 import pytest
 from fewbit.formats import parse
-from fewbit.study.measurement.evaluate import Study
-from fewbit.study.network.network import Network, Samples
 from fewbit.study.quantization.outliers import OUTLIERS
 from fewbit.study.quantization.scheme import Scheme
+from small_studies import study_of_convolutions
 
 INT8 = parse("int8")
 
@@ -41,10 +37,7 @@ def test_no_tensor_is_left_without_means():
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    file = tmp_path_factory.mktemp("net") / "net.onnx"
-    file.write_bytes(networks.convolutions())
-    samples = Samples({"image": np.random.default_rng(2).standard_normal((4, 1, 8, 8)).astype(np.float32)})
-    return Study(Network("net", "", Path(file), lambda: samples, lambda: samples, ("sqnr",)), threads=1)
+    return study_of_convolutions(tmp_path_factory.mktemp("net"))
 
 
 def test_a_network_computes_with_table_and_outliers(study):

@@ -1,15 +1,11 @@
 """Weights with a zero point for every block: how they are found, and that both evaluations have them."""
 
-from pathlib import Path
-
-import networks
 import numpy as np
 import pytest
 from fewbit.formats import parse
-from fewbit.study.measurement.evaluate import Study
-from fewbit.study.network.network import Network, Samples
 from fewbit.study.quantization.scheme import Scheme
 from fewbit.study.quantization.zero_points import ZERO_POINTS
+from small_studies import study_of_convolutions
 
 SCALE = parse("bfloat16")
 
@@ -38,10 +34,7 @@ def test_a_wider_range_is_taken_where_it_loses_less():
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    file = tmp_path_factory.mktemp("net") / "net.onnx"
-    file.write_bytes(networks.convolutions())
-    samples = Samples({"image": np.random.default_rng(2).standard_normal((4, 1, 8, 8)).astype(np.float32)})
-    return Study(Network("net", "", Path(file), lambda: samples, lambda: samples, ("sqnr",)), threads=1)
+    return study_of_convolutions(tmp_path_factory.mktemp("net"))
 
 
 @pytest.mark.parametrize("scale_format", ["bfloat16", "float8_e4m3fn"])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ...formats import Format, parse
 from ..network.grid import floats
+from .of_weights import OfWeights
 
 __all__ = ["PLANES", "BinaryPlanes"]
 
@@ -19,7 +20,7 @@ ROUNDS = 15
 
 
 @dataclass(frozen=True)
-class BinaryPlanes:
+class BinaryPlanes(OfWeights):
     """Stands in a scheme for weights that are ``sum over planes of scale * bit``, with scales for every block.
 
     ``bcq{N}`` begins greedily, a plane being the sign of what is left and its scale the mean magnitude, and then takes
@@ -36,14 +37,8 @@ class BinaryPlanes:
     rounds: how often scales and planes are found in turn
     """
 
-    name: str
-    width: int
     bits: str = "bipolar"
     rounds: int = ROUNDS
-
-    @property
-    def label(self) -> str:
-        return self.name
 
     @property
     def format(self) -> Format:
@@ -75,9 +70,6 @@ class BinaryPlanes:
     def signed(self) -> bool:
         """Whether scales have signs."""
         return self.bits != "bipolar"
-
-    def __str__(self) -> str:
-        return self.name
 
     def _bits(self, codes: Array) -> Array:
         return 2.0 * codes - 1 if self.bits == "bipolar" else codes.astype(np.float64)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ...formats import Format, Integer
 from ...formats.kinds.codebook import Codebook
 from ..network.grid import floats
+from .of_weights import OfWeights
 
 __all__ = ["OUTLIERS", "OutlierWeights", "WithOutliers"]
 
@@ -72,7 +73,7 @@ class OutlierWeights:
 
 
 @dataclass(frozen=True)
-class WithOutliers:
+class WithOutliers(OfWeights):
     """Stands in a scheme for weights of which outliers are kept apart, and all others are indices of a few means.
 
     Outliers are the weights whose logarithmic density is below -4 under the Gaussian with the mean and the standard
@@ -89,13 +90,6 @@ class WithOutliers:
     width: bits of an index
     """
 
-    name: str
-    width: int
-
-    @property
-    def label(self) -> str:
-        return self.name
-
     @property
     def format(self) -> Format:
         """The format that holds all values of a layer."""
@@ -105,9 +99,6 @@ class WithOutliers:
         """Table and outliers of a tensor of any shape."""
         apart = _outliers(values)
         return OutlierWeights(_means(np.sort(values[~apart], axis=None), 1 << self.width), apart)
-
-    def __str__(self) -> str:
-        return self.name
 
 
 def _outliers(values: Array) -> Array:

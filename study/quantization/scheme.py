@@ -5,8 +5,9 @@ from typing import Any
 
 from ...formats import EXACT, Arithmetic, Element, Format, check_format, parse
 from .binary_planes import BinaryPlanes
+from .of_weights import OfWeights
 from .outliers import WithOutliers
-from .tensor_formats import FormatOfTensor, OfWeights, Operand
+from .tensor_formats import FormatOfTensor, Operand
 from .zero_points import WithZeroPoints
 
 __all__ = ["SCALE_FORMAT", "SCALE_PER", "TECHNIQUES", "Scheme"]

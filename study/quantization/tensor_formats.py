@@ -14,12 +14,13 @@ from ...formats import Format, FormatNames, parse, parse_list
 from ..network.grid import round_to
 from .binary_planes import PLANES, BinaryPlanes
 from .kmeans import codebook
-from .outliers import OUTLIERS, WithOutliers
+from .of_weights import OfWeights
+from .outliers import OUTLIERS
 from .scales import Error, best_scales, squares
 from .zero_points import ZERO_POINTS, WithZeroPoints
 
 __all__ = [
-    *("FormatOfTensor", "OfWeights", "Operand", "Rows", "format_of"),
+    *("FormatOfTensor", "Operand", "Rows", "format_of"),
     *("operand_pairs", "parse_operand", "parse_operands", "stored_bits"),
 ]
 
@@ -107,9 +108,6 @@ class FormatOfTensor(ABC):
     def __hash__(self) -> int:
         return hash(self.name)
 
-
-OfWeights = BinaryPlanes | WithZeroPoints | WithOutliers
-"""What is of weights alone: they are sums of planes, have zero points, or have outliers apart."""
 
 Operand = Format | FormatOfTensor | OfWeights
 """What a scheme says of an operand: its format, how that is found, or how weights are stored."""

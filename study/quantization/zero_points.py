@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ...formats import Format, Integer
 from ..network.grid import floats
+from .of_weights import OfWeights
 from .scales import Error, squares
 
 __all__ = ["ZERO_POINTS", "WithZeroPoints"]
@@ -20,7 +21,7 @@ weights nearer to its grid."""
 
 
 @dataclass(frozen=True)
-class WithZeroPoints:
+class WithZeroPoints(OfWeights):
     """Stands in a scheme for weights ``scale * (code - zero_point)``, with both for every block.
 
     The range from the least to the largest weight of a block, zero among them, is mapped to all codes; of ranges that
@@ -31,13 +32,6 @@ class WithZeroPoints:
     name: the name in options and points
     width: bits of a code, and of a zero point
     """
-
-    name: str
-    width: int
-
-    @property
-    def label(self) -> str:
-        return self.name
 
     @property
     def format(self) -> Format:
@@ -73,9 +67,6 @@ class WithZeroPoints:
     def values(self, codes: Array, scales: Array, points: Array) -> Array:
         """What the codes stand for: (rows, values), float32."""
         return np.asarray((codes - points[:, None]) * scales[:, None], dtype=np.float32)
-
-    def __str__(self) -> str:
-        return self.name
 
 
 ZERO_POINTS = {each.name: each for each in (WithZeroPoints(f"uint{bits}z", bits) for bits in range(2, 9))}
