@@ -89,6 +89,7 @@ def survey(
         check_board(each)
     wanted = _pairs(pairs)
     wanted_size = parse_size(size)
+    chosen = parse_integers("lanes", lanes) if lanes else None
     check_folder(out)
     if append:
         _read(out / f"{NAME}.json")  # what cannot be added to is told now
@@ -102,7 +103,7 @@ def survey(
                     *(each, weight, activation),
                     size=wanted_size,
                     search=search,
-                    lanes=parse_integers("lanes", lanes) if lanes else None,
+                    lanes=chosen,
                     pipeline=pipeline,
                     build=build,
                     seconds=timeout,
