@@ -1,22 +1,15 @@
 """LUTs of a lane with complex weights, beside those of a ternary lane: `python docs/complex_price.py [FAMILY]`."""
 
 import sys
-import tempfile
-from pathlib import Path
 
 from fewbit.formats import parse
 from fewbit.hdl import Design
 from fewbit.hdl.elements.complex_dot import ComplexDot
 from fewbit.hdl.emit import to_rtlil
 from fewbit.synth import Flow, parse_target
-from fewbit.synth.flow import smallest
+from netlist_luts import luts
 
 LANES = 32
-
-
-def luts(rtlil: str, top: str, flow: Flow) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        return smallest(rtlil, top, flow, Path(folder)).counts.luts
 
 
 if __name__ == "__main__":

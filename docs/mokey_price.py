@@ -1,21 +1,13 @@
 """LUTs of Mokey's counters beside those of a MAC that has products from a truth table: `python docs/mokey_price.py`."""
 
-import tempfile
-from pathlib import Path
-
 from fewbit.formats import parse
 from fewbit.hdl import Design
 from fewbit.hdl.elements.index_counters import IndexCounters
 from fewbit.hdl.emit import to_rtlil
 from fewbit.synth import Flow, parse_target
-from fewbit.synth.flow import smallest
+from netlist_luts import luts
 
 TERMS = 4096
-
-
-def luts(rtlil: str, top: str, flow: Flow) -> int:
-    with tempfile.TemporaryDirectory() as folder:
-        return smallest(rtlil, top, flow, Path(folder)).counts.luts
 
 
 if __name__ == "__main__":

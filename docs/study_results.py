@@ -12,6 +12,7 @@ from fewbit.study.measurement.point import Point
 from fewbit.study.measurement.points_file import read_commands, read_points
 from fewbit.study.prices.price_table import read_prices
 from fewbit.synth import write_whole
+from page_tables import table
 
 RESULTS = Path(__file__).parent.parent / "results" / "study"
 PAGE = Path(__file__).parent / "study_results.md"
@@ -125,12 +126,6 @@ other one."""
 def points_of(path: Path) -> list[Point]:
     """What the file has, if there is one."""
     return read_points(path) if path.exists() else []
-
-
-def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    heads = [*heads]
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def score(point: Point | None, mark: bool = True) -> str:

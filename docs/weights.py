@@ -11,6 +11,7 @@ from fewbit.study.choice.pareto import pareto
 from fewbit.study.measurement.weight_accuracy import NAMES, WeightAccuracy, read_accuracies
 from fewbit.study.quantization.tensor_formats import parse_operand, stored_bits
 from fewbit.synth import write_whole
+from page_tables import table as as_table
 
 RESULTS = Path(__file__).parent.parent / "results" / "weights"
 PAGE = Path(__file__).parent / "weights.md"
@@ -212,16 +213,6 @@ def best(known: dict[tuple[str, int | None], WeightAccuracy], name: str) -> floa
     """The SQNR in groups of 64, by which formats are in order."""
     row = known.get((name, 64)) or next(row for (other, _), row in known.items() if other == name)
     return row.metrics["sqnr"]
-
-
-def as_table(head: list[str], lines: Iterable[list[str]]) -> str:
-    def texts() -> Iterator[str]:
-        yield f"| {' | '.join(head)} |"
-        yield "|" + "---|" * len(head)
-        for line in lines:
-            yield f"| {' | '.join(line)} |"
-
-    return "\n".join(texts())
 
 
 if __name__ == "__main__":
