@@ -22,6 +22,7 @@ from fewbit.boards.link.traffic import Traffic
 from fewbit.formats import Blocks, Engine, Requantization, parse
 from fewbit.hdl import Design
 from fewbit.sim import engine_matmul, pack, unpack
+from fewbit.sim.codes import random_codes
 from fewbit.tb import lint
 from link_bench import LinkBench
 
@@ -49,22 +50,18 @@ def describe(engine: Engine, ratio: int = 4, buffer_bytes: int = 512) -> Descrip
 def inputs_of(engine: Engine, rng: np.random.Generator, m: int, k: int, n: int) -> dict[str, object]:
     """All that a product takes, by the names of ``engine_matmul``."""
 
-    def codes(format, shape):
-        return (
-            rng.choice(np.array(format.codes), shape)
-            if format.width <= 16
-            else rng.integers(0, 1 << format.width, shape)
-        )
-
     how = engine.requantization
-    inputs = {"activation": codes(engine.activation, (m, k)), "weight": codes(engine.weight, (k, n))}
+    inputs = {
+        "activation": random_codes(engine.activation, rng, (m, k)),
+        "weight": random_codes(engine.weight, rng, (k, n)),
+    }
     for name, format in (("scale", how.scale), ("tensor_scale", how.tensor_scale)):
         if format is not None:
-            inputs[name] = codes(format, (n,) if name in engine.channel_fields else ())
+            inputs[name] = random_codes(format, rng, (n,) if name in engine.channel_fields else ())
     if engine.blocks is not None:
         count = -(-k // engine.blocks.size)
-        inputs["activation_scale"] = codes(engine.blocks.activation_scale, (m, count))
-        inputs["weight_scale"] = codes(engine.blocks.weight_scale, (count, n))
+        inputs["activation_scale"] = random_codes(engine.blocks.activation_scale, rng, (m, count))
+        inputs["weight_scale"] = random_codes(engine.blocks.weight_scale, rng, (count, n))
     return inputs
 
 

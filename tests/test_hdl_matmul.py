@@ -8,6 +8,7 @@ from fewbit.formats import DATAFLOWS, Blocks, Engine, Integer, Overflow, Requant
 from fewbit.hdl import Design, Matmul
 from fewbit.hdl.engine.core import matmul_latency
 from fewbit.sim import engine_matmul, pack, unpack
+from fewbit.sim.codes import random_codes
 from stream_driver import Feed, Take, drive, simulate
 
 
@@ -18,21 +19,17 @@ def few(values, count):
     ]
 
 
-def random_codes(rng, format, shape):
-    return rng.integers(0, 1 << format.width, shape) if format.width > 16 else rng.choice(np.array(format.codes), shape)
-
-
 def random_inputs(engine, rng, m, k, n):
     """All that a product takes, by the names of ``engine_matmul``."""
     how = engine.requantization
     inputs = {
-        "activation": random_codes(rng, engine.activation, (m, k)),
-        "weight": random_codes(rng, engine.weight, (k, n)),
+        "activation": random_codes(engine.activation, rng, (m, k)),
+        "weight": random_codes(engine.weight, rng, (k, n)),
     }
     for name, format in (("scale", how.scale), ("tensor_scale", how.tensor_scale)):
         if format is not None:
             shape = (n,) if name in engine.channel_fields else ()
-            inputs[name] = random_codes(rng, format, shape)
+            inputs[name] = random_codes(format, rng, shape)
     if how.bias_bits:
         half = 1 << how.bias_bits - 1
         inputs["bias"] = rng.integers(-half, half, n)
@@ -42,10 +39,10 @@ def random_inputs(engine, rng, m, k, n):
         inputs["weight_zero_point"] = int(rng.integers(engine.weight.min_integer, engine.weight.max_integer + 1))
     if engine.blocks is not None:
         blocks = -(-k // engine.blocks.size)
-        inputs["activation_scale"] = random_codes(rng, engine.blocks.activation_scale, (m, blocks))
-        inputs["weight_scale"] = random_codes(rng, engine.blocks.weight_scale, (blocks, n))
+        inputs["activation_scale"] = random_codes(engine.blocks.activation_scale, rng, (m, blocks))
+        inputs["weight_scale"] = random_codes(engine.blocks.weight_scale, rng, (blocks, n))
         if engine.blocks.zero_points:
-            inputs["weight_zero_point"] = random_codes(rng, engine.weight, (blocks, n))
+            inputs["weight_zero_point"] = random_codes(engine.weight, rng, (blocks, n))
     if engine.element.droppable:
         inputs["dropped_digits"] = int(rng.integers(engine.element.droppable + 1))
     return inputs
