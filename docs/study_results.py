@@ -92,26 +92,25 @@ eighth of an octave. One convolution of 16 channels makes most of it. Its produc
 the output to 11 dB. Scales of activations by the error of results took ResNet-8's output from 16.8 to 16.6 dB, on
 average over eight formats, and the ViT's from 16.7 to 16.8 over six. So these stay as they were."""
 
-TAKES = """CPU time of one thread, and peak memory, measured on a machine that was busy with other work:
+TAKES = """CPU time of one thread, and peak memory, measured on a quiet machine:
 
 | what | of what | is | wanted |
 | --- | --- | --- | --- |
-| the float evaluation beside onnxruntime's own float32 | resnet8, int8 and e2m1 | 2.0 and 2.2 times | at most 3 |
-| | vit, int8 and e2m1 | 1.7 and 2.1 times | at most 3 |
-| | efficientnet_lite0, int8, e2m1 and e3m0 | 2.8, 3.0 and 3.1 times | at most 3 |
-| the integer evaluation beside it | vit, int8 and e2m1 | 6.0 and 6.2 times | at most 12 |
-| | resnet8, int8 and e2m1 | 5.3 and 5.5 times | at most 12 |
-| | efficientnet_lite0, int8, e2m1 and e3m0 | 9.1, 9.2 and 9.3 times | at most 12 |
+| the float evaluation beside onnxruntime's own float32 | resnet8, int8 and e2m1 | 2.1 and 2.3 times | at most 3 |
+| | vit, int8 and e2m1 | 1.6 and 1.9 times | at most 3 |
+| | efficientnet_lite0, int8, e2m1, e3m0 and e4m3 | 2.5, 2.8, 2.7 and 2.9 times | at most 3 |
+| the integer evaluation beside it | resnet8, int8 and e2m1 | 2.0 and 2.3 times | at most 12 |
+| | vit, int8 and e2m1 | 1.6 and 1.9 times | at most 12 |
+| | efficientnet_lite0, int8, e2m1, e3m0 and e4m3 | 4.0, 2.8, 2.8 and 11.2 times | at most 12 |
 | sensitivities of a pair (`fewbit study layers`) | efficientnet_lite0, int8 | 0.27 of a point in float32 | at most 3 |
 | peak memory of a process that measures points | efficientnet_lite0 | 1.33 GB | under 1.5 GB |
 
-EfficientNet-Lite0 in minifloats is at the limit of the float evaluation: in six to ten passes over every activation,
-layers that run apart scale, clip, divide and round it, and onnxruntime brings it into its own order of channels and
-back. Building its 49 sessions takes 0.1 s, which counts among so few samples. Its integer evaluation in e4m3 takes
-14 times (21 before), since sums of more than 24 bits are float64. The first six rows are of `python
-tests/study_speed.py --model resnet8 --format int8 --samples 1000` and its like, of EfficientNet-Lite0 on 150 samples
-(e3m0: 60); the sensitivities are of `--model efficientnet_lite0 --format int8 --samples 1085 --layers`, both times with
-their quantization; and the last row is what that command prints last."""
+Where float32 holds every sum with its bias, both evaluations are one computation: the sum is exact, and the product with
+its scale is rounded once, as by the requantizer. Longer sums of convolutions are float64, or several of float32 that are
+added. Those of e5m2 fit neither: EfficientNet-Lite0 takes 800 times onnxruntime's time there, by codes. The first six
+rows are of `python tests/study_speed.py --model resnet8 --format int8 --samples 1000` and its like, of
+EfficientNet-Lite0 on 150 samples; the sensitivities are of `--model efficientnet_lite0 --format int8 --samples 1085
+--layers`, both times with their quantization; and the last row is what that command prints last."""
 
 EVALUATIONS = """Points that were measured both ways on the same samples: by sums in float32 and by the golden model.
 Small networks on every test image, large ones on the first samples of their test sets. Bits: what the longest sum needs

@@ -17,8 +17,8 @@ FLOAT32 = parse("float32")
 FLOAT32_BITS = 128
 """A magnitude below two to this power, less one for the rounding, is no infinity in float32."""
 FLOAT32_NORMAL = 2.0**-126
-BEHIND_FLOAT32, TIE = (1 << 29) - 1, 1 << 28
-"""The bits of float64 that a normal float32 lacks, and what they are in the middle of two float32."""
+ABOVE_FLOAT32, TIE = 35, np.iinfo(np.int64).min
+"""The bits of float64 that are not behind those of a normal float32, and what the others are, in front, at a tie."""
 DOUBLE_BITS, LOW_BITS, SAFE_EXPONENT = 53, 26, 1000
 """Of float64: bits of a significand and of its lower half, and exponents that no subnormal and no overflow is near."""
 BLOCK = 1 << 16
@@ -125,8 +125,9 @@ def _rounded_off_ties(values: Array, factor: Array) -> Array:
     """The products, rounded to nearest, and to odd where float32 would take them for ties: rounding them to normal
     numbers of float32 gives what rounding the exact products gives."""
     found = values * factor
-    ties = (found.view(np.int64) & BEHIND_FLOAT32) == TIE
-    if ties.any():
+    behind = found.view(np.int64) << ABOVE_FLOAT32  # a tie is the least integer then
+    if behind.min(initial=0) == TIE:
+        ties = behind == TIE
         found[ties] = _rounded_to_odd(values[ties], np.broadcast_to(factor, values.shape)[ties])
     return found
 

@@ -54,7 +54,8 @@ def test_a_layer_clips_what_nothing_else_reads(graph):
 def test_engines_give_the_same_bits(graph, options):
     scheme = Scheme(weight=parse("e2m1"), activation=parse("e2m1"), **options)
     layers = quantize(graph, scheme, calibrate(graph, Samples(INPUTS)))
-    for engine in (float_engine(layers), integer_engine(layers), plain_engine()):
+    exact = (integer_engine(layers, quick=quick) for quick in (True, False))
+    for engine in (float_engine(layers), *exact, plain_engine()):
         found, expected = (execute(each, INPUTS, engine)[0] for each in (with_clips(graph), graph))
         assert 0 < found.min(initial=1, where=found > 0) < found.max()
         np.testing.assert_array_equal(found.view(np.uint32), expected.view(np.uint32))

@@ -45,7 +45,7 @@ def test_sums_are_those_of_patches(shape, pair):
     border = np.asarray(finite(arithmetic.activation, (), random))
     floats = float_convolution(arithmetic, weights, convolution, float(decode(border, arithmetic.activation)))
     assert floats is not None
-    found = floats(decode(left, arithmetic.activation).astype(np.float32))
+    found = floats.sums(decode(left, arithmetic.activation).astype(np.float32))
     expected = model_of(arithmetic).matmul(patches(left, convolution, border), weights, arithmetic)
     assert np.abs(found).max() <= floats.bound
     np.testing.assert_array_equal(found, image(expected.integers, convolution, sizes, 3))

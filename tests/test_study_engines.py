@@ -63,7 +63,7 @@ def test_unquantized_layers_and_segments_are_the_network(toy):
 @pytest.mark.parametrize("techniques", [(), ("equalize", "smooth", "gptq", "bias")])
 def test_both_engines_agree_to_the_bit_where_float32_holds_the_sums(toy, formats, techniques):
     layers = toy.quantized(*formats.split(), techniques=techniques)
-    fast, exact = toy.run(float_engine(layers)), toy.run(integer_engine(layers))
+    fast, exact = toy.run(float_engine(layers)), toy.run(integer_engine(layers, quick=False))
     assert exact.dtype == np.float32 and np.ptp(exact) > 0
     np.testing.assert_array_equal(fast, exact)
 
@@ -71,8 +71,17 @@ def test_both_engines_agree_to_the_bit_where_float32_holds_the_sums(toy, formats
 @pytest.mark.parametrize("formats", ["e4m3", "e5m2", "e7m0", "float8_e4m3fn"])
 def test_engines_differ_by_float32_rounding_alone_where_sums_are_longer(toy, formats):
     layers = toy.quantized(formats)
-    fast, exact = toy.run(float_engine(layers)), toy.run(integer_engine(layers))
+    fast, exact = toy.run(float_engine(layers)), toy.run(integer_engine(layers, quick=False))
     np.testing.assert_allclose(fast, exact, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "formats", ["int8", "e2m1", "e2m2 int8", "e4m3", "e5m2", "float8_e4m3fn", "int16 int8", "bipolar"]
+)
+def test_what_floats_hold_is_what_the_golden_model_computes(toy, formats):
+    layers = toy.quantized(*formats.split())
+    quick, exact = toy.run(integer_engine(layers)), toy.run(integer_engine(layers, quick=False))
+    np.testing.assert_array_equal(quick.view(np.uint32), exact.view(np.uint32))
 
 
 NAMED = ["int16", "uint8", "int4s", "sm5", "ue4m3", "e5m10", "e4m3b-20", "float8_e4m3fn", "float8_e5m2", "bfloat16"]
@@ -227,7 +236,8 @@ def test_long_sums_agree_to_the_bit_too(terms, scale_per):
     graph, inputs = Graph(content), {"x": random.standard_normal((64, terms)).astype(np.float32)}
     scheme = Scheme(weight=parse("int4"), activation=parse("int4"), scale_per=scale_per)
     layers = quantize(graph, scheme, calibrate(graph, Samples(inputs)))
-    fast, exact = (execute(graph, inputs, engine(layers))[0] for engine in (float_engine, integer_engine))
+    engines = (float_engine(layers), integer_engine(layers, quick=False))
+    fast, exact = (execute(graph, inputs, engine)[0] for engine in engines)
     np.testing.assert_array_equal(fast, exact)
 
 

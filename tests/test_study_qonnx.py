@@ -242,7 +242,7 @@ def test_a_network_of_brevitas_gives_what_brevitas_gives(brevitas):
 
 def test_a_network_of_brevitas_step_by_step_as_the_qonnx_package(brevitas, by_qonnx):
     layers = brevitas.quantized(None)
-    exact, fast = integer_engine(layers), float_engine(layers, threads=1)
+    exact, fast = integer_engine(layers, quick=False), float_engine(layers, threads=1)
     content, steps = brevitas.network.content(), brevitas.graph.steps
     for sample in brevitas.test.inputs["image"][:5]:
         tensors = by_qonnx(content, {"image": sample[None]})
@@ -262,7 +262,7 @@ def test_a_zero_point_is_taken_off_at_the_border_too(brevitas):
     operand = np.random.default_rng(5).integers(-layer.zero_point, 256 - layer.zero_point, shape)
     operand = (operand * layer.divisor).astype(np.float32)
     layers = {layer.layer.name: layer}
-    found = integer_engine(layers)(layer.layer, [operand])
+    found = integer_engine(layers, quick=False)(layer.layer, [operand])
     np.testing.assert_array_equal(found, float_engine(layers, threads=1)(layer.layer, [operand]))
     np.testing.assert_allclose(found, FloatLayer.plain(layer.layer)([operand]), rtol=1e-4, atol=1e-4)
 
@@ -350,7 +350,7 @@ def test_an_older_export_with_constants_as_nodes_and_transposed_weights():
     (layer,) = layers.values()
     np.testing.assert_array_equal(layer.layer.weight_scale, steps[:, 0])
     x = random.standard_normal((8, 36)).astype(np.float32)
-    found = execute(graph, {"x": x}, integer_engine(layers))[0]
+    found = execute(graph, {"x": x}, integer_engine(layers, quick=False))[0]
     left = np.clip(np.rint(x / 0.25), -8, 7).reshape(8, 3, 12) * 0.25
     right = np.clip(np.rint(weight / steps), -8, 7) * steps
     np.testing.assert_allclose(found, left @ right.T + np.arange(5), rtol=1e-5, atol=1e-5)

@@ -156,7 +156,7 @@ class Study:
         rules = {layer.arithmetic.rule for layer in layers.values() if not layer.arithmetic.is_exact}
         if rules and evaluation == "float":
             raise ValueError(f"evaluation must be integer where products follow the rule {rules.pop()!r}, not 'float'")
-        engine = float_engine(layers, self.threads) if evaluation == "float" else integer_engine(layers)
+        engine = float_engine(layers, self.threads) if evaluation == "float" else integer_engine(layers, self.threads)
         multiply = self._with_the_rest(engine, layers)
         place = self.graph.outputs.index(self.graph.output)
 

@@ -7,10 +7,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from .layer import Clip, Layer
+from .layer import Clip, Convolution, Layer
 from .runtime import run_session, session
 
-__all__ = ["FloatLayer", "layer_nodes", "plain_engine"]
+__all__ = ["FloatLayer", "layer_nodes", "plain_engine", "sums_of"]
 
 Array = NDArray[Any]
 
@@ -69,6 +69,11 @@ class FloatLayer:
         return np.asarray(
             run_session(self._session, None, dict(zip(self._inputs, operands, strict=True)), self._name)[0]
         )
+
+
+def sums_of(weight: Array, shape: Convolution, threads: int) -> FloatLayer:
+    """A convolution by weights (groups, k, n) and nothing else."""
+    return FloatLayer(Layer("", "x", None, None, None, "y", convolution=shape), weight, threads=threads)
 
 
 class plain_engine:

@@ -64,13 +64,19 @@ def round_to(
         part, source = whole[start : start + PART], flat[start : start + PART]
         if divisor is not None:
             source = np.divide(source, divisor, out=part)
-        source.clip(steps.least, steps.most, out=part)
-        lowest = part.min()
-        if not format.has_nan and np.isnan(lowest):
-            np.nan_to_num(part, copy=False)
+        # the bits of a negative number and of NaN are more than those of any other
+        positive = source.view(np.uint32).max() <= steps.inside
+        if not positive:
+            source.clip(steps.least, steps.most, out=part)
+            lowest = part.min()
+            positive = lowest >= 0
+            if not format.has_nan and np.isnan(lowest):
+                np.nan_to_num(part, copy=False)
+        elif divisor is None:
+            part[:] = source
         if not steps.above:
             np.rint(part, out=part)
-        elif steps.shift and lowest >= 0:
+        elif steps.shift and positive:
             _round_magnitudes(part, steps, scratch[: part.size])
         else:
             _round(part, steps, scratch[: part.size])
@@ -139,6 +145,7 @@ class _Steps(NamedTuple):
     Members
     -------
     least, most: the ends of the range
+    inside: the bits of a number that is rounded to the largest one, or to a smaller one without being clipped
     subnormal: the bits of the power of two below which steps stay the same
     above: what is to be added to the bits of a power of two; 0 for integers
     shift: what is to be added to the bits of a number to multiply it by the power of two that has its steps; 0 where
@@ -148,6 +155,7 @@ class _Steps(NamedTuple):
 
     least: np.float32
     most: np.float32
+    inside: np.uint32
     subnormal: np.uint32
     above: np.uint32
     shift: np.uint32 = np.uint32(0)
@@ -167,16 +175,23 @@ def _steps(format: Format) -> _Steps | None:
         return None
     ends = (np.float32(float(format.min_finite)), np.float32(float(format.max_finite)))
     if not isinstance(format, Minifloat):
-        return _Steps(*ends, np.uint32(0), np.uint32(0))
+        return _Steps(*ends, _inside(ends[1], 1.0), np.uint32(0), np.uint32(0))
     fraction, lowest = format.fraction_bits, format.lsb_exponent + format.fraction_bits
     top = int(np.frexp(ends[1])[1]) - 1
+    inside = _inside(ends[1], 2.0 ** (top - fraction))
     if fraction > 21 or lowest <= -126 or top + 23 - fraction > 126:
         return None
     subnormal, shift = lowest + 127 << 23, 23 - fraction << 23
     above = shift + _HALF
     if fraction > 10:
-        return _Steps(*ends, np.uint32(subnormal), np.uint32(above))
-    return _Steps(*ends, np.uint32(subnormal), np.uint32(above), np.uint32(shift), np.uint32(subnormal + above))
+        return _Steps(*ends, inside, np.uint32(subnormal), np.uint32(above))
+    return _Steps(*ends, inside, np.uint32(subnormal), np.uint32(above), np.uint32(shift), np.uint32(subnormal + above))
+
+
+def _inside(most: np.float32, step: float) -> np.uint32:
+    """The bits of what lies a quarter of a step above the largest number, where float32 has such quarters."""
+    quarter = np.float32(step / 4)
+    return (most + quarter if most < 2.0**20 * step else most).view(np.uint32)
 
 
 def floats(numbers: Array, format: Format) -> NDArray[np.float32]:

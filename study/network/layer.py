@@ -1,6 +1,6 @@
 """A layer is a node of a network that multiplies, and that is quantized. It is described here apart from ONNX."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -33,6 +33,11 @@ class Convolution:
     def padded(self) -> bool:
         """Whether there may be zeros around the input."""
         return bool(self.same) or any(map(any, self.pads))
+
+    @property
+    def unpadded(self) -> "Convolution":
+        """The same for an input that has its border already."""
+        return replace(self, pads=tuple((0, 0) for _ in self.kernel), same="")
 
     def pads_of(self, sizes: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
         """Zeros before and after, for an input of these sizes."""

@@ -8,9 +8,20 @@ from numpy.typing import NDArray
 
 from .layer import Convolution
 
-__all__ = ["image", "patches"]
+__all__ = ["bordered", "image", "patches"]
 
 Array = NDArray[Any]
+
+
+def bordered(tensor: Array, shape: Convolution, value: Any) -> Array:
+    """A tensor (batch, channels, ...) with the border around it that the convolution has, filled with ``value``."""
+    pads = shape.pads_of(tensor.shape[2:])
+    if not any(map(any, pads)):
+        return tensor
+    sizes = [*zip(tensor.shape[2:], pads, strict=True)]
+    found = np.full((*tensor.shape[:2], *(size + sum(pad) for size, pad in sizes)), value, tensor.dtype)
+    found[:, :, *(slice(before, before + size) for size, (before, _) in sizes)] = tensor
+    return found
 
 
 def patches(tensor: Array, shape: Convolution, zero: Any = 0) -> Array:
@@ -19,9 +30,7 @@ def patches(tensor: Array, shape: Convolution, zero: Any = 0) -> Array:
     k counts (channel, kernel position), as it does for weights. The border is filled with ``zero``.
     """
     batch, channels = tensor.shape[:2]
-    pads = shape.pads_of(tensor.shape[2:])
-    if any(map(any, pads)):
-        tensor = np.pad(tensor, ((0, 0), (0, 0), *pads), constant_values=zero)
+    tensor = bordered(tensor, shape, zero)
     axes = tuple(range(2, tensor.ndim))
     reach = [(size - 1) * dilation + 1 for size, dilation in zip(shape.kernel, shape.dilations, strict=True)]
     windows = sliding_window_view(tensor, reach, axis=axes)

@@ -1,8 +1,7 @@
 """The sums of a convolution by the golden model, a quicker way: floats hold integers."""
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -10,7 +9,9 @@ from numpy.typing import NDArray
 
 from ...formats import Arithmetic
 from ...sim import as_floats, float_for, largest_integer
+from ..network.float_layer import sums_of
 from ..network.layer import Convolution
+from ..network.patches import bordered
 from .depthwise import Depthwise
 
 __all__ = ["FloatConvolution", "float_convolution"]
@@ -20,79 +21,76 @@ Array = NDArray[Any]
 ROOM = 1 << 18
 """Operands that are gathered at a time, which stay in the processor's cache."""
 
+FAR = 64
+"""Lowest bits of such exponents are left to the golden model itself: float32 would not hold what they are worth."""
+
+
+class FloatConvolution(NamedTuple):
+    """A convolution whose sums floats hold, whatever their order.
+
+    Members
+    -------
+    sums: makes sums (batch, groups * n, ...), whole numbers in units of the arithmetic's lowest bit, of activations'
+        values (batch, channels, ...), which are float32 and finite
+    bound: a magnitude that no sum is above
+    """
+
+    sums: Callable[[Array], Array]
+    bound: int
+
 
 def float_convolution(
-    arithmetic: Arithmetic, weights: Array, shape: Convolution, border: float
-) -> "FloatConvolution | None":
-    """A convolution whose sums floats hold, whatever their order; None where they do not.
+    arithmetic: Arithmetic, weights: Array, shape: Convolution, border: float, threads: int = 1
+) -> FloatConvolution | None:
+    """The sums of a convolution in floats; None where these do not hold all of them.
 
     Parameters
     ----------
     arithmetic: of weights and activations
     weights: codes, (groups, k, n), where k counts (channel, kernel position)
     border: the value around the activations
+    threads: of onnxruntime; 0 for one a core
     """
     most = largest_integer(arithmetic.activation)
     if not arithmetic.is_exact or float_for(max(most, largest_integer(arithmetic.weight))) is None:
         return None
+    if abs(arithmetic.activation.lsb_exponent) > FAR:
+        return None
     integers = as_floats(weights, arithmetic.weight, np.dtype(np.float64))
     if integers is None:
         return None
-    largest = np.abs(integers).sum(axis=1).max(initial=0)
-    bound = int(largest) * most
+    bound = int(np.abs(integers).sum(axis=1).max(initial=0)) * most
     kind = float_for(bound)
     if kind is None:
         return None
-    unit = kind.type(2.0**-arithmetic.activation.lsb_exponent)
-    return FloatConvolution(
-        np.ascontiguousarray(integers.swapaxes(1, 2), kind), shape, unit, kind.type(border) * unit, bound
-    )
+    unit = 2.0**arithmetic.activation.lsb_exponent
+    if kind == np.float32:
+        return FloatConvolution(_Singles(integers / unit, shape, border, threads), bound)
+    sums: _Doubles | Depthwise = _Doubles(integers, shape, unit)
+    if integers.shape[1:] == (np.prod(shape.kernel), 1) and float_for(2 * bound) is not None:
+        sums = Depthwise(integers.reshape(-1, *shape.kernel), shape, unit, most, threads)
+    return FloatConvolution(lambda values: sums(bordered(values, shape, border)), bound)
 
 
-@dataclass(frozen=True, eq=False)
-class FloatConvolution:
-    """The sums of a convolution in floats that hold integers.
+class _Singles:
+    """Sums that float32 holds, by onnxruntime."""
 
-    Members
-    -------
-    weights: their integers, (groups, n, k)
-    shape: of the convolution
-    unit: what activations are multiplied by to be integers
-    border: the integer around the activations
-    bound: a magnitude that no sum is above
-    """
-
-    weights: Array
-    shape: Convolution
-    unit: Any
-    border: Any
-    bound: int
+    def __init__(self, weights: Array, shape: Convolution, border: float, threads: int):
+        self._shape, self._border = shape, border
+        self._layer = sums_of(weights, shape.unpadded if border else shape, threads)
 
     def __call__(self, values: Array) -> Array:
-        """The sums for values of activations, finite ones, (batch, channels, ...): (batch, groups * n, ...), whole
-        numbers in units of the arithmetic's lowest bit."""
-        integers = self._integers(values)
-        if self._depthwise is not None:
-            return self._depthwise(integers)
-        return _products(_windows(integers, self.shape), self.weights)
+        return self._layer([bordered(values, self._shape, self._border) if self._border else values])
 
-    @cached_property
-    def _depthwise(self) -> Depthwise | None:
-        groups, n, terms = self.weights.shape
-        if n > 1 or terms != np.prod(self.shape.kernel):
-            return None
-        return Depthwise(self.weights.reshape(groups, *self.shape.kernel), self.shape)
 
-    def _integers(self, values: Array) -> Array:
-        """The activations' integers, with the border around them."""
-        pads = self.shape.pads_of(values.shape[2:])
-        sizes = [before + size + after for size, (before, after) in zip(values.shape[2:], pads, strict=True)]
-        inside = tuple(slice(before, before + size) for size, (before, _) in zip(values.shape[2:], pads, strict=True))
-        found = np.empty((*values.shape[:2], *sizes), self.weights.dtype)
-        if any(map(any, pads)):
-            found[...] = self.border
-        np.multiply(values, self.unit, out=found[(slice(None), slice(None), *inside)])
-        return found
+class _Doubles:
+    """Sums that float64 holds, as products of matrices."""
+
+    def __init__(self, integers: Array, shape: Convolution, unit: float):
+        self._weights, self._shape = np.ascontiguousarray(integers.swapaxes(1, 2) / unit), shape
+
+    def __call__(self, tensor: Array) -> Array:
+        return _products(_windows(tensor.astype(np.float64), self._shape), self._weights)
 
 
 def _windows(tensor: Array, shape: Convolution) -> Array:

@@ -1,10 +1,13 @@
-"""The sums of a depthwise convolution in floats that hold integers, which may be added in any order."""
+"""The sums of a depthwise convolution in float64, which holds integers that may be added in any order."""
 
+from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..network.float_layer import FloatLayer, sums_of
 from ..network.layer import Convolution
 
 __all__ = ["Depthwise"]
@@ -15,7 +18,10 @@ ROOM = 1 << 18
 """Bytes of the sums that are made at a time, which stay in the processor's cache."""
 
 NARROW = 12
-"""Rows of so many times the kernel's width are multiplied by bands of weights, longer ones by one weight at a time."""
+"""Rows of so many times the kernel's width are multiplied by digits, longer ones by one weight at a time."""
+
+SINGLE_BITS = 24
+"""Float32 holds every integer of so many bits."""
 
 
 class Depthwise:
@@ -23,51 +29,60 @@ class Depthwise:
 
     Parameters
     ----------
-    weights: integers, (channels, kernel ...)
+    weights: integers, float64 (channels, kernel ...), such that float64 holds twice the largest sum
     shape: of the convolution. The border is around the operands already
+    unit: what the operands are whole numbers of, a power of two
+    most: a magnitude that none of these is above
+    threads: of onnxruntime; 0 for one a core
     """
 
-    def __init__(self, weights: Array, shape: Convolution):
-        self._weights, self._shape = weights, shape
+    def __init__(self, weights: Array, shape: Convolution, unit: float, most: int, threads: int):
+        self._weights, self._shape, self._unit, self._most, self._threads = weights, shape, unit, most, threads
+        self._scaled = weights / unit
         self._reach = [(size - 1) * step for size, step in zip(shape.kernel, shape.dilations, strict=True)]
-        self._bands: dict[int, Array] = {}
 
     def __call__(self, tensor: Array) -> Array:
-        """The sums for operands (batch, channels, ...), of the weights' type: (batch, channels, ...)."""
+        """The sums for operands, float32 (batch, channels, ...): whole numbers, float64 (batch, channels, ...)."""
+        if tensor.shape[-1] < NARROW * self._shape.kernel[-1]:
+            return self._by_digits(tensor)
+        tensor = tensor.astype(np.float64)
         sizes = zip(tensor.shape[2:], self._reach, self._shape.strides, strict=True)
         places = [(size - reach - 1) // stride + 1 for size, reach, stride in sizes]
-        found = np.empty((*tensor.shape[:2], *places), tensor.dtype)
-        narrow = len(places) == 2 and tensor.shape[3] < NARROW * self._shape.kernel[1]
+        found = np.empty((*tensor.shape[:2], *places))
         for image, sums in zip(tensor, found, strict=True):
-            if narrow:
-                self._add_rows(image, sums)
-            else:
-                self._add_weights(image, sums)
+            self._add_weights(image, sums)
         return found
 
-    def _add_rows(self, image: Array, sums: Array) -> None:
-        """A row of the kernel after the other: a product of matrices for each channel."""
-        (stride, _), (dilation, _) = self._shape.strides, self._shape.dilations
-        _, height, width = sums.shape
-        bands = self._banded(image.shape[2], width)
-        product = np.empty_like(sums)
-        for row in range(self._shape.kernel[0]):
-            first = row * dilation
-            read = image[:, first : first + (height - 1) * stride + 1 : stride]
-            np.matmul(read, bands[:, row], out=product if row else sums)
-            if row:
-                sums += product
+    def _by_digits(self, tensor: Array) -> Array:
+        """Every sum is one of some that float32 holds: of digits of the weights by digits of the operands."""
+        operands = np.concatenate([*_digits(tensor, self._count(self._most), self._bits, self._unit)])
+        first, *others = (
+            part for layer in self._layers for part in np.split(layer([operands]), self._count(self._most))
+        )
+        found = first.astype(np.float64)
+        for part in others:
+            found += part
+        return found
 
-    def _banded(self, width: int, places: int) -> Array:
-        """Rows of the kernel as matrices, which multiply rows of operands: (channels, rows, width, places)."""
-        if width not in self._bands:
-            (_, stride), (_, dilation) = self._shape.strides, self._shape.dilations
-            bands = np.zeros((*self._weights.shape[:2], width, places), self._weights.dtype)
-            place = np.arange(places)
-            for column in range(self._shape.kernel[1]):
-                bands[:, :, place * stride + column * dilation, place] = self._weights[:, :, column, None]
-            self._bands[width] = bands
-        return self._bands[width]
+    @property
+    def _bits(self) -> int:
+        """Of a digit."""
+        terms = int(np.prod(self._shape.kernel))
+        return (SINGLE_BITS - (terms - 1).bit_length()) // 2
+
+    def _count(self, largest: int) -> int:
+        """Digits of integers up to a magnitude."""
+        return max(1, -(-largest.bit_length() // self._bits))
+
+    @cached_property
+    def _layers(self) -> list[FloatLayer]:
+        """For every digit of the weights, lowest first, the sums in whole numbers of what operands are."""
+        count = self._count(int(np.abs(self._weights).max(initial=0)))
+        weights = self._weights.reshape(len(self._weights), -1, 1)
+        return [
+            sums_of(digit / self._unit, self._shape.unpadded, self._threads)
+            for digit in _digits(weights, count, self._bits, 1.0)
+        ]
 
     def _add_weights(self, image: Array, sums: Array) -> None:
         """One weight after the other, which multiplies its channel from an offset on, in one piece.
@@ -86,7 +101,7 @@ class Depthwise:
         whole = np.zeros((together, places[0] * apart[0]), image.dtype)
         inside = (slice(None), *map(slice, places))
         for start in range(0, channels, together):
-            part, weights = image[start : start + together], self._weights[start : start + together, ..., None]
+            part, weights = image[start : start + together], self._scaled[start : start + together, ..., None]
             count = len(part)
             total[:count] = 0
             for phase, reads in positions.items():
@@ -122,3 +137,14 @@ def _phase(part: Array, phase: tuple[int, ...], strides: tuple[int, ...], sizes:
         whole[:, *map(slice, read.shape[1:])] = read
         read = whole
     return np.ascontiguousarray(read).reshape(len(part), -1)
+
+
+def _digits(numbers: Array, count: int, bits: int, unit: float) -> Iterator[Array]:
+    """Whole numbers of units as sums of so many, lowest first: each is whole numbers of ``bits`` bits and a sign of a
+    unit that is larger by as many bits, and the last one has what is left."""
+    for _ in range(count - 1):
+        unit *= 1 << bits
+        rest = np.rint(numbers / unit) * unit
+        yield numbers - rest
+        numbers = rest
+    yield numbers

@@ -12,9 +12,10 @@ from ...sim import Exact, float_for, model_of, requantize, requantize_floats
 from ..network import grid
 from ..network.float_layer import FloatLayer
 from ..network.layer import Clip, Layer
-from ..network.patches import image, patches
+from ..network.patches import bordered, image, patches
 from .block_layer import BlockLayer
 from .convolve import FloatConvolution, float_convolution
+from .float32_sums import float32_terms
 from .quantize import QuantizedLayer
 
 __all__ = ["bias_before", "float_engine", "integer_engine"]
@@ -45,8 +46,7 @@ class float_engine:
             values[0] = values[0] - np.float32(quantized.zero_point)
         border = _border(quantized)
         if border and layer.convolution is not None:
-            pads = layer.convolution.pads_of(values[0].shape[2:])
-            values[0] = np.pad(values[0], ((0, 0), (0, 0), *pads), constant_values=border)
+            values[0] = bordered(values[0], layer.convolution, border)
         key = layer.name, layer.clip
         if key not in self._floats:
             self._floats[key] = _float_layer(quantized, layer.clip, self._threads)
@@ -64,8 +64,7 @@ def _float_layer(quantized: QuantizedLayer, clip: Clip | None, threads: int) -> 
     before = bias_before(quantized)
     layer = replace(quantized.layer, clip=clip)
     if _border(quantized) and layer.convolution is not None:
-        unpadded = tuple((0, 0) for _ in layer.convolution.kernel)
-        layer = replace(layer, convolution=replace(layer.convolution, pads=unpadded, same=""))
+        layer = replace(layer, convolution=layer.convolution.unpadded)
     return FloatLayer(layer, quantized.weights, before, quantized.scale, quantized.after, threads)
 
 
@@ -85,17 +84,27 @@ def bias_before(quantized: QuantizedLayer) -> Array | None:
 
 
 class integer_engine:
-    """Computes as hardware does, by its golden model: sums of codes are exact, and rounded once with scale and bias."""
+    """Computes as hardware does, by its golden model: sums of codes are exact, and rounded once with scale and bias.
 
-    def __init__(self, layers: Mapping[str, QuantizedLayer | BlockLayer]):
+    Where float32 holds every sum with its bias, ``float_engine`` does just that, and other sums of convolutions are
+    summed in floats too, as far as these hold them. ``quick``: whether it is done so; the golden model multiplies codes
+    one after the other otherwise, for the same results.
+    """
+
+    def __init__(self, layers: Mapping[str, QuantizedLayer | BlockLayer], threads: int = 1, quick: bool = True):
         self._layers = layers
+        self._floats = float_engine(layers, threads)
+        own = {name: layer for name, layer in layers.items() if quick and isinstance(layer, QuantizedLayer)}
+        self._terms = {name: float32_terms(layer) for name, layer in own.items()}
         self._convolutions = {
             name: convolution
-            for name, layer in layers.items()
-            if isinstance(layer, QuantizedLayer) and (convolution := _float_convolution(layer)) is not None
+            for name, layer in own.items()
+            if not self._terms[name] and (convolution := _float_convolution(layer, threads)) is not None
         }
 
     def __call__(self, layer: Layer, operands: list[Array]) -> Array:
+        if operands[0].shape[-1] <= self._terms.get(layer.name, 0):
+            return self._floats(layer, operands)
         return _clipped(self._unclipped(layer, operands), layer)
 
     def _unclipped(self, layer: Layer, operands: list[Array]) -> Array:
@@ -106,7 +115,7 @@ class integer_engine:
         if convolution is not None:
             (values,) = quantized.values(operands)
             if quantized.activation_format.finite or np.isfinite(values).all():
-                return _from_floats(quantized, convolution(values), convolution.bound)
+                return _from_floats(quantized, convolution.sums(values), convolution.bound)
         codes = [*quantized.rounded(operands)]
         if layer.convolution is not None:
             codes[0] = patches(codes[0], layer.convolution, _zero(quantized))
@@ -127,12 +136,12 @@ def _zero(quantized: QuantizedLayer) -> Array:
     return grid.codes(np.asarray(float(quantized.zero_point)), quantized.activation_format)
 
 
-def _float_convolution(quantized: QuantizedLayer) -> FloatConvolution | None:
+def _float_convolution(quantized: QuantizedLayer, threads: int) -> FloatConvolution | None:
     shape = quantized.layer.convolution
     if shape is None or quantized.codes is None:
         return None
     border = float(grid.values(_zero(quantized), quantized.activation_format))
-    return float_convolution(quantized.arithmetic, quantized.codes, shape, border)
+    return float_convolution(quantized.arithmetic, quantized.codes, shape, border, threads)
 
 
 def _from_floats(quantized: QuantizedLayer, sums: Array, bound: int) -> Array:
