@@ -105,10 +105,10 @@ TAKES = """CPU time of one thread, and peak memory, measured on a quiet machine:
 | sensitivities of a pair (`fewbit study layers`) | efficientnet_lite0, int8 | 0.27 of a point in float32 | at most 3 |
 | peak memory of a process that measures points | efficientnet_lite0 | 1.33 GB | under 1.5 GB |
 
-Where float32 holds every sum with its bias, both evaluations are one computation: the sum is exact, and the product with
-its scale is rounded once, as by the requantizer. Longer sums of convolutions are float64, or several of float32 that are
-added. Those of e5m2 fit neither: EfficientNet-Lite0 takes 800 times onnxruntime's time there, by codes. The first six
-rows are of `python tests/study_speed.py --model resnet8 --format int8 --samples 1000` and its like, of
+Where float32 holds every sum with its bias, both evaluations are one computation: the sum is exact, and the product
+with its scale is rounded once, as by the requantizer. Longer sums of convolutions are float64, or several of float32
+that are added. Those of e5m2 fit neither: EfficientNet-Lite0 takes 800 times onnxruntime's time there, by codes. The
+first six rows are of `python tests/study_speed.py --model resnet8 --format int8 --samples 1000` and its like, of
 EfficientNet-Lite0 on 150 samples; the sensitivities are of `--model efficientnet_lite0 --format int8 --samples 1085
 --layers`, both times with their quantization; and the last row is what that command prints last."""
 

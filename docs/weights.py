@@ -123,6 +123,8 @@ def group(size: int | None) -> str:
 def measured(found: dict[str, list[WeightAccuracy]]) -> str:
     """How many pairs of a format and a size of groups each network has."""
     every = len(formats(row for rows in found.values() for row in rows)) * len(SIZES)
+    if all(len(found.get(name, [])) == every for name in NETWORKS):
+        return f"All {every} pairs of a format and a size of groups are measured, of all {len(NETWORKS)} networks."
     counts = ", ".join(f"{len(found.get(name, []))} of {title}" for name, title in NETWORKS.items())
     return fill(
         f"Of {every} pairs of a format and a size of groups, there are {counts}. Groups of which not all formats of a "
