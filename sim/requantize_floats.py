@@ -98,6 +98,8 @@ def requantize_floats(
 
     others = (np.asarray(bias, np.float64), *scaled)
     operands = [np.asarray(sums), *(np.broadcast_to(each, np.shape(sums)) for each in others)]
+    if not operands[0].ndim:  # NumPy makes scalars of 0-d results, which cannot be written to
+        return found(*(each.reshape(1) for each in operands)).reshape(())
     if operands[0].size <= BLOCK:
         return found(*operands)
     blocks = ((block, found(*(each[block] for each in operands))) for block in _blocks(operands[0].shape))

@@ -52,6 +52,19 @@ def test_products_next_to_a_tie_are_rounded_to_its_side(monkeypatch):
         np.testing.assert_array_equal(found, requantize(exact, how, scale=codes))
 
 
+def test_a_single_sum_is_rounded_as_one_of_many():
+    """Next to ties, of normal numbers and of subnormal ones: float64 alone would round some of them twice."""
+    random = np.random.default_rng(6)
+    how = Requantization(parse("float32"), scale=parse("float32"))
+    for exponent in (-50, -210, -220):
+        for scale in (random.integers(1 << 22, 1 << 23, 40) * 2 + 1).tolist():
+            middle = int(random.integers(1 << 23, 1 << 24)) * 2 + 1
+            sum_, code = np.asarray(((middle << 50) + scale // 2) // scale), np.float32(scale).view(np.uint32)
+            (expected,) = requantize(Exact(sum_.reshape(1), exponent), how, scale=code)
+            found = requantize(Exact(sum_, exponent), how, scale=code)
+            assert found.shape == () and found == expected
+
+
 def test_a_negative_sum_by_a_scale_of_zero_is_an_exact_zero():
     """Where no scale has a sign as well as where one has: the zero is the positive one."""
     for scale, codes in (("float32", [0, 0]), ("uint8", [0, 3]), ("e3m4", [0, 0x80])):

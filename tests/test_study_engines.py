@@ -10,12 +10,13 @@ from fewbit.study.network import grid
 from fewbit.study.network.execute import execute
 from fewbit.study.network.float_layer import FloatLayer
 from fewbit.study.network.graph import Graph
+from fewbit.study.network.layer import Layer
 from fewbit.study.network.network import Samples
 from fewbit.study.network.runtime import session
 from fewbit.study.quantization.block_layer import block_scales
 from fewbit.study.quantization.calibrate import calibrate
 from fewbit.study.quantization.engines import float_engine, integer_engine
-from fewbit.study.quantization.quantize import quantize
+from fewbit.study.quantization.quantize import QuantizedLayer, quantize
 from fewbit.study.quantization.scheme import Scheme
 from onnx import helper, numpy_helper
 
@@ -82,6 +83,36 @@ def test_what_floats_hold_is_what_the_golden_model_computes(toy, formats):
     layers = toy.quantized(*formats.split())
     quick, exact = toy.run(integer_engine(layers)), toy.run(integer_engine(layers, quick=False))
     np.testing.assert_array_equal(quick.view(np.uint32), exact.view(np.uint32))
+
+
+def linear(format, weights, bias):
+    """A layer of codes (k, n), whose activations have the same format."""
+    layer = Layer("linear", "x", np.zeros((1, *weights.shape), np.float32), None, None, "y")
+    one, scale = np.asarray(np.float32(1)), np.asarray(np.float32(0.3))
+    return QuantizedLayer(layer, format, format, weights[None].astype(np.uint8), one, None, scale, bias, None)
+
+
+@pytest.mark.parametrize("quick", [True, False])
+@pytest.mark.parametrize("format", ["int4", "e6m1"])
+def test_sums_of_no_products_and_no_sums(format, quick):
+    """A bias that float32 does not hold is rounded with the scale, not before, where there is nothing else."""
+    format, bias = parse(format), np.array([3, (1 << 24) + 1])
+    quantized = linear(format, np.zeros((0, 2)), bias)
+    found = integer_engine({"linear": quantized}, quick=quick)(quantized.layer, [np.zeros((4, 0), np.float32)])
+    scale = Fraction(float(quantized.scale)) * Fraction(2) ** quantized.lsb_exponent
+    np.testing.assert_array_equal(found, [[np.float32(float(each * scale)) for each in bias.tolist()]] * 4)
+    quantized = linear(format, np.zeros((5, 2)), bias)
+    none = integer_engine({"linear": quantized}, quick=quick)(quantized.layer, [np.zeros((3, 0, 5), np.float32)])
+    assert none.shape == (3, 0, 2)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", ["e8m6b128", "e2m1b-62"])
+def test_numbers_next_to_the_largest_of_float32_are_no_cause_for_a_warning(name):
+    format = parse(name)
+    largest = np.float32([float(format.max_finite)])
+    assert grid.round_to(largest, format) == largest
+    integer_engine({"linear": linear(format, np.full((3, 2), 5), None)})
 
 
 NAMED = ["int16", "uint8", "int4s", "sm5", "ue4m3", "e5m10", "e4m3b-20", "float8_e4m3fn", "float8_e5m2", "bfloat16"]

@@ -175,10 +175,10 @@ def _steps(format: Format) -> _Steps | None:
         return None
     ends = (np.float32(float(format.min_finite)), np.float32(float(format.max_finite)))
     if not isinstance(format, Minifloat):
-        return _Steps(*ends, _inside(ends[1], 1.0), np.uint32(0), np.uint32(0))
+        return _Steps(*ends, _inside(float(ends[1]), 1.0), np.uint32(0), np.uint32(0))
     fraction, lowest = format.fraction_bits, format.lsb_exponent + format.fraction_bits
     top = int(np.frexp(ends[1])[1]) - 1
-    inside = _inside(ends[1], 2.0 ** (top - fraction))
+    inside = _inside(float(ends[1]), 2.0 ** (top - fraction))
     if fraction > 21 or lowest <= -126 or top + 23 - fraction > 126:
         return None
     subnormal, shift = lowest + 127 << 23, 23 - fraction << 23
@@ -188,10 +188,9 @@ def _steps(format: Format) -> _Steps | None:
     return _Steps(*ends, inside, np.uint32(subnormal), np.uint32(above), np.uint32(shift), np.uint32(subnormal + above))
 
 
-def _inside(most: np.float32, step: float) -> np.uint32:
+def _inside(most: float, step: float) -> np.uint32:
     """The bits of what lies a quarter of a step above the largest number, where float32 has such quarters."""
-    quarter = np.float32(step / 4)
-    return (most + quarter if most < 2.0**20 * step else most).view(np.uint32)
+    return np.float32(most + step / 4 if most < 2.0**20 * step else most).view(np.uint32)
 
 
 def floats(numbers: Array, format: Format) -> NDArray[np.float32]:

@@ -1,5 +1,6 @@
 """A quantized network is computed in float32, which is fast, or by the golden model, as hardware computes it."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -103,7 +104,8 @@ class integer_engine:
         }
 
     def __call__(self, layer: Layer, operands: list[Array]) -> Array:
-        if operands[0].shape[-1] <= self._terms.get(layer.name, 0):
+        terms = self._terms.get(layer.name, 0)
+        if terms and operands[0].shape[-1] <= terms:
             return self._floats(layer, operands)
         return _clipped(self._unclipped(layer, operands), layer)
 
@@ -116,18 +118,18 @@ class integer_engine:
             (values,) = quantized.values(operands)
             if quantized.activation_format.finite or np.isfinite(values).all():
                 return _from_floats(quantized, convolution.sums(values), convolution.bound)
-        codes = [*quantized.rounded(operands)]
+        codes, (*rows, terms) = [*quantized.rounded(operands)], operands[0].shape
         if layer.convolution is not None:
             codes[0] = patches(codes[0], layer.convolution, _zero(quantized))
         elif quantized.codes is not None:
-            codes[0] = codes[0].reshape(1, -1, operands[0].shape[-1])
+            codes[0] = codes[0].reshape(1, math.prod(rows), terms)
         right = quantized.codes if quantized.codes is not None else codes[1]
         sums = model_of(quantized.arithmetic).matmul(codes[0], right, quantized.arithmetic)
         result = _from_sums(quantized, sums)
         if layer.convolution is not None:
             return image(result, layer.convolution, operands[0].shape[2:], len(operands[0]))
         if quantized.codes is not None:
-            return result.reshape(*operands[0].shape[:-1], -1)
+            return result.reshape(*rows, result.shape[-1])
         return result
 
 

@@ -9,7 +9,7 @@ from .quantize import QuantizedLayer
 __all__ = ["float32_terms"]
 
 FAR, LARGEST = 64, 2.0**127
-"""Lowest bits of sums have exponents that are nearer to 0, and results are smaller, so that float32 has them all."""
+"""Lowest bits of operands have exponents nearer to 0, and sums and results are smaller, so float32 has them all."""
 
 
 def float32_terms(layer: QuantizedLayer) -> float:
@@ -22,18 +22,23 @@ def float32_terms(layer: QuantizedLayer) -> float:
     most = largest_integer(arithmetic.activation) + abs(layer.zero_point)
     if layer.codes is None:
         terms = _HELD // (most * largest_integer(arithmetic.weight))
-        return terms if _HELD * 2.0**layer.lsb_exponent * scale.max() < LARGEST else 0
+        return terms if _within_range(_HELD, layer) else 0
     integers = as_floats(layer.codes, arithmetic.weight, np.dtype(np.float64))
     if integers is None:
         return 0
     bias = 0 if layer.bias is None else int(np.abs(layer.bias + layer.offset).max(initial=0))
     longest = int(np.abs(integers).sum(axis=1).max(initial=0)) * most + bias
-    fits = float_for(longest) == np.float32 and longest * 2.0**layer.lsb_exponent * scale.max() < LARGEST
-    return np.inf if fits else 0
+    return np.inf if float_for(longest) == np.float32 and _within_range(longest, layer) else 0
 
 
 _HELD = 1 << 24
 """Float32 holds every integer up to this one."""
+
+
+def _within_range(longest: int, layer: QuantizedLayer) -> bool:
+    """Whether sums of up to so many lowest bits, and what they are scaled to, are far from float32's infinity."""
+    largest = longest * 2.0**layer.lsb_exponent
+    return max(largest, largest * float(layer.scale.max(initial=0))) < LARGEST
 
 
 def _is_plain(format: Format) -> bool:
