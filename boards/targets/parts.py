@@ -34,6 +34,7 @@ ECP5_24K_ARRAYS = {
     ("e4m3", "e4m3"): KnownArray(9, 6, 1, "auto"),
     ("e2m1", "int4"): KnownArray(11, 17, 1, "auto"),
     ("e2m1", "e2m1"): KnownArray(9, 11, 2, "auto"),
+    ("e2m1", "int8"): KnownArray(5, 7, 4, "auto"),
     ("ternary", "int8"): KnownArray(7, 11, 4, "auto"),
 }
 """Arrays for the 12F and the 25F that a search could place and route on the 12F."""
