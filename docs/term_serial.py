@@ -1,5 +1,7 @@
 """What it takes to add terms one after the other, or in carry-save form: `python docs/term_serial.py`.
 
+An element's LUTs times cycles with a digit a cycle come first, beside the exact element's.
+
 The terms of a weight are its digits to the base of four that are not zero. A lane that skips all others is done early,
 but lanes that share an adder wait for the longest. A sum in carry-save form is two words that no carry runs through.
 """
@@ -10,8 +12,8 @@ import numpy as np
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
-from fewbit.formats import parse, parse_element
-from fewbit.hdl import Design
+from fewbit.formats import Arithmetic, parse, parse_element
+from fewbit.hdl import Design, hardware_of
 from fewbit.hdl.emit import to_rtlil
 from fewbit.study.measurement.evaluate import Study
 from fewbit.study.quantization.scheme import Scheme
@@ -19,7 +21,7 @@ from fewbit.study.zoo.networks import network
 from fewbit.synth import Flow, parse_target
 from netlist_luts import luts
 
-TERMS, LANES, DEVIATIONS = 4096, 32, (10, 20, 30, 40, 50)
+TERMS, LONGEST, LANES, DEVIATIONS = 4096, (1 << 16) - 1, 32, (10, 20, 30, 40, 50)
 SUM_BITS, PRODUCT_BITS = 28, 16
 
 
@@ -84,6 +86,23 @@ def terms() -> None:
             print(f"  weights of {model} in int8: {mean:.2f} digits a weight, {most:.2f} the most of {LANES} lanes")
 
 
+def elements() -> None:
+    flow, int4 = Flow(parse_target("xc7"), "none"), parse("int4")
+    for lanes in (32, 64, 128):
+        found = []
+        for name in ("exact", "booth_serial:digits=2"):
+            arithmetic = Arithmetic(int4, int4, parse_element(name))
+            build = Design("dot", int4, lanes=lanes, terms=TERMS, family="xc7", element=arithmetic.element).chosen_build
+            sums = arithmetic.accumulator(LONGEST)
+            element = hardware_of(arithmetic).element(arithmetic, build, sums, lanes)
+            found.append(luts(to_rtlil(element, "element"), "element", flow))
+        exact, serial = found
+        print(
+            f"xc7, an element of {lanes} lanes of int4: {exact} LUTs exact, {serial} in two cycles: "
+            f"{2 * serial / exact:.2f}"
+        )
+
+
 def costs(family: str) -> None:
     flow, int8 = Flow(parse_target(family), "none"), parse("int8")
     serial = parse_element("booth_serial:digits=4")
@@ -98,6 +117,7 @@ def costs(family: str) -> None:
 
 
 if __name__ == "__main__":
+    elements()
     terms()
     for family in ("xc7", "ice40"):
         costs(family)
