@@ -97,6 +97,7 @@ LARGE = {
         "test_engines_differ_by_float32_rounding_alone_where_sums_are_longer",
         "test_every_layer_is_what_fractions_give",
         "test_long_sums_agree_to_the_bit_too",
+        "test_what_floats_hold_is_what_the_golden_model_computes",
     ],
 }
 """Tests of five cases or more that take a second of CPU time or more together, by file."""
