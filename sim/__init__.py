@@ -10,7 +10,7 @@ from .elements.ruled import RuledModel
 from .encode import encode
 from .engine import engine_matmul, zero_point_bias
 from .exact import Exact
-from .floats import as_floats, float_for
+from .floats import SINGLE, as_floats, float_for
 from .lfsr import lfsr_words
 from .mac import mac
 from .memory import MemoryImage, lay_out, pack_records, pack_rows, unpack_rows
@@ -33,6 +33,7 @@ from .requantize_floats import requantize_floats
 from .streams import beside_blocks, pack, unpack
 
 __all__ = [
+    "SINGLE",
     "Cycles",
     "ElementModel",
     "Exact",

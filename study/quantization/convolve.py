@@ -14,7 +14,7 @@ from ..network.layer import Convolution
 from ..network.patches import bordered
 from .depthwise import Depthwise
 
-__all__ = ["FloatConvolution", "float_convolution"]
+__all__ = ["FloatConvolution", "are_integers_held", "float_convolution", "longest_sum"]
 
 Array = NDArray[Any]
 
@@ -22,7 +22,7 @@ ROOM = 1 << 18
 """Operands that are gathered at a time, which stay in the processor's cache."""
 
 FAR = 64
-"""Lowest bits of such exponents are left to the golden model itself: float32 would not hold what they are worth."""
+"""Lowest bits of such exponents are left to the golden model itself: float32 might not hold what they are worth."""
 
 
 class FloatConvolution(NamedTuple):
@@ -51,15 +51,13 @@ def float_convolution(
     border: the value around the activations
     threads: of onnxruntime; 0 for one a core
     """
-    most = largest_integer(arithmetic.activation)
-    if not arithmetic.is_exact or float_for(max(most, largest_integer(arithmetic.weight))) is None:
-        return None
-    if abs(arithmetic.activation.lsb_exponent) > FAR:
+    if not are_integers_held(arithmetic):
         return None
     integers = as_floats(weights, arithmetic.weight, np.dtype(np.float64))
     if integers is None:
         return None
-    bound = int(np.abs(integers).sum(axis=1).max(initial=0)) * most
+    most = largest_integer(arithmetic.activation)
+    bound = longest_sum(integers, most)
     kind = float_for(bound)
     if kind is None:
         return None
@@ -70,6 +68,18 @@ def float_convolution(
     if integers.shape[1:] == (np.prod(shape.kernel), 1) and float_for(2 * bound) is not None:
         sums = Depthwise(integers.reshape(-1, *shape.kernel), shape, unit, most, threads)
     return FloatConvolution(lambda values: sums(bordered(values, shape, border)), bound)
+
+
+def are_integers_held(arithmetic: Arithmetic) -> bool:
+    """Whether products are exact ones of integers that floats hold, in units that float32 is far from the ends of."""
+    formats = (arithmetic.activation, arithmetic.weight)
+    held = (float_for(largest_integer(format)) is not None and abs(format.lsb_exponent) < FAR for format in formats)
+    return arithmetic.is_exact and all(held)
+
+
+def longest_sum(integers: Array, most: int) -> int:
+    """A magnitude that no sum of weights (groups, k, n) by integers of up to ``most`` is above."""
+    return int(np.abs(integers).sum(axis=1).max(initial=0)) * most
 
 
 class _Singles:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...sim import SINGLE
 from ..network.float_layer import FloatLayer, sums_of
 from ..network.layer import Convolution
 
@@ -19,9 +20,6 @@ ROOM = 1 << 18
 
 NARROW = 12
 """Rows of so many times the kernel's width are multiplied by digits, longer ones by one weight at a time."""
-
-SINGLE_BITS = 24
-"""Float32 holds every integer of so many bits."""
 
 
 class Depthwise:
@@ -55,10 +53,9 @@ class Depthwise:
 
     def _by_digits(self, tensor: Array) -> Array:
         """Every sum is one of some that float32 holds: of digits of the weights by digits of the operands."""
-        operands = np.concatenate([*_digits(tensor, self._count(self._most), self._bits, self._unit)])
-        first, *others = (
-            part for layer in self._layers for part in np.split(layer([operands]), self._count(self._most))
-        )
+        count = self._count(self._most)
+        operands = np.concatenate([*_digits(tensor, count, self._bits, self._unit)])
+        first, *others = (part for layer in self._layers for part in np.split(layer([operands]), count))
         found = first.astype(np.float64)
         for part in others:
             found += part
@@ -66,9 +63,8 @@ class Depthwise:
 
     @property
     def _bits(self) -> int:
-        """Of a digit."""
-        terms = int(np.prod(self._shape.kernel))
-        return (SINGLE_BITS - (terms - 1).bit_length()) // 2
+        """Of a digit: float32 holds the sums of all products of two digits."""
+        return ((SINGLE // int(np.prod(self._shape.kernel))).bit_length() - 1) // 2
 
     def _count(self, largest: int) -> int:
         """Digits of integers up to a magnitude."""
