@@ -249,6 +249,15 @@ def test_the_page_prefers_what_comes_first_and_shows_what_was_routed():
     assert "| **int3** |  |  |" in page
 
 
+def test_the_page_has_a_lane_beside_a_mac_of_the_same_formats():
+    macs = [made("int3", "int3", 25), made("e2m0", "e2m0", 26), made("e2m1", "e2m1", 32)]
+    assert "## Lanes" not in price_page(macs, "price.svg", [])
+    dots = [replace(macs[0], luts=100, lanes=8), replace(macs[1], luts=216, lanes=8)]
+    page = price_page([*macs, *dots], "price.svg", [])
+    assert "| xc7 | none | 8 | 2 | 0.72 | 0.50 (int3 x int3) | 1.04 (e2m0 x e2m0) | 1 |" in page
+    assert "## Lanes" not in price_page([*macs, *(replace(dot, family="ice40") for dot in dots)], "price.svg", [])
+
+
 def test_the_picture_shows_every_figure_and_is_the_same_twice():
     rows = [
         made(w, a, 1000 + place) for place, (w, a) in enumerate((w, a) for w in ("int3", "e2m1") for a in ("int3",))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from statistics import median
+from statistics import geometric_mean, median
 
 from ...formats import parse, study_formats
 from ..prices.price import Price
@@ -56,6 +56,9 @@ def price_page(prices: Sequence[Price], image: str, commands: Sequence[str]) -> 
     lines += ["### Beside the paper", "", _PAPER, "", *_beside_paper(macs), "", _LENGTHS, ""]
     if not with_requantizer:
         lines += [_NO_REQUANTIZER, ""]
+    lanes = _beside_macs(tables)
+    if lanes:
+        lines += ["## Lanes of a dot product", "", _LANES, "", *lanes, ""]
     mixed = _each(tables, _cheapest)
     if mixed:
         lines += ["## Mixed widths", "", _MIXED, "", *mixed]
@@ -131,6 +134,24 @@ def _range(percents: dict[str, float], exponents: range) -> str:
         return ""
     least, most, middle = (f"{round(percent):+d} %" for percent in (min(found), max(found), median(found)))
     return f"{least} to {most}, median {middle}"
+
+
+def _beside_macs(tables: dict[Key, Table]) -> list[str]:
+    """LUTs of a lane by those of the MAC of the same formats, wherever both were measured."""
+    rows = []
+    for key, table in tables.items():
+        macs = tables.get((*key[:-1], 1), {})
+        if key[-1] == 1 or not macs:
+            continue
+        shares = {pair: price.luts_a_lane / macs[pair].luts for pair, price in table.items() if pair in macs}
+        if shares:
+            least, most = min(shares, key=lambda pair: shares[pair]), max(shares, key=lambda pair: shares[pair])
+            ends = [f"{shares[pair]:.2f} ({' x '.join(pair)})" for pair in (least, most)]
+            dearer = sum(share > 1 for share in shares.values())
+            place = table_title(key).partition(",")[0]
+            rows.append([place, key[2], key[-1], len(shares), f"{geometric_mean(shares.values()):.2f}", *ends, dearer])
+    head = ("family", "DSP", "lanes", "pairs", "geometric mean", "least", "most", "pairs whose lane is dearer")
+    return _markdown(head, rows) if rows else []
 
 
 def _cheapest(table: Table) -> list[str]:
@@ -225,6 +246,9 @@ where they were measured for other lengths, as those of the study's networks in 
 
 _NO_REQUANTIZER = """No requantizer is among these prices, so that nothing here stands beside the paper's figure with
 conversion: `fewbit price --requantizer` measures it, and the page of `fewbit study report` has it for its sums."""
+
+_LANES = """LUTs of a lane, which are those of the whole dot product by its number of lanes, as a share of those of a
+lone MAC of the same formats. Both are for sums of as many products, and each is the smallest of the recipes."""
 
 _MIXED = """Weights (rows) by activations (columns), in bits. LUTs of the integers / of the cheapest pair of minifloats
 with two or more exponent bits on either side."""
