@@ -17,7 +17,7 @@ from fewbit.hdl.dma.matmul_dma import MatmulDma
 from fewbit.hdl.emit import to_rtlil
 from fewbit.sim import memory_beats, memory_cycles
 from fewbit.synth.flow import Flow, smallest
-from fewbit.synth.recipes import RECIPES
+from fewbit.synth.recipes import NAMED
 
 SIZE = (256, 256, 256)
 INT8 = parse("int8")
@@ -39,7 +39,7 @@ def cycles(burst: int, tile_m: int) -> dict:
 def cost(family: str, burst: int) -> dict:
     rtlil = to_rtlil(MatmulDma(engine(burst, 64)), "dma")
     with tempfile.TemporaryDirectory() as folder:
-        recipe = next(each for each in RECIPES if each.name == "abc-area")
+        recipe = NAMED["abc-area"]
         found = smallest(rtlil, "dma", Flow(parse_target(family)), Path(folder), chosen=[recipe])
         cells = json.loads(found.netlist.read_text())["modules"]["dma"]["cells"].values()
         # LUTs that are memory are cells of their own, and not among the LUTs.

@@ -28,7 +28,7 @@ from .fit_search import (
     search,
 )
 from .fit_table import Fit
-from .recipes import RECIPES
+from .recipes import NAMED
 from .room import check_room
 
 __all__ = ["fit"]
@@ -61,7 +61,7 @@ def fit(
     """
     lanes, dataflow = min(question.lanes), question.dataflows[0]
     if question.engine.outputs == 1:
-        check_room(question.design(Shape(1, 1, lanes, dataflow), 0).engine, question.target)
+        check_room(question.engine_of(Shape(1, 1, lanes, dataflow)), question.target)
     with (
         closing(Cache(cache_folder)) as store,
         tempfile.TemporaryDirectory(prefix="fewbit-") as name,
@@ -70,7 +70,7 @@ def fit(
         if question.recipe == "auto":
             runner.choose_recipe(question.design(Shape(*PROBES[0], lanes, dataflow), 0))
         else:
-            runner.recipe = next(recipe for recipe in RECIPES if recipe.name == question.recipe)
+            runner.recipe = NAMED[question.recipe]
         candidates, start = _candidates(question, _predictions(runner))
         if question.recipe == "auto" and _is_surprise(runner, candidates[start]):
             # a recipe that wins on small arrays may lose on large ones, most of all by their multiplexers

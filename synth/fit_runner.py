@@ -19,7 +19,7 @@ from .fit_search import LANES, Attempt, Shape, possible_shapes
 from .flow import SEEDS, Flow, code_hash, rtl_hash, smallest, synthesis_script
 from .harness import wrap
 from .nextpnr import NETLIST, PlaceAndRoute
-from .recipes import RECIPES, SynthesisRecipe
+from .recipes import NAMED, RECIPES, SynthesisRecipe
 from .sweep import design_key
 from .tools import ToolError, ToolTimeout
 
@@ -74,9 +74,8 @@ class FitQuestion:
 
     def __post_init__(self) -> None:
         _ = self.flow
-        known = [recipe.name for recipe in RECIPES]
-        if self.recipe not in ("auto", *known):
-            raise ValueError(f"recipe must be auto or one of {', '.join(known)}, not {self.recipe!r}")
+        if self.recipe not in ("auto", *NAMED):
+            raise ValueError(f"recipe must be auto or one of {', '.join(NAMED)}, not {self.recipe!r}")
         device = self.target.device
         if self.target.family.router is None or device.capacity is None or not device.target_mhz:
             raise ValueError(f"family must be one that arrays can be fitted into, not {self.target.name!r}")
@@ -119,10 +118,14 @@ class FitQuestion:
         assert self.target.family.harness is not None
         return self.target.family.harness
 
+    def engine_of(self, shape: Shape) -> Engine:
+        """The engine of that shape. Raises ValueError if there is none."""
+        tiles = max(1, self.engine.tile_m // self.engine.rows)
+        return replace(self.engine, **asdict(shape), tile_m=tiles * shape.rows)
+
     def design(self, shape: Shape, dsp_elements: int, dsp_grid: bool = False) -> MatmulDesign:
         """The design of that shape, see ``MatmulDesign``. Raises ValueError if the engine cannot have it."""
-        tiles = max(1, self.engine.tile_m // self.engine.rows)
-        engine = replace(self.engine, **asdict(shape), tile_m=tiles * shape.rows)
+        engine = self.engine_of(shape)
         dsp = self.dsp == "auto" and engine.output_stationary and self.target.multiplies
         return MatmulDesign(
             engine,
@@ -181,8 +184,7 @@ class FitRunner:
     def choose_recipe(self, design: MatmulDesign) -> None:
         """Choose the recipe that makes this design smallest, from now on."""
         self.recipe = None
-        name = self.build(design).recipe
-        self.recipe = next(recipe for recipe in RECIPES if recipe.name == name)
+        self.recipe = NAMED[self.build(design).recipe]
 
     def build(self, design: MatmulDesign) -> Built:
         key = self._key("build", design)

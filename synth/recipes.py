@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["RECIPES", "WIDE", "SynthesisRecipe", "recipes_for"]
+__all__ = ["NAMED", "RECIPES", "WIDE", "SynthesisRecipe", "recipes_for"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,9 @@ RECIPES = tuple(
 
 
 WIDE = SynthesisRecipe("abc9-wide", wide=True)
+
+NAMED = {recipe.name: recipe for recipe in (*RECIPES, WIDE)}
+"""Every recipe that a caller may ask for, by its name."""
 
 
 def recipes_for(rtlil: str, dsp: str, *, wide: bool = False) -> tuple[SynthesisRecipe, ...]:

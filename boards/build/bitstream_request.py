@@ -10,8 +10,9 @@ from ...formats import Engine
 from ...formats.network import NetworkShape
 from ...hdl import MatmulDesign, multiplications
 from ...hdl.emit import to_rtlil
+from ...hdl.products.build import CHAINED_PIPELINE
 from ...synth.flow import DSP_POLICIES, Flow
-from ...synth.recipes import RECIPES
+from ...synth.recipes import NAMED
 from ...synth.room import check_room
 from ..families import fastest
 from ..gateware.network_link import NetworkHardware
@@ -69,7 +70,7 @@ class BitstreamRequest(ABC):
     buffer_bytes: int = 2048
 
     def __post_init__(self) -> None:
-        known = ("auto", *(recipe.name for recipe in RECIPES))
+        known = ("auto", *NAMED)
         if self.recipe not in known:
             raise ValueError(f"recipe must be one of {', '.join(known)}, not {self.recipe!r}")
         if self.dsp not in DSP_POLICIES:
@@ -151,7 +152,7 @@ class Request(BitstreamRequest):
     Parameters
     ----------
     engine: the engine on it, whose ``control`` and ``bus_bits`` have no meaning here
-    pipeline: register stages of the engine, 1 to 3
+    pipeline: register stages of the engine, see ``MatmulDesign``
     build: how products are built, see ``MatmulDesign``
     """
 
@@ -162,8 +163,8 @@ class Request(BitstreamRequest):
     def __post_init__(self) -> None:
         # the engine is behind the link here, not behind buses
         object.__setattr__(self, "engine", replace(self.engine, bus_bits=None, control="axi_lite"))
-        if self.pipeline not in (1, 2, 3):
-            raise ValueError(f"pipeline must be 1 to 3, not {self.pipeline!r}")
+        if self.pipeline not in range(1, CHAINED_PIPELINE + 1):
+            raise ValueError(f"pipeline must be 1 to {CHAINED_PIPELINE}, not {self.pipeline!r}")
         super().__post_init__()
 
     @property

@@ -15,7 +15,7 @@ from ...synth.cache import Cache
 from ...synth.fit_runner import repeated_modules
 from ...synth.flow import Flow, code_hash, rtl_hash, smallest, synthesis_script
 from ...synth.nextpnr import NETLIST, PlaceAndRoute
-from ...synth.recipes import RECIPES
+from ...synth.recipes import NAMED, RECIPES
 from ...synth.tools import ToolError, ToolTimeout, run, version
 from ..targets.board import Board
 
@@ -121,7 +121,7 @@ class BoardRouter:
         began = time.monotonic()
         place = self.folder / rtl_hash(rtlil)[:12]
         place.mkdir(exist_ok=True)
-        chosen = [recipe for recipe in RECIPES if recipe.name == self.recipe]
+        chosen = [] if self.recipe == "auto" else [NAMED[self.recipe]]
         keep = repeated_modules(rtlil)
         timeout = self.board.part.family.timeout
         best = smallest(rtlil, "top", self.flow, place, chosen=chosen, keep=keep, timeout=timeout)
