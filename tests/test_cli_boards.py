@@ -54,7 +54,7 @@ def test_boards_as_json(capsys):
         (["--board", "icebreaker", "--name", ""], "--name must have a value, not ''"),
         (["--board", "icebreaker", "--name", "a\nb"], r"without a folder, not 'a\nb'"),
         (["--board", "icebreaker", "--name", "x" * 201], "name must be of at most 200 bytes, not 201"),
-        (["--board", "icebreaker", "--pipeline", "9"], "pipeline must be 1 to 3, not 9"),
+        (["--board", "icebreaker", "--pipeline", "9"], "pipeline must be 1 to 4, not 9"),
         (
             ["--board", "icebreaker", "--control", "wishbone"],
             "option must be one of `fewbit board build --help`, not '--control'",

@@ -89,6 +89,20 @@ def test_digits_that_carry_cells_apply_give_the_golden_sum(pair):
     check_dots(pair, [replace(build, pipeline=pipeline) for pipeline in (2, 3, 0, 2, 1, 3)], LANES, 40)
 
 
+@pytest.mark.parametrize("chain", [2, 3, 4])
+def test_chains_with_a_register_in_their_middle_give_the_golden_sum(chain):
+    build = Build("booth", sums="digits", registers="multiples", chain=chain, cell="CCU2C", pipeline=4)
+    check_dots(("int8", "int3"), [build] * 5, (1, 2, 4, 7, 9), 40)
+
+
+def test_every_way_to_add_lanes_may_have_four_stages():
+    """As the elements have that stand beside those with digits: with multipliers, and for sums of rows of A."""
+    builds = [build for build in (*BUILDS, Build("operator"), Build("rows")) if build.registers != "chains"]
+    check_dots(("int4", "int8"), [replace(build, pipeline=4) for build in builds], LANES, 40)
+    with pytest.raises(ValueError, match="pipeline must be 0 to 3, not 4"):
+        replace(BUILDS[0], pipeline=4)
+
+
 def test_digits_are_applied_where_neither_luts_nor_registers_are_more_than_before():
     def sums(weight, activation, lanes, sharing, pipeline=2, family="ecp5"):
         how = {"pipeline": pipeline, "family": family, "dsp": False, "recode": True, "lanes": lanes, "sharing": sharing}

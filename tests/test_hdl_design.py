@@ -74,7 +74,7 @@ def test_design_is_a_value():
             "scale must be a format where blocks are dequantized, not None",
         ),
         ({"unit": "block_dot", "blocks": BLOCKS, "lanes": 5}, "lanes must divide the blocks' 16 elements, not be 5"),
-        ({"unit": "block_dot", "blocks": BLOCKS, "pipeline": 0}, "pipeline must be 1 to 3 for block_dot, not 0"),
+        ({"unit": "block_dot", "blocks": BLOCKS, "pipeline": 0}, "pipeline must be 1 to 3, not 0"),
     ],
 )
 def test_design_says_what_it_must_be(arguments, message):

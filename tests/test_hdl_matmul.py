@@ -68,10 +68,11 @@ def streams_of(engine, inputs, rng):
 class EngineBench:
     """An engine in the simulator; ``product`` runs one and gives C and its cycles."""
 
-    def __init__(self, engine, pipeline=2, family=None):
+    def __init__(self, engine, pipeline=2, family=None, dsp_elements=None):
         self.engine = engine
-        build = Design.matmul(engine, pipeline=pipeline, family=family).chosen_build
-        self.dut = Matmul(engine, build)
+        dsp = {"dsp": dsp_elements is not None, "dsp_elements": dsp_elements}
+        build = Design.matmul(engine, pipeline=pipeline, family=family, **dsp).chosen_build
+        self.dut = Matmul(engine, build, dsp_elements or 0)
         self.early = build.short_paths  # sizes have to stand before the start
         self.latency = matmul_latency(engine, build)
 
@@ -264,6 +265,31 @@ def test_nan_and_infinities_come_through_an_array(dataflow, family):
         sums = [[np.nan, np.nan], [np.inf, np.nan], [-np.inf, -np.inf], [np.nan, np.nan], [2, 1]]
         np.testing.assert_array_equal(values, np.array(sums, dtype=np.float32))
         assert np.array_equal(found, engine_matmul(engine, **inputs))
+
+    bench.run(testbench)
+
+
+@pytest.mark.parametrize(
+    ("dataflow", "weight", "dsp_elements", "more"),
+    [
+        ("output_stationary", "int4", None, {"weight_zero_point": True}),
+        ("output_stationary", "int4", 3, {}),
+        ("output_stationary", "e2m1", None, {}),
+        ("weight_stationary", "int4", None, {}),
+    ],
+)
+def test_chains_may_have_a_register_in_their_middle(dataflow, weight, dsp_elements, more):
+    how = Requantization(INT8, scale=parse("dyadic16s5"))
+    shape = {"rows": 4, "columns": 4, "lanes": 4, "tile_m": 4, "max_k": 24, "dataflow": dataflow}
+    engine = Engine(parse(weight), parse("int4"), how, **shape, **more)
+    bench = EngineBench(engine, pipeline=4, family="ecp5", dsp_elements=dsp_elements)
+    assert bench.dut.build.sums == "digits" and (bench.dut.build.multipliers is None) == (dsp_elements is None)
+
+    async def testbench(ctx):
+        for k in (1, 3, 24):
+            inputs = random_inputs(engine, np.random.default_rng(k), 5, k, 7)
+            found, _ = await bench.product(ctx, inputs, seed=k)
+            assert np.array_equal(found, engine_matmul(engine, **inputs))
 
     bench.run(testbench)
 

@@ -259,7 +259,7 @@ def ResetIn(fragment, cycles):
             "registers must be one of aligned, rows, sums, chains, shifted, blocks, multiples, not 'all'",
         ),
         (("booth", 8, "chains"), "registers must be aligned, rows or sums for sums 'tree', not 'chains'"),
-        (("booth", 8, "rows", False, False, -1), "pipeline must be 0 to 3, not -1"),
+        (("booth", 8, "rows", False, False, -1), "pipeline must be 0 to 4, not -1"),
     ],
 )
 def test_build_says_what_it_must_be(arguments, message):

@@ -35,6 +35,7 @@ DESIGNS = {
     "dot of carry cells": Design("dot", INT8, parse("int3"), lanes=5, family="ecp5"),
     "dot of carry cells that invert": Design("dot", E2M1, parse("e2m3"), lanes=3, family="ecp5"),
     "dot of carry cells that take digits": Design("dot", INT8, lanes=3, family="ecp5"),
+    "dot of carry cells in four stages": Design("dot", INT8, lanes=5, pipeline=4, family="ecp5"),
     "dot of DSP blocks": Design("dot", INT8, lanes=2, dsp=True, family="ice40"),
     "requantize": Design("requantize", E2M1, INT8, requantization=TO_INT8),
     "requantize to float": Design("requantize", E5M2, requantization=Requantization(parse("float8_e4m3fn"), E8M0)),

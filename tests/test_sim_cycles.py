@@ -157,6 +157,15 @@ def test_blocks_that_follow_count_stalls_from_before_their_sums_entered():
 
 
 @pytest.mark.parametrize("dataflow", DATAFLOWS)
+def test_the_cycles_of_a_register_in_the_middle_of_chains_are_told(dataflow):
+    shape = {"rows": 2, "columns": 2, "lanes": 4, "tile_m": 2, "outputs": 1}
+    designs = [Design.matmul(engine_of(dataflow, **shape), pipeline=pipeline, family="ecp5") for pipeline in (3, 4)]
+    size = 3, 9, 5
+    totals = [engine_cycles(design.engine, *size, latencies(design)).total for design in designs]
+    assert totals == [simulated(design, [size])[0] for design in designs] and totals[0] < totals[1]
+
+
+@pytest.mark.parametrize("dataflow", DATAFLOWS)
 def test_outputs_take_the_cycles_that_the_shortest_sums_leave(dataflow):
     engine = engine_of(dataflow, rows=2, columns=2, lanes=1, tile_m=8, outputs=1)
     columns = 8

@@ -46,7 +46,8 @@ class BitstreamOptions:
         choice(known("none", "auto"), "--dsp", help="Use of the device's multipliers.", show_default="the board's"),
     ] = None
     pipeline: Annotated[
-        int | None, typer.Option("--pipeline", help="Register stages, 1 to 3.", show_default="the board's, or 2")
+        int | None,
+        typer.Option("--pipeline", help="Register stages, 1 to 3, on ECP5 up to 4.", show_default="the board's, or 2"),
     ] = None
     build: Annotated[
         str | None, choice(builds, "--build", help="How products are built.", show_default="the board's, or auto")

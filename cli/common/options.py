@@ -130,8 +130,8 @@ Terms = Annotated[
     typer.Option("--terms", show_default=str(TERMS), help="Most products in one sum; it cannot overflow."),
 ]
 Lanes = Annotated[int, typer.Option("--lanes", help="Products a cycle, of a matmul in each element.")]
-Pipeline = Annotated[int, typer.Option("--pipeline", help="Register stages, 0 to 3.")]
-Stages = Annotated[int, typer.Option("--pipeline", help="Register stages, 1 to 3.")]
+Pipeline = Annotated[int, typer.Option("--pipeline", help="Register stages, 0 to 3, of dots on ECP5 up to 4.")]
+Stages = Annotated[int, typer.Option("--pipeline", help="Register stages, 1 to 3, on ECP5 up to 4.")]
 Build = Annotated[str, choice(builds, "--build", help="How products are built.")]
 Dsp = Annotated[str, choice(known("none", "auto", "both"), "--dsp", help="Use of the device's multipliers.")]
 

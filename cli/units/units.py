@@ -66,7 +66,7 @@ _WORDS: dict[str, dict[str, dict[str, Any]]] = {
     "unpack_fields": _UNPACKED,
     "matmul": {
         "lanes": {"help": "Products a cycle of each element."},
-        "pipeline": {"help": "Register stages, 1 to 3."},
+        "pipeline": {"help": "Register stages, 1 to 3, on ECP5 up to 4."},
     },
 }
 """Words of help for options of a unit, where they differ from those for the same option of other units."""

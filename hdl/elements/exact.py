@@ -65,11 +65,12 @@ class ExactHardware(ElementHardware):
         packing, some of them together."""
         apart = build.keeps_apart(count)
 
-        def single(pair: tuple[Operand, Operand]) -> Term:
-            return self.term(m, pipeline, arithmetic, build, *pair, width, apart)
+        def single(pair: tuple[Operand, Operand], lane: int = 0) -> Term:
+            path = pipeline.without("middle") if build.is_late(lane) else pipeline
+            return self.term(m, path, arithmetic, build, *pair, width, apart)
 
         if build.packing is None:
-            return [single(pair) for pair in operands]
+            return [single(pair, lane) for lane, pair in enumerate(operands)]
         formats = arithmetic.weight, arithmetic.activation
         return packed_terms(m, pipeline, build, formats, list(operands), width, apart, single)
 
@@ -129,12 +130,16 @@ class ExactHardware(ElementHardware):
         activation = pipeline.cross("input", "activation", unit.activation)
         width = unit.accumulator_format.width if lanes == 1 else term_shape(arithmetic).width
         edges = self.buses(arithmetic, build)
+
+        def operand(edge: Edge, word: Value, lane: int, name: str) -> Operand:
+            code = word.word_select(lane, edge.format.width)
+            if build.is_late(lane):
+                code = pipeline.cross("middle", f"{name}{lane}", code)
+            return edge.operand(m, code, name)
+
         # One by one, so that each product stands behind its own decoders.
         operands = (
-            (
-                edges[0].operand(m, weight.word_select(lane, arithmetic.weight.width), "weight"),
-                edges[1].operand(m, activation.word_select(lane, arithmetic.activation.width), "activation"),
-            )
+            (operand(edges[0], weight, lane, "weight"), operand(edges[1], activation, lane, "activation"))
             for lane in range(lanes)
         )
         terms = self.terms(m, pipeline, arithmetic, build, operands, lanes, width)

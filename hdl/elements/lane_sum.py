@@ -51,7 +51,8 @@ def sum_word(
 ) -> tuple[Value, Value | None]:
     """The sum of the terms of a word as ``(value, carry)``."""
     if len(terms) == 1 and build.sums == "tree":
-        return terms[0].addend, terms[0].carry
+        (term,) = terms
+        return pipeline.cross("total", "sum", term.addend), pipeline.cross("total", "carry", term.carry)
     return sum_lanes(m, pipeline, build, arithmetic, terms)
 
 

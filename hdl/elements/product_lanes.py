@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
@@ -48,7 +48,7 @@ class ProductLanes(wiring.Component):
     ----------
     hardware: what makes a product
     arithmetic: formats of the operands, and the products' range
-    build: how the products are built; its pipeline, 1 to 3, counts the register of the array's edge
+    build: how the products are built; its pipeline, 1 or more, counts the register of the array's edge
     count: products a cycle
     members: further members
     edge: the build that the array's edge decodes for, where that is another
@@ -81,12 +81,16 @@ class ProductLanes(wiring.Component):
         )
 
     def terms(self, m: Module, pipeline: Pipeline, width: int) -> list[Term]:
+        def operand(edge: Edge, word: Value, lane: int, name: str) -> Operand:
+            value = word.word_select(lane, edge.shape.width)
+            if self.build.is_late(lane):
+                value = pipeline.cross("middle", f"{name}{lane}", value)
+            return edge.leave(m, value, name)
+
         operands = (
             (
-                self.weight_edge.leave(m, self.weight.word_select(k, self.weight_edge.shape.width), "weight"),
-                self.activation_edge.leave(
-                    m, self.activation.word_select(k, self.activation_edge.shape.width), "activation"
-                ),
+                operand(self.weight_edge, self.weight, k, "weight"),
+                operand(self.activation_edge, self.activation, k, "activation"),
             )
             for k in range(self.count)
         )

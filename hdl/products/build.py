@@ -6,21 +6,24 @@ from ...formats import Format, Minifloat
 from .packing import GridPacking, Packing, SummedPacking
 from .significand_product import PRODUCTS
 
-__all__ = ["CHAIN", "CHAINED_LUT_INPUTS", "MAX_PIPELINE", "Build", "chain_length"]
+__all__ = ["CHAIN", "CHAINED_LUT_INPUTS", "CHAINED_PIPELINE", "MAX_PIPELINE", "Build", "chain_length"]
 
 MAX_PIPELINE = 3
-"""Most register stages of a unit."""
+"""Most register stages of a unit, and enough for a fast clock."""
+
+CHAINED_PIPELINE = 4
+"""Most register stages where digits are added in chains: the fourth is in the middle of every chain."""
 
 REGISTERS = {
-    "aligned": ("align", "product"),
-    "rows": ("partial", "align"),
-    "sums": ("sums", "align"),
+    "aligned": ("align", "product", "total"),
+    "rows": ("partial", "align", "total"),
+    "sums": ("sums", "align", "total"),
     "chains": ("chain", "total"),
-    "shifted": ("align", "chain"),
-    "blocks": ("product", "chain"),
-    "multiples": ("partial", "chain"),
+    "shifted": ("align", "chain", "total"),
+    "blocks": ("product", "chain", "total"),
+    "multiples": ("partial", "chain", "middle"),
 }
-"""The cuts that the second and the third register stage are at, by what these hold."""
+"""The cuts that the second and each further register stage are at, by what these hold."""
 
 ADDED = ("chains", "shifted", "multiples")
 """What registers hold only where products are added in another way than a tree."""
@@ -60,7 +63,7 @@ class Build:
     tree: whether rows are summed as a balanced tree, faster, rather than one after the other
     apart: whether registers before an adder of several products stay out of DSP blocks. yosys 0.70's ``ice40_dsp``
         takes such a register into the block of either product, and then one of the two products is lost
-    pipeline: register stages, 0 to 3
+    pipeline: register stages, 0 to 4
     short_paths: whether an engine around the products is built for a fast clock as well: with a second register behind
         the memories of operands, a buffer at the output, and loops that know their next step
     shares_cells: whether a register takes a logic cell of its own, unless the LUT before it drives nothing else, see
@@ -122,8 +125,9 @@ class Build:
             raise ValueError(f"registers must be aligned, rows or sums for sums 'tree', not {self.registers!r}")
         if self.onto_sum and (self.sums != "chains" or {"chain", "total"} & {*self.cuts}):
             raise ValueError("onto_sum must be False where products are not in chains, or registers stand behind these")
-        if self.pipeline not in range(MAX_PIPELINE + 1):
-            raise ValueError(f"pipeline must be 0 to {MAX_PIPELINE}, not {self.pipeline!r}")
+        most = 1 + len(REGISTERS[self.registers])
+        if self.pipeline not in range(most + 1):
+            raise ValueError(f"pipeline must be 0 to {most}, not {self.pipeline!r}")
 
     @property
     def dsp(self) -> bool:
@@ -180,3 +184,7 @@ class Build:
     def cuts(self) -> tuple[str, ...]:
         """The cuts that hold registers."""
         return ("input", *REGISTERS[self.registers])[: self.pipeline]
+
+    def is_late(self, lane: int) -> bool:
+        """Whether a lane's operands come a cycle late, since its chain has a register before them."""
+        return "middle" in self.cuts and lane % self.chain >= self.chain // 2

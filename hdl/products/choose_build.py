@@ -94,7 +94,7 @@ def _of_logic(
     reach = weight.max_shift + activation.max_shift
     group = _group(lut, reach, twos_complement)
     apart = described.apart if described else True
-    fast = pipeline == MAX_PIPELINE
+    fast = pipeline >= MAX_PIPELINE
     short_paths = fast and described is not None and described.late_reads
     shares_cells = described is not None and described.shares_cells
     product = build

@@ -31,8 +31,10 @@ def sum_digits(
     *,
     registered: bool = False,
 ) -> tuple[Value, Value | None]:
-    """The sum of the products of all lanes' digits as ``(value, carry)``, behind the cuts ``partial``, ``chain`` and
-    ``total``.
+    """The sum of the products of all lanes' digits as ``(value, carry)``, behind the cuts ``partial``, ``middle``,
+    ``chain`` and ``total``.
+
+    The cut ``middle`` is in the middle of every chain. Digits of its later half have to come as much later.
 
     Parameters
     ----------
@@ -60,7 +62,7 @@ def _sum_position(m: Module, pipeline: Pipeline, digits: Sequence[Digit], length
     bits, name = len(digits[0].multiplied) + 1, f"position{digits[0].position}"
     chains = []
     for start in range(0, len(digits), length):
-        chain = _chain(m, pipeline, digits[start : start + length], f"{name}_chain{start}")
+        chain = _chain(m, pipeline, digits[start : start + length], f"{name}_chain{start}", length // 2)
         value = pipeline.cross("chain", f"{name}_chain{start}", chain.value)
         carry = pipeline.cross("chain", f"{name}_chain{start}_carry", chain.carry)
         chains.append(_Chain(value, carry, chain.count))
@@ -86,23 +88,34 @@ def _sum_shape(bits: int, count: int) -> Shape:
     return signed(bits + (count - 1).bit_length())
 
 
-def _chain(m: Module, pipeline: Pipeline, digits: Sequence[Digit], name: str) -> _Chain:
-    """The sum of some products, one after the other. The first one is made by LUTs, since no adder takes it in."""
+def _chain(m: Module, pipeline: Pipeline, digits: Sequence[Digit], name: str, half: int) -> _Chain:
+    """The sum of some products, one after the other. The first one is made by LUTs, since no adder takes it in.
+
+    ``half``: after how many of them the cut ``middle`` is; at the end where there are not more.
+    """
     bits = len(digits[0].multiplied) + 1
     total, open_carry = _first(pipeline, digits[0], name)
     for k, digit in enumerate(digits[1:], 1):
+        if k == half:
+            total, open_carry = _middle(pipeline, total, open_carry, name)
         shape = _sum_shape(bits, k + 1)
         a, once, twice = (Signal(shape, name=f"{name}_{what}{k}") for what in ("sum", "once", "twice"))
         held_once, held_twice, invert, carry = _held(pipeline, digit, bits, f"{name}_{k}")
         m.d.comb += [a.eq(total), once.eq(held_once), twice.eq(held_twice)]
         added = Ccu2c.add(m, f"{name}_{k}", "digit", a, once, invert, other=twice, carry=carry)
         total = added.as_signed()
+    if len(digits) <= half:
+        total, open_carry = _middle(pipeline, total, open_carry, name)
     return _Chain(total, open_carry, len(digits))
+
+
+def _middle(pipeline: Pipeline, total: Value, carry: Value, name: str) -> tuple[Value, Value]:
+    return pipeline.cross("middle", name, total), pipeline.cross("middle", f"{name}_carry", carry)
 
 
 def _first(pipeline: Pipeline, digit: Digit, name: str) -> tuple[Value, Value]:
     multiple = digit_multiple(digit.multiplied, digit.triple)
-    value, carry = held_multiple(pipeline, digit.triple, multiple, f"{name}_0", f"{name}_0_carry")
+    value, carry = held_multiple(pipeline, digit.triple, multiple, f"{name}_0", f"{name}_0_carry", own=True)
     return value.as_signed(), carry
 
 
@@ -113,7 +126,7 @@ def _held(pipeline: Pipeline, digit: Digit, bits: int, name: str) -> tuple[Value
     is_double = (triple[0] == triple[1]) & (triple[1] != triple[2])
     once = pipeline.cross("partial", f"{name}_once", a, clear=triple[0] == triple[1], cleared=-1)
     twice = pipeline.cross("partial", f"{name}_twice", (a << 1)[:bits], clear=~is_double, cleared=-1)
-    invert = pipeline.cross("partial", f"{name}_invert", triple[2])
+    invert = pipeline.cross("partial", f"{name}_invert", triple[2], own=True)
     # Of no multiple, all ones are left, which are -1, or inverted 0.
-    carry = pipeline.cross("partial", f"{name}_carry", ~triple.any() | (triple[2] & ~triple.all()))
+    carry = pipeline.cross("partial", f"{name}_carry", ~triple.any() | (triple[2] & ~triple.all()), own=True)
     return once.as_signed(), twice.as_signed(), invert, carry

@@ -8,7 +8,7 @@ from amaranth.hdl import Module
 from ...formats import Arithmetic, Blocks, FixedPoint, Format
 from ..blocks.scaled_sum import sum_fields
 from ..describe import describe_blocks
-from ..products.build import MAX_PIPELINE, Build
+from ..products.build import Build
 from .axi_unit import AxiUnit, EdgeStream, StreamDesign, byte_layout
 from .block_dot import BlockDot, check_element
 from .design import check_lanes, check_terms
@@ -89,6 +89,7 @@ class BlockDotDesign(StreamDesign, ProductDesign):
     summary = "dot product of block-scaled operands, streaming"
     needs = ("blocks",)
     has_lanes = True
+    least_pipeline = 1
 
     arithmetic: Arithmetic
     blocks: Blocks
@@ -99,8 +100,6 @@ class BlockDotDesign(StreamDesign, ProductDesign):
         super().__post_init__()
         self.blocks.check(self.weight, self.activation)
         check_terms(self.terms)
-        if self.pipeline < 1:
-            raise ValueError(f"pipeline must be 1 to {MAX_PIPELINE} for block_dot, not {self.pipeline}")
         check_lanes(self.lanes)
         if self.blocks.size % self.lanes:
             raise ValueError(f"lanes must divide the blocks' {self.blocks.size} elements, not be {self.lanes}")

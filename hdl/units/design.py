@@ -13,7 +13,7 @@ from ...formats import EXACT, Arithmetic, Blocks, Element, Engine, Format, Requa
 from ..describe import describe_format
 from ..emit import port_order, to_rtlil, to_verilog
 from ..keywords import check_module
-from ..products.build import MAX_PIPELINE
+from ..products.build import CHAINED_PIPELINE, MAX_PIPELINE
 from ..products.choose_build import BUILDS, FAMILIES
 
 __all__ = [
@@ -55,7 +55,7 @@ class Design(metaclass=_Named):
 
         terms: most products in one sum, 1 to 2**32; 4096 unless given
         lanes: products (or codes) a word, 1 to 1024; more than one only for the units that have several
-        pipeline: register stages, 0 to 3; 2 unless given
+        pipeline: register stages, 0 to 3, of some 4, see ``ProductDesign``; 2 unless given
         dsp: whether products are left to the device's multipliers
         build: how products are built, one of BUILDS; "auto" unless given
         family: FPGA family that "auto" chooses for, a key of FAMILIES; None gives the portable choice
@@ -296,7 +296,8 @@ def make_design(
         check_operand(name, given[name])
     check_terms(terms)
     check_lanes(lanes)
-    check_range("pipeline", pipeline, 0, MAX_PIPELINE)
+    if pipeline != CHAINED_PIPELINE:  # which the units that can have it judge themselves
+        check_range("pipeline", pipeline, 0, MAX_PIPELINE)
     for name, wanted in _SPECIAL_PARAMETERS.items():
         value = given[name]
         if (value is not None) != (name in kind.needs):

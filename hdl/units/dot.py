@@ -49,6 +49,10 @@ class DotDesign(MacDesign):
         return self.lanes
 
     @property
+    def has_chains(self) -> bool:
+        return self._adds_digits()
+
+    @property
     def _products(self) -> str:
         each = "a cycle" if self.arithmetic.interval == 1 else "a word"
         return f"{self.lanes} products weight * activation {each}"

@@ -14,7 +14,6 @@ from ..dma.registers import describe_dma
 from ..elements.hardware import hardware_of
 from ..engine.core import Matmul, matmul_latencies, matmul_latency
 from ..engine.matmul_engine import MatmulEngine, engine_members, engine_registers
-from ..products.build import MAX_PIPELINE
 from .axi_unit import STREAM_SIGNALS
 from .product_design import ProductDesign
 from .requantize import scaled
@@ -50,6 +49,7 @@ class MatmulDesign(ProductDesign):
     summary = "tiled matrix product, streaming, with requantized outputs"
     needs = ("engine",)
     has_lanes = True
+    least_pipeline = 1
 
     engine: Engine
     dsp_elements: int | None = None
@@ -57,8 +57,6 @@ class MatmulDesign(ProductDesign):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.pipeline < 1:
-            raise ValueError(f"pipeline must be 1 to {MAX_PIPELINE} for matmul, not {self.pipeline}")
         hardware_of(self.computes).check_dataflow(self.computes, self.engine.dataflow)
         check_memory(self.engine)
         if self.dsp_elements is not None:
@@ -120,6 +118,10 @@ class MatmulDesign(ProductDesign):
     def added(self) -> int:
         engine = self.engine
         return engine.lanes if engine.output_stationary else engine.rows * engine.lanes
+
+    @property
+    def has_chains(self) -> bool:
+        return self._adds_digits()
 
     @property
     def sharing(self) -> int:

@@ -13,7 +13,6 @@ from ..bus.registers import c_header, register_map
 from ..network.network import NetworkCore
 from ..network.network_build import NetworkBuild
 from ..network.network_engine import NetworkEngine, answer_bits, network_engine_members, network_registers
-from ..products.build import MAX_PIPELINE
 from .axi_unit import STREAM_SIGNALS
 from .product_design import ProductDesign
 
@@ -38,6 +37,7 @@ class NetworkDesign(ProductDesign):
 
     unit = "network"
     summary = "a whole network: images in, answers out"
+    least_pipeline = 1
 
     program: Program
     weight_store: str = "initialized"
@@ -47,8 +47,6 @@ class NetworkDesign(ProductDesign):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.pipeline < 1:
-            raise ValueError(f"pipeline must be 1 to {MAX_PIPELINE} for network, not {self.pipeline}")
         _ = self.hardware  # which checks what it is made by
 
     @property

@@ -2,11 +2,11 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ...formats import EXACT, Arithmetic, FixedPoint, Format
 from ..elements.hardware import hardware_of
-from ..products.build import MAX_PIPELINE, Build
+from ..products.build import CHAINED_PIPELINE, MAX_PIPELINE, Build
 from ..products.choose_build import BUILDS, check_table, choose_build
 from .design import Design, check_known, check_range
 
@@ -19,9 +19,11 @@ class ProductDesign(Design):
 
     Parameters
     ----------
-    pipeline: register stages, 0 to 3
+    pipeline: register stages, 0 to 3; 4 where chains of digits are added, which a dot product or a matmul on ECP5 has
     build: how products are built, one of ``BUILDS``
     """
+
+    least_pipeline: ClassVar[int] = 0
 
     pipeline: int = 2
     build: str = "auto"
@@ -29,7 +31,8 @@ class ProductDesign(Design):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_known("build", self.build, BUILDS)
-        check_range("pipeline", self.pipeline, 0, MAX_PIPELINE)
+        most = CHAINED_PIPELINE if self.pipeline > MAX_PIPELINE and self.has_chains else MAX_PIPELINE
+        check_range("pipeline", self.pipeline, self.least_pipeline, most)
         if self.dsp and self.build != "auto" and not self.is_mixed:
             raise ValueError(f"build must be 'auto' where a DSP block makes the product, not {self.build!r}")
         check_table(self.weight, self.activation, self.build)
@@ -48,6 +51,11 @@ class ProductDesign(Design):
     @property
     def is_mixed(self) -> bool:
         """Whether some products are made by the device's multipliers, and others are not."""
+        return False
+
+    @property
+    def has_chains(self) -> bool:
+        """Whether digits of several lanes are added in chains, with a place for one more register."""
         return False
 
     @property
@@ -90,12 +98,18 @@ class ProductDesign(Design):
     @property
     def chosen_build(self) -> Build:
         """What ``build`` comes down to for these formats and this family."""
+        return self._build_of(self.pipeline)
+
+    def _adds_digits(self) -> bool:
+        return self._build_of(MAX_PIPELINE).sums == "digits"
+
+    def _build_of(self, pipeline: int) -> Build:
         exact = self.computes.element == EXACT
         return choose_build(
             self.weight,
             self.activation,
             self.build,
-            pipeline=self.pipeline,
+            pipeline=pipeline,
             family=self.family,
             dsp=self.multiplies,
             recode=exact,
