@@ -1,7 +1,7 @@
-"""The clock of 8x8 elements on ECP5, built for a fast one: `python docs/engine_clock.py WEIGHT ACTIVATION [SEED]`."""
+"""The clock of an engine on ECP5 that is built for a fast one: `python docs/engine_clock.py WEIGHT ACTIVATION`."""
 
+import argparse
 import json
-import sys
 import tempfile
 from pathlib import Path
 
@@ -15,10 +15,18 @@ from fewbit.synth.nextpnr import NETLIST, PlaceAndRoute
 from fewbit.synth.recipes import WIDE
 
 if __name__ == "__main__":
-    weight, activation, *seeds = sys.argv[1:]
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("weight", type=parse)
+    parser.add_argument("activation", type=parse)
+    parser.add_argument("--array", default="8x8x1", help="rows, columns and lanes")
+    parser.add_argument("--pipeline", type=int, default=3, help="register stages")
+    parser.add_argument("--seeds", default="1,2,3", help="seeds of place and route")
+    given = parser.parse_args()
+    rows, columns, lanes = map(int, given.array.split("x"))
     how = Requantization(parse("int8"), scale=parse("dyadic16s5"))
-    engine = Engine(parse(weight), parse(activation), how, rows=8, columns=8, lanes=1, tile_m=32)
-    design, target = Design.matmul(engine, pipeline=3, family="ecp5"), parse_target("ecp5-45k")
+    shape = {"rows": rows, "columns": columns, "lanes": lanes, "tile_m": 32 // rows * rows}
+    engine = Engine(given.weight, given.activation, how, **shape)
+    design, target = Design.matmul(engine, pipeline=given.pipeline, family="ecp5"), parse_target("ecp5-45k")
     rtlil, cells = design.rtlil(), target.family.harness
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -27,6 +35,6 @@ if __name__ == "__main__":
         print(target.family.area(found.counts), "of area,", found.counts.ff, "flip-flops")
         netlist = wrap(found.routable("matmul", target.family), "matmul", "clk", cells).netlist
         (folder / NETLIST).write_text(json.dumps(netlist))
-        for seed in seeds or ("1", "2", "3"):
-            mhz = PlaceAndRoute(target, "matmul", cells.options).route(folder, int(seed)).mhz
+        for seed in map(int, given.seeds.split(",")):
+            mhz = PlaceAndRoute(target, "matmul", cells.options).route(folder, seed).mhz
             print(f"seed {seed}: {mhz:.1f} MHz", flush=True)

@@ -41,6 +41,8 @@ LARGE = {
     ],
     "test_hdl_chains.py": [
         "test_adders_that_take_in_a_bit_give_the_golden_sum",
+        "test_chains_with_a_register_in_their_middle_give_the_golden_sum",
+        "test_digits_that_carry_cells_apply_give_the_golden_sum",
         "test_what_auto_takes_for_lanes_is_the_golden_sum",
     ],
     "test_hdl_dequantize.py": [
@@ -57,6 +59,9 @@ LARGE = {
     ],
     "test_hdl_gearbox.py": [
         "test_upsizer_puts_words_together",
+    ],
+    "test_hdl_matmul.py": [
+        "test_chains_may_have_a_register_in_their_middle",
     ],
     "test_hdl_mixed.py": [
         "test_mixed_elements_agree_with_those_in_logic",
@@ -84,6 +89,7 @@ LARGE = {
     ],
     "test_sim_cycles.py": [
         "test_random_engines_take_the_predicted_cycles",
+        "test_the_cycles_of_a_register_in_the_middle_of_chains_are_told",
     ],
     "test_sim_encode.py": [
         "test_the_table_agrees_with_the_exact_path",
