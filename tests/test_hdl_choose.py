@@ -10,6 +10,7 @@ from fewbit.formats import parse
 from fewbit.hdl import BUILDS, Design
 from fewbit.synth import Flow, parse_target
 from fewbit.synth.flow import synthesize
+from fewbit.synth.recipes import NAMED, SynthesisRecipe
 from fewbit.synth.tools import run
 
 PAIRS = [
@@ -24,12 +25,12 @@ PAIRS = [
 
 
 @cache
-def smallest(rtlil: str, family: str) -> int:
+def smallest(rtlil: str, family: str, unit: str = "mac", chosen: tuple[SynthesisRecipe, ...] = ()) -> int:
     """LUTs of a MAC by the best recipe."""
     flow = Flow(parse_target(family))
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "unit.il").write_text(rtlil)
-        candidates = synthesize(rtlil, "mac", flow, Path(folder))
+        candidates = synthesize(rtlil, unit, flow, Path(folder), chosen=chosen)
     return min(flow.target.family.area(candidate.counts) for candidate in candidates)
 
 
@@ -48,6 +49,16 @@ def test_auto_is_within_a_tenth_of_the_smallest_build(weight, activation, family
         design = Design("mac", weight, activation, terms=8192, build=build, family=family)
         luts[build] = smallest(design.rtlil(), family)
     assert luts["auto"] <= 1.1 * min(luts.values()), luts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("weight", "activation", "most"), [("int5", "e4m1", 54), ("int8", "e5m2", 105), ("e2m5", "int4", 39)]
+)
+def test_a_lane_of_an_integer_by_a_minifloat(weight, activation, most):
+    """Where the shift is coarse, behind a short fine one, the chain takes it in; short shifts make an integer."""
+    design = Design("dot", parse(weight), parse(activation), terms=4096, lanes=8, family="xc7")
+    assert smallest(design.rtlil(), "xc7", "dot", (NAMED["abc-area-twice"],)) <= 8 * most
 
 
 @pytest.mark.slow

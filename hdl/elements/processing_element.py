@@ -43,7 +43,7 @@ class SummingElement(ProductLanes):
 
     def _words(self, m: Module) -> tuple[Pipeline, list[Term], dict[str, Signal]]:
         """The pipeline, the terms of every word behind it, and the flags of the sum."""
-        pipeline = Pipeline(m, later_cuts(self.build), keeps_own=self.build.short_paths)
+        pipeline = Pipeline(m, later_cuts(self.build))
         width = self.accumulator.width if self.count == 1 else term_shape(self.arithmetic).width
         terms = self.terms(m, pipeline, width)
         return pipeline, terms, {name: getattr(self, name) for name in self.accumulator.specials}

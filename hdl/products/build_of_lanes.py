@@ -48,15 +48,22 @@ def build_of_lanes(
         if reach >= WIDE_REACH and alone.product != "whole":
             return replace(alone, sums="chains", registers="shifted", chain=1)
         return alone
-    chained = replace(alone, sums="chains", registers="chains", chain=CHAIN // 2 if fast else CHAIN)
-    if auto and exact and _chains_integers(weight, activation, alone.group, sharing):
+    group = _group_in_chains(reach) if twos_complement else alone.group
+    chained = replace(alone, group=group, sums="chains", registers="chains", chain=CHAIN // 2 if fast else CHAIN)
+    if auto and exact and _chains_integers(weight, activation, group, sharing):
         return replace(chained, product="booth", integers=True)
     if reach == 0 and (twos_complement or unsigned) and (auto or alone.product in ("booth", "recoded")):
         return chained if alone.product == "recoded" else replace(chained, product="booth")
-    coarse = alone.product != "whole" and reach + _exponent_offset(weight, activation) >= alone.group
+    coarse = alone.product != "whole" and reach + _exponent_offset(weight, activation) >= group
     if twos_complement or unsigned or coarse:
         return replace(chained, registers="shifted", onto_sum=not fast and _is_wide(weight, activation))
     return replace(alone, sums="signs", registers="chains")
+
+
+def _group_in_chains(reach: int) -> int:
+    """Positions of the fine shift of a number in two's complement, which by itself has none that is coarse: in a chain,
+    the coarse choice is the adder's, and so is the sign behind it."""
+    return 4 if reach < 16 else 8 if reach < 32 else 16
 
 
 def _is_wide(weight: Format, activation: Format) -> bool:
@@ -135,12 +142,14 @@ def _chains_integers(weight: Format, activation: Format, group: int, sharing: in
         return False
     minifloat, integer = pair
     whole = _integer_bits(minifloat)
-    table = whole << max(0, minifloat.width - CHAINED_LUT_INPUTS)
+    # A LUT chooses among four places, and another one inverts; a short code is a table.
+    places = minifloat.max_shift // 4 + 1
+    table = min(whole << max(0, minifloat.width - CHAINED_LUT_INPUTS), whole * (places + 1))
     significand = minifloat.precision + 1
     product = significand + integer.width
     fine = product + min(group - 1, minifloat.max_shift)
     shifted = significand + _booth_luts(significand, integer.width) + fine * (8 if group > 4 else 5) // 5
-    return table // sharing + _booth_luts(whole, integer.width) <= shifted + product + minifloat.max_shift
+    return table // sharing + _booth_luts(whole, integer.width) + 1 < shifted + product + minifloat.max_shift
 
 
 def _booth_luts(a: int, b: int) -> int:

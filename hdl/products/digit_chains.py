@@ -115,7 +115,7 @@ def _middle(pipeline: Pipeline, total: Value, carry: Value, name: str) -> tuple[
 
 def _first(pipeline: Pipeline, digit: Digit, name: str) -> tuple[Value, Value]:
     multiple = digit_multiple(digit.multiplied, digit.triple)
-    value, carry = held_multiple(pipeline, digit.triple, multiple, f"{name}_0", f"{name}_0_carry", own=True)
+    value, carry = held_multiple(pipeline, digit.triple, multiple, f"{name}_0", f"{name}_0_carry")
     return value.as_signed(), carry
 
 
@@ -126,7 +126,7 @@ def _held(pipeline: Pipeline, digit: Digit, bits: int, name: str) -> tuple[Value
     is_double = (triple[0] == triple[1]) & (triple[1] != triple[2])
     once = pipeline.cross("partial", f"{name}_once", a, clear=triple[0] == triple[1], cleared=-1)
     twice = pipeline.cross("partial", f"{name}_twice", (a << 1)[:bits], clear=~is_double, cleared=-1)
-    invert = pipeline.cross("partial", f"{name}_invert", triple[2], own=True)
+    invert = pipeline.cross("partial", f"{name}_invert", triple[2])
     # Of no multiple, all ones are left, which are -1, or inverted 0.
-    carry = pipeline.cross("partial", f"{name}_carry", ~triple.any() | (triple[2] & ~triple.all()), own=True)
+    carry = pipeline.cross("partial", f"{name}_carry", ~triple.any() | (triple[2] & ~triple.all()))
     return once.as_signed(), twice.as_signed(), invert, carry

@@ -4,8 +4,6 @@ from collections.abc import Collection
 
 from amaranth.hdl import Const, Module, Signal, Value
 
-from .own_register import OwnRegister
-
 __all__ = ["CUTS", "KEPT", "Pipeline"]
 
 CUTS = ("input", "partial", "sums", "product", "align", "middle", "chain", "total")
@@ -23,17 +21,15 @@ class Pipeline:
     ----------
     m: module that gets the registers
     cuts: names of the cuts that are registers
-    keeps_own: whether bits that cross as a data path's ``own`` have registers apart from those of other data paths
     """
 
-    def __init__(self, m: Module, cuts: Collection[str], *, keeps_own: bool = False):
+    def __init__(self, m: Module, cuts: Collection[str]):
         self.m = m
         self.cuts = frozenset(cuts)
-        self.keeps_own = keeps_own
 
     def without(self, cut: str) -> "Pipeline":
         """The same data path without that cut, for what has crossed it before."""
-        return Pipeline(self.m, self.cuts - {cut}, keeps_own=self.keeps_own)
+        return Pipeline(self.m, self.cuts - {cut})
 
     def registered(self, cut: str) -> bool:
         return cut in self.cuts
@@ -48,25 +44,18 @@ class Pipeline:
         cleared: int = 0,
         reset: bool = False,
         apart: bool = False,
-        own: bool = False,
     ):
         """``value`` behind the cut; ``cleared`` where ``clear`` is high, which a register does with its own reset and
         no logic.
 
         ``reset`` says that the design's reset clears the register too; only what decides validity needs it. ``apart``
-        keeps the register out of DSP blocks. ``own`` says that other data paths may hold the same bit, which is needed
-        in haste here.
+        keeps the register out of DSP blocks.
         """
         if value is None:
             return None
         value = Value.cast(value)
         if clear is None and not self.registered(cut):
             return value
-        if own and self.keeps_own:
-            register = OwnRegister()
-            self.m.submodules[f"{name}_{cut}"] = register
-            self.m.d.comb += register.d.eq(value)
-            return register.q
         # Registers of some families begin with what they are cleared to.
         init = Const(cleared, value.shape()).value
         how = {"init": init, "reset_less": not reset, "attrs": KEPT if apart else None}

@@ -174,13 +174,13 @@ def digit_multiple(a: Value, triple: Value) -> Value:
 
 
 def held_multiple(
-    pipeline: Pipeline, triple: Value, multiple: Value, name: str, carry_name: str, own: bool = False
+    pipeline: Pipeline, triple: Value, multiple: Value, name: str, carry_name: str
 ) -> tuple[Value, Value]:
     """The multiple by a Booth digit as a value and a carry, behind the cut ``partial``: there a register's reset makes
-    the zero digits for free. ``own`` is the carry's, see ``Pipeline.cross``."""
+    the zero digits for free."""
     negative, zero = triple[2], triple.all() | ~triple.any()
     value = pipeline.cross("partial", name, multiple ^ negative.replicate(len(multiple)), clear=zero)
-    return value, pipeline.cross("partial", carry_name, negative & ~triple.all(), own=own)
+    return value, pipeline.cross("partial", carry_name, negative & ~triple.all())
 
 
 def _open_row(triple: Value, multiple: Value) -> Value:
