@@ -18,7 +18,7 @@ from .element_tile import ElementTile
 from .hardware import ElementHardware, ProductPorts, SumPorts, register_hardware
 from .lane_sum import accumulate_words, adder_levels
 from .processing_element import ProcessingElement
-from .product_lanes import later_cuts
+from .product_lanes import later_cuts, word_of_lane
 from .shifting_element import ShiftingElement
 from .weight_column import WeightColumn
 
@@ -132,10 +132,7 @@ class ExactHardware(ElementHardware):
         edges = self.buses(arithmetic, build)
 
         def operand(edge: Edge, word: Value, lane: int, name: str) -> Operand:
-            code = word.word_select(lane, edge.format.width)
-            if build.is_late(lane):
-                code = pipeline.cross("middle", f"{name}{lane}", code)
-            return edge.operand(m, code, name)
+            return edge.operand(m, word_of_lane(pipeline, build, word, lane, edge.format.width, name), name)
 
         # One by one, so that each product stands behind its own decoders.
         operands = (

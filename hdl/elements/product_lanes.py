@@ -14,12 +14,18 @@ from ..products.operand_bus import Edge
 from ..products.pipeline import Pipeline
 from ..products.product_term import Term
 
-__all__ = ["ProductHardware", "ProductLanes", "later_cuts"]
+__all__ = ["ProductHardware", "ProductLanes", "later_cuts", "word_of_lane"]
 
 
 def later_cuts(build: Build) -> tuple[str, ...]:
     """The register stages of a product behind the array's edge, which has the first."""
     return tuple(cut for cut in build.cuts if cut != "input")
+
+
+def word_of_lane(pipeline: Pipeline, build: Build, word: Value, lane: int, width: int, name: str) -> Value:
+    """The ``width`` bits of a word that are a lane's, behind the cut ``middle`` where its chain has that before it."""
+    value = word.word_select(lane, width)
+    return pipeline.cross("middle", f"{name}{lane}", value) if build.is_late(lane) else value
 
 
 class ProductHardware(Protocol):
@@ -82,10 +88,7 @@ class ProductLanes(wiring.Component):
 
     def terms(self, m: Module, pipeline: Pipeline, width: int) -> list[Term]:
         def operand(edge: Edge, word: Value, lane: int, name: str) -> Operand:
-            value = word.word_select(lane, edge.shape.width)
-            if self.build.is_late(lane):
-                value = pipeline.cross("middle", f"{name}{lane}", value)
-            return edge.leave(m, value, name)
+            return edge.leave(m, word_of_lane(pipeline, self.build, word, lane, edge.shape.width, name), name)
 
         operands = (
             (

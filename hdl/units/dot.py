@@ -37,6 +37,7 @@ class DotDesign(MacDesign):
     unit = "dot"
     summary = "exact dot product, several products a cycle"
     has_lanes = True
+    may_chain = True
 
     lanes: int = 1
 
@@ -47,10 +48,6 @@ class DotDesign(MacDesign):
     @property
     def added(self) -> int:
         return self.lanes
-
-    @property
-    def has_chains(self) -> bool:
-        return self._adds_digits()
 
     @property
     def _products(self) -> str:

@@ -50,6 +50,7 @@ class MatmulDesign(ProductDesign):
     needs = ("engine",)
     has_lanes = True
     least_pipeline = 1
+    may_chain = True
 
     engine: Engine
     dsp_elements: int | None = None
@@ -118,10 +119,6 @@ class MatmulDesign(ProductDesign):
     def added(self) -> int:
         engine = self.engine
         return engine.lanes if engine.output_stationary else engine.rows * engine.lanes
-
-    @property
-    def has_chains(self) -> bool:
-        return self._adds_digits()
 
     @property
     def sharing(self) -> int:

@@ -24,6 +24,8 @@ class ProductDesign(Design):
     """
 
     least_pipeline: ClassVar[int] = 0
+    may_chain: ClassVar[bool] = False
+    """Whether it has a place for one more register where digits of several lanes are added in chains."""
 
     pipeline: int = 2
     build: str = "auto"
@@ -31,7 +33,8 @@ class ProductDesign(Design):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_known("build", self.build, BUILDS)
-        most = CHAINED_PIPELINE if self.pipeline > MAX_PIPELINE and self.has_chains else MAX_PIPELINE
+        chained = self.may_chain and self.pipeline > MAX_PIPELINE and self._build_of(MAX_PIPELINE).sums == "digits"
+        most = CHAINED_PIPELINE if chained else MAX_PIPELINE
         check_range("pipeline", self.pipeline, self.least_pipeline, most)
         if self.dsp and self.build != "auto" and not self.is_mixed:
             raise ValueError(f"build must be 'auto' where a DSP block makes the product, not {self.build!r}")
@@ -51,11 +54,6 @@ class ProductDesign(Design):
     @property
     def is_mixed(self) -> bool:
         """Whether some products are made by the device's multipliers, and others are not."""
-        return False
-
-    @property
-    def has_chains(self) -> bool:
-        """Whether digits of several lanes are added in chains, with a place for one more register."""
         return False
 
     @property
@@ -99,9 +97,6 @@ class ProductDesign(Design):
     def chosen_build(self) -> Build:
         """What ``build`` comes down to for these formats and this family."""
         return self._build_of(self.pipeline)
-
-    def _adds_digits(self) -> bool:
-        return self._build_of(MAX_PIPELINE).sums == "digits"
 
     def _build_of(self, pipeline: int) -> Build:
         exact = self.computes.element == EXACT
