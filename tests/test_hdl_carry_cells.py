@@ -68,28 +68,28 @@ def test_other_contents_of_luts_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "logic, carry", [("and", False), ("nand", True), ("xor", True), ("ands", False), ("digit", True)]
+    "logic, carry", [("and", False), ("nand", True), ("xor", True), ("ands", False), ("ands", True), ("digit", True)]
 )
 def test_amaranth_simulates_what_the_cells_compute(logic: str, carry: bool) -> None:
     width = 3
     adder = Ccu2c(width, logic, carry=carry)
 
     async def testbench(ctx):
-        thirds = range(8) if logic == "digit" else (0,)
-        for a, b, third, gate, other in itertools.product(range(8), range(8), thirds, (0, 1), (0, 1)):
+        thirds = {"digit": range(8), "ands": range(2)}.get(logic, (0,))
+        for a, b, third, gate, carried in itertools.product(range(8), range(8), thirds, (0, 1), (0, 1)):
             ctx.set(adder.a, a)
             ctx.set(adder.b, b)
             ctx.set(adder.gate, gate)
             if carry:
-                ctx.set(adder.carry, other)
+                ctx.set(adder.carry, carried)
             if logic == "ands":
-                ctx.set(adder.other_gate, other)
+                ctx.set(adder.other_gate, third)
             if logic == "digit":
                 ctx.set(adder.other, third)
-            bit_carry, expected = other if carry else 0, 0
+            bit_carry, expected = carried if carry else 0, 0
             for k in range(width):
                 one, two, three = (number >> k & 1 for number in (a, b, third))
-                inputs = {"ands": (one, other, two, gate), "digit": (one, two, three, gate)}.get(
+                inputs = {"ands": (one, third, two, gate), "digit": (one, two, three, gate)}.get(
                     logic, (one, two, gate, 1)
                 )
                 bit, bit_carry = positions(LOGIC[logic], *inputs, bit_carry)

@@ -36,7 +36,7 @@ class ElementTile(wiring.Component):
 
     Members
     -------
-    add, start, done: In(1), as in ``SumControl``, at the adders
+    add, start, done: In(1), as of a ``ProcessingElement``
     weight: In(columns * lanes operands), column by column
     activation: In(rows * lanes operands), row by row
     sum, nan, positive_infinity, negative_infinity: Out.array(rows, columns), as of a ``ProcessingElement``
@@ -75,12 +75,14 @@ class ElementTile(wiring.Component):
         m = Module()
         pipeline = Pipeline(m, later_cuts(self.build))
         lanes = [self._lane(m, pipeline, lane) for lane in range(self.lanes)]
-        control = SumControl(self.add, self.start, self.done, early=True)
+        kept = self.build.keeps_sum
+        control = SumControl(self.add, self.start, self.done, early=not kept)
         for r in range(self.packing.rows):
             for c in range(self.packing.columns):
                 terms = [lane[r][c] for lane in lanes]
                 flags = {name: getattr(self, name)[r][c] for name in self.accumulator.specials}
-                accumulate_words(m, pipeline, self.build, control, self.arithmetic, terms, self.sum[r][c], flags)
+                arithmetic, total = self.arithmetic, self.sum[r][c]
+                accumulate_words(m, pipeline, self.build, control, arithmetic, terms, total, flags, kept=kept)
         return m
 
     def _lane(self, m: Module, pipeline: Pipeline, lane: int) -> list[list[Term]]:

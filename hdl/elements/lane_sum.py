@@ -3,7 +3,7 @@
 from amaranth.hdl import Module, Signal, Value
 
 from ...formats import Arithmetic
-from ..products.accumulate import SumControl, accumulate
+from ..products.accumulate import SumControl, accumulate, accumulate_and_keep
 from ..products.adder_tree import sum_terms, term_shape, tree_depth
 from ..products.build import Build
 from ..products.cascade import sum_in_blocks
@@ -27,8 +27,10 @@ def accumulate_words(
     terms: list[Term],
     accumulator: Signal,
     flags: dict[str, Signal],
+    *,
+    kept: bool = False,
 ) -> None:
-    """Add up the terms of every word."""
+    """Add up the terms of every word; where ``kept``, as ``accumulate_and_keep`` does."""
     specials = [term.specials for term in terms]
     if build.onto_sum and len(terms) > 1:
         chain, rest = terms[: build.chain], terms[build.chain :]
@@ -43,7 +45,8 @@ def accumulate_words(
         accumulate(m, control, None, None, specials, accumulator, flags, plus=plus)
         return
     addend, carry = sum_word(m, pipeline, build, arithmetic, terms)
-    accumulate(m, control, addend, carry, specials, accumulator, flags)
+    add_up = accumulate_and_keep if kept else accumulate
+    add_up(m, control, addend, carry, specials, accumulator, flags)
 
 
 def sum_word(

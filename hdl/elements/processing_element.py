@@ -61,7 +61,7 @@ class ProcessingElement(SummingElement):
 
     Members
     -------
-    add, start, done: In(1), as in ``SumControl``, at the adder
+    add, start, done: In(1), as of ``accumulate``, early; of ``accumulate_and_keep`` where ``build.keeps_sum``
     sum: Out, the finished sum; holds until the next ``done``
     nan, positive_infinity, negative_infinity: Out(1), those that can occur
     """
@@ -69,6 +69,7 @@ class ProcessingElement(SummingElement):
     def elaborate(self, platform) -> Module:
         m = Module()
         pipeline, terms, flags = self._words(m)
-        control = SumControl(self.add, self.start, self.done, early=True)
-        accumulate_words(m, pipeline, self.build, control, self.arithmetic, terms, self.sum, flags)
+        kept = self.build.keeps_sum
+        control = SumControl(self.add, self.start, self.done, early=not kept)
+        accumulate_words(m, pipeline, self.build, control, self.arithmetic, terms, self.sum, flags, kept=kept)
         return m

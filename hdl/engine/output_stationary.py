@@ -30,7 +30,7 @@ def shifts_sums(engine: Engine, build: Build) -> bool:
 
 def latency(engine: Engine, build: Build, shifts: bool = False) -> int:
     """Cycles from the last word of a group to its sums."""
-    return hardware_of(engine.arithmetic).latency(engine.arithmetic, build, engine.lanes) + shifts
+    return hardware_of(engine.arithmetic).latency(engine.arithmetic, build, engine.lanes) + (shifts or build.keeps_sum)
 
 
 class OutputStationary(wiring.Component):
@@ -99,10 +99,12 @@ class OutputStationary(wiring.Component):
             control = self._hardware.dropping_control(*given, self.dropped_digits)
         else:
             control = self._hardware.control(*given)
-        if self.shifts:
+        if self.shifts or self.build.keeps_sum:
             late = {name: Signal(name=f"{name}_late", reset_less=name == "start") for name in ("start", "done")}
             m.d.sync += [signal.eq(control[name]) for name, signal in late.items()]
-            control = {**control, **late, "shift": self.shift}
+            control = {**control, **late}
+        if self.shifts:
+            control["shift"] = self.shift
         valid, done = self.valid, control["done"]
         if self.early:
             valid, done = Signal(name="valid_late"), Signal(name="done_late")

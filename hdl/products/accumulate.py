@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 
 from ...formats import SPECIALS
+from .ccu2c import Ccu2c
 from .pipeline import CUTS, Pipeline
 
 __all__ = [
-    *("ShiftedSum", "SumControl", "accumulate", "accumulate_to_shift"),
+    *("ShiftedSum", "SumControl", "accumulate", "accumulate_and_keep", "accumulate_to_shift"),
     *("saturated", "sticky_flags", "sum_control"),
 ]
 
@@ -162,25 +163,67 @@ def accumulate_to_shift(
     late = Signal(name="late_carry")
     total = Signal.like(running, name="total")
     m.d.comb += total.eq(running + addend if carry is None else running + addend + late)
-    raised = {name: Cat(*(special[name] for special in specials)).any() for name in finished.flags}
-    running_flags = {name: Signal(name=f"running_{name}") for name in finished.flags}
-    before: dict[str, Value] = {name: flag & ~control.start for name, flag in running_flags.items()}
     with m.If(control.add):
         m.d.sync += running.eq(Mux(control.start, addend, total))
         if carry is not None:
             m.d.sync += late.eq(carry)
-        for name, flag in sticky_flags(m, before, raised).items():
-            m.d.sync += running_flags[name].eq(flag)
+        flags = _add_flags(m, control, specials, finished.flags)
     with m.If(finished.shift):
         m.d.sync += finished.registers.eq(finished.following)
+    _show(m, control, [(running, finished.accumulator), (late, finished.carry)], flags)
+
+
+def accumulate_and_keep(
+    m: Module,
+    control: SumControl,
+    addend: Value,
+    carry: Value | None,
+    specials: Sequence[Mapping[str, Value]],
+    accumulator: Signal,
+    flags: dict[str, Signal],
+) -> None:
+    """Add ``addend + carry`` to a sum by ``control``, of which ``done`` comes a cycle late.
+
+    This is for ECP5, whose carry cells have the inputs to start a sum with, and one register each. That has the running
+    sum, from which the finished one is taken: no wire leads from an adder to a register that is elsewhere.
+
+    Parameters
+    ----------
+    control: ``start`` comes with the first terms, and ``done`` in the cycle after the last ones
+    """
+    running = Signal.like(accumulator, name="accumulated")
+    word = Signal.like(running, name="word")
+    goes_on = Signal(name="goes_on")
+    m.d.comb += [word.eq(addend), goes_on.eq(~control.start)]
+    total = Ccu2c.add(m, "accumulate", "ands", running, word, Const(1, 1), other_gate=goes_on, carry=carry)
+    with m.If(control.add):
+        m.d.sync += running.eq(total)
+        pairs = _add_flags(m, control, specials, flags)
+    _show(m, control, [(running, accumulator)], pairs)
+
+
+def _add_flags(
+    m: Module, control: SumControl, specials: Sequence[Mapping[str, Value]], flags: Mapping[str, Signal]
+) -> list[tuple[Signal, Signal]]:
+    """Make registers of a running sum's flags, which begin with ``start``; each beside that of ``flags``."""
+    raised = {name: Cat(*(special[name] for special in specials)).any() for name in flags}
+    running = {name: Signal(name=f"running_{name}") for name in flags}
+    before: dict[str, Value] = {name: flag & ~control.start for name, flag in running.items()}
+    for name, flag in sticky_flags(m, before, raised).items():
+        m.d.sync += running[name].eq(flag)
+    return [(running[name], shown) for name, shown in flags.items()]
+
+
+def _show(
+    m: Module, control: SumControl, sums: Sequence[tuple[Signal, Signal]], flags: Sequence[tuple[Signal, Signal]]
+) -> None:
+    """When a sum is done, show what registers of the running one hold, and 0 in its place beside a flag."""
     with m.If(control.done):
-        m.d.sync += [finished.accumulator.eq(running), finished.carry.eq(late)]
-        for name, flag in finished.flags.items():
-            m.d.sync += flag.eq(running_flags[name])
-    if finished.flags:
+        m.d.sync += [shown.eq(running) for running, shown in (*sums, *flags)]
+    if flags:
         # Last, so that it becomes the registers' reset and takes no logic before them.
-        with m.If(control.done & Cat(*running_flags.values()).any()):
-            m.d.sync += [finished.accumulator.eq(0), finished.carry.eq(0)]
+        with m.If(control.done & Cat(*(running for running, _ in flags)).any()):
+            m.d.sync += [shown.eq(0) for _, shown in sums]
 
 
 def sticky_flags(m: Module, running: Mapping[str, Value], raised: dict[str, Value]) -> dict[str, Value]:

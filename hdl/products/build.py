@@ -185,6 +185,14 @@ class Build:
         """The cuts that hold registers."""
         return ("input", *REGISTERS[self.registers])[: self.pipeline]
 
+    @property
+    def keeps_sum(self) -> bool:
+        """Whether the finished sums of an array's elements come from the registers of the running ones, a cycle later.
+
+        nextpnr-ecp5 has a place for one register beside a bit of an adder, and puts a second one anywhere.
+        """
+        return self.pipeline == CHAINED_PIPELINE
+
     def is_late(self, lane: int) -> bool:
         """Whether a lane's operands come a cycle late, since its chain has a register before them."""
         return "middle" in self.cuts and lane % self.chain >= self.chain // 2

@@ -126,7 +126,7 @@ class Ccu2c(wiring.Component):
                 # A position is left over. The carry goes through its LUT, and no cell is put in before the first.
                 zero = Const(0, 1)
                 others = {"and": (self.carry, one, one), "nand": (zero, one, one), "xor": (self.carry, zero, one)}
-                others["digit"] = (zero, zero, self.carry)
+                others |= {"digit": (zero, zero, self.carry), "ands": (one, self.carry, one)}
                 positions.insert(0, _LutInputs(self.carry, *others[self.logic]))
                 sums.insert(0, None)
                 carry = Const(0, 1)
