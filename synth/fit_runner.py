@@ -245,15 +245,17 @@ class FitRunner:
 
     def _job(self, design: MatmulDesign) -> PlaceAndRoute:
         question = self.question
-        options = question.cells.options
-        return PlaceAndRoute(question.target, design.module, options, give_up=GIVE_UP, timeout=self.may_take())
+        options, placing = question.cells.options, question.router.placing
+        target, timeout = question.target, self.may_take()
+        return PlaceAndRoute(target, design.module, options, give_up=GIVE_UP, placing=placing, timeout=timeout)
 
     def _key(self, what: str, design: MatmulDesign) -> str:
         flow = self.question.flow
         script = synthesis_script(
             "cell $mem", design.module, flow, (self.recipe,) if self.recipe else RECIPES, ("all",)
         )
-        router = (self.question.cells.options, GIVE_UP, flow.target.device.route, _code())
+        placing = (GIVE_UP, *self.question.router.placing)
+        router = (self.question.cells.options, placing, flow.target.device.route, _code())
         parts = (what, script, sorted(flow.tools.items()), router, self._rtl_hash(design))
         return hashlib.sha256(repr(parts).encode()).hexdigest()
 

@@ -46,6 +46,7 @@ class PlaceAndRoute:
     options: further options of every run of nextpnr, for pins, or for what a single unit needs
     give_up: the N of nextpnr's ``--placer-heap-cell-placement-timeout``. The larger it is, the sooner nextpnr gives up
         on a device that is too full. None leaves it to nextpnr
+    placing: options of the placer, of which ``Nextpnr`` has those for engines
     timeout: seconds that a run may take
     other_router: whether a run that did not end in time is tried once more by the family's other router, if there is
         one
@@ -55,6 +56,7 @@ class PlaceAndRoute:
     top: str
     options: tuple[str, ...] = ()
     give_up: int | None = None
+    placing: tuple[str, ...] = ()
     timeout: float = TIMEOUT
     other_router: bool = False
 
@@ -99,7 +101,8 @@ class PlaceAndRoute:
 
     def _run(self, folder: Path, options: Sequence[str], report: str) -> RoutingReport:
         give_up = () if self.give_up is None else ("--placer-heap-cell-placement-timeout", str(self.give_up))
-        fixed = [*self.options, *self.target.device.route, *give_up, "--json", NETLIST, "--top", self.top, "--quiet"]
+        placing = (*give_up, *self.placing)
+        fixed = [*self.options, *self.target.device.route, *placing, "--json", NETLIST, "--top", self.top, "--quiet"]
         run(self.nextpnr.tool, [*fixed, "--report", report, *options], folder, self.timeout)
         found: dict[str, Any] = json.loads((folder / report).read_text())
         clocks = [entry["achieved"] for entry in found.get("fmax", {}).values()]

@@ -104,7 +104,7 @@ class OutputStationary(wiring.Component):
             m.d.sync += [signal.eq(control[name]) for name, signal in late.items()]
             control = {**control, **late}
         if self.shifts:
-            control["shift"] = self.shift
+            control = {**control, "shift": self.shift}
         valid, done = self.valid, control["done"]
         if self.early:
             valid, done = Signal(name="valid_late"), Signal(name="done_late")
