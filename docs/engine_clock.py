@@ -20,6 +20,7 @@ if __name__ == "__main__":
     parser.add_argument("activation", type=parse)
     parser.add_argument("--array", default="8x8x1", help="rows, columns and lanes")
     parser.add_argument("--pipeline", type=int, default=3, help="register stages")
+    parser.add_argument("--timing-weight", help="of nextpnr's placer, whose own default is 10; fewbit's otherwise")
     parser.add_argument("--seeds", default="1,2,3", help="seeds of place and route")
     given = parser.parse_args()
     rows, columns, lanes = map(int, given.array.split("x"))
@@ -27,7 +28,9 @@ if __name__ == "__main__":
     shape = {"rows": rows, "columns": columns, "lanes": lanes, "tile_m": 32 // rows * rows}
     engine = Engine(given.weight, given.activation, how, **shape)
     design, target = Design.matmul(engine, pipeline=given.pipeline, family="ecp5"), parse_target("ecp5-45k")
-    rtlil, cells = design.rtlil(), target.family.harness
+    rtlil, cells, placing = design.rtlil(), target.family.harness, target.family.nextpnr.placing
+    if given.timing_weight is not None:
+        placing = ("--placer-heap-timingweight", given.timing_weight)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # Elements are mapped once and flattened then, as for boards and `fewbit engine fit`.
@@ -36,6 +39,5 @@ if __name__ == "__main__":
         netlist = wrap(found.routable("matmul", target.family), "matmul", "clk", cells).netlist
         (folder / NETLIST).write_text(json.dumps(netlist))
         for seed in map(int, given.seeds.split(",")):
-            job = PlaceAndRoute(target, "matmul", cells.options, placing=target.family.nextpnr.placing)
-            mhz = job.route(folder, seed).mhz
+            mhz = PlaceAndRoute(target, "matmul", cells.options, placing=placing).route(folder, seed).mhz
             print(f"seed {seed}: {mhz:.1f} MHz", flush=True)

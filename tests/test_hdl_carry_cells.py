@@ -26,6 +26,7 @@ def test_a_position_adds_what_it_is_named_after(logic: str) -> None:
         "and": lambda a, b, c, d: a + (b & c),
         "nand": lambda a, b, c, d: a + 1 - (b & c),
         "xor": lambda a, b, c, d: a + (b ^ c),
+        "start": lambda a, b, c, d: (a & (1 - b)) + c,
         "ands": lambda a, b, c, d: (a & b) + (c & d),
         "digit": lambda a, b, c, d: a + ((b & c) ^ d),
     }
@@ -68,7 +69,7 @@ def test_other_contents_of_luts_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "logic, carry", [("and", False), ("nand", True), ("xor", True), ("ands", False), ("ands", True), ("digit", True)]
+    "logic, carry", [("and", False), ("nand", True), ("xor", True), ("start", True), ("ands", False), ("digit", True)]
 )
 def test_amaranth_simulates_what_the_cells_compute(logic: str, carry: bool) -> None:
     width = 3
@@ -89,9 +90,11 @@ def test_amaranth_simulates_what_the_cells_compute(logic: str, carry: bool) -> N
             bit_carry, expected = carried if carry else 0, 0
             for k in range(width):
                 one, two, three = (number >> k & 1 for number in (a, b, third))
-                inputs = {"ands": (one, third, two, gate), "digit": (one, two, three, gate)}.get(
-                    logic, (one, two, gate, 1)
-                )
+                inputs = {
+                    "start": (one, gate, two, 1),
+                    "ands": (one, third, two, gate),
+                    "digit": (one, two, three, gate),
+                }.get(logic, (one, two, gate, 1))
                 bit, bit_carry = positions(LOGIC[logic], *inputs, bit_carry)
                 expected |= bit << k
             assert ctx.get(adder.sum) == expected

@@ -2,8 +2,9 @@
 
 from collections.abc import Collection
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
 
 __all__ = ["HeldControl"]
 
@@ -28,12 +29,33 @@ class HeldControl(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.element = element = self.element
+        m.submodules.held = held = _HeldBits(self.control)
         inner = element.signature.flatten(element)
         for (path, member, outside), (_, _, inside) in zip(self.signature.flatten(self), inner, strict=True):
             if member.flow is wiring.Out:
                 m.d.comb += outside.eq(inside)
             elif path[0] in self.control:
-                m.d.sync += inside.eq(outside)
+                m.d.comb += [getattr(held, path[0]).eq(outside), inside.eq(getattr(held, f"{path[0]}_held"))]
             else:
                 m.d.comb += inside.eq(outside)
+        return m
+
+
+class _HeldBits(wiring.Component):
+    """Bits a cycle late.
+
+    Of registers that always hold the same, yosys keeps one. A module that a design has many of is mapped by itself
+    (``synth.fit_runner.repeated_modules``), so that these stay.
+    """
+
+    def __init__(self, names: Collection[str]):
+        self.names = names
+        super().__init__({**{name: In(1) for name in names}, **{f"{name}_held": Out(1) for name in names}})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        for name in self.names:
+            late = Signal(name=f"{name}_late")
+            m.d.sync += late.eq(getattr(self, name))
+            m.d.comb += getattr(self, f"{name}_held").eq(late)
         return m

@@ -193,9 +193,8 @@ def accumulate_and_keep(
     """
     running = Signal.like(accumulator, name="accumulated")
     word = Signal.like(running, name="word")
-    goes_on = Signal(name="goes_on")
-    m.d.comb += [word.eq(addend), goes_on.eq(~control.start)]
-    total = Ccu2c.add(m, "accumulate", "ands", running, word, Const(1, 1), other_gate=goes_on, carry=carry)
+    m.d.comb += word.eq(addend)
+    total = Ccu2c.add(m, "accumulate", "start", running, word, control.start, carry=carry)
     with m.If(control.add):
         m.d.sync += running.eq(total)
         pairs = _add_flags(m, control, specials, flags)

@@ -10,11 +10,12 @@ __all__ = ["CELL", "LOGIC", "Ccu2c"]
 
 CELL = "CCU2C"
 
-LOGIC = {"and": 0x6AAA, "nand": 0x95AA, "xor": 0x96AA, "ands": 0x7888, "digit": 0x956A}
+LOGIC = {"and": 0x6AAA, "nand": 0x95AA, "xor": 0x96AA, "start": 0xD222, "ands": 0x7888, "digit": 0x956A}
 """The LUT's content for each kind of addends: ``a`` and ``b & gate``; ``a`` and ``~(b & gate)``; ``a`` and
-``b ^ gate``; ``a & other_gate`` and ``b & gate``; ``a`` and ``(b & other) ^ gate``.
+``b ^ gate``; ``a & ~gate`` and ``b``; ``a & other_gate`` and ``b & gate``; ``a`` and ``(b & other) ^ gate``.
 
-A position adds with the carry what the LUT makes of its four inputs, and gives on ``A``, or ``A & B``, where that is 0.
+A position adds with the carry what the LUT makes of its four inputs, and gives on ``A``, ``A & B`` or ``A & ~B``, where
+that is 0.
 """
 
 
@@ -41,7 +42,7 @@ class Ccu2c(wiring.Component):
     Members
     -------
     a, b: In(width)
-    gate: In(1), for all bits of ``b``
+    gate: In(1), for all bits of ``b``; with ``start``, of ``a``
     other: In(width); with ``digit`` alone
     other_gate: In(1), for all bits of ``a``; with ``ands`` alone
     carry: In(1), where there is one
@@ -104,7 +105,10 @@ class Ccu2c(wiring.Component):
         a: Value = self.a
         if self.logic == "ands":
             a = a & self.other_gate.replicate(self.width)
-        b = {"and": self.b & gates, "nand": ~(self.b & gates), "xor": self.b ^ gates, "ands": self.b & gates}
+        if self.logic == "start":
+            a = a & ~gates
+        b: dict[str, Value] = {"start": self.b}
+        b |= {"and": self.b & gates, "nand": ~(self.b & gates), "xor": self.b ^ gates, "ands": self.b & gates}
         if self.logic == "digit":
             b["digit"] = (self.b & self.other) ^ gates
         m.d.comb += self.sum.eq(a + b[self.logic] + (self.carry if self.has_carry else 0))
@@ -115,6 +119,8 @@ class Ccu2c(wiring.Component):
             positions = [_LutInputs(self.a[k], self.other_gate, self.b[k], self.gate) for k in range(self.width)]
         elif self.logic == "digit":
             positions = [_LutInputs(self.a[k], self.b[k], self.other[k], self.gate) for k in range(self.width)]
+        elif self.logic == "start":
+            positions = [_LutInputs(self.a[k], self.gate, self.b[k], one) for k in range(self.width)]
         else:
             positions = [_LutInputs(self.a[k], self.b[k], self.gate, one) for k in range(self.width)]
         sums: list[Signal | None] = [Signal(name=f"sum{k}") for k in range(self.width)]
@@ -126,7 +132,7 @@ class Ccu2c(wiring.Component):
                 # A position is left over. The carry goes through its LUT, and no cell is put in before the first.
                 zero = Const(0, 1)
                 others = {"and": (self.carry, one, one), "nand": (zero, one, one), "xor": (self.carry, zero, one)}
-                others |= {"digit": (zero, zero, self.carry), "ands": (one, self.carry, one)}
+                others |= {"start": (zero, self.carry, one), "digit": (zero, zero, self.carry)}
                 positions.insert(0, _LutInputs(self.carry, *others[self.logic]))
                 sums.insert(0, None)
                 carry = Const(0, 1)
