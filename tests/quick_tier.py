@@ -54,6 +54,9 @@ LARGE = {
         "test_registers_of_sums_in_an_ice40s_dsps_are_kept",
         "test_wide_formats_are_generated_at_once",
     ],
+    "test_hdl_element_kinds.py": [
+        "test_lmul_adds_fields",
+    ],
     "test_hdl_elements.py": [
         "test_a_matmul_of_other_elements_is_the_golden_product",
     ],
@@ -104,6 +107,21 @@ LARGE = {
         "test_every_layer_is_what_fractions_give",
         "test_long_sums_agree_to_the_bit_too",
         "test_what_floats_hold_is_what_the_golden_model_computes",
+    ],
+    "test_study_qonnx.py": [
+        "test_the_qonnx_package_gives_the_float_evaluation",
+        "test_what_is_written_is_read_as_it_was",
+    ],
+    "test_synth_formal.py": [
+        "test_a_broken_stage_fails",
+        "test_gearboxes_keep_the_contract",
+    ],
+    "test_synth_proof.py": [
+        "test_every_build_equals_the_truth_table",
+        "test_multiplier_equals_its_truth_table",
+    ],
+    "test_synth_room.py": [
+        "test_memories_are_those_of_the_hardware",
     ],
 }
 """Tests of five cases or more that take a second of CPU time or more together, by file."""

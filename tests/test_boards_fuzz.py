@@ -88,8 +88,8 @@ def fuzz(kind: type[Products | Images], board: Simulated, seed: int, faults: int
     [
         pytest.param(Products, 1, 500, id="500 for products"),
         pytest.param(Images, 2, 250, id="500 for images", marks=pytest.mark.slow),
-        pytest.param(Products, 4, 2400, id="9600 for products", marks=pytest.mark.slow),
-        pytest.param(Images, 4, 2500, id="10000 for images", marks=pytest.mark.slow),
+        pytest.param(Products, 4, 1200, id="4800 for products", marks=pytest.mark.slow),
+        pytest.param(Images, 4, 1250, id="5000 for images", marks=pytest.mark.slow),
     ],
 )
 def test_no_fault_makes_a_wrong_result_or_a_hang(kind, lines, faults, prepared):

@@ -163,6 +163,7 @@ def test_a_reset_at_any_moment_leaves_nothing_of_an_image() -> None:
     NetworkBench().run(test)
 
 
+@pytest.mark.slow
 def test_a_reset_at_any_moment_leaves_nothing_of_weights() -> None:
     async def test(bench, ctx):
         chance = random.Random(9)

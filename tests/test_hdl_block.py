@@ -232,6 +232,7 @@ FLOAT_SUMS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [1, 4])
 def test_float32_corner_cases(depth):
     sums = []

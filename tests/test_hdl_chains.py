@@ -122,10 +122,10 @@ def test_digits_are_applied_where_neither_luts_nor_registers_are_more_than_befor
 @pytest.mark.slow
 @pytest.mark.parametrize(("place", "pair"), enumerate(KINDS + SPECIAL_KINDS + RECODED))
 def test_every_way_to_add_lanes_is_the_golden_sum(place, pair):
-    """Of three pairs one after the other, each has another number of lanes with every build and depth."""
+    """A pair has every build at two of four depths. Of three such pairs, each has another number of lanes with them."""
     builds = [replace(build, pipeline=pipeline) for build, pipeline in itertools.product(BUILDS, range(4))]
-    shift = place % 3
-    check_dots(pair, builds, LANES[shift:] + LANES[:shift], 100)
+    shift = place // 2 % 3
+    check_dots(pair, builds[place % 2 :: 2], LANES[shift:] + LANES[:shift], 100)
 
 
 def test_rows_of_one_lane_are_a_sum_too():

@@ -184,7 +184,7 @@ def test_random_engine_is_the_golden_model(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100, 150, 10))
+@pytest.mark.parametrize("seed", range(100, 130, 10))
 def test_more_random_engines_are_the_golden_model(seed):
     for each in range(seed, seed + 10):
         check(each)
@@ -196,7 +196,7 @@ def test_random_engine_with_blocks_is_the_golden_model(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(200, 220, 10))
+@pytest.mark.parametrize("seed", [200])
 def test_more_random_engines_with_blocks_are_the_golden_model(seed):
     for each in range(seed, seed + 10):
         check(each, blocks=True)

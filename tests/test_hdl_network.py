@@ -114,7 +114,8 @@ def test_a_memory_of_one_port_never_reads_and_writes_at_once(monkeypatch):
     run(make(program, ports="single"), 160)
 
 
-@pytest.mark.parametrize("pipeline", [1, pytest.param(3, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("pipeline", [1, 3])
 def test_register_stages_change_no_bit(pipeline):
     expect(40, FEW, pipeline=pipeline)
     expect(41, {**SINGLE, "outputs": 2}, pipeline=pipeline, ports="single")

@@ -227,7 +227,7 @@ def test_an_output_takes_as_many_cycles_as_are_of_use():
 @pytest.mark.parametrize("output", OUTPUTS)
 @pytest.mark.parametrize("dsp", [False, True], ids=["logic", "dsp"])
 def test_codes_are_the_golden_ones_for_many_requantizations(output, dsp):
-    check_many(output, 15, 120, start=4, dsp=dsp)
+    check_many(output, 9, 120, start=4, dsp=dsp)
 
 
 @pytest.mark.parametrize("dsp", [False, True], ids=["logic", "dsp"])

@@ -54,6 +54,7 @@ def emitted():
     return dict(zip(DESIGNS, verilog_of([*DESIGNS.values()]), strict=True))
 
 
+@pytest.mark.slow
 def test_every_unit_is_clean(emitted):
     assert {name: found for name, found in lint_many(emitted.items()).items() if found} == {}
 

@@ -38,6 +38,7 @@ def test_zero_points_are_taken_out_and_added():
         expect(seed, 2, zero_points=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("formats", [WIDE, LONG], ids=["int64", "any length"])
 def test_sums_longer_than_float64_holds_are_exact(formats):
     for seed in range(8):

@@ -198,6 +198,7 @@ def test_pictures_name_the_points_of_fronts_and_no_name_is_over_another(made_up,
             assert not (left < x < right and top < y < bottom)
 
 
+@pytest.mark.slow
 def test_the_report_is_the_same_bytes_again(files):
     assert list(files[1]) == ["report.html", "study.csv", "study.parquet"]
     assert dict(islice(report_files(files[0], COMMAND), 3)) == files[1]

@@ -33,6 +33,7 @@ def test_memories_are_those_of_the_hardware(engine):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "engine",
     [
