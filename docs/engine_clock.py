@@ -11,7 +11,7 @@ from fewbit.synth import Flow, parse_target
 from fewbit.synth.fit_runner import repeated_modules
 from fewbit.synth.flow import smallest
 from fewbit.synth.harness import wrap
-from fewbit.synth.nextpnr import NETLIST, PlaceAndRoute
+from fewbit.synth.nextpnr import NETLIST, PlaceAndRoute, timing_weight
 from fewbit.synth.recipes import WIDE
 
 if __name__ == "__main__":
@@ -20,7 +20,7 @@ if __name__ == "__main__":
     parser.add_argument("activation", type=parse)
     parser.add_argument("--array", default="8x8x1", help="rows, columns and lanes")
     parser.add_argument("--pipeline", type=int, default=3, help="register stages")
-    parser.add_argument("--timing-weight", help="of nextpnr's placer, whose own default is 10; fewbit's otherwise")
+    parser.add_argument("--timing-weight", type=int, help="how much nextpnr's placer heeds timing; its default is 10")
     parser.add_argument("--seeds", default="1,2,3", help="seeds of place and route")
     given = parser.parse_args()
     rows, columns, lanes = map(int, given.array.split("x"))
@@ -28,9 +28,7 @@ if __name__ == "__main__":
     shape = {"rows": rows, "columns": columns, "lanes": lanes, "tile_m": 32 // rows * rows}
     engine = Engine(given.weight, given.activation, how, **shape)
     design, target = Design.matmul(engine, pipeline=given.pipeline, family="ecp5"), parse_target("ecp5-45k")
-    rtlil, cells, placing = design.rtlil(), target.family.harness, target.family.nextpnr.placing
-    if given.timing_weight is not None:
-        placing = ("--placer-heap-timingweight", given.timing_weight)
+    rtlil, cells = design.rtlil(), target.family.harness
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # Elements are mapped once and flattened then, as for boards and `fewbit engine fit`.
@@ -39,5 +37,6 @@ if __name__ == "__main__":
         netlist = wrap(found.routable("matmul", target.family), "matmul", "clk", cells).netlist
         (folder / NETLIST).write_text(json.dumps(netlist))
         for seed in map(int, given.seeds.split(",")):
-            mhz = PlaceAndRoute(target, "matmul", cells.options, placing=placing).route(folder, seed).mhz
+            job = PlaceAndRoute(target, "matmul", cells.options, placing=timing_weight(given.timing_weight))
+            mhz = job.route(folder, seed).mhz
             print(f"seed {seed}: {mhz:.1f} MHz", flush=True)

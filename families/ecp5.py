@@ -37,7 +37,6 @@ FAMILY = Family(
         logic_cell="TRELLIS_COMB",
         dsp="MULT18X18D",
         bram="DP16KD",
-        placing=("--placer-heap-timingweight", "30"),  # three times its own default: docs/matmul.md
         fill=0.6,  # it found no place from 82% on (docs/fit.md), and needs hours to say so
     ),
     harness=HarnessCells(

@@ -73,7 +73,6 @@ class Nextpnr:
     other_router: options for a run that did not come to an end by the first router; empty where there is no other
     timeout: seconds that a run may take that fills a device: it takes its time there, and place and route of a device
         that is too full may never end
-    placing: options with which engines are placed
     fill: the share of a device's logic cells that it is known to place
     """
 
@@ -84,9 +83,7 @@ class Nextpnr:
     other_router: tuple[str, ...] = ()
     timeout: float = 3600
     large_ram: str = ""
-    # No cost of a unit depends on these, whose cache goes by the repr.
-    placing: tuple[str, ...] = field(default=(), repr=False)
-    fill: float = field(default=0.93, repr=False)
+    fill: float = field(default=0.93, repr=False)  # no cost of a unit depends on it, whose cache goes by the repr
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from .cache import Cache
 from .fit_search import LANES, Attempt, Shape, possible_shapes
 from .flow import SEEDS, Flow, code_hash, rtl_hash, smallest, synthesis_script
 from .harness import wrap
-from .nextpnr import NETLIST, PlaceAndRoute
+from .nextpnr import NETLIST, PlaceAndRoute, timing_weight
 from .recipes import NAMED, RECIPES, SynthesisRecipe
 from .sweep import design_key
 from .tools import ToolError, ToolTimeout
@@ -50,6 +50,7 @@ class FitQuestion:
     fill: the share of the device that the first attempt is predicted to take; None stands for what place and route of
         the family is known to fill
     climb: whether larger arrays are tried once one fits
+    timing_weight: how much the placer heeds timing, as in ``nextpnr.timing_weight``
     timeout: seconds that a run of a tool may take
     within: seconds after which no run of a tool goes on. Once something fits, larger arrays are tried in the first half
         of them only
@@ -68,6 +69,7 @@ class FitQuestion:
     seeds: tuple[int, ...] = SEEDS
     fill: float | None = None
     climb: bool = True
+    timing_weight: int | None = None
     timeout: float = 3600
     within: float = 7200
     recipe: str = "auto"
@@ -86,6 +88,8 @@ class FitQuestion:
             raise ValueError(f"dataflows must be one or more of {', '.join(DATAFLOWS)}, not {self.dataflows!r}")
         if self.fill is not None and not 0 < self.fill <= HEADROOM:
             raise ValueError(f"fill must be above 0 and at most {HEADROOM}, not {self.fill!r}")
+        if self.timing_weight is not None and self.timing_weight < 1:
+            raise ValueError(f"timing weight must be 1 or more, not {self.timing_weight!r}")
         for name, seconds in (("timeout", self.timeout), ("within", self.within)):
             if seconds <= 0:
                 raise ValueError(f"{name} must be above 0, not {seconds!r}")
@@ -245,7 +249,7 @@ class FitRunner:
 
     def _job(self, design: MatmulDesign) -> PlaceAndRoute:
         question = self.question
-        options, placing = question.cells.options, question.router.placing
+        options, placing = question.cells.options, timing_weight(question.timing_weight)
         target, timeout = question.target, self.may_take()
         return PlaceAndRoute(target, design.module, options, give_up=GIVE_UP, placing=placing, timeout=timeout)
 
@@ -254,7 +258,7 @@ class FitRunner:
         script = synthesis_script(
             "cell $mem", design.module, flow, (self.recipe,) if self.recipe else RECIPES, ("all",)
         )
-        placing = (GIVE_UP, *self.question.router.placing)
+        placing = (GIVE_UP, *timing_weight(self.question.timing_weight))
         router = (self.question.cells.options, placing, flow.target.device.route, _code())
         parts = (what, script, sorted(flow.tools.items()), router, self._rtl_hash(design))
         return hashlib.sha256(repr(parts).encode()).hexdigest()

@@ -9,10 +9,15 @@ from typing import Any
 from ..families import Nextpnr, Target
 from .tools import TIMEOUT, ToolTimeout, run
 
-__all__ = ["NETLIST", "PlaceAndRoute", "RoutingReport"]
+__all__ = ["NETLIST", "PlaceAndRoute", "RoutingReport", "timing_weight"]
 
 NETLIST = "routed.json"
 """The name of the file with the netlist, in yosys's JSON form."""
+
+
+def timing_weight(weight: int | None) -> tuple[str, ...]:
+    """Options that say how much the placer heeds timing beside the length of wires; None is its default, 10."""
+    return () if weight is None else ("--placer-heap-timingweight", str(weight))
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class PlaceAndRoute:
     options: further options of every run of nextpnr, for pins, or for what a single unit needs
     give_up: the N of nextpnr's ``--placer-heap-cell-placement-timeout``. The larger it is, the sooner nextpnr gives up
         on a device that is too full. None leaves it to nextpnr
-    placing: options of the placer, of which ``Nextpnr`` has those for engines
+    placing: options of the placer, as ``timing_weight`` makes them
     timeout: seconds that a run may take
     other_router: whether a run that did not end in time is tried once more by the family's other router, if there is
         one

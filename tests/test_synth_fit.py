@@ -173,6 +173,7 @@ def test_elements_are_kept_apart():
         ({"dataflows": ("sideways",)}, "dataflows must be one or more of output_stationary, weight_stationary, not"),
         ({"within": 0}, "within must be above 0, not 0"),
         ({"fill": 2}, "fill must be above 0 and at most 1.05, not 2"),
+        ({"timing_weight": 0}, "timing weight must be 1 or more, not 0"),
         ({"seeds": (1,)}, "seeds must be 3 or more different ones"),
         ({"timeout": 0}, "timeout must be above 0, not 0"),
         ({"recipe": "abc8"}, "recipe must be auto or one of abc9, .*, not 'abc8'"),

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ...families import CellCounts, Target
+from ...families import CellCounts
 from ...synth.cache import Cache
 from ...synth.fit_runner import repeated_modules
 from ...synth.flow import Flow, code_hash, rtl_hash, smallest, synthesis_script
@@ -212,10 +212,8 @@ class BoardRouter:
         """Describe the run of nextpnr, and write the file of pins into the folder."""
         target, family = self.board.part.target, self.board.part.family
         (folder / f"pins.{family.constraints_suffix}").write_text(self.board.constraints)
-        placing = _placing(target)
-        return PlaceAndRoute(
-            target, "top", family.pins, give_up=GIVE_UP, placing=placing, timeout=family.timeout, other_router=True
-        )
+        timeout = family.timeout
+        return PlaceAndRoute(target, "top", family.pins, give_up=GIVE_UP, timeout=timeout, other_router=True)
 
     def edif(self, rtlil: str) -> bytes:
         """The netlist in the form that a vendor's place and route reads."""
@@ -232,13 +230,8 @@ class BoardRouter:
         script = synthesis_script("cell $mem", "top", self.flow, RECIPES, ("all",))
         part = self.board.part
         pins, tools = self.board.constraints, sorted(tools_of(self.board).items())
-        family = (repr(part.family.packer), _placing(part.target))
-        parts = (what, script, tools, repr(part), family, pins, _code(), design)
+        parts = (what, script, tools, repr(part), repr(part.family.packer), pins, _code(), design)
         return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-
-def _placing(target: Target) -> tuple[str, ...]:
-    return target.family.nextpnr.placing if target.family.nextpnr else ()
 
 
 @cache

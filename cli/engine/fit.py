@@ -58,6 +58,10 @@ def fit(
     seeds: Seeds = "1,2,3",
     fill: Annotated[float | None, fill_option()] = None,
     climb: Annotated[bool, typer.Option("--climb/--no-climb", help="Try larger ones once one fits.")] = True,
+    timing_weight: Annotated[
+        int | None,
+        typer.Option("--timing-weight", help="How much nextpnr's placer heeds timing.", show_default="nextpnr's, 10"),
+    ] = None,
     timeout: Annotated[float, timeout_option("Seconds after which a run of a tool is given up.")] = 3600,
     within: Annotated[
         float,
@@ -102,6 +106,7 @@ def fit(
             seeds=parse_integers("seeds", seeds),
             fill=fill,
             climb=climb,
+            timing_weight=timing_weight,
             timeout=timeout,
             within=within,
             recipe=recipe,
