@@ -19,21 +19,28 @@ class HeldControl(wiring.Component):
     ----------
     element: any element
     control: names of its inputs that come earlier
+    apart: whether the registers are a module of their own. Of registers that always hold the same, yosys keeps one,
+        unless modules that a design has many of are mapped by themselves (``synth.fit_runner.repeated_modules``).
+        Elements with carry cells of their own differ in names, and are no such modules
     """
 
-    def __init__(self, element: wiring.Component, control: Collection[str]):
+    def __init__(self, element: wiring.Component, control: Collection[str], *, apart: bool = False):
         self.element = element
         self.control = control
+        self.apart = apart
         super().__init__(element.signature)
 
     def elaborate(self, platform) -> Module:
         m = Module()
         m.submodules.element = element = self.element
-        m.submodules.held = held = _HeldBits(self.control)
+        if self.apart:
+            m.submodules.held = held = _HeldBits(self.control)
         inner = element.signature.flatten(element)
         for (path, member, outside), (_, _, inside) in zip(self.signature.flatten(self), inner, strict=True):
             if member.flow is wiring.Out:
                 m.d.comb += outside.eq(inside)
+            elif path[0] in self.control and not self.apart:
+                m.d.sync += inside.eq(outside)
             elif path[0] in self.control:
                 m.d.comb += [getattr(held, path[0]).eq(outside), inside.eq(getattr(held, f"{path[0]}_held"))]
             else:
@@ -42,11 +49,7 @@ class HeldControl(wiring.Component):
 
 
 class _HeldBits(wiring.Component):
-    """Bits a cycle late.
-
-    Of registers that always hold the same, yosys keeps one. A module that a design has many of is mapped by itself
-    (``synth.fit_runner.repeated_modules``), so that these stay.
-    """
+    """Bits a cycle late."""
 
     def __init__(self, names: Collection[str]):
         self.names = names

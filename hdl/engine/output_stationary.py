@@ -175,7 +175,9 @@ class OutputStationary(wiring.Component):
 
     def _holding(self, element: wiring.Component, control: Mapping[str, Value]) -> wiring.Component:
         """The element, with its control in registers where that comes early."""
-        return HeldControl(element, control.keys()) if self.early else element
+        if not self.early:
+            return element
+        return HeldControl(element, control.keys(), apart=self.build.sums == "digits")
 
     def _connect(
         self,
