@@ -162,6 +162,8 @@ def test_shapes_are_those_that_the_engine_can_have():
 def test_elements_are_kept_apart():
     rtlil = Design.matmul(replace(_engine(), rows=2, columns=2, tile_m=2), family="ice40").rtlil()
     assert sorted(repeated_modules(rtlil)) == ["\\matmul_element", "\\matmul_element_1"]  # of the first row, and others
+    chained = replace(_engine("int4", "int4"), rows=2, columns=2, tile_m=2, lanes=4)
+    assert "\\matmul_held" in repeated_modules(Design.matmul(chained, family="ecp5", pipeline=4).rtlil())
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,16 @@ def test_elements_that_share_multipliers(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_elements_whose_sums_carry_cells_start(tmp_path: Path) -> None:
+    shape = {"rows": 2, "columns": 2, "lanes": 4, "tile_m": 2, "max_k": 16}
+    engine = Engine(parse("e2m1"), parse("int4"), Requantization(parse("int8")), **shape)
+    design = Design.matmul(engine, family="ecp5", pipeline=4)
+    netlist, cells = synthesize(design, "synth_ecp5", tmp_path), [SHARE / "ecp5" / "cells_sim.v"]
+    assert ".INIT0(16'hd222)" in netlist
+    assert simulate_netlist(netlist, design.description(command=""), cells).ok
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("pair, lanes, pipeline, registers", [("int8 int8", 10, 2, 0), ("int8 int6", 6, 3, 2)])
 def test_blocks_add_to_the_sum_of_those_before_them(
     pair: str, lanes: int, pipeline: int, registers: int, tmp_path: Path
