@@ -221,7 +221,7 @@ sat -verify -prove trigger 0 miter
     ("target", "cells"),
     [("ice40", "+/ice40/cells_sim.v"), ("ecp5", "+/lattice/cells_sim_ecp5.v"), ("xc7", "+/xilinx/cells_sim.v")],
 )
-@pytest.mark.parametrize(("name", "multiplication"), [("e3m2", False), ("int5", True)])
+@pytest.mark.parametrize(("name", "multiplication"), [("e3m2", False), ("int6", True)])
 def test_every_recipe_keeps_the_function(tmp_path, target, cells, name, multiplication):
     """By SAT, for all operands; ``multiplication`` leaves the product to the recipes, Booth among them."""
     design = Design("multiply", parse(name), pipeline=0, dsp=multiplication, family=target)
