@@ -39,12 +39,12 @@ class HeldControl(wiring.Component):
         for (path, member, outside), (_, _, inside) in zip(self.signature.flatten(self), inner, strict=True):
             if member.flow is wiring.Out:
                 m.d.comb += outside.eq(inside)
-            elif path[0] in self.control and not self.apart:
-                m.d.sync += inside.eq(outside)
-            elif path[0] in self.control:
+            elif path[0] not in self.control:
+                m.d.comb += inside.eq(outside)
+            elif self.apart:
                 m.d.comb += [getattr(held, path[0]).eq(outside), inside.eq(getattr(held, f"{path[0]}_held"))]
             else:
-                m.d.comb += inside.eq(outside)
+                m.d.sync += inside.eq(outside)
         return m
 
 

@@ -64,7 +64,7 @@ class Matmul(wiring.Component):
     Parameters
     ----------
     engine: formats and shape
-    build: how products are built; changes the cost, never a bit. It has 1 to 3 register stages before the accumulators
+    build: how products are built; changes the cost, never a bit. It has 1 to 4 register stages before the accumulators
     dsp_elements: of an output-stationary array, see there
 
     Members

@@ -44,7 +44,7 @@ class OutputStationary(wiring.Component):
     Parameters
     ----------
     engine: arithmetic, rows, columns, lanes
-    build: how products are built; of its register stages, 1 to 3, the first is at the edge
+    build: how products are built; of its register stages, 1 to 4, the first is at the edge
     dsp_elements: how many elements, row by row from the first, are built as ``build.multipliers`` says instead
     shifts: whether the sums of a row take the place of those of the row before it where ``shift`` is up, which is
         before ``done`` comes up again. They are a cycle later then, and each is ``accumulator + carry``. Only where

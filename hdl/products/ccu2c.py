@@ -107,8 +107,8 @@ class Ccu2c(wiring.Component):
             a = a & self.other_gate.replicate(self.width)
         if self.logic == "start":
             a = a & ~gates
-        b: dict[str, Value] = {"start": self.b}
-        b |= {"and": self.b & gates, "nand": ~(self.b & gates), "xor": self.b ^ gates, "ands": self.b & gates}
+        gated = self.b & gates
+        b: dict[str, Value] = {"and": gated, "nand": ~gated, "xor": self.b ^ gates, "start": self.b, "ands": gated}
         if self.logic == "digit":
             b["digit"] = (self.b & self.other) ^ gates
         m.d.comb += self.sum.eq(a + b[self.logic] + (self.carry if self.has_carry else 0))
