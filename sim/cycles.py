@@ -73,7 +73,8 @@ def engine_cycles(
     Parameters
     ----------
     m, k, n: sizes
-    latencies: in cycles, as in the JSON beside the engine's Verilog: ``array``, from a word to the sums with it;
+    latencies: in cycles, as in the JSON beside the engine's Verilog: ``load``, from a word of several beats at a loader
+        to when it can be read, 1 where it is not given; ``array``, from a word to the sums with it;
         ``requantize``, of the requantizer, and ``requantize_interval``, from an output of it to the next;
         ``output_buffer``, the outputs that wait behind it where the stream takes none; with blocks also ``blocks``, of
         what adds them up, and ``block_distance``, from a block's sum to that of the next block

@@ -49,10 +49,13 @@ class Timeline:
         self.array = ArrayTimes()
         self.outputs = Outputs(engine, latencies)
         self.loaders: Mapping[str, Loader] = {
-            name: Loader(engine.beats(name)) for name in engine.stream_bits if name != "c"
+            name: Loader(engine.beats(name), late=latencies.get("load", 1) if engine.beats(name) > 1 else 1)
+            for name in engine.stream_bits
+            if name != "c"
         }
-        filling = engine.arithmetic.load_interval
-        if filling > 1 and not engine.output_stationary:
+        if not engine.output_stationary:
+            # Weights go into the array itself.
+            filling = engine.arithmetic.load_interval
             self.loaders = {**self.loaders, "w": Loader(max(engine.beats("w"), filling), late=filling)}
 
     def product(self, m: int, n: int) -> None:

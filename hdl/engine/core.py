@@ -24,6 +24,7 @@ __all__ = ["Matmul", "matmul_latencies", "matmul_latency"]
 def matmul_latencies(engine: Engine, build: Build) -> dict[str, int]:
     """The cycles of the parts of an engine, from which ``sim.engine_cycles`` starts.
 
+    load: from a word at a loader to when it can be read, of streams whose words are several beats
     array: from a word at the array to the sums with it
     blocks, block_distance: of ``BlockAccumulate``, where there are blocks
     requantize: of the requantizer
@@ -42,6 +43,7 @@ def matmul_latencies(engine: Engine, build: Build) -> dict[str, int]:
     cycles = engine.output_cycles(found["array"] + TAKE)
     scaling = ScaleAndRound(engine.sum, engine.offset_requantization, build.dsp, cycles, build.short_paths)
     return found | {
+        "load": 2 if _spaces_words(engine, build) else 1,
         "requantize": scaling.latency,
         "requantize_interval": scaling.interval,
         "output_buffer": int(build.short_paths),
@@ -52,6 +54,11 @@ def matmul_latency(engine: Engine, build: Build) -> int:
     """The cycles from the issue of the last word of a sum to the valid output made of it, where nothing stalls."""
     found = matmul_latencies(engine, build)
     return found["array"] + found.get("blocks", 0) + found["requantize"] + found["requantize_interval"] + 3
+
+
+def _spaces_words(engine: Engine, build: Build) -> bool:
+    """Whether words whose beats come one after the other are taken at half the pace, which costs no cycle a word."""
+    return build.short_paths and engine.dma is None
 
 
 class Matmul(wiring.Component):
@@ -161,46 +168,33 @@ class Matmul(wiring.Component):
 
     def _loaders(self, m: Module, config: dict[str, Signal], begin: Signal) -> dict[str, PanelLoader]:
         engine = self.engine
-        ahead = self.build.short_paths
-        paths = {"ahead": ahead, "late": ahead}
+        fast = self.build.short_paths
+        loaders: dict[str, PanelLoader] = {}
+
+        def load(name: str, loops: list[LoaderLoop], half: str, depth: int, parts: int = 1, late: bool = False) -> None:
+            spaced = _spaces_words(engine, self.build) and engine.beats(name) > 1
+            loaders[name] = PanelLoader(
+                engine, self.inputs[name], loops, half, depth, parts, ahead=fast, late=late, spaced=spaced
+            )
+
         panel, columns = LoaderLoop("panel", "m", engine.tile_m), LoaderLoop("column", "n", engine.columns)
         words, k_loop = engine.k_words, LoaderLoop("k", "k", engine.k_step)
         if engine.output_stationary:
             row = LoaderLoop("row", "m", engine.rows, within="panel")
             groups = engine.tile_m // engine.rows
-            loaders = {
-                "a": PanelLoader(engine, self.inputs["a"], [panel, row, k_loop], "row", groups * words, **paths),
-                "w": PanelLoader(engine, self.inputs["w"], [panel, columns, k_loop], "k", words, **paths),
-            }
+            load("a", [panel, row, k_loop], "row", groups * words, late=fast)
+            load("w", [panel, columns, k_loop], "k", words, late=fast)
             if engine.blocks is not None:
                 block = LoaderLoop("block", "k", engine.blocks.size)
                 blocks = -(-engine.max_k // engine.blocks.size)
-                loaders |= {
-                    "a_scales": PanelLoader(
-                        engine, self.inputs["a_scales"], [panel, row, block], "row", groups * blocks, ahead=ahead
-                    ),
-                    "w_scales": PanelLoader(
-                        engine, self.inputs["w_scales"], [panel, columns, block], "block", blocks, ahead=ahead
-                    ),
-                }
+                load("a_scales", [panel, row, block], "row", groups * blocks)
+                load("w_scales", [panel, columns, block], "block", blocks)
         else:
             row = LoaderLoop("row", "m", 1, within="panel")
-            loaders = {
-                "a": PanelLoader(
-                    engine, self.inputs["a"], [panel, k_loop, row], "k", engine.tile_m * words, ahead=ahead
-                )
-            }
+            load("a", [panel, k_loop, row], "k", engine.tile_m * words)
         if "p" in self.inputs:
             channel = LoaderLoop("channel", "n", 1, within="column")
-            loaders["p"] = PanelLoader(
-                engine,
-                self.inputs["p"],
-                [panel, columns, channel],
-                "channel",
-                engine.columns,
-                parts=engine.outputs,
-                ahead=ahead,
-            )
+            load("p", [panel, columns, channel], "channel", engine.columns, parts=engine.outputs)
         for name, loader in loaders.items():
             m.submodules[f"load_{name}"] = loader
             wiring.connect(m, wiring.flipped(getattr(self, name)), loader.i)

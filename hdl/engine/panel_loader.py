@@ -55,6 +55,8 @@ class PanelLoader(wiring.Component):
     ahead: of its ``LoopNest``. ``present`` and ``i.ready`` are registers then, too
     late: whether a word comes two cycles after ``enable``. Each half then has a memory of its own with a register
         behind it, so that nothing but a wire follows a memory
+    spaced: where ``ahead``, whether a register stands between the stream and the loops. A word is taken every second
+        cycle at most, and can be read a cycle later
 
     Members
     -------
@@ -80,9 +82,13 @@ class PanelLoader(wiring.Component):
         *,
         ahead: bool = False,
         late: bool = False,
+        spaced: bool = False,
     ):
+        if spaced and not ahead:
+            raise ValueError("spaced must be False where the loops do not look ahead")
         self.ahead = ahead
         self.late = late
+        self.spaced = spaced
         self.bits = bits
         self.loops = loops
         self.half = half
@@ -119,6 +125,10 @@ class PanelLoader(wiring.Component):
         part = Signal(range(self.parts))
         transfer = Signal()
         m.d.comb += transfer.eq(self.i.valid & self.i.ready)
+        taken = transfer
+        if self.spaced:
+            taken = Signal()
+            m.d.sync += taken.eq(transfer)
         for k, (write, _) in enumerate(writes):
             mine = transfer & (half == k) if self.late else transfer
             m.d.comb += [
@@ -130,7 +140,7 @@ class PanelLoader(wiring.Component):
         m.d.sync += self.full.eq(self.full & ~released)
         if self.ahead:
             ready = Signal()
-            fills = transfer & nest.wraps[self.half]
+            fills = taken & nest.wraps[self.half]
             read_half = self.which_half ^ self.release
             m.d.comb += self.coming.eq(Mux(read_half, self.full[1], self.full[0]) | (fills & (half == read_half)))
             m.d.sync += self.present.eq(self.coming)
@@ -138,12 +148,13 @@ class PanelLoader(wiring.Component):
             free = [~self.full[k] | (self.release & (self.which_half == k)) for k in (0, 1)]
             here, there = Mux(half, free[1], free[0]), Mux(half, free[0], free[1])
             behind = ~nest.done & Mux(nest.wraps[self.half], there, here)
-            m.d.sync += ready.eq(self.start | (active & Mux(transfer, behind, here)))
+            goes_on = active & Mux(taken, behind, here)
+            m.d.sync += ready.eq(self.start | (goes_on & ~transfer if self.spaced else goes_on))
             m.d.comb += self.i.ready.eq(ready)
         else:
             m.d.comb += self.present.eq(self.full.bit_select(self.which_half, 1))
             m.d.comb += self.i.ready.eq(active & ~self.full.bit_select(half, 1))
-        with m.If(transfer):
+        with m.If(taken):
             nest.advance()
             with m.If(part == self.parts - 1):
                 m.d.sync += [part.eq(0), offset.eq(offset + 1)]
