@@ -8,7 +8,7 @@ from pathlib import Path
 from fewbit.formats import Engine, Requantization, parse
 from fewbit.hdl import Design
 from fewbit.synth import Flow, parse_target
-from fewbit.synth.fit_runner import repeated_modules
+from fewbit.synth.fit_runner import PLACERS, repeated_modules
 from fewbit.synth.flow import smallest
 from fewbit.synth.harness import wrap
 from fewbit.synth.nextpnr import NETLIST, PlaceAndRoute, timing_weight
@@ -20,7 +20,8 @@ if __name__ == "__main__":
     parser.add_argument("activation", type=parse)
     parser.add_argument("--array", default="8x8x1", help="rows, columns and lanes")
     parser.add_argument("--pipeline", type=int, default=3, help="register stages")
-    parser.add_argument("--timing-weight", type=int, help="how much nextpnr's placer heeds timing; its default is 10")
+    parser.add_argument("--placer", choices=PLACERS, default="auto", help="as of `fewbit engine fit`")
+    parser.add_argument("--timing-weight", type=int, help="how much the placer heap heeds timing; its default is 10")
     parser.add_argument("--seeds", default="1,2,3", help="seeds of place and route")
     given = parser.parse_args()
     rows, columns, lanes = map(int, given.array.split("x"))
@@ -36,7 +37,8 @@ if __name__ == "__main__":
         print(target.family.area(found.counts), "of area,", found.counts.ff, "flip-flops")
         netlist = wrap(found.routable("matmul", target.family), "matmul", "clk", cells).netlist
         (folder / NETLIST).write_text(json.dumps(netlist))
+        placing, large = timing_weight(given.timing_weight), given.placer == "auto"
+        job = PlaceAndRoute(target, "matmul", cells.options, placing=placing, large=large)
         for seed in map(int, given.seeds.split(",")):
-            job = PlaceAndRoute(target, "matmul", cells.options, placing=timing_weight(given.timing_weight))
             mhz = job.route(folder, seed).mhz
             print(f"seed {seed}: {mhz:.1f} MHz", flush=True)

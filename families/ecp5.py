@@ -3,10 +3,27 @@
 from .block_ram import BlockRam, RamPort, RamRegisters
 from .family import Capacity, DspBlock, Family, FpgaDevice, HarnessCell, HarnessCells, Nextpnr
 
+__all__ = ["FAMILY", "ecp5_device"]
 
-def _device(name: str, package: str, speed_grade: int, capacity: Capacity) -> FpgaDevice:
+_25K_RAMS = ((25, 37), (4, 13, 22, 33, 42, 51, 60))
+_RAMS = {
+    "12k": _25K_RAMS,
+    "25k": _25K_RAMS,
+    "45k": ((34, 10, 58), (4, 13, 22, 31, 42, 51, 60, 69, 78)),
+    "85k": ((46, 70, 22, 82), (4, 13, 22, 31, 40, 49, 58, 69, 78, 87, 96, 105, 114)),
+}
+"""Of each chip, the rows of its grid that have block RAMs, from its middle outwards, and the columns where four of them
+begin, two columns apart. nextpnr placed a netlist there that has all block RAMs of the device and nothing else."""
+
+
+def ecp5_device(name: str, package: str, speed_grade: int, capacity: Capacity) -> FpgaDevice:
+    """A device of the family by nextpnr's name of it, as a package holds it."""
     route = (f"--{name}", "--speed", str(speed_grade), "--package", package)
-    return FpgaDevice(name, route=route, capacity=capacity, target_mhz=100)
+    rows, columns = _RAMS[name]
+    sites = tuple(
+        tuple(f"X{first + 2 * each}/Y{row}/EBR{each}" for first in columns for each in range(4)) for row in rows
+    )
+    return FpgaDevice(name, route=route, capacity=capacity, target_mhz=100, ram_sites=sites)
 
 
 FAMILY = Family(
@@ -14,8 +31,8 @@ FAMILY = Family(
     title="Lattice ECP5",
     lut_inputs=4,
     devices=(
-        _device("45k", "CABGA381", 6, Capacity(43848, 72, 108)),
-        _device("85k", "CABGA381", 6, Capacity(83640, 156, 208)),
+        ecp5_device("45k", "CABGA381", 6, Capacity(43848, 72, 108)),
+        ecp5_device("85k", "CABGA381", 6, Capacity(83640, 156, 208)),
     ),
     synth="synth_ecp5 -nowidelut",
     no_dsp="-nodsp",
@@ -38,6 +55,7 @@ FAMILY = Family(
         dsp="MULT18X18D",
         bram="DP16KD",
         fill=0.6,  # it found no place from 82% on (docs/fit.md), and needs hours to say so
+        large_placer=("--placer", "static"),
     ),
     harness=HarnessCells(
         flip_flop=HarnessCell(

@@ -74,6 +74,8 @@ class Nextpnr:
     timeout: seconds that a run may take that fills a device: it takes its time there, and place and route of a device
         that is too full may never end
     fill: the share of a device's logic cells that it is known to place
+    large_placer: options for the placer that is better at large netlists. It is for devices with ``ram_sites``, since
+        it comes to no end where it is to place block RAMs itself
     """
 
     tool: str
@@ -83,7 +85,9 @@ class Nextpnr:
     other_router: tuple[str, ...] = ()
     timeout: float = 3600
     large_ram: str = ""
-    fill: float = field(default=0.93, repr=False)  # no cost of a unit depends on it, whose cache goes by the repr
+    # no cost of a unit depends on these, whose cache goes by the repr
+    fill: float = field(default=0.93, repr=False)
+    large_placer: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,8 @@ class FpgaDevice:
 
     ``synth`` are its options for yosys, ``dsp`` those that let yosys use DSP blocks, ``route`` nextpnr's. ``capacity``
     is None where it is not known. ``target_mhz``, the clock that nextpnr is asked for, is given where arrays can be
-    fitted into the device.
+    fitted into the device. ``ram_sites`` are nextpnr's names of the places of its block RAMs, row by row from the
+    middle of the chip outwards, where ``Nextpnr.large_placer`` needs them.
     """
 
     name: str
@@ -144,6 +149,7 @@ class FpgaDevice:
     route: tuple[str, ...] = ()
     capacity: Capacity | None = None
     target_mhz: float = 0
+    ram_sites: tuple[tuple[str, ...], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,15 @@ from .recipes import NAMED, RECIPES, SynthesisRecipe
 from .sweep import design_key
 from .tools import ToolError, ToolTimeout
 
-__all__ = ["HEADROOM", "Built", "FitQuestion", "FitRunner", "repeated_modules"]
+__all__ = ["HEADROOM", "PLACERS", "Built", "FitQuestion", "FitRunner", "repeated_modules"]
 
 HEADROOM = 1.05
 """Candidates may be predicted to take up to this share of the device, since a prediction may err."""
 
 GIVE_UP = 100
 """An option of ``PlaceAndRoute``: nextpnr gives up on a device that is too full in seconds rather than many minutes."""
+
+PLACERS = ("auto", "heap")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class FitQuestion:
     fill: the share of the device that the first attempt is predicted to take; None stands for what place and route of
         the family is known to fill
     climb: whether larger arrays are tried once one fits
-    timing_weight: how much the placer heeds timing, as in ``nextpnr.timing_weight``
+    placer: ``auto``, the family's for large netlists where there is one, or ``heap``, nextpnr's usual one
+    timing_weight: how much the placer ``heap`` heeds timing, as in ``nextpnr.timing_weight``
     timeout: seconds that a run of a tool may take
     within: seconds after which no run of a tool goes on. Once something fits, larger arrays are tried in the first half
         of them only
@@ -69,6 +72,7 @@ class FitQuestion:
     seeds: tuple[int, ...] = SEEDS
     fill: float | None = None
     climb: bool = True
+    placer: str = "auto"
     timing_weight: int | None = None
     timeout: float = 3600
     within: float = 7200
@@ -90,6 +94,10 @@ class FitQuestion:
             raise ValueError(f"fill must be above 0 and at most {HEADROOM}, not {self.fill!r}")
         if self.timing_weight is not None and self.timing_weight < 1:
             raise ValueError(f"timing weight must be 1 or more, not {self.timing_weight!r}")
+        if self.placer not in PLACERS:
+            raise ValueError(f"placer must be one of {', '.join(PLACERS)}, not {self.placer!r}")
+        if self.timing_weight is not None and self.large_placer:
+            raise ValueError("placer must be heap where a timing weight is given")
         for name, seconds in (("timeout", self.timeout), ("within", self.within)):
             if seconds <= 0:
                 raise ValueError(f"{name} must be above 0, not {seconds!r}")
@@ -116,6 +124,11 @@ class FitQuestion:
     def router(self) -> Nextpnr:
         assert self.target.family.router is not None
         return self.target.family.router
+
+    @property
+    def large_placer(self) -> bool:
+        """Whether arrays are placed by the family's placer for large netlists."""
+        return self.placer == "auto" and bool(self.router.large_placer)
 
     @property
     def cells(self) -> HarnessCells:
@@ -235,7 +248,7 @@ class FitRunner:
         began = time.monotonic()
         try:
             place, job = self.netlist(design), self._job(design)
-            found = job.route(place, seed, mhz=question.mhz, report=f"report{seed}.json").mhz
+            found = job.route(place, seed, mhz=question.mhz, report=f"report{seed}.json", say=self.say).mhz
         except ToolTimeout as error:
             seconds = time.monotonic() - began
             self.store.put(key, {"fmax_mhz": None, "failure": str(error), "stopped_after": seconds})
@@ -250,15 +263,17 @@ class FitRunner:
     def _job(self, design: MatmulDesign) -> PlaceAndRoute:
         question = self.question
         options, placing = question.cells.options, timing_weight(question.timing_weight)
-        target, timeout = question.target, self.may_take()
-        return PlaceAndRoute(target, design.module, options, give_up=GIVE_UP, placing=placing, timeout=timeout)
+        target, timeout, large = question.target, self.may_take(), question.large_placer
+        return PlaceAndRoute(
+            target, design.module, options, give_up=GIVE_UP, placing=placing, timeout=timeout, large=large
+        )
 
     def _key(self, what: str, design: MatmulDesign) -> str:
         flow = self.question.flow
         script = synthesis_script(
             "cell $mem", design.module, flow, (self.recipe,) if self.recipe else RECIPES, ("all",)
         )
-        placing = (GIVE_UP, *timing_weight(self.question.timing_weight))
+        placing = (GIVE_UP, self.question.placer, *timing_weight(self.question.timing_weight))
         router = (self.question.cells.options, placing, flow.target.device.route, _code())
         parts = (what, script, sorted(flow.tools.items()), router, self._rtl_hash(design))
         return hashlib.sha256(repr(parts).encode()).hexdigest()
@@ -320,7 +335,7 @@ class FitRunner:
 
 @cache
 def _code() -> str:
-    return code_hash("harness", "ram_registers")
+    return code_hash("harness", "nextpnr", "ram_registers", "ram_sites")
 
 
 _CELL = re.compile(r"^  cell (\\\S+) ", re.MULTILINE)

@@ -87,7 +87,9 @@ array that could be placed and routed.
 - **`--fill` and `--no-climb`**: the search begins with what is predicted to fill so much, 93% of an iCE40 and 60% of an
   ECP5 unless the command says otherwise, and with `--no-climb` nothing larger was tried. On ECP5, arrays that take 82
   to 99% of the cells were seen to find no place for their flip-flops.
-- **`--timing-weight`**: how much nextpnr's placer heeds timing beside the length of wires, 10 unless the command says
+- **`--placer`**: nextpnr's. On ECP5 the default is `--placer static` with block RAMs in places that fewbit gives them,
+  which nextpnr's own default, `heap`, follows where that fails. Rows whose commands say `heap` are older.
+- **`--timing-weight`**: how much the placer `heap` heeds timing beside the length of wires, 10 unless the command says
   otherwise.
 - **DSP policy** `auto`: as many elements as the device has multipliers for use them, and all others are in logic.
 """

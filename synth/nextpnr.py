@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..families import Nextpnr, Target
-from .tools import TIMEOUT, ToolTimeout, run
+from .ram_sites import place_rams
+from .tools import TIMEOUT, ToolError, ToolTimeout, run
 
 __all__ = ["NETLIST", "PlaceAndRoute", "RoutingReport", "timing_weight"]
 
@@ -55,6 +56,8 @@ class PlaceAndRoute:
     timeout: seconds that a run may take
     other_router: whether a run that did not end in time is tried once more by the family's other router, if there is
         one
+    large: whether the netlist is a large one. The family's placer for these comes first, where there is one, and may
+        take half of the time; the usual one follows if that fails
     """
 
     target: Target
@@ -64,6 +67,7 @@ class PlaceAndRoute:
     placing: tuple[str, ...] = ()
     timeout: float = TIMEOUT
     other_router: bool = False
+    large: bool = False
 
     @property
     def nextpnr(self) -> Nextpnr:
@@ -96,6 +100,13 @@ class PlaceAndRoute:
         """
         asked = [] if mhz is None else ["--freq", f"{mhz:.4f}"]
         options = [*asked, "--timing-allow-fail", "--seed", str(seed), *more]
+        placed = f"placed_{report}"
+        if self.large and self._place_rams(folder, placed):
+            try:
+                placer = self.nextpnr.large_placer
+                return self._run(folder, [*options, *placer], report, netlist=placed, timeout=self.timeout / 2)
+            except ToolError as stopped:
+                say(f"{stopped}: once more by the usual placer")
         try:
             return self._run(folder, options, report)
         except ToolTimeout as stopped:
@@ -104,11 +115,23 @@ class PlaceAndRoute:
             say(f"{stopped}: once more by {self.nextpnr.other_router[-1]}")
             return self._run(folder, [*options, *self.nextpnr.other_router], report)
 
-    def _run(self, folder: Path, options: Sequence[str], report: str) -> RoutingReport:
+    def _place_rams(self, folder: Path, name: str) -> bool:
+        """Write the netlist once more, with places for its block RAMs. Returns whether that was possible."""
+        sites = self.target.device.ram_sites
+        if not sites or not self.nextpnr.large_placer:
+            return False
+        netlist = json.loads((folder / NETLIST).read_text())
+        fits = place_rams(netlist, self.top, self.nextpnr.bram, sites)
+        (folder / name).write_text(json.dumps(netlist))
+        return fits
+
+    def _run(
+        self, folder: Path, options: Sequence[str], report: str, *, netlist: str = NETLIST, timeout: float | None = None
+    ) -> RoutingReport:
         give_up = () if self.give_up is None else ("--placer-heap-cell-placement-timeout", str(self.give_up))
         placing = (*give_up, *self.placing)
-        fixed = [*self.options, *self.target.device.route, *placing, "--json", NETLIST, "--top", self.top, "--quiet"]
-        run(self.nextpnr.tool, [*fixed, "--report", report, *options], folder, self.timeout)
+        fixed = [*self.options, *self.target.device.route, *placing, "--json", netlist, "--top", self.top, "--quiet"]
+        run(self.nextpnr.tool, [*fixed, "--report", report, *options], folder, timeout or self.timeout)
         found: dict[str, Any] = json.loads((folder / report).read_text())
         clocks = [entry["achieved"] for entry in found.get("fmax", {}).values()]
         return RoutingReport(

@@ -213,7 +213,9 @@ class BoardRouter:
         target, family = self.board.part.target, self.board.part.family
         (folder / f"pins.{family.constraints_suffix}").write_text(self.board.constraints)
         timeout = family.timeout
-        return PlaceAndRoute(target, "top", family.pins, give_up=GIVE_UP, timeout=timeout, other_router=True)
+        return PlaceAndRoute(
+            target, "top", family.pins, give_up=GIVE_UP, timeout=timeout, other_router=True, large=True
+        )
 
     def edif(self, rtlil: str) -> bytes:
         """The netlist in the form that a vendor's place and route reads."""
@@ -236,4 +238,4 @@ class BoardRouter:
 
 @cache
 def _code() -> str:
-    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest() + code_hash("ram_registers")
+    return hashlib.sha256(Path(__file__).read_bytes()).hexdigest() + code_hash("nextpnr", "ram_registers", "ram_sites")

@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 from ...families import FAMILIES, Capacity, FpgaDevice, Target, parse_target
+from ...families.ecp5 import ecp5_device
 from .board import KnownArray, Part
 
 __all__ = ["ECP5_12F", "ECP5_24K_ARRAYS", "ECP5_25F", "ECP5_85F", "GW1NR_9C", "HX8K", "UP5K", "UP5K_ARRAYS", "XC7A35T"]
 
 
 def _ecp5(title: str, size: str, package: str, speed: int, capacity: Capacity) -> Part:
-    route = (f"--{size}", "--package", package, "--speed", str(speed))
-    device = FpgaDevice(size, route=route, capacity=capacity, target_mhz=100)
+    device = ecp5_device(size, package, speed, capacity)
     return Part(title, Target(FAMILIES["ecp5"], device), "ecp5", 60, ("--compress",))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..common.choices import choice, known
 from ..common.command import command_line
 from ..common.console import print_json, print_table, say
 from ..common.designs import choose_pairs, choose_policies, choose_targets, parse_integers
@@ -58,9 +59,13 @@ def fit(
     seeds: Seeds = "1,2,3",
     fill: Annotated[float | None, fill_option()] = None,
     climb: Annotated[bool, typer.Option("--climb/--no-climb", help="Try larger ones once one fits.")] = True,
+    placer: Annotated[
+        str,
+        choice(known("auto", "heap"), "--placer", help="nextpnr's placer: the family's for large ones, or heap."),
+    ] = "auto",
     timing_weight: Annotated[
         int | None,
-        typer.Option("--timing-weight", help="How much nextpnr's placer heeds timing.", show_default="nextpnr's, 10"),
+        typer.Option("--timing-weight", help="How much the placer heap heeds timing.", show_default="nextpnr's, 10"),
     ] = None,
     timeout: Annotated[float, timeout_option("Seconds after which a run of a tool is given up.")] = 3600,
     within: Annotated[
@@ -106,6 +111,7 @@ def fit(
             seeds=parse_integers("seeds", seeds),
             fill=fill,
             climb=climb,
+            placer=placer,
             timing_weight=timing_weight,
             timeout=timeout,
             within=within,
