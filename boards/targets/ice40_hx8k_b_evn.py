@@ -17,9 +17,9 @@ BOARD = Board(
     programming=Programming("ice40_generic", USB, volatile=False, iceprog=True),
     lights=(("led", 0), ("led", 1)),
     arrays={
-        ("int8", "int8"): KnownArray(2, 3, 4, "none"),
-        ("e4m3", "e4m3"): KnownArray(2, 2, 4, "none"),
-        ("e2m1", "int4"): KnownArray(3, 5, 4, "none"),
-        ("e2m1", "e2m1"): KnownArray(4, 4, 4, "none"),
+        ("int8", "int8"): KnownArray(3, 3, 4, "none"),
+        ("e4m3", "e4m3"): KnownArray(2, 3, 4, "none"),
+        ("e2m1", "int4"): KnownArray(4, 6, 4, "none"),
+        ("e2m1", "e2m1"): KnownArray(4, 6, 4, "none"),
     },
 )

@@ -2,7 +2,7 @@
 
 from amaranth_boards.upduino_v3 import UpduinoV3Platform
 
-from .board import Board, HostLink, Programming, Usb
+from .board import Board, HostLink, KnownArray, Programming, Usb
 from .parts import UP5K, UP5K_ARRAYS
 
 USB = Usb(0x0403, 0x6014, ("UPduino",))
@@ -19,5 +19,9 @@ BOARD = Board(
         *("ice40_generic", USB), volatile=False, iceprog=True, options=("--vid", "0x0403", "--pid", "0x6014")
     ),
     high=("16",),  # the flash's chip select, or the flash would talk on the serial line
-    arrays=UP5K_ARRAYS,
+    arrays=UP5K_ARRAYS
+    | {
+        ("e2m1", "int4"): KnownArray(3, 5, 4, "auto"),
+        ("e2m1", "e2m1"): KnownArray(3, 5, 4, "auto"),
+    },
 )
